@@ -7,9 +7,12 @@ Ids are lower-case hex, times are nanoseconds since the epoch as int64, money is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
+
+from otel_cost.call import DIMENSIONS
 
 DICT_STRING = pa.dictionary(pa.int32(), pa.string())
 """Strings that repeat within a batch (names, keys, models): one copy per distinct value."""
@@ -60,3 +63,88 @@ class SpanBatch:
     attributes: pa.Table  # ATTRIBUTE_SCHEMA
     resources: pa.Table  # one column `attributes_json` (compact JSON object), one row per resource
     resource_attributes: pa.Table  # ATTRIBUTE_SCHEMA, owner_index points at rows of `resources`
+
+
+OWNER_COLUMNS = DIMENSIONS
+"""Own values of the owner dimensions, one nullable DICT_STRING column each, named as the dimension."""
+
+RESOURCE_OWNER_COLUMNS = tuple(f"resource_{dimension}" for dimension in DIMENSIONS)
+"""The same as the span's resource says it, used only when neither the span nor an ancestor has a value."""
+
+CALL_SCHEMA = pa.schema(
+    [
+        pa.field("call_kind", DICT_STRING),  # otel_cost.call.CallKind; NULL: not a GenAI span
+        pa.field("dialect", DICT_STRING),
+        pa.field("operation", DICT_STRING),
+        pa.field("provider", DICT_STRING),
+        pa.field("request_model", DICT_STRING),
+        pa.field("response_model", DICT_STRING),
+        pa.field("response_id", pa.string()),
+        pa.field("service_tier", DICT_STRING),
+        pa.field("reported_cost_pico_usd", pa.int64()),
+        pa.field("reported_by_provider", pa.bool_(), nullable=False),
+        pa.field("failed", pa.bool_(), nullable=False),
+        pa.field("flags", pa.int64(), nullable=False),  # otel_cost.call.Flag
+        *(pa.field(name, DICT_STRING) for name in OWNER_COLUMNS),
+        *(pa.field(name, DICT_STRING) for name in RESOURCE_OWNER_COLUMNS),
+    ]
+)
+
+COST_SCHEMA = pa.schema(
+    [
+        pa.field("model", DICT_STRING),  # canonical name of the priced model; else response, else request model
+        pa.field("cost_pico_usd", pa.int64()),  # NULL: unpriced, or not a call
+        pa.field("cost_status", DICT_STRING),  # otel_cost.pricing.cost.Status; NULL: not a call
+        pa.field("cost_reason", DICT_STRING),  # why it is unpriced or partial
+        pa.field("card", DICT_STRING),  # digest of the rate card
+        pa.field("rate_row", DICT_STRING),  # key of the rate row, enough to derive the receipt again
+        pa.field("flags", pa.int64(), nullable=False),  # the call's flags and pricing's own
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CallColumns:
+    """What normalising adds: one row per span of the batch, in its order."""
+
+    calls: pa.Table  # CALL_SCHEMA
+    usage: Mapping[str, pa.ChunkedArray]  # unit key -> int64, NULL where the span does not say; only units present
+
+
+LEDGER_USAGE_COLUMNS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "output_reasoning_tokens",
+)
+"""Units with a column of their own in the ledger; all others travel together in `usage_json`."""
+
+LEDGER_SCHEMA = pa.schema(
+    [
+        *SPAN_SCHEMA.remove(SPAN_SCHEMA.get_field_index("resource_index")),
+        *CALL_SCHEMA.remove(CALL_SCHEMA.get_field_index("flags")),
+        *(pa.field(name, pa.int64()) for name in LEDGER_USAGE_COLUMNS),
+        pa.field("usage_json", pa.string()),  # {"unit": quantity} of the units without a column; NULL if none
+        *COST_SCHEMA,
+        pa.field("attributes", pa.string(), nullable=False),  # JSON object: span attributes not promoted to columns
+        pa.field("resource", DICT_STRING, nullable=False),  # JSON object of the resource's attributes
+    ]
+)
+"""What the store appends: one row per span, all stages' columns side by side."""
+
+ATTRIBUTION_SCHEMA = pa.schema(
+    [
+        pa.field("org_id", pa.string(), nullable=False),
+        pa.field("trace_id", pa.string(), nullable=False),
+        pa.field("span_id", pa.string(), nullable=False),
+        pa.field("counted", pa.bool_(), nullable=False),
+        pa.field("not_counted_reason", DICT_STRING),  # NULL when counted: wrapper, duplicate, failed, ignored
+        pa.field("duplicate_of", pa.string()),  # span id of the record kept for the same call
+        *(pa.field(name, pa.string()) for name in OWNER_COLUMNS),  # resolved: who pays
+        pa.field("attempt", pa.int32(), nullable=False),  # 1 for a first attempt
+        pa.field("retry_of", pa.string()),  # span id of the attempt before
+        pa.field("wasted", pa.bool_(), nullable=False),  # the attempt failed
+    ]
+)
+"""What attribution says of every span that is a call or a wrapper of one (`call_kind` not NULL)."""

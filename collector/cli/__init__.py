@@ -1,0 +1,54 @@
+"""The `otel-cost` command: one module per subcommand, loaded when it is asked for.
+
+Exit codes: 0 done; 1 the work failed (the reason is on stderr); 2 the call was wrong (unknown option, bad config,
+bad input file); 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from otel_cost import __version__
+
+COMMANDS = {
+    "collect": "receive spans, price them, keep them; until Ctrl-C",
+    "report": "cost by run, agent, provider, model, customer or any attribute",
+    "trace": "one trace as a tree: self and inclusive cost, a receipt per call",
+    "price": "price one call, or many from a file, without a collector",
+    "import": "load OTLP files into the ledger; needs no running collector",
+    "sql": "query the ledger, read-only",
+}
+
+
+class _LazyGroup(click.Group):
+    """Subcommands by name; importing one does not import the others."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"collector.cli.{cmd_name}_command")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="otel-cost")
+def main() -> None:
+    """What did each AI call, agent and pipeline run cost, and who pays.
+
+    \b
+    Examples:
+      otel-cost collect                          # OTLP on 4317 and 4318, ledger in ./otel-cost.duckdb
+      otel-cost report --by agent --since 7d
+      otel-cost sql "SELECT * FROM daily"
+      otel-cost price --provider openai --model gpt-4o --usage '{"input_tokens": 1000, "output_tokens": 50}'
+    """
