@@ -148,3 +148,38 @@ ATTRIBUTION_SCHEMA = pa.schema(
     ]
 )
 """What attribution says of every span that is a call or a wrapper of one (`call_kind` not NULL)."""
+
+SKELETON_SCHEMA = pa.schema(
+    [
+        pa.field("org_id", pa.string(), nullable=False),
+        pa.field("trace_id", pa.string(), nullable=False),
+        pa.field("span_id", pa.string(), nullable=False),
+        pa.field("parent_span_id", pa.string()),
+        pa.field("name", pa.string()),
+        pa.field("scope_name", pa.string()),
+        pa.field("service_name", pa.string()),
+        pa.field("kind", pa.int8()),
+        pa.field("start_time_ns", pa.int64(), nullable=False),
+        pa.field("end_time_ns", pa.int64(), nullable=False),
+        pa.field("status_code", pa.int8()),
+        pa.field("seq", pa.int64(), nullable=False),  # arrival order, unique per span
+        pa.field("call_kind", pa.string()),
+        pa.field("dialect", pa.string()),
+        pa.field("operation", pa.string()),
+        pa.field("provider", pa.string()),
+        pa.field("model", pa.string()),
+        pa.field("request_model", pa.string()),
+        pa.field("response_model", pa.string()),
+        pa.field("response_id", pa.string()),
+        *(pa.field(name, pa.int64()) for name in LEDGER_USAGE_COLUMNS),
+        pa.field("has_usage", pa.bool_(), nullable=False),  # the span says at least one unit
+        pa.field("cost_pico_usd", pa.int64()),
+        pa.field("cost_status", pa.string()),
+        pa.field("reported_cost_pico_usd", pa.int64()),
+        pa.field("failed", pa.bool_(), nullable=False),
+        pa.field("flags", pa.int64(), nullable=False),
+        *(pa.field(name, pa.string()) for name in OWNER_COLUMNS),
+        *(pa.field(name, pa.string()) for name in RESOURCE_OWNER_COLUMNS),
+    ]
+)
+"""What attribution reads: every stored span of the traces that a batch touches, whole traces, in no promised order."""
