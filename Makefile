@@ -32,9 +32,18 @@ check: $(VENV)/.dev  ## format check, lint, types, import contracts, tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 
+soak: $(VENV)/.dev  ## the long crash and duplicate-storm tests
+	$(BIN)/python -m pytest -m soak
+
+interop: $(VENV)/.dev  ## unchanged apps of other projects' SDKs; makes an environment per case
+	$(BIN)/python -m pytest -m interop tests/interop
+
+bench: $(VENV)/.dev  ## what the app half costs, beside its peers, in one run
+	$(BIN)/python -m benchmarks.app_overhead
+
 format: $(VENV)/.dev  ## format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:  ## remove the venv and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .interop .mypy_cache .ruff_cache .import_linter_cache
