@@ -1,0 +1,10 @@
+"""The collector's config file, in the OpenTelemetry Collector's own grammar. `docs/config.md` lists every key."""
+
+from __future__ import annotations
+
+from collector.config.load import load, read
+from collector.config.model import Config, LedgerConfig, ListenConfig
+from collector.config.parts import Endpoint, ServerTls
+from collector.config.problems import ConfigError
+
+__all__ = ["Config", "ConfigError", "Endpoint", "LedgerConfig", "ListenConfig", "ServerTls", "load", "read"]

@@ -1,0 +1,183 @@
+"""From a file to a `Config`: every problem of the file is found before any is reported."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from collector.config import forwarding, model, values
+from collector.config.budget import BudgetRule, read_rules
+from collector.config.model import Config, LedgerConfig, ListenConfig
+from collector.config.parts import Endpoint, ServerTls
+from collector.config.pipelines import Defined, select
+from collector.config.problems import BadValue, ConfigError, Problems
+from collector.config.reader import Section
+from collector.config.text import parse
+from collector.forward.config import ForwardConfig
+
+RECEIVERS = {"otlp": "OTLP over gRPC and HTTP"}
+PROCESSORS = {
+    "memory_limiter": "bounds what waits in memory",
+    "cost": "prices every model call",
+    "budget": "budget rules",
+}
+EXPORTERS = {
+    "duckdb": "the ledger",
+    "otlp": "passes spans on over gRPC",
+    "otlphttp": "passes spans on over HTTP",
+    "prometheus": "metrics of this collector",
+}
+EXTENSIONS = {"api": "page and JSON API", "health_check": "liveness and readiness"}
+
+BUDGET_WARNING = "processors.budget.rules: checked, but this version does not enforce budgets yet"
+API_WARNING = "extensions.api: checked, but this version does not serve the API yet"
+
+
+def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Config:
+    """The config in the file at `path`; the defaults when it is None.
+
+    Raises:
+        ConfigError: with every problem, one per line: `FILE: path.to[2].key: what is wrong (got X); allowed ...`.
+    """
+    if path is None:
+        return Config()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+        raise ConfigError([f"{path}: cannot be read: {reason}"]) from None
+    return read(text, str(path), os.environ if environment is None else environment)
+
+
+def read(text: str, file: str, environment: Mapping[str, str]) -> Config:
+    """The config in `text`; `file` is its name in messages. Raises ConfigError."""
+    problems = Problems(file)
+    config = read_tree(parse(text, environment, problems), problems)
+    if problems.lines:
+        raise ConfigError(problems.lines)
+    return config
+
+
+def read_tree(tree: object, problems: Problems) -> Config:
+    """The config in a parsed document; what is wrong with it is added to `problems`."""
+    if tree is not None and not isinstance(tree, dict):
+        problems.add_line(1, "the file must be a mapping with receivers, processors, exporters, extensions, service")
+        return Config()
+    top = Section(problems, "", tree)
+    defined = Defined()
+    config = _receivers(top.section("receivers"), defined, Config())
+    config = _processors(top.section("processors"), defined, config)
+    config = _exporters(top.section("exporters"), defined, config)
+    config = _extensions(top.section("extensions"), defined, config)
+    config = select(top.section("service"), defined, config)
+    top.close()
+    return replace(config, warnings=_warnings(config.rules, "api" in defined.extensions))
+
+
+def _warnings(rules: tuple[BudgetRule, ...], api: bool) -> tuple[str, ...]:
+    return (BUDGET_WARNING,) * bool(rules) + (API_WARNING,) * api
+
+
+def _receivers(section: Section, defined: Defined, config: Config) -> Config:
+    for kind, part in section.components(RECEIVERS):
+        defined.add(defined.receivers, part, kind)
+        config = _otlp(part, config)
+    section.close()
+    return config
+
+
+def _otlp(part: Section, config: Config) -> Config:
+    protocols = part.section("protocols")
+    grpc = protocols.section("grpc")
+    http = protocols.section("http")
+    result = replace(
+        config,
+        grpc=_listen(grpc, "max_recv_msg_size_mib", model.GRPC_ENDPOINT) if "grpc" in protocols else None,
+        http=_listen(http, "max_request_body_size_mib", model.HTTP_ENDPOINT) if "http" in protocols else None,
+    )
+    protocols.close()
+    part.close()
+    if result.grpc is None and result.http is None:
+        if "protocols" in part:
+            protocols.problem(BadValue("must have grpc, http or both"))
+        return replace(config)
+    return result
+
+
+def _listen(section: Section, size_key: str, endpoint: Endpoint) -> ListenConfig:
+    default = ListenConfig(endpoint)
+    tls = section.section("tls")
+    result = ListenConfig(
+        endpoint=section.take("endpoint", values.listen_address, endpoint),
+        tls=_server_tls(tls) if "tls" in section else None,
+        max_request_bytes=section.take(size_key, values.mebibytes(1, 1024), default.max_request_bytes),
+    )
+    section.close()
+    return result
+
+
+def _server_tls(section: Section) -> ServerTls:
+    none = Path()
+    tls = ServerTls(
+        section.require("cert_file", values.path, none),
+        section.require("key_file", values.path, none),
+    )
+    section.close()
+    return tls
+
+
+def _processors(section: Section, defined: Defined, config: Config) -> Config:
+    for kind, part in section.components(PROCESSORS):
+        defined.add(defined.processors, part, kind)
+        if kind == "memory_limiter":
+            limit_bytes = part.take("limit_mib", values.mebibytes(1, 1024 * 1024), config.queue_bytes)
+            config = replace(config, queue_bytes=limit_bytes)
+            part.close()
+        elif kind == "budget":
+            config = replace(config, rules=read_rules(part))
+        else:
+            part.close()
+    section.close()
+    return config
+
+
+def _exporters(section: Section, defined: Defined, config: Config) -> Config:
+    forward: list[ForwardConfig] = []
+    for kind, part in section.components(EXPORTERS):
+        component_id = defined.add(defined.exporters, part, kind)
+        if kind == "duckdb":
+            config = replace(config, ledger=_ledger(part, config.ledger))
+        elif kind == "prometheus":
+            config = replace(config, prometheus=_endpoint(part, model.PROMETHEUS_ENDPOINT))
+        elif kind == "otlp":
+            forward.append(forwarding.read_grpc(component_id, part))
+        else:
+            forward.append(forwarding.read_http(component_id, part))
+    section.close()
+    return replace(config, forward=tuple(forward))
+
+
+def _ledger(part: Section, default: LedgerConfig) -> LedgerConfig:
+    interval = part.take("publish_interval", values.seconds(0.1, 86_400), default.publish_interval_seconds)
+    ledger = LedgerConfig(part.take("path", values.path, default.path), interval)
+    part.close()
+    return ledger
+
+
+def _extensions(section: Section, defined: Defined, config: Config) -> Config:
+    for kind, part in section.components(EXTENSIONS):
+        defined.add(defined.extensions, part, kind)
+        if kind == "health_check":
+            config = replace(config, health_check=_endpoint(part, model.HEALTH_CHECK_ENDPOINT))
+        else:
+            _endpoint(part, model.API_ENDPOINT)
+    section.close()
+    return config
+
+
+def _endpoint(part: Section, default: Endpoint) -> Endpoint:
+    endpoint = part.take("endpoint", values.listen_address, default)
+    part.close()
+    return endpoint

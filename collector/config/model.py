@@ -1,0 +1,62 @@
+"""The whole config as one value: each part has the frozen dataclass that it is built from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from collector.config.budget import BudgetRule
+from collector.config.parts import Endpoint, ServerTls
+from collector.forward.config import ForwardConfig
+
+MIB = 1024 * 1024
+GRPC_ENDPOINT = Endpoint("127.0.0.1", 4317)
+HTTP_ENDPOINT = Endpoint("127.0.0.1", 4318)
+PROMETHEUS_ENDPOINT = Endpoint("127.0.0.1", 9464)
+HEALTH_CHECK_ENDPOINT = Endpoint("127.0.0.1", 13133)
+API_ENDPOINT = Endpoint("127.0.0.1", 8321)
+
+
+@dataclass(frozen=True, slots=True)
+class ListenConfig:
+    """One OTLP endpoint of the receiver."""
+
+    endpoint: Endpoint
+    tls: ServerTls | None = None
+    max_request_bytes: int = 64 * MIB
+    """Largest request after decompression, the OTLP specification's suggestion."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerConfig:
+    """The DuckDB exporter: the file that users open, and how fresh it is."""
+
+    path: Path = Path("otel-cost.duckdb")
+    publish_interval_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What `otel-cost collect` runs. None means that the part is not run."""
+
+    grpc: ListenConfig | None = ListenConfig(GRPC_ENDPOINT)
+    http: ListenConfig | None = ListenConfig(HTTP_ENDPOINT)
+    queue_bytes: int = 512 * MIB
+    """`memory_limiter.limit_mib`: requests that wait to be committed."""
+    rules: tuple[BudgetRule, ...] = ()
+    ledger: LedgerConfig = LedgerConfig()
+    forward: tuple[ForwardConfig, ...] = ()
+    prometheus: Endpoint | None = PROMETHEUS_ENDPOINT
+    health_check: Endpoint | None = HEALTH_CHECK_ENDPOINT
+    warnings: tuple[str, ...] = ()
+    """Parts that are configured, valid, and without effect in this version."""
+
+    def exposed(self) -> list[tuple[str, Endpoint]]:
+        """The endpoints that other machines can reach, with the place in the config that says so."""
+        endpoints = [
+            ("receivers.otlp.protocols.grpc.endpoint", self.grpc and self.grpc.endpoint),
+            ("receivers.otlp.protocols.http.endpoint", self.http and self.http.endpoint),
+            ("exporters.prometheus.endpoint", self.prometheus),
+            ("extensions.health_check.endpoint", self.health_check),
+        ]
+        return [(path, endpoint) for path, endpoint in endpoints if endpoint and not endpoint.is_loopback]
