@@ -133,6 +133,10 @@ LEDGER_SCHEMA = pa.schema(
 )
 """What the store appends: one row per span, all stages' columns side by side."""
 
+FILLED_TEXT_COLUMNS = ("provider", "request_model", "response_model", "response_id")
+FILLED_TOKEN_COLUMNS = ("cache_read_tokens", "cache_write_tokens", "output_reasoning_tokens")
+"""What the record kept of a call does not say and a duplicate of it does: shown as COALESCE(own, filled_NAME)."""
+
 ATTRIBUTION_SCHEMA = pa.schema(
     [
         pa.field("org_id", pa.string(), nullable=False),
@@ -145,6 +149,8 @@ ATTRIBUTION_SCHEMA = pa.schema(
         pa.field("attempt", pa.int32(), nullable=False),  # 1 for a first attempt
         pa.field("retry_of", pa.string()),  # span id of the attempt before
         pa.field("wasted", pa.bool_(), nullable=False),  # the attempt failed
+        *(pa.field(f"filled_{name}", pa.string()) for name in FILLED_TEXT_COLUMNS),
+        *(pa.field(f"filled_{name}", pa.int64()) for name in FILLED_TOKEN_COLUMNS),
     ]
 )
 """What attribution says of every span that is a call or a wrapper of one (`call_kind` not NULL)."""
