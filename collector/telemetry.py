@@ -33,7 +33,7 @@ REQUESTS_ACCEPTED = Metric(
 REQUESTS_REFUSED = Metric(
     "otel_cost_requests_refused_total",
     "counter",
-    "Trace requests answered with an error: queue_full, malformed, too_large, store, pipeline, stopping, other.",
+    "Trace requests answered with an error: queue_full, malformed, too_large, store, stopping, other.",
     ("reason",),
 )
 REQUEST_BYTES = Metric("otel_cost_request_bytes_total", "counter", "Bytes of trace requests, decompressed.")
