@@ -1,0 +1,163 @@
+"""OTLP protobuf requests -> one `SpanBatch`, and an outcome for each request.
+
+A request is split level by level (resource, scope, span, attribute). Each level is one Arrow table, counted before the
+next is opened, so that a small body cannot unfold into a large one. Wrong spans are marked on the way and left out at
+the end. What spoils a whole request (it does not parse, it is too large) is found by decoding the requests one by one,
+so a bad request costs its neighbours time and nothing else.
+
+UTF-8: protobuf's own parsers refuse a whole request for one invalid string. Here it costs the spans that carry it (all
+spans of a resource or scope for theirs), and the whole request only if none is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from collector.decode import arrays
+from collector.decode.attributes import AmbiguousValue
+from collector.decode.columns import ATTRIBUTE_SCHEMA, SPAN_SCHEMA, SpanBatch
+from collector.decode.request import Decoded, DecodeLimits, Outcome, Request
+from collector.decode.spans import SpanColumns, span_columns
+from collector.decode.wire import parse, parse_sliced
+from collector.errors import MalformedRequest, RequestError, RequestTooLarge
+
+DEFAULT_LIMITS = DecodeLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The levels of all requests. `*_of_*` map a row of a level to its row in the level above."""
+
+    resources: pa.RecordBatch
+    scopes: pa.RecordBatch
+    spans: pa.RecordBatch
+    request_of_resource: arrays.Ints
+    resource_of_scope: arrays.Ints
+    scope_of_span: arrays.Ints
+
+    @property
+    def resource_of_span(self) -> arrays.Ints:
+        return self.resource_of_scope[self.scope_of_span]
+
+    @property
+    def request_of_span(self) -> arrays.Ints:
+        return self.request_of_resource[self.resource_of_span]
+
+
+def decode_requests(requests: Sequence[Request], limits: DecodeLimits = DEFAULT_LIMITS) -> Decoded:
+    """All accepted spans of `requests` in order. Never raises for anything that a sender can send."""
+    try:
+        return _decode(requests, limits)
+    except (RequestError, AmbiguousValue):
+        checked = [_check(request, limits) for request in requests]
+    good = [request for request in checked if isinstance(request, Request)]
+    decoded = _decode(good, limits)
+    taken = iter(decoded.outcomes)
+    outcomes = tuple(next(taken) if isinstance(request, Request) else Outcome(0, error=request) for request in checked)
+    return replace(decoded, outcomes=outcomes)
+
+
+def _check(request: Request, limits: DecodeLimits) -> Request | RequestError:
+    """The request if it decodes alone, in protobuf's canonical form if need be; else why it does not."""
+    try:
+        _decode([request], limits)
+        return request
+    except RequestError as error:
+        return error
+    except AmbiguousValue:
+        try:
+            message = ExportTraceServiceRequest.FromString(request.body)
+        except DecodeError as error:
+            return MalformedRequest(str(error))
+        return _check(replace(request, body=message.SerializeToString()), limits)
+
+
+def _decode(requests: Sequence[Request], limits: DecodeLimits) -> Decoded:
+    levels = _split([request.body for request in requests], limits)
+    columns = span_columns(levels, [request.org_id for request in requests], limits)
+    return Decoded(
+        batch=columns.batch,
+        outcomes=_outcomes(columns, levels.request_of_span, len(requests)),
+        truncated_values=columns.truncated_values,
+        dropped_attributes=columns.dropped_attributes,
+    )
+
+
+def _split(bodies: Sequence[bytes], limits: DecodeLimits) -> Levels:
+    """Opens requests down to spans. Raises `MalformedRequest`, `RequestTooLarge`."""
+    request_lists = parse("ExportTraceServiceRequest", bodies).column(0)
+    request_of_resource = arrays.owners(request_lists)
+    _check_count("resources", request_of_resource, limits.max_spans_per_request)
+    resources = parse("ResourceSpans", request_lists.values)
+    scope_lists = resources.column("scope_spans")
+    resource_of_scope = arrays.owners(scope_lists)
+    _check_count("scopes", request_of_resource[resource_of_scope], limits.max_spans_per_request)
+    scopes = parse("ScopeSpans", scope_lists.values)
+    span_lists = scopes.column("spans")
+    scope_of_span = arrays.owners(span_lists)
+    request_of_span = request_of_resource[resource_of_scope[scope_of_span]]
+    _check_count("spans", request_of_span, limits.max_spans_per_request)
+    spans = parse_sliced("Span", span_lists.values, limits.slice_bytes)
+    levels = Levels(resources, scopes, spans, request_of_resource, resource_of_scope, scope_of_span)
+    _check_contents(levels, limits)
+    return levels
+
+
+def _check_contents(levels: Levels, limits: DecodeLimits) -> None:
+    request_of_scope = levels.request_of_resource[levels.resource_of_scope]
+    resource_attributes = levels.resources.column("resource").field(0)
+    scope_attributes = levels.scopes.column("scope").field(2)
+    for what, requests, lists in (
+        ("attributes", levels.request_of_span, levels.spans.column("attributes")),
+        ("resource attributes", levels.request_of_resource, resource_attributes),
+        ("scope attributes", request_of_scope, scope_attributes),
+        ("events", levels.request_of_span, levels.spans.column("events")),
+        ("links", levels.request_of_span, levels.spans.column("links")),
+    ):
+        most = limits.max_attributes_per_request if "attributes" in what else limits.max_events_per_request
+        _check_total(what, np.bincount(requests, weights=arrays.lengths(lists)), most)
+
+
+def _check_count(what: str, requests: arrays.Ints, most: int) -> None:
+    _check_total(what, np.bincount(requests), most)
+
+
+def _check_total(what: str, per_request: np.ndarray[tuple[int], np.dtype[np.generic]], most: int) -> None:
+    highest = int(per_request.max(initial=0))
+    if highest > most:
+        raise RequestTooLarge(f"{highest} {what} in one request, at most {most} are taken")
+
+
+def _outcomes(columns: SpanColumns, request_of_span: arrays.Ints, request_count: int) -> tuple[Outcome, ...]:
+    totals = np.bincount(request_of_span, minlength=request_count).tolist()
+    if not columns.rejections:
+        return tuple(Outcome(total) for total in totals)
+    lost = np.bincount(request_of_span[~columns.kept], minlength=request_count).tolist()
+    undecodable = np.bincount(request_of_span[columns.undecodable], minlength=request_count).tolist()
+    reasons: list[list[str]] = [[] for _ in range(request_count)]
+    for reason, rows in columns.rejections:
+        for request, count in enumerate(np.bincount(request_of_span[rows], minlength=request_count).tolist()):
+            if count:
+                reasons[request].append(f"{count}x {reason}")
+    outcomes: list[Outcome] = []
+    for request, total in enumerate(totals):
+        reason = "; ".join(reasons[request])
+        if total and undecodable[request] == total:
+            outcomes.append(Outcome(0, error=MalformedRequest(reason)))
+        else:
+            outcomes.append(Outcome(total - lost[request], lost[request], reason))
+    return tuple(outcomes)
+
+
+def empty_batch() -> SpanBatch:
+    """A batch of nothing, with every schema right."""
+    resources = pa.table({"attributes_json": pa.array([], pa.string())})
+    return SpanBatch(
+        SPAN_SCHEMA.empty_table(), ATTRIBUTE_SCHEMA.empty_table(), resources, ATTRIBUTE_SCHEMA.empty_table()
+    )

@@ -1,0 +1,239 @@
+"""Split levels -> the columns of `SpanBatch`, with the spans that cannot be kept marked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from collector.decode import arrays, values
+from collector.decode.attributes import cap_per_owner, long_attributes
+from collector.decode.columns import DICT_STRING, SPAN_SCHEMA, VALUE_STRING, SpanBatch
+from collector.decode.extras import resource_extras, span_extras, with_extras
+from collector.decode.remainder import attributes_json
+from collector.decode.request import DecodeLimits
+
+SERVICE_NAME = "service.name"
+
+
+class LevelTables(Protocol):
+    """What is read of `collector.decode.protobuf.Levels`."""
+
+    @property
+    def resources(self) -> pa.RecordBatch: ...
+    @property
+    def scopes(self) -> pa.RecordBatch: ...
+    @property
+    def spans(self) -> pa.RecordBatch: ...
+    @property
+    def request_of_resource(self) -> arrays.Ints: ...
+    @property
+    def scope_of_span(self) -> arrays.Ints: ...
+    @property
+    def resource_of_span(self) -> arrays.Ints: ...
+
+
+@dataclass(slots=True)
+class Verdict:
+    """Which spans are kept, and why the others are not. A span counts for the first reason found."""
+
+    kept: arrays.Mask
+    undecodable: arrays.Mask
+    rejections: list[tuple[str, arrays.Ints]] = field(default_factory=list)
+
+    def reject(self, reason: str, wrong: arrays.Mask, *, undecodable: bool = False) -> None:
+        rows = np.flatnonzero(wrong & self.kept)
+        if len(rows):
+            self.rejections.append((reason, rows))
+            self.kept[rows] = False
+            if undecodable:
+                self.undecodable[rows] = True
+
+    def reject_rows(self, reason: str, rows: arrays.Ints, *, undecodable: bool = False) -> None:
+        if len(rows):
+            wrong = np.zeros(len(self.kept), dtype=np.bool_)
+            wrong[rows] = True
+            self.reject(reason, wrong, undecodable=undecodable)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanColumns:
+    """The batch of kept spans, and what happened to the others. Masks and rows are of all spans sent."""
+
+    batch: SpanBatch
+    kept: arrays.Mask
+    undecodable: arrays.Mask
+    rejections: Sequence[tuple[str, arrays.Ints]]
+    truncated_values: int
+    dropped_attributes: int
+
+
+def span_columns(levels: LevelTables, org_ids: Sequence[str], limits: DecodeLimits) -> SpanColumns:
+    """Builds every column. Raises `MalformedRequest` or `AmbiguousValue` for an attribute that spoils its request."""
+    count = len(levels.spans)
+    verdict = Verdict(np.ones(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_))
+    resources = _resources(levels, limits, verdict)
+    long = long_attributes(
+        levels.spans.column("attributes").values, arrays.owners(levels.spans.column("attributes")), limits
+    )
+    verdict.reject_rows("attribute is not valid UTF-8 or does not parse", long.undecodable, undecodable=True)
+    attributes, lost = cap_per_owner(long.table, count, limits)
+    columns = {
+        **_identity(levels.spans, verdict),
+        **_texts(levels.spans, verdict),
+        **_numbers(levels.spans, verdict, lost),
+        **_scope(levels, verdict),
+        **_lists(levels.spans, limits, verdict),
+        **_placement(levels, org_ids, resources.service_names),
+    }
+    spans = pa.Table.from_arrays([columns[name] for name in SPAN_SCHEMA.names], schema=SPAN_SCHEMA)
+    attributes = with_extras(attributes, span_extras(levels.spans, levels.scopes, levels.scope_of_span, limits))
+    if not verdict.kept.all():
+        spans, attributes = _only(verdict.kept, spans, attributes)
+    batch = SpanBatch(spans, attributes, resources.json, resources.attributes)
+    return SpanColumns(
+        batch, verdict.kept, verdict.undecodable, verdict.rejections, long.truncated_values, int(lost.sum())
+    )
+
+
+def _only(kept: arrays.Mask, spans: pa.Table, attributes: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """The kept spans, and their attributes with owners renumbered."""
+    owners = np.asarray(attributes.column("owner_index").to_numpy(), dtype=np.int64)
+    attributes = attributes.filter(pa.array(kept[owners]))
+    renumbered = (np.cumsum(kept) - 1)[owners[kept[owners]]].astype(np.int32)
+    attributes = attributes.set_column(0, attributes.schema.field(0), pa.array(renumbered))
+    return spans.filter(pa.array(kept)), attributes
+
+
+@dataclass(frozen=True, slots=True)
+class _Resources:
+    json: pa.Table
+    attributes: pa.Table
+    service_names: pa.StringArray
+
+
+def _resources(levels: LevelTables, limits: DecodeLimits, verdict: Verdict) -> _Resources:
+    lists = levels.resources.column("resource").field(0)
+    count = len(levels.resources)
+    long = long_attributes(lists.values, arrays.owners(lists), limits)
+    bad = np.zeros(count, dtype=np.bool_)
+    bad[long.undecodable] = True
+    if len(long.undecodable):
+        reason = "resource attribute is not valid UTF-8 or does not parse"
+        verdict.reject(reason, bad[levels.resource_of_span], undecodable=True)
+    table, _ = cap_per_owner(long.table, count, limits)
+    table = with_extras(table, resource_extras(levels.resources))
+    return _Resources(pa.table({"attributes_json": attributes_json(table, count)}), table, _service_names(table, count))
+
+
+def _service_names(table: pa.Table, count: int) -> pa.StringArray:
+    """`service.name` of each resource; the last one if it is there twice."""
+    keys = arrays.single(table.column("key"))
+    code = keys.dictionary.index(SERVICE_NAME).as_py()
+    kinds = arrays.single(table.column("value_type")).to_numpy()
+    rows = np.flatnonzero((keys.indices.to_numpy() == code) & (kinds == VALUE_STRING))
+    owners = arrays.single(table.column("owner_index")).to_numpy()[rows]
+    picks = np.full(count, -1, dtype=np.int64)
+    picks[owners] = rows
+    return arrays.single(table.column("string_value")).take(pa.array(picks, mask=picks < 0))
+
+
+def _identity(spans: pa.RecordBatch, verdict: Verdict) -> dict[str, pa.Array]:
+    columns: dict[str, pa.Array] = {}
+    for name, width in (("trace_id", 16), ("span_id", 8)):
+        matrix, right = arrays.fixed_width(spans.column(name), width)
+        verdict.reject(f"{name} is not {width} bytes", ~right)
+        verdict.reject(f"{name} is all zeros", ~_any(matrix))
+        columns[name] = arrays.hex_strings(matrix)
+    parents = spans.column("parent_span_id")
+    matrix, right = arrays.fixed_width(parents, 8)
+    verdict.reject("parent_span_id is not 8 bytes", ~right & (arrays.lengths(parents) > 0))
+    columns["parent_span_id"] = arrays.hex_strings(matrix, _any(matrix))
+    return columns
+
+
+def _any(matrix: npt.NDArray[np.uint8]) -> arrays.Mask:
+    """Which rows are not all zeros."""
+    return np.asarray(matrix.any(axis=1), dtype=np.bool_)
+
+
+def _texts(spans: pa.RecordBatch, verdict: Verdict) -> dict[str, pa.Array]:
+    encoded = spans.column("name").dictionary_encode()
+    names, bad = arrays.text(encoded.dictionary)
+    if len(bad):
+        wrong = np.isin(encoded.indices.to_numpy(), bad)
+        verdict.reject("name is not valid UTF-8", wrong, undecodable=True)
+    columns: dict[str, pa.Array] = {"name": pa.DictionaryArray.from_arrays(encoded.indices, names)}
+    status = spans.column("status").field(0)
+    for name, array in (("trace_state", spans.column("trace_state")), ("status_message", status)):
+        strings, rows = arrays.text(array)
+        verdict.reject_rows(f"{name} is not valid UTF-8", rows, undecodable=True)
+        columns[name] = arrays.empty_to_null(strings)
+    return columns
+
+
+def _numbers(spans: pa.RecordBatch, verdict: Verdict, lost: arrays.Ints) -> dict[str, pa.Array]:
+    columns: dict[str, pa.Array] = {}
+    for name, wire in (("start_time_ns", "start_time_unix_nano"), ("end_time_ns", "end_time_unix_nano")):
+        times = np.asarray(spans.column(wire).to_numpy(), dtype=np.uint64)
+        verdict.reject(f"{wire} is beyond the year 2262", times > np.uint64(2**63 - 1))
+        columns[name] = pa.array(times.view(np.int64))
+    columns["kind"] = _enum(spans.column("kind"), 5)
+    columns["status_code"] = _enum(spans.column("status").field(1), 2)
+    dropped = np.asarray(spans.column("dropped_attributes_count").to_numpy(), dtype=np.int64) + lost
+    columns["dropped_attributes_count"] = pa.array(np.minimum(dropped, 2**31 - 1).astype(np.int32))
+    return columns
+
+
+def _enum(array: pa.Array, highest: int) -> pa.Array:
+    """An enum of proto3 is open: numbers that we do not know read as 0, unspecified."""
+    numbers = np.asarray(array.fill_null(0).to_numpy(zero_copy_only=False), dtype=np.int32)
+    return pa.array(np.where((numbers < 0) | (numbers > highest), 0, numbers).astype(np.int8))
+
+
+def _scope(levels: LevelTables, verdict: Verdict) -> dict[str, pa.Array]:
+    columns: dict[str, pa.Array] = {}
+    scope = levels.scopes.column("scope")
+    for position, name in enumerate(("scope_name", "scope_version")):
+        strings, bad = arrays.text(scope.field(position))
+        if len(bad):
+            verdict.reject(f"{name} is not valid UTF-8", np.isin(levels.scope_of_span, bad), undecodable=True)
+        columns[name] = _repeat(arrays.empty_to_null(strings), levels.scope_of_span)
+    return columns
+
+
+def _repeat(strings: pa.StringArray, rows: npt.NDArray[np.int64]) -> pa.DictionaryArray:
+    """`strings` taken at `rows`, each distinct text once."""
+    encoded = strings.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(encoded.indices.take(pa.array(rows)), encoded.dictionary)
+
+
+def _placement(levels: LevelTables, org_ids: Sequence[str], service_names: pa.StringArray) -> dict[str, pa.Array]:
+    resources = levels.resource_of_span
+    orgs = pa.array(org_ids, pa.string())
+    return {
+        "org_id": _repeat(orgs, levels.request_of_resource[resources]).cast(DICT_STRING),
+        "service_name": _repeat(service_names, resources),
+        "resource_index": pa.array(resources.astype(np.int32)),
+    }
+
+
+def _lists(spans: pa.RecordBatch, limits: DecodeLimits, verdict: Verdict) -> dict[str, pa.Array]:
+    writers: tuple[tuple[str, Callable[[Sequence[bytes]], str | None]], ...] = (
+        ("events", values.events_json),
+        ("links", values.links_json),
+    )
+    columns: dict[str, pa.Array] = {}
+    for name, write in writers:
+        array = spans.column(name)
+        rows = np.flatnonzero(arrays.lengths(array))
+        most = limits.max_events_per_span
+        texts = [write(items[:most]) for items in array.take(pa.array(rows)).to_pylist()] if len(rows) else []
+        broken = np.asarray([row for row, text in zip(rows, texts, strict=True) if text is None], dtype=np.int64)
+        verdict.reject_rows(f"{name} are not valid UTF-8 or do not parse", broken, undecodable=True)
+        columns[name] = arrays.sparse(len(spans), rows, texts, pa.string())
+    return columns

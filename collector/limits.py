@@ -1,0 +1,71 @@
+"""Every bound of the service, once, with its unit: what it guards, and what goes wrong on each side of it."""
+
+from __future__ import annotations
+
+MAX_REQUEST_BYTES = 20 * 1024 * 1024
+"""One request after decompression. Default of `max_recv_msg_size_mib`.
+
+The SDKs send at most 512 spans a request, 0.4 MB at 764 bytes a span; LLM spans that carry whole prompts average
+100 KB and more, which makes 50 MB. Too low: such batches are refused for good (413) and their cost is lost, so raise it
+where prompts are captured. Too high: every request in flight may hold this much twice (received and decoded)."""
+
+MAX_COMPRESSED_BYTES = MAX_REQUEST_BYTES
+"""One HTTP body as it arrives. Compression only ever shrinks OTLP, so a body above the decompressed cap is refused
+while it streams in, before any of it is inflated."""
+
+INFLATE_CHUNK_BYTES = 256 * 1024
+"""Step in which a compressed body is inflated. Smaller: more calls for the same bytes. Larger: a bomb overshoots the
+cap by that much before it is noticed."""
+
+MAX_SPANS_PER_REQUEST = 100_000
+"""Spans of one request, counted before they are decoded. An empty span takes 2 bytes on the wire and about 300 in
+columns, so 20 MiB of them would take 3 GB. Too low: large batches of a gateway are refused."""
+
+MAX_ATTRIBUTES_PER_REQUEST = 1_000_000
+"""Attributes of one request, counted before they are decoded: 2 bytes on the wire, about 90 in columns when empty.
+100,000 spans may have 10 each, 512 may have 1,950 each."""
+
+MAX_ATTRIBUTES_PER_SPAN = 1_024
+"""Attributes kept of one span; usage, model and cost first, then in the order sent. The SDK's own limit is 128, but
+dialects that flatten messages (`...messages.17.content`) reach thousands. Too low: searchable detail is lost.
+Too high: one agent loop that repeats its history makes rows of megabytes."""
+
+MAX_EVENTS_PER_SPAN = 256
+"""Events, and likewise links, kept of one span; the SDK's own limit is 128. They become one JSON text per span."""
+
+MAX_EVENTS_PER_REQUEST = 100_000
+"""Events and links of one request. They are decoded one by one (about 5 us each), so this bounds the time that one
+request can take from the others to half a second."""
+
+MAX_STRING_BYTES = 64 * 1024
+"""One text value; longer ones are cut at a character and end in `TRUNCATION_MARK`. Keys from which usage, model or
+cost are read are never cut. Too low: prompts lose their end. Too high: a page of 100 spans is 100 times this."""
+
+TRUNCATION_MARK = "…[truncated]"
+"""Ends every text that was cut, so that nobody takes it for the whole."""
+
+MAX_STRUCTURED_BYTES = 1024 * 1024
+"""One array or map value on the wire; a larger one is replaced by a note of its size. Parsed it takes up to 28 times
+its wire size."""
+
+MAX_STRUCTURED_NODES = 50_000
+"""Elements of one array or map value that are written out; the rest is dropped. An empty element takes 2 bytes on the
+wire and 1 us to write."""
+
+MAX_VALUE_DEPTH = 32
+"""Arrays and maps inside each other; deeper ones are cut. protobuf's own parser refuses 100."""
+
+MAX_JSON_DEPTH = 160
+"""Nesting of an OTLP/JSON body: a value of `MAX_VALUE_DEPTH` takes 3 levels of JSON for each of its own, 12 around."""
+
+DECODE_SLICE_BYTES = 1024 * 1024
+"""Wire bytes decoded in one call that holds the interpreter lock, about 3 ms. Larger: the receivers stutter.
+Smaller: the fixed cost of a call (0.2 ms) shows."""
+
+MAX_CONCURRENT_REQUESTS = 1_024
+"""Requests of one receiver that may wait for their commit. Too low: clients that wait on a group commit starve it.
+Too high: memory, up to `MAX_REQUEST_BYTES` each; the pipeline's own byte budget refuses before that."""
+
+RETRY_AFTER_SECONDS = 1
+"""Hint sent with every retryable refusal. OpenTelemetry SDKs give a request 10 s in all and 6 tries: a longer hint
+makes them give up after one or two, a shorter one makes a full collector fuller."""
