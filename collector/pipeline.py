@@ -1,0 +1,147 @@
+"""The stages in the order in which spans meet them: decode, normalise, price, attribute, store; then forward.
+
+One call of `Pipeline.process` is one transaction. Stages know columns only, never each other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from collector import telemetry as metrics
+from collector.attribute import attribute
+from collector.decode import decode_requests
+from collector.decode.columns import LEDGER_SCHEMA, LEDGER_USAGE_COLUMNS, CallColumns, SpanBatch
+from collector.decode.remainder import attributes_json
+from collector.decode.request import Decoded, DecodeLimits, Outcome, Request
+from collector.errors import StoreUnavailable
+from collector.forward.costs import added_attributes
+from collector.forward.job import ForwardJob
+from collector.normalise import normalise_columns
+from collector.price import price_columns
+from collector.store import Store
+from collector.store.errors import StoreError
+from collector.telemetry import Telemetry
+from otel_cost.pricing import RateCard
+
+
+class Forwarder(Protocol):
+    """Where committed requests go next."""
+
+    def offer(self, job: ForwardJob) -> None:
+        """Take a job without waiting."""
+
+
+class Pipeline:
+    """Runs the stages over a group of requests. Used by one thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        card: RateCard,
+        limits: DecodeLimits,
+        forwarders: Sequence[Forwarder],
+        telemetry: Telemetry,
+    ) -> None:
+        self._store = store
+        self._card = card
+        self._limits = limits
+        self._forwarders = forwarders
+        self._telemetry = telemetry
+
+    def process(self, requests: Sequence[Request]) -> Sequence[Outcome]:
+        """Commit the spans of all requests in one transaction; when this returns, they are on disk.
+
+        Raises:
+            StoreUnavailable: nothing was stored; sending the same again later is right.
+        """
+        started_seconds = time.perf_counter()
+        decoded = decode_requests(requests, self._limits)
+        batch = decoded.batch
+        if batch.spans.num_rows:
+            calls = normalise_columns(batch)
+            costs = price_columns(calls, batch.spans.column("start_time_ns"), self._card)
+            ledger = ledger_table(batch, calls, costs)
+            self._telemetry.observe(metrics.PIPELINE_SECONDS, time.perf_counter() - started_seconds)
+            verdicts = self._append(ledger)
+            self._forward(requests, decoded, ledger, verdicts)
+        self._count(requests, decoded)
+        return decoded.outcomes
+
+    def _append(self, ledger: pa.Table) -> Sequence[pa.Table]:
+        """Store the batch; returns what attribution said of its traces."""
+        verdicts: list[pa.Table] = []
+        started_seconds = time.perf_counter()
+        try:
+            appended = self._store.append(ledger, _recorded(attribute, verdicts))
+        except StoreError as error:
+            raise StoreUnavailable(str(error)) from error
+        self._telemetry.observe(metrics.COMMIT_SECONDS, time.perf_counter() - started_seconds)
+        self._telemetry.observe(metrics.GROUP_SPANS, ledger.num_rows)
+        self._telemetry.add(metrics.SPANS_STORED, appended.accepted)
+        self._telemetry.add(metrics.SPANS_DUPLICATE, appended.duplicates)
+        for status in pc.value_counts(ledger.column("cost_status").combine_chunks().cast(pa.string())):
+            if status["values"].is_valid:
+                self._telemetry.add(metrics.CALLS, status["counts"].as_py(), status["values"].as_py())
+        return verdicts
+
+    def _forward(
+        self, requests: Sequence[Request], decoded: Decoded, ledger: pa.Table, verdicts: Sequence[pa.Table]
+    ) -> None:
+        if not self._forwarders:
+            return
+        added = added_attributes(ledger, verdicts)
+        for request, outcome in zip(requests, decoded.outcomes, strict=True):
+            if outcome.error is None and outcome.accepted_spans:
+                job = ForwardJob(request.body, outcome.accepted_spans, added)
+                for forwarder in self._forwarders:
+                    forwarder.offer(job)
+
+    def _count(self, requests: Sequence[Request], decoded: Decoded) -> None:
+        self._telemetry.add(metrics.REQUEST_BYTES, sum(len(request.body) for request in requests))
+        self._telemetry.add(metrics.SPANS_REJECTED, sum(outcome.rejected_spans for outcome in decoded.outcomes))
+        self._telemetry.add(metrics.ATTRIBUTES_TRUNCATED, decoded.truncated_values)
+        self._telemetry.add(metrics.ATTRIBUTES_DROPPED, decoded.dropped_attributes)
+
+
+def ledger_table(batch: SpanBatch, calls: CallColumns, costs: pa.Table) -> pa.Table:
+    """All stages' columns side by side, one row per span: LEDGER_SCHEMA."""
+    spans = batch.spans
+    columns: dict[str, pa.ChunkedArray | pa.Array] = {
+        **{name: spans.column(name) for name in spans.column_names},
+        **{name: calls.calls.column(name) for name in calls.calls.column_names},
+        **{name: costs.column(name) for name in costs.column_names},
+        "usage_json": _usage_json(calls, spans.num_rows),
+        "attributes": attributes_json(batch.attributes, spans.num_rows),
+        "resource": batch.resources.column("attributes_json").take(spans.column("resource_index")),
+    }
+    nulls = pa.nulls(spans.num_rows, pa.int64())
+    for name in LEDGER_USAGE_COLUMNS:
+        columns[name] = calls.usage.get(name, nulls)
+    return pa.table([columns[field.name].cast(field.type) for field in LEDGER_SCHEMA], schema=LEDGER_SCHEMA)
+
+
+def _usage_json(calls: CallColumns, row_count: int) -> pa.Array:
+    """`{"unit":quantity}` of the units without a column of their own; NULL where a span has none."""
+    pairs = []
+    for unit in sorted(set(calls.usage) - set(LEDGER_USAGE_COLUMNS)):
+        quantities = calls.usage[unit].cast(pa.string())
+        pairs.append(pc.binary_join_element_wise(f'"{unit}":', quantities, "", null_handling="emit_null"))
+    if not pairs:
+        return pa.nulls(row_count, pa.string())
+    joined = pc.binary_join_element_wise(*pairs, ",", null_handling="skip")
+    body = pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
+    return pc.binary_join_element_wise("{", body, "}", "", null_handling="emit_null")
+
+
+def _recorded(stage: Callable[[pa.Table], pa.Table], results: list[pa.Table]) -> Callable[[pa.Table], pa.Table]:
+    def recorded(skeleton: pa.Table) -> pa.Table:
+        result = stage(skeleton)
+        results.append(result)
+        return result
+
+    return recorded

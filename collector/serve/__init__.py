@@ -1,0 +1,1 @@
+"""What the collector serves besides taking spans: metrics and health."""

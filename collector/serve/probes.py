@@ -1,0 +1,121 @@
+"""Small read-only pages for machines: Prometheus metrics and the health check, one port each."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import AF_INET, AF_INET6
+from threading import Thread
+
+from collector.config.parts import Endpoint
+from collector.errors import CannotListen
+from collector.telemetry import Telemetry
+
+IDLE_TIMEOUT_SECONDS = 10.0
+"""A client that says nothing for so long is disconnected; every connection holds a thread."""
+METRICS_PATH = "/metrics"
+HEALTH_PATH = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An answer to GET."""
+
+    status: HTTPStatus
+    content_type: str
+    body: str
+
+
+Pages = Mapping[str, Callable[[], Page]]
+
+
+class ProbeServer:
+    """Serves a few pages at one endpoint from threads of its own."""
+
+    def __init__(self, name: str, endpoint: Endpoint, pages: Pages) -> None:
+        self._name = name
+        self._endpoint = endpoint
+        self._pages = pages
+        self._server: ThreadingHTTPServer | None = None
+        self._thread: Thread | None = None
+
+    def start(self) -> Endpoint:
+        """Listen; returns the address, with the port that the system chose where 0 was asked for.
+
+        Raises:
+            CannotListen: the address is taken or not of this machine.
+        """
+        try:
+            server = _server_class(self._endpoint)((self._endpoint.host, self._endpoint.port), _handler(self._pages))
+        except OSError as error:
+            raise CannotListen(f"{self._name}: cannot listen on {self._endpoint}: {error.strerror or error}") from None
+        self._server = server
+        self._thread = Thread(target=server.serve_forever, args=(0.1,), name=f"otel-cost-{self._name}", daemon=True)
+        self._thread.start()
+        return Endpoint(self._endpoint.host, server.server_port)
+
+    def stop(self) -> None:
+        """Stop listening; answers in progress are finished by their own threads."""
+        if self._server is not None and self._thread is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._thread.join()
+            self._server = None
+
+
+def metrics_pages(telemetry: Telemetry) -> Pages:
+    """`/metrics` in Prometheus' text format."""
+    content_type = "text/plain; version=0.0.4; charset=utf-8"
+    return {METRICS_PATH: lambda: Page(HTTPStatus.OK, content_type, telemetry.render())}
+
+
+def health_pages(why_unhealthy: Callable[[], str | None]) -> Pages:
+    """`/`: 200 while spans are taken, else 503 with the reason. The shape is that of the OpenTelemetry Collector."""
+    started_seconds = time.time()
+
+    def health() -> Page:
+        reason = why_unhealthy()
+        up_seconds = round(time.time() - started_seconds, 3)
+        body = {"status": reason or "Server available", "uptime_seconds": up_seconds}
+        status = HTTPStatus.SERVICE_UNAVAILABLE if reason else HTTPStatus.OK
+        return Page(status, "application/json", json.dumps(body))
+
+    return {HEALTH_PATH: health}
+
+
+def _server_class(endpoint: Endpoint) -> type[ThreadingHTTPServer]:
+    family = AF_INET6 if ":" in endpoint.host else AF_INET
+
+    class Server(ThreadingHTTPServer):
+        address_family = family
+        daemon_threads = True
+        block_on_close = False
+
+    return Server
+
+
+def _handler(pages: Pages) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = IDLE_TIMEOUT_SECONDS
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            page = pages.get(self.path.partition("?")[0])
+            self._answer(page() if page else Page(HTTPStatus.NOT_FOUND, "text/plain", "not found\n"))
+
+        def _answer(self, page: Page) -> None:
+            body = page.body.encode()
+            self.send_response(page.status)
+            self.send_header("Content-Type", page.content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Probes come every few seconds; they are not worth a log line."""
+
+    return Handler
