@@ -2,6 +2,8 @@
 
 OtelCostError
   RateCardError     a rate card that cannot be read or built
+  MoneyError        an amount that is no exact decimal number (also a ValueError)
+  ReceiptError      a receipt text that cannot be read back (also a ValueError)
 """
 
 
@@ -11,3 +13,11 @@ class OtelCostError(Exception):
 
 class RateCardError(OtelCostError):
     """A rate card that cannot be read or built; the message names the file and the row."""
+
+
+class MoneyError(OtelCostError, ValueError):
+    """An amount that is no exact decimal number: a float, no number, not finite."""
+
+
+class ReceiptError(OtelCostError, ValueError):
+    """A receipt text that cannot be read back."""

@@ -1,0 +1,195 @@
+"""Inclusive counts, as telemetry reports them, split into exclusive cells, as providers bill them.
+
+`input_tokens` contains the cached, cache-written, audio, image and video tokens; `output_tokens` contains reasoning.
+Every token lands in exactly one cell of the grid modality x type, the most specific one that the counts allow.
+Never raises: what cannot be is cut, and flagged (`otel_cost.call.Flag`).
+
+`split_counts` is written in plain arithmetic plus a minimum and a maximum, so that the same lines read whole numbers
+here and int64 columns in the collector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from otel_cost.call import Flag
+from otel_cost.pricing import units
+
+Count = Any
+"""A whole number, or an int64 column of them."""
+
+MODALITY_PARTS: dict[tuple[str, str], tuple[str, ...]] = {
+    (direction, modality): tuple(
+        units.token_key(direction, modality, kind)
+        for kind in ((*units.INPUT_TYPES, "write_5m") if direction == "input" else units.OUTPUT_TYPES)
+    )
+    for direction in ("input", "output")
+    for modality in ("text", *units.MODALITIES)
+}
+"""(direction, modality) -> the keys that say anything about it."""
+
+
+class Split(NamedTuple):
+    """Cells with a quantity above zero, in the units' quantum; `input_tokens` is the total that size tiers look at."""
+
+    parts: dict[str, int]
+    input_tokens: int
+    flags: Flag
+
+
+class Ops(NamedTuple):
+    """How to take the smaller and the larger of two counts, element by element."""
+
+    low: Callable[[Count, Count], Count]
+    high: Callable[[Count, Count], Count]
+
+
+SCALAR = Ops(min, max)
+
+
+def clean(usage: Mapping[str, Any]) -> tuple[dict[str, int], Flag]:
+    """Counts that can be priced: whole, not negative, at most 2**40. The rest is dropped and flagged."""
+    good: dict[str, int] = {}
+    flags = Flag.NONE
+    for key, value in usage.items():
+        if value is None:
+            continue
+        if type(value) is not int:
+            flags |= Flag.NOT_A_NUMBER
+        elif value < 0:
+            flags |= Flag.NEGATIVE
+        elif value > units.MAX_QUANTITY:
+            flags |= Flag.TOO_LARGE
+        else:
+            good[key] = value
+    return good, flags
+
+
+def split(usage: Mapping[str, int]) -> Split:
+    """Inclusive usage to exclusive cells. `usage` must be clean (see `clean`)."""
+    cells, total, flags = split_counts(usage.keys(), lambda key: usage.get(key, 0), SCALAR)
+    return Split({key: quantity for key, quantity in cells if quantity > 0}, total, Flag(int(flags)))
+
+
+def split_counts(
+    present: Iterable[str], count: Callable[[str], Count], ops: Ops
+) -> tuple[list[tuple[str, Count]], Count, Count]:
+    """The split, for numbers or columns.
+
+    Args:
+        present: the keys that have a count at all; the others are never asked for.
+        count: key -> its count, 0 where it is unknown.
+        ops: minimum and maximum for the kind of counts given.
+
+    Returns:
+        (cell, exclusive count) pairs, the total of input tokens, and the flags as bits.
+    """
+    keys = frozenset(present)
+    cells, total, flags = _split_input(keys, count, ops)
+    out_cells, _, out_flags = _split_output(keys, count, ops)
+    cells += out_cells
+    flags = flags | out_flags
+    for key in units.OTHER_KEYS:
+        parts = units.OTHER_WHOLES.get(key)
+        if parts is not None and not keys.isdisjoint(parts):
+            inside = sum(count(part) for part in parts if part in keys)
+            cells.append((key, ops.high(count(key), inside) - inside))
+        elif key in keys:
+            cells.append((key, count(key)))
+    return cells, total, flags
+
+
+def _modalities(direction: str, keys: frozenset[str]) -> list[str]:
+    return [m for m in ("text", *units.MODALITIES) if not keys.isdisjoint(MODALITY_PARTS[direction, m])]
+
+
+def _write_kinds(modality: str, count: Callable[[str], Count], ops: Ops) -> tuple[Count, Count, Count]:
+    """Cache writes as (short, 1 hour, 12 hours). The part of the total without a TTL counts as short."""
+    hour = count(units.token_key("input", modality, units.WRITE_1H))
+    half_day = count(units.token_key("input", modality, units.WRITE_12H))
+    short = count(units.token_key("input", modality, "write_5m"))
+    total = ops.high(count(units.token_key("input", modality, units.WRITE)), short + hour + half_day)
+    return total - hour - half_day, hour, half_day
+
+
+def _split_input(
+    keys: frozenset[str], count: Callable[[str], Count], ops: Ops
+) -> tuple[list[tuple[str, Count]], Count, Count]:
+    kinds = [count(units.CACHE_READ), *_write_kinds("", count, ops), count(units.TOOL)]
+    modal: dict[str, tuple[Count, list[Count]]] = {}
+    for modality in _modalities("input", keys):
+        joins = [
+            count(units.token_key("input", modality, units.READ)),
+            *_write_kinds(modality, count, ops),
+            count(units.token_key("input", modality, "tool")),
+        ]
+        modal[modality] = (ops.high(count(units.token_key("input", modality, units.PLAIN)), sum(joins)), joins)
+    kinds = [ops.high(kind, sum(joins[i] for _, joins in modal.values())) for i, kind in enumerate(kinds)]
+    cached = kinds[0] + kinds[1] + kinds[2] + kinds[3]
+    whole = count(units.INPUT)
+    missing = whole == 0
+    whole = whole + missing * ops.high(cached + kinds[4], sum(total for total, _ in modal.values()))
+    # More cached than there is input: the emitter counts the cached tokens beside the input, not inside.
+    exclusive = cached > whole
+    whole = whole + exclusive * cached
+    clamped = kinds[4] > whole - cached
+    kinds[4] = ops.low(kinds[4], whole - cached)
+    cells, cut = _grid("input", units.INPUT_TYPES, whole, kinds, modal, ops)
+    flags = exclusive * int(Flag.CACHE_EXCLUSIVE) | (clamped | cut) * int(Flag.CLAMPED)
+    return cells, whole, flags
+
+
+def _split_output(
+    keys: frozenset[str], count: Callable[[str], Count], ops: Ops
+) -> tuple[list[tuple[str, Count]], Count, Count]:
+    kinds = [count(units.REASONING), count(units.CITATION)]
+    modal: dict[str, tuple[Count, list[Count]]] = {}
+    for modality in _modalities("output", keys):
+        joins = [count(units.token_key("output", modality, kind)) for kind in units.OUTPUT_TYPES[1:]]
+        modal[modality] = (ops.high(count(units.token_key("output", modality, units.PLAIN)), sum(joins)), joins)
+    kinds = [ops.high(kind, sum(joins[i] for _, joins in modal.values())) for i, kind in enumerate(kinds)]
+    whole = count(units.OUTPUT)
+    missing = whole == 0
+    whole = whole + missing * ops.high(kinds[0] + kinds[1], sum(total for total, _ in modal.values()))
+    clamped = kinds[0] + kinds[1] > whole
+    kinds[0] = ops.low(kinds[0], whole)
+    kinds[1] = ops.low(kinds[1], whole - kinds[0])
+    cells, cut = _grid("output", units.OUTPUT_TYPES, whole, kinds, modal, ops)
+    return cells, whole, (clamped | cut) * int(Flag.CLAMPED)
+
+
+def _grid(
+    direction: str,
+    types: tuple[str, ...],
+    whole: Count,
+    kinds: list[Count],
+    modal: Mapping[str, tuple[Count, list[Count]]],
+    ops: Ops,
+) -> tuple[list[tuple[str, Count]], Count]:
+    """Take each modality's tokens out of what is left of each type; what then is left is text.
+
+    Where a modality has more tokens than plain ones are left, the rest must be cached (or written, ...): an overlap
+    that the emitter did not report but that follows from its counts.
+    """
+    left = [whole - sum(kinds), *kinds]
+    cut: Count = False
+    cells: list[tuple[str, Count]] = []
+    for modality in units.MODALITIES:
+        if modality not in modal:
+            continue
+        total, joins = modal[modality]
+        taken = [ops.low(join, rest) for join, rest in zip(joins, left[1:], strict=True)]
+        rest = total - sum(taken)
+        plain = ops.low(rest, left[0])
+        rest = rest - plain
+        for i, free in enumerate(left[1:]):
+            more = ops.low(rest, free - taken[i])
+            taken[i] = taken[i] + more
+            rest = rest - more
+        cut = cut | (rest > 0)
+        for i, (kind, quantity) in enumerate(zip(types, (plain, *taken), strict=True)):
+            cells.append((units.token_key(direction, modality, kind), quantity))
+            left[i] = left[i] - quantity
+    cells += [(units.token_key(direction, "", kind), quantity) for kind, quantity in zip(types, left, strict=True)]
+    return cells, cut

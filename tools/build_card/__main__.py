@@ -1,0 +1,23 @@
+"""`python -m tools.build_card`: compile the card and write it into the package."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from otel_cost.pricing.card import DATA_DIRECTORY
+from tools.build_card.compile import compile_card
+from tools.build_card.write import write_files
+
+
+def main(directory: Path = DATA_DIRECTORY) -> int:
+    """Write the card's files; says what it was built from."""
+    built = compile_card()
+    write_files(directory, built.files)
+    (directory / "PROVENANCE.md").write_text(built.provenance, encoding="utf-8")
+    sys.stdout.write(f"{directory}: {built.summary}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
