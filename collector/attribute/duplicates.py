@@ -1,0 +1,132 @@
+"""Two records of one call that share its response id, or that lie side by side under one parent.
+
+Whole columns say which few spans need a look; only those are compared one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from collector.attribute.calls import Calls
+from collector.attribute.identity import (
+    MIN_SHARED_ID_CHARACTERS,
+    Record,
+    id_family,
+    ids_disagree,
+    models_agree,
+    overlap_of_shorter,
+    same_usage_or_none,
+    tokens_agree,
+)
+from collector.attribute.skeleton import UNKNOWN, Bools, Ints, pair_codes
+
+SHARED_ID_WINDOW_NS = 24 * 3600 * 1_000_000_000
+"""How far apart two traces may record the same response. Some servers reuse short ids sooner or later."""
+
+MIN_OVERLAP = 0.8
+"""Siblings of two instrumentations wrap the same exchange: one covers this share of the shorter one."""
+
+MAX_SIBLINGS_COMPARED = 64
+"""A parent may have thousands of parallel calls; each is compared with so many that start next."""
+
+
+def _runs(keys: Ints, rows: Ints) -> Iterator[list[int]]:
+    """Rows in runs of equal key, runs of one left out."""
+    order = np.argsort(keys, kind="stable")
+    keys, rows = keys[order], rows[order]
+    edges = np.flatnonzero(np.diff(keys)) + 1
+    for run in np.split(rows, edges):
+        if len(run) > 1:
+            yield run.tolist()
+
+
+def _repeated(codes: Ints) -> Bools:
+    """Which elements have a value that occurs more than once."""
+    _, place, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    return np.asarray(counts[place] > 1)
+
+
+def join_shared_ids(calls: Calls) -> None:
+    """The same response id from the same issuer: within a trace, and across traces of an org within a day."""
+    spans = calls.spans
+    rows = np.flatnonzero(spans.leaf & (spans.response_id.codes >= 0))
+    if len(rows) < 2:
+        return
+    keys = spans.org.codes[rows] * max(len(spans.response_id.values), 1) + spans.response_id.codes[rows]
+    again = _repeated(keys)
+    for run in _runs(keys[again], rows[again]):
+        families: dict[str, list[Record]] = {}
+        for record in sorted((calls.record(row) for row in run), key=lambda record: record.key):
+            families.setdefault(id_family(record.response_id or "", record.provider), []).append(record)
+        for records in families.values():
+            _cluster(calls, records)
+
+
+def _cluster(calls: Calls, records: Iterable[Record]) -> None:
+    """Join records of one response id, earliest first, each with the first cluster that it fits."""
+    clusters: list[list[Record]] = []
+    for record in records:
+        for cluster in clusters:
+            if any(_same_response(known, record) for known in cluster):
+                calls.join(cluster[0].row, record.row)
+                cluster.append(record)
+                break
+        else:
+            clusters.append([record])
+
+
+def _same_response(one: Record, other: Record) -> bool:
+    """Records with one response id of one issuer are one call, unless they contradict each other.
+
+    Within a trace another instrumentation may see other numbers (an aborted stream). The same instrumentation must
+    repeat itself (a response that is polled), and so must another trace: some servers draw their ids from few.
+    """
+    if one.trace == other.trace and one.scope != other.scope:
+        return True
+    agree = not (one.has_usage and other.has_usage) or tokens_agree(one, other)
+    if one.trace == other.trace:
+        return agree
+    close = abs(one.start_ns - other.start_ns) <= SHARED_ID_WINDOW_NS
+    long_enough = len(one.response_id or "") >= MIN_SHARED_ID_CHARACTERS
+    return agree and close and long_enough and models_agree(one, other)
+
+
+def join_siblings(calls: Calls) -> None:
+    """Two instrumentations side by side: same parent, other scope, same model and tokens, at the same time."""
+    spans = calls.spans
+    rows = np.flatnonzero(spans.leaf)
+    if len(rows) < 2:
+        return
+    rows = rows[_repeated(pair_codes(spans.trace[rows], spans.parent[rows]))]
+    keys = pair_codes(pair_codes(spans.trace[rows], spans.parent[rows]), spans.input_tokens[rows])
+    low, high = np.full(len(rows), np.iinfo(np.int64).max), np.full(len(rows), np.iinfo(np.int64).min)
+    np.minimum.at(low, keys, spans.scope.codes[rows])
+    np.maximum.at(high, keys, spans.scope.codes[rows])
+    mixed = low[keys] != high[keys]
+    for run in _runs(keys[mixed], rows[mixed]):
+        _pair_up(calls, sorted((calls.record(row) for row in run), key=lambda record: record.key))
+
+
+def _pair_up(calls: Calls, records: list[Record]) -> None:
+    """Join siblings, the best overlap first; a call takes at most one record of each scope."""
+    pairs = [
+        (-overlap_of_shorter(one, other), abs(one.start_ns - other.start_ns), one.key, other.key, one.row, other.row)
+        for at, one in enumerate(records)
+        for other in records[at + 1 : at + 1 + MAX_SIBLINGS_COMPARED]
+        if _same_siblings(one, other)
+    ]
+    for *_, one_row, other_row in sorted(pairs):
+        if calls.scopes(one_row).isdisjoint(calls.scopes(other_row)):
+            calls.join(one_row, other_row)
+
+
+def _same_siblings(one: Record, other: Record) -> bool:
+    if one.scope == other.scope or one.scope == UNKNOWN or other.scope == UNKNOWN:
+        return False
+    if overlap_of_shorter(one, other) < MIN_OVERLAP or one.kind != other.kind or ids_disagree(one, other):
+        return False
+    if not one.has_usage and (not one.models or not other.models or one.failed != other.failed):
+        return False  # nothing but the time in common
+    return models_agree(one, other) and same_usage_or_none(one, other)

@@ -1,0 +1,174 @@
+"""What two spans must share to be the same model call: model family, response id, token counts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from collector.attribute.skeleton import UNKNOWN, Spans
+from otel_cost.call import Flag
+
+OUTPUT_TOLERANCE_TOKENS = 4
+"""Two instrumentations of one call may differ by so much: one of them adds the first stream event's placeholder."""
+
+MIN_SHARED_ID_CHARACTERS = 8
+"""Shorter response ids (test stubs, counters) never join calls of different traces."""
+
+_VENDOR = re.compile(r"^(?:[a-z]{2,6}\.)?(?:anthropic|amazon|meta|mistral|cohere|ai21|deepseek|qwen|openai|google)\.")
+_REVISION = re.compile(r"(?:[-@]\d{8}|[-@]\d{4}-\d{2}-\d{2}|-\d{4}|-latest|-v\d+(?::\d+)?|:\d+)$")
+_ID_SHAPES = {"chatcmpl-": "openai", "cmpl-": "openai", "resp_": "openai", "msg_": "anthropic", "gen-": "openrouter"}
+_PROVIDER_FAMILIES = {"gcp": "google", "google": "google", "gemini": "google", "vertex_ai": "google", "azure": "openai"}
+_OWN_KINDS = (
+    "embeddings",
+    "image_generation",
+    "image",
+    "speech",
+    "transcription",
+    "audio",
+    "rerank",
+    "ocr",
+    "moderation",
+    "video",
+)
+
+_RANKS = {
+    "anthropic_native": 0,
+    "genai": 1,
+    "official": 1,
+    "mistral_native": 1,
+    "botocore": 1,
+    "pydantic_ai": 2,
+    "logfire": 2,
+    "litellm": 2,
+    "traceloop": 3,
+    "openinference": 4,
+    "openlit": 5,
+}
+_LAST_RANK = 6
+
+
+@lru_cache(maxsize=4096)
+def model_family(model: str) -> str:
+    """The model's name without vendor prefix, date, revision and spelling of its version."""
+    name = _VENDOR.sub("", model.strip().lower().rsplit("/", 1)[-1])
+    while (shorter := _REVISION.sub("", name)) != name:
+        name = shorter
+    return name.replace(".", "-")
+
+
+def dialect_rank(dialect: str | None) -> int:
+    """How much a dialect is trusted when several recorded one call: 0 is kept first."""
+    return _RANKS.get(dialect or "", _LAST_RANK)
+
+
+def _shape(response_id: str) -> str | None:
+    return next((shape for prefix, shape in _ID_SHAPES.items() if response_id.startswith(prefix)), None)
+
+
+def id_family(response_id: str, provider: str | None) -> str:
+    """Who issued a response id: the same id in the same family is the same response.
+
+    The id's own shape says it where it can (a `msg_` id is Anthropic's, served by anyone); else the provider does.
+    """
+    shape = _shape(response_id)
+    if shape is not None:
+        return shape
+    head = (provider or "").split(".", 1)[0]
+    return _PROVIDER_FAMILIES.get(head, head)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One leaf span, read out for comparison with another. -1 is a count that the span does not say."""
+
+    row: int
+    org: int
+    trace: int
+    scope: int
+    key: tuple[int, str, str]
+    start_ns: int
+    end_ns: int
+    input_tokens: int
+    output_tokens: int
+    has_usage: bool
+    has_money: bool
+    failed: bool
+    operation: str
+    kind: str  # the operation where it bills units of its own, else "text"
+    provider: str | None
+    models: frozenset[str]
+    response_id: str | None
+    preference: tuple[int, ...]  # smaller is kept; the same for every trace the span could be in
+
+
+def read_record(spans: Spans, row: int) -> Record:
+    """Read one span out of the columns."""
+    text = spans.text
+    names = (text[name].text(row) for name in ("model", "request_model", "response_model"))
+    operation = text["operation"].text(row) or ""
+    flags = spans.value("flags", row) or 0
+    cache_facts = sum((spans.value(name, row) or 0) > 0 for name in ("cache_read_tokens", "cache_write_tokens"))
+    has_usage, failed = bool(spans.has_usage[row]), bool(spans.failed[row])
+    return Record(
+        row=row,
+        org=int(spans.org.codes[row]),
+        trace=int(spans.trace[row]),
+        scope=int(spans.scope.codes[row]),
+        key=spans.key(row),
+        start_ns=int(spans.start_ns[row]),
+        end_ns=int(spans.end_ns[row]),
+        input_tokens=int(spans.input_tokens[row]),
+        output_tokens=int(spans.output_tokens[row]),
+        has_usage=has_usage,
+        has_money=bool(spans.has_money[row]),
+        failed=failed,
+        operation=operation,
+        kind=operation if operation in _OWN_KINDS else "text",
+        provider=text["provider"].text(row),
+        models=frozenset(model_family(name) for name in names if name),
+        response_id=spans.response_id.text(row),
+        preference=(
+            int(not has_usage),
+            int(bool(flags & Flag.ESTIMATED)),
+            int(spans.value("cost_pico_usd", row) is None),
+            -cache_facts,
+            dialect_rank(text["dialect"].text(row)),
+            int(failed),
+        ),
+    )
+
+
+def models_agree(one: Record, other: Record) -> bool:
+    """One of the names of one is a name of the other, or one of them names no model at all."""
+    return not one.models or not other.models or not one.models.isdisjoint(other.models)
+
+
+def tokens_agree(one: Record, other: Record) -> bool:
+    """Equal input, output within the tolerance. A count that is not said is compared as 0 (output) or as such."""
+    outputs = (max(one.output_tokens, 0), max(other.output_tokens, 0))
+    return one.input_tokens == other.input_tokens and abs(outputs[0] - outputs[1]) <= OUTPUT_TOLERANCE_TOKENS
+
+
+def ids_disagree(one: Record, other: Record) -> bool:
+    """Both carry a provider's own id of the same shape, and the ids differ: two responses for certain."""
+    if one.response_id is None or other.response_id is None or one.response_id == other.response_id:
+        return False
+    shape = _shape(one.response_id)
+    return shape is not None and shape == _shape(other.response_id)
+
+
+def overlap_of_shorter(one: Record, other: Record) -> float:
+    """The share of the shorter span's time that the other covers; an instant inside the other is covered whole."""
+    begin, end = max(one.start_ns, other.start_ns), min(one.end_ns, other.end_ns)
+    shorter = min(one.end_ns - one.start_ns, other.end_ns - other.start_ns)
+    if end < begin:
+        return 0.0
+    return 1.0 if shorter <= 0 else (end - begin) / shorter
+
+
+def same_usage_or_none(one: Record, other: Record) -> bool:
+    """Both say the same tokens, or neither says any usage."""
+    if one.has_usage != other.has_usage:
+        return False
+    return tokens_agree(one, other) if one.has_usage else UNKNOWN == one.input_tokens == other.input_tokens
