@@ -9,13 +9,14 @@ from pathlib import Path
 
 from collector.config import forwarding, model, values
 from collector.config.budget import BudgetRule, read_rules
-from collector.config.model import Config, LedgerConfig, ListenConfig
+from collector.config.model import Config, ListenConfig
 from collector.config.parts import Endpoint, ServerTls
 from collector.config.pipelines import Defined, select
 from collector.config.problems import BadValue, ConfigError, Problems
 from collector.config.reader import Section
 from collector.config.text import parse
 from collector.forward.config import ForwardConfig
+from collector.store.config import StoreConfig
 
 RECEIVERS = {"otlp": "OTLP over gRPC and HTTP"}
 PROCESSORS = {
@@ -73,11 +74,20 @@ def read_tree(tree: object, problems: Problems) -> Config:
     config = _extensions(top.section("extensions"), defined, config)
     config = select(top.section("service"), defined, config)
     top.close()
+    _room_for_one(top, config)
     return replace(config, warnings=_warnings(config.rules, "api" in defined.extensions))
 
 
 def _warnings(rules: tuple[BudgetRule, ...], api: bool) -> tuple[str, ...]:
     return (BUDGET_WARNING,) * bool(rules) + (API_WARNING,) * api
+
+
+def _room_for_one(top: Section, config: Config) -> None:
+    """A request that never fits into the queue would be refused for ever with "try again"."""
+    largest_bytes = max(listen.max_request_bytes for listen in (config.grpc, config.http) if listen is not None)
+    if config.queue_bytes < largest_bytes:
+        what = f"must be at least the largest request of the receivers, {largest_bytes // model.MIB} MiB"
+        top.problem(BadValue(what), config.queue_bytes // model.MIB, "processors.memory_limiter.limit_mib")
 
 
 def _receivers(section: Section, defined: Defined, config: Config) -> Config:
@@ -148,7 +158,7 @@ def _exporters(section: Section, defined: Defined, config: Config) -> Config:
     for kind, part in section.components(EXPORTERS):
         component_id = defined.add(defined.exporters, part, kind)
         if kind == "duckdb":
-            config = replace(config, ledger=_ledger(part, config.ledger))
+            config = replace(config, store=_store(part, config.store))
         elif kind == "prometheus":
             config = replace(config, prometheus=_endpoint(part, model.PROMETHEUS_ENDPOINT))
         elif kind == "otlp":
@@ -159,11 +169,11 @@ def _exporters(section: Section, defined: Defined, config: Config) -> Config:
     return replace(config, forward=tuple(forward))
 
 
-def _ledger(part: Section, default: LedgerConfig) -> LedgerConfig:
-    interval = part.take("publish_interval", values.seconds(0.1, 86_400), default.publish_interval_seconds)
-    ledger = LedgerConfig(part.take("path", values.path, default.path), interval)
+def _store(part: Section, default: StoreConfig) -> StoreConfig:
+    interval_seconds = part.take("publish_interval", values.seconds(0.1, 86_400), default.publish_interval_seconds)
+    path = part.take("path", values.path, default.path)
     part.close()
-    return ledger
+    return replace(default, path=path, publish_interval_seconds=interval_seconds)
 
 
 def _extensions(section: Section, defined: Defined, config: Config) -> Config:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from collector import limits
 from collector.config.budget import BudgetRule
 from collector.config.parts import Endpoint, ServerTls
 from collector.forward.config import ForwardConfig
+from collector.store.config import StoreConfig
 
 MIB = 1024 * 1024
 GRPC_ENDPOINT = Endpoint("127.0.0.1", 4317)
 HTTP_ENDPOINT = Endpoint("127.0.0.1", 4318)
 PROMETHEUS_ENDPOINT = Endpoint("127.0.0.1", 9464)
 HEALTH_CHECK_ENDPOINT = Endpoint("127.0.0.1", 13133)
+STORE = StoreConfig(Path("otel-cost.duckdb"))
 API_ENDPOINT = Endpoint("127.0.0.1", 8321)
 
 
@@ -23,16 +26,8 @@ class ListenConfig:
 
     endpoint: Endpoint
     tls: ServerTls | None = None
-    max_request_bytes: int = 64 * MIB
-    """Largest request after decompression, the OTLP specification's suggestion."""
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerConfig:
-    """The DuckDB exporter: the file that users open, and how fresh it is."""
-
-    path: Path = Path("otel-cost.duckdb")
-    publish_interval_seconds: float = 5.0
+    max_request_bytes: int = limits.MAX_REQUEST_BYTES
+    """Largest request after decompression."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +39,7 @@ class Config:
     queue_bytes: int = 512 * MIB
     """`memory_limiter.limit_mib`: requests that wait to be committed."""
     rules: tuple[BudgetRule, ...] = ()
-    ledger: LedgerConfig = LedgerConfig()
+    store: StoreConfig = STORE
     forward: tuple[ForwardConfig, ...] = ()
     prometheus: Endpoint | None = PROMETHEUS_ENDPOINT
     health_check: Endpoint | None = HEALTH_CHECK_ENDPOINT
