@@ -81,9 +81,10 @@ def _check(request: Request, limits: DecodeLimits) -> Request | RequestError:
 def _decode(requests: Sequence[Request], limits: DecodeLimits) -> Decoded:
     levels = _split([request.body for request in requests], limits)
     columns = span_columns(levels, [request.org_id for request in requests], limits)
+    outcomes = _outcomes(columns, levels.request_of_span, len(requests))
     return Decoded(
         batch=columns.batch,
-        outcomes=_outcomes(columns, levels.request_of_span, len(requests)),
+        outcomes=tuple(_confirmed(one, request) for one, request in zip(outcomes, requests, strict=True)),
         truncated_values=columns.truncated_values,
         dropped_attributes=columns.dropped_attributes,
     )
@@ -136,23 +137,37 @@ def _check_total(what: str, per_request: np.ndarray[tuple[int], np.dtype[np.gene
 
 def _outcomes(columns: SpanColumns, request_of_span: arrays.Ints, request_count: int) -> tuple[Outcome, ...]:
     totals = np.bincount(request_of_span, minlength=request_count).tolist()
-    if not columns.rejections:
+    verdict = columns.verdict
+    if not verdict.rejections and not verdict.undecodable_requests.any():
         return tuple(Outcome(total) for total in totals)
-    lost = np.bincount(request_of_span[~columns.kept], minlength=request_count).tolist()
-    undecodable = np.bincount(request_of_span[columns.undecodable], minlength=request_count).tolist()
+    lost = np.bincount(request_of_span[~verdict.kept], minlength=request_count).tolist()
     reasons: list[list[str]] = [[] for _ in range(request_count)]
-    for reason, rows in columns.rejections:
-        for request, count in enumerate(np.bincount(request_of_span[rows], minlength=request_count).tolist()):
-            if count:
-                reasons[request].append(f"{count}x {reason}")
+    for reason, rows in verdict.rejections:
+        affected, counts = np.unique(request_of_span[rows], return_counts=True)
+        for request, count in zip(affected.tolist(), counts.tolist(), strict=True):
+            reasons[request].append(f"{count}x {reason}")
     outcomes: list[Outcome] = []
     for request, total in enumerate(totals):
-        reason = "; ".join(reasons[request])
-        if total and undecodable[request] == total:
+        undecodable = verdict.undecodable_requests[request]
+        reason = "; ".join(reasons[request]) or (
+            "a resource or scope without spans does not parse" if undecodable else ""
+        )
+        if undecodable and lost[request] == total:
             outcomes.append(Outcome(0, error=MalformedRequest(reason)))
         else:
             outcomes.append(Outcome(total - lost[request], lost[request], reason))
     return tuple(outcomes)
+
+
+def _confirmed(outcome: Outcome, request: Request) -> Outcome:
+    """A body without any span is checked by protobuf's own parser: `ptars` skips some garbage as unknown groups."""
+    if not request.body or outcome.accepted_spans or outcome.rejected_spans or outcome.error:
+        return outcome
+    try:
+        ExportTraceServiceRequest.FromString(request.body)
+    except DecodeError as error:
+        return Outcome(0, error=MalformedRequest(str(error)))
+    return outcome
 
 
 def empty_batch() -> SpanBatch:

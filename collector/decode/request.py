@@ -19,7 +19,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one request. With `error` set nothing of it was taken, and both counts are 0."""
+    """What became of one request. With `error` set nothing of it was taken, and both counts are 0.
+
+    A `reason` without rejected spans is a warning, as OTLP's partial success has it.
+    """
 
     accepted_spans: int
     rejected_spans: int = 0

@@ -32,7 +32,11 @@ class LevelTables(Protocol):
     @property
     def request_of_resource(self) -> arrays.Ints: ...
     @property
+    def resource_of_scope(self) -> arrays.Ints: ...
+    @property
     def scope_of_span(self) -> arrays.Ints: ...
+    @property
+    def request_of_span(self) -> arrays.Ints: ...
     @property
     def resource_of_span(self) -> arrays.Ints: ...
 
@@ -42,32 +46,29 @@ class Verdict:
     """Which spans are kept, and why the others are not. A span counts for the first reason found."""
 
     kept: arrays.Mask
-    undecodable: arrays.Mask
+    undecodable_requests: arrays.Mask  # something in the request is not what its field says
     rejections: list[tuple[str, arrays.Ints]] = field(default_factory=list)
 
-    def reject(self, reason: str, wrong: arrays.Mask, *, undecodable: bool = False) -> None:
+    def reject(self, reason: str, wrong: arrays.Mask) -> None:
+        """Spans that parse and cannot be stored."""
         rows = np.flatnonzero(wrong & self.kept)
         if len(rows):
             self.rejections.append((reason, rows))
             self.kept[rows] = False
-            if undecodable:
-                self.undecodable[rows] = True
 
-    def reject_rows(self, reason: str, rows: arrays.Ints, *, undecodable: bool = False) -> None:
-        if len(rows):
-            wrong = np.zeros(len(self.kept), dtype=np.bool_)
-            wrong[rows] = True
-            self.reject(reason, wrong, undecodable=undecodable)
+    def undecodable(self, reason: str, bad: arrays.Ints, row_of_span: arrays.Ints, request_of_row: arrays.Ints) -> None:
+        """Rows of some level that do not parse or are not UTF-8: their spans go, and their requests are marked."""
+        if len(bad):
+            self.reject(reason, np.isin(row_of_span, bad))
+            self.undecodable_requests[request_of_row[bad]] = True
 
 
 @dataclass(frozen=True, slots=True)
 class SpanColumns:
-    """The batch of kept spans, and what happened to the others. Masks and rows are of all spans sent."""
+    """The batch of kept spans, and what happened to the others. Rows are of all spans sent."""
 
     batch: SpanBatch
-    kept: arrays.Mask
-    undecodable: arrays.Mask
-    rejections: Sequence[tuple[str, arrays.Ints]]
+    verdict: Verdict
     truncated_values: int
     dropped_attributes: int
 
@@ -75,19 +76,18 @@ class SpanColumns:
 def span_columns(levels: LevelTables, org_ids: Sequence[str], limits: DecodeLimits) -> SpanColumns:
     """Builds every column. Raises `MalformedRequest` or `AmbiguousValue` for an attribute that spoils its request."""
     count = len(levels.spans)
-    verdict = Verdict(np.ones(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_))
+    verdict = Verdict(np.ones(count, dtype=np.bool_), np.zeros(len(org_ids), dtype=np.bool_))
     resources = _resources(levels, limits, verdict)
-    long = long_attributes(
-        levels.spans.column("attributes").values, arrays.owners(levels.spans.column("attributes")), limits
-    )
-    verdict.reject_rows("attribute is not valid UTF-8 or does not parse", long.undecodable, undecodable=True)
+    lists = levels.spans.column("attributes")
+    long = long_attributes(lists.values, arrays.owners(lists), limits)
+    _undecodable_spans(levels, verdict, "attribute", long.undecodable)
     attributes, lost = cap_per_owner(long.table, count, limits)
     columns = {
         **_identity(levels.spans, verdict),
-        **_texts(levels.spans, verdict),
+        **_texts(levels, verdict),
         **_numbers(levels.spans, verdict, lost),
-        **_scope(levels, verdict),
-        **_lists(levels.spans, limits, verdict),
+        **_scope(levels, limits, verdict),
+        **_lists(levels, limits, verdict),
         **_placement(levels, org_ids, resources.service_names),
     }
     spans = pa.Table.from_arrays([columns[name] for name in SPAN_SCHEMA.names], schema=SPAN_SCHEMA)
@@ -95,9 +95,17 @@ def span_columns(levels: LevelTables, org_ids: Sequence[str], limits: DecodeLimi
     if not verdict.kept.all():
         spans, attributes = _only(verdict.kept, spans, attributes)
     batch = SpanBatch(spans, attributes, resources.json, resources.attributes)
-    return SpanColumns(
-        batch, verdict.kept, verdict.undecodable, verdict.rejections, long.truncated_values, int(lost.sum())
-    )
+    return SpanColumns(batch, verdict, long.truncated_values, int(lost.sum()))
+
+
+def _undecodable_spans(levels: LevelTables, verdict: Verdict, what: str, bad: arrays.Ints) -> None:
+    every = np.arange(len(levels.spans))
+    verdict.undecodable(f"{what} is not valid UTF-8 or does not parse", bad, every, levels.request_of_span)
+
+
+def _undecodable_scopes(levels: LevelTables, verdict: Verdict, what: str, bad: arrays.Ints) -> None:
+    requests = levels.request_of_resource[levels.resource_of_scope]
+    verdict.undecodable(f"{what} is not valid UTF-8 or does not parse", bad, levels.scope_of_span, requests)
 
 
 def _only(kept: arrays.Mask, spans: pa.Table, attributes: pa.Table) -> tuple[pa.Table, pa.Table]:
@@ -120,11 +128,10 @@ def _resources(levels: LevelTables, limits: DecodeLimits, verdict: Verdict) -> _
     lists = levels.resources.column("resource").field(0)
     count = len(levels.resources)
     long = long_attributes(lists.values, arrays.owners(lists), limits)
-    bad = np.zeros(count, dtype=np.bool_)
-    bad[long.undecodable] = True
-    if len(long.undecodable):
-        reason = "resource attribute is not valid UTF-8 or does not parse"
-        verdict.reject(reason, bad[levels.resource_of_span], undecodable=True)
+    _, bad_urls = arrays.text(levels.resources.column("schema_url"))
+    bad = np.union1d(long.undecodable, bad_urls)
+    reason = "resource is not valid UTF-8 or does not parse"
+    verdict.undecodable(reason, bad, levels.resource_of_span, levels.request_of_resource)
     table, _ = cap_per_owner(long.table, count, limits)
     table = with_extras(table, resource_extras(levels.resources))
     return _Resources(pa.table({"attributes_json": attributes_json(table, count)}), table, _service_names(table, count))
@@ -161,17 +168,17 @@ def _any(matrix: npt.NDArray[np.uint8]) -> arrays.Mask:
     return np.asarray(matrix.any(axis=1), dtype=np.bool_)
 
 
-def _texts(spans: pa.RecordBatch, verdict: Verdict) -> dict[str, pa.Array]:
+def _texts(levels: LevelTables, verdict: Verdict) -> dict[str, pa.Array]:
+    spans = levels.spans
     encoded = spans.column("name").dictionary_encode()
     names, bad = arrays.text(encoded.dictionary)
     if len(bad):
-        wrong = np.isin(encoded.indices.to_numpy(), bad)
-        verdict.reject("name is not valid UTF-8", wrong, undecodable=True)
+        _undecodable_spans(levels, verdict, "name", np.flatnonzero(np.isin(encoded.indices.to_numpy(), bad)))
     columns: dict[str, pa.Array] = {"name": pa.DictionaryArray.from_arrays(encoded.indices, names)}
     status = spans.column("status").field(0)
     for name, array in (("trace_state", spans.column("trace_state")), ("status_message", status)):
-        strings, rows = arrays.text(array)
-        verdict.reject_rows(f"{name} is not valid UTF-8", rows, undecodable=True)
+        strings, bad = arrays.text(array)
+        _undecodable_spans(levels, verdict, name, bad)
         columns[name] = arrays.empty_to_null(strings)
     return columns
 
@@ -195,14 +202,17 @@ def _enum(array: pa.Array, highest: int) -> pa.Array:
     return pa.array(np.where((numbers < 0) | (numbers > highest), 0, numbers).astype(np.int8))
 
 
-def _scope(levels: LevelTables, verdict: Verdict) -> dict[str, pa.Array]:
+def _scope(levels: LevelTables, limits: DecodeLimits, verdict: Verdict) -> dict[str, pa.Array]:
     columns: dict[str, pa.Array] = {}
     scope = levels.scopes.column("scope")
+    _undecodable_scopes(levels, verdict, "scope schema_url", arrays.text(levels.scopes.column("schema_url"))[1])
     for position, name in enumerate(("scope_name", "scope_version")):
         strings, bad = arrays.text(scope.field(position))
-        if len(bad):
-            verdict.reject(f"{name} is not valid UTF-8", np.isin(levels.scope_of_span, bad), undecodable=True)
+        _undecodable_scopes(levels, verdict, name, bad)
         columns[name] = _repeat(arrays.empty_to_null(strings), levels.scope_of_span)
+    if arrays.lengths(scope.field(2)).any():
+        bad = long_attributes(scope.field(2).values, arrays.owners(scope.field(2)), limits).undecodable
+        _undecodable_scopes(levels, verdict, "scope attribute", bad)
     return columns
 
 
@@ -222,18 +232,18 @@ def _placement(levels: LevelTables, org_ids: Sequence[str], service_names: pa.St
     }
 
 
-def _lists(spans: pa.RecordBatch, limits: DecodeLimits, verdict: Verdict) -> dict[str, pa.Array]:
+def _lists(levels: LevelTables, limits: DecodeLimits, verdict: Verdict) -> dict[str, pa.Array]:
     writers: tuple[tuple[str, Callable[[Sequence[bytes]], str | None]], ...] = (
         ("events", values.events_json),
         ("links", values.links_json),
     )
     columns: dict[str, pa.Array] = {}
     for name, write in writers:
-        array = spans.column(name)
+        array = levels.spans.column(name)
         rows = np.flatnonzero(arrays.lengths(array))
         most = limits.max_events_per_span
         texts = [write(items[:most]) for items in array.take(pa.array(rows)).to_pylist()] if len(rows) else []
-        broken = np.asarray([row for row, text in zip(rows, texts, strict=True) if text is None], dtype=np.int64)
-        verdict.reject_rows(f"{name} are not valid UTF-8 or do not parse", broken, undecodable=True)
-        columns[name] = arrays.sparse(len(spans), rows, texts, pa.string())
+        broken = [row for row, text in zip(rows, texts, strict=True) if text is None]
+        _undecodable_spans(levels, verdict, name.removesuffix("s"), np.asarray(broken, dtype=np.int64))
+        columns[name] = arrays.sparse(len(levels.spans), rows, texts, pa.string())
     return columns

@@ -33,7 +33,11 @@ MESSAGES: dict[str, tuple[tuple[str, int, int | str, int], ...]] = {
         ("schema_url", 3, _BYTES, _ONE),
     ),
     "Resource": (("attributes", 1, _BYTES, _MANY), ("dropped_attributes_count", 2, _U32, _ONE)),
-    "ScopeSpans": (("scope", 1, "InstrumentationScope", _ONE), ("spans", 2, _BYTES, _MANY)),
+    "ScopeSpans": (
+        ("scope", 1, "InstrumentationScope", _ONE),
+        ("spans", 2, _BYTES, _MANY),
+        ("schema_url", 3, _BYTES, _ONE),
+    ),
     "InstrumentationScope": (
         ("name", 1, _BYTES, _ONE),
         ("version", 2, _BYTES, _ONE),
