@@ -1,0 +1,190 @@
+"""Which dialect a span speaks, and its table cut down to the keys that are on the span.
+
+Spans of one emitter have few shapes (sets of keys), so a plan is built once per shape: what is known from the keys
+alone is decided here, and only questions about values are left for each span.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from otel_cost import attributes as k
+from otel_cost.call import CallKind
+from otel_cost.normalise.dialects import DIALECTS
+from otel_cost.normalise.dialects.generic import GENERIC
+from otel_cost.normalise.owners import OWNER_KEYS
+from otel_cost.normalise.rules import (
+    ANY_USAGE,
+    INSIDE,
+    SPAN_KIND,
+    SPAN_NAME,
+    Dialect,
+    Input,
+    Rule,
+    Sources,
+    Test,
+    When,
+    ignore,
+    is_in,
+)
+from otel_cost.normalise.transforms import BLOBS, NUMBERS, TEXTS, Number
+
+COMMON_RULES = (ignore(is_in(k.LOGFIRE_SPAN_TYPE, "pending_span")),)
+"""Logfire announces every span of every scope by a pending copy of it."""
+
+GATE = frozenset(key for dialect in DIALECTS for key in dialect.markers)
+"""A span without any of these keys is no GenAI span (names of `NAME_GATE` excepted)."""
+
+NAME_GATE = tuple(prefix for dialect in DIALECTS for prefix in dialect.name_prefixes)
+VALUE_MARKERS = tuple((key, value, dialect) for dialect in DIALECTS for key, value in dialect.marker_values)
+
+_SCOPES = {scope: dialect for dialect in DIALECTS for scope in dialect.scopes}
+_PREFIXES = sorted(
+    ((prefix, dialect) for dialect in DIALECTS for prefix in dialect.scope_prefixes),
+    key=lambda row: -len(row[0]),
+)
+
+TextReader = Callable[[object], str | None]
+TextSources = tuple[tuple[str, TextReader], ...]
+NumberSources = tuple[tuple[str, Callable[[object], Number]], ...]
+Conditions = tuple[When, ...]
+
+
+def dialect_of(scope_name: str, span_name: str, attributes: Mapping[str, object]) -> Dialect:
+    """The dialect of a span that passed the gate."""
+    if scope_name in _SCOPES:
+        return _SCOPES[scope_name]
+    for prefix, dialect in _PREFIXES:
+        if scope_name.startswith(prefix):
+            return dialect
+    for dialect in DIALECTS:
+        if dialect.name_prefixes and span_name.startswith(dialect.name_prefixes):
+            return dialect
+    for key, value, dialect in VALUE_MARKERS:
+        if attributes.get(key) == value:
+            return dialect
+    for dialect in DIALECTS:
+        if any(marker in attributes for marker in dialect.markers):
+            return dialect
+    return GENERIC
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRule:
+    """A rule whose conditions on keys hold; `when` are those on values."""
+
+    kind: CallKind
+    operation: str | None
+    agent: tuple[str, ...]
+    when: Conditions
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A dialect's table for spans with one set of keys."""
+
+    dialect: Dialect
+    rules: tuple[PlannedRule, ...]
+    operation: TextSources
+    provider: TextSources
+    request_model: TextSources
+    response_model: TextSources
+    response_id: TextSources
+    service_tier: TextSources
+    host: TextSources
+    cache_hit: TextSources
+    usage: tuple[tuple[str, NumberSources], ...]
+    cost: NumberSources
+    accounting: tuple[tuple[Input, frozenset[str], Conditions], ...]
+    owners: tuple[tuple[str, tuple[str, ...]], ...]
+    error: bool
+
+
+def blobs_of(
+    dialect: Dialect, keys: Iterable[str]
+) -> tuple[tuple[str, Callable[[object], Mapping[str, object]], tuple[str, ...]], ...]:
+    """The JSON attributes among `keys` that the dialect reads: key, parser, wanted paths."""
+    return tuple((key, BLOBS[dialect.blobs[key]], BLOB_PATHS[key]) for key in keys if key in dialect.blobs)
+
+
+def _paths() -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, dict[str, None]] = {}
+    for dialect in DIALECTS:
+        sources = [source for row in dialect.usage.values() for source in row] + list(dialect.cost)
+        for source in sources:
+            key, separator, path = source.key.partition(INSIDE)
+            if separator:
+                found.setdefault(key, {})[path] = None
+    return {key: tuple(paths) for key, paths in found.items()}
+
+
+BLOB_PATHS = _paths()
+"""Every JSON attribute of the tables and the paths that are read in it."""
+
+
+def plan_for(dialect: Dialect, keys: frozenset[str]) -> Plan:
+    """The dialect's table for spans that have exactly these keys (virtual keys of JSON attributes included)."""
+    usage = tuple((unit, found) for unit, sources in dialect.usage.items() if (found := _numbers(sources, keys)))
+    any_usage = bool(usage)
+    return Plan(
+        dialect=dialect,
+        rules=_rules((*COMMON_RULES, *dialect.rules), keys, any_usage),
+        operation=_texts(dialect.operation, keys),
+        provider=_texts(dialect.provider, keys),
+        request_model=_texts(dialect.request_model, keys),
+        response_model=_texts(dialect.response_model, keys),
+        response_id=_texts(dialect.response_id, keys),
+        service_tier=_texts(dialect.service_tier, keys),
+        host=_texts(dialect.host, keys),
+        cache_hit=_texts(dialect.cache_hit, keys),
+        usage=usage,
+        cost=_numbers(dialect.cost, keys),
+        accounting=tuple(
+            (row.counting, row.providers, when)
+            for row in dialect.accounting
+            if (when := _remaining(row.when, keys, any_usage)) is not None
+        ),
+        owners=tuple(
+            (dimension, present)
+            for dimension, row in OWNER_KEYS.items()
+            if (present := tuple(key for key in row if key in keys))
+        ),
+        error=k.ERROR_TYPE in keys,
+    )
+
+
+def _texts(sources: Sources, keys: frozenset[str]) -> TextSources:
+    return tuple((source.key, TEXTS[source.transform]) for source in sources if source.key in keys)
+
+
+def _numbers(sources: Sources, keys: frozenset[str]) -> NumberSources:
+    return tuple((source.key, NUMBERS[source.transform]) for source in sources if source.key in keys)
+
+
+def _rules(rules: tuple[Rule, ...], keys: frozenset[str], any_usage: bool) -> tuple[PlannedRule, ...]:
+    planned = []
+    for rule in rules:
+        when = _remaining(rule.when, keys, any_usage)
+        if when is not None:
+            planned.append(PlannedRule(rule.kind, rule.operation, rule.agent, when))
+            if not when:
+                break  # nothing after a rule that always holds is reached
+    return tuple(planned)
+
+
+def _remaining(when: Conditions, keys: frozenset[str], any_usage: bool) -> Conditions | None:
+    """The conditions on values, or None when a condition on keys fails."""
+    left = []
+    for condition in when:
+        present = any_usage if condition.subject == ANY_USAGE else condition.subject in keys
+        if condition.subject in (SPAN_NAME, SPAN_KIND):
+            left.append(condition)
+        elif condition.test is Test.ABSENT:
+            if present:
+                return None
+        elif not present:
+            return None
+        elif condition.test is not Test.PRESENT:
+            left.append(condition)
+    return tuple(left)
