@@ -10,15 +10,45 @@ from collector.attribute.skeleton import Ints, Spans
 
 
 @dataclass(slots=True)
+class _Group:
+    """All records of one call, and what choosing among them needs, kept up to date as groups are joined."""
+
+    rows: list[int]
+    scopes: set[int]
+    preference: tuple[int, ...]  # of the most preferred records; only they are in the two maps below
+    earliest: dict[int, tuple[int, str, str]]  # trace -> key of its first record
+    deepest: dict[int, tuple[int, tuple[int, str, str], Record]]  # trace -> its deepest, then first, record
+
+    def absorb(self, other: _Group) -> None:
+        """Take over another group's records. The cost follows the size of the other."""
+        self.rows.extend(other.rows)
+        self.scopes |= other.scopes
+        if other.preference > self.preference:
+            return
+        if other.preference < self.preference:
+            self.preference, self.earliest, self.deepest = other.preference, other.earliest, other.deepest
+            return
+        for trace, key in other.earliest.items():
+            self.earliest[trace] = min(key, self.earliest.get(trace, key))
+            candidate = other.deepest[trace]
+            self.deepest[trace] = min(candidate, self.deepest.get(trace, candidate), key=lambda found: found[:2])
+
+    def best(self) -> Record:
+        """Of the most preferred records: the deepest one of the trace that saw the call first."""
+        trace = min(self.earliest, key=lambda trace: self.earliest[trace])
+        return self.deepest[trace][2]
+
+
+@dataclass(slots=True)
 class Calls:
-    """Groups of leaf rows that record one call (a disjoint-set forest), and leaves that turned out to be wrappers."""
+    """Leaf rows joined into calls (a disjoint-set forest), and leaves that turned out to be wrappers of calls."""
 
     spans: Spans
     depth: Ints
     wrappers: set[int] = field(default_factory=set)
     _records: dict[int, Record] = field(default_factory=dict)
     _parent: dict[int, int] = field(default_factory=dict)
-    _members: dict[int, list[int]] = field(default_factory=dict)
+    _groups: dict[int, _Group] = field(default_factory=dict)  # by root row; only of more than one row
 
     def record(self, row: int) -> Record:
         """The row read out, once."""
@@ -28,7 +58,7 @@ class Calls:
         return found
 
     def root(self, row: int) -> int:
-        """The row that stands for the row's group."""
+        """The row that stands for the row's call."""
         top = row
         while (above := self._parent.get(top, top)) != top:
             top = above
@@ -37,39 +67,41 @@ class Calls:
             row = above
         return top
 
-    def members(self, root: int) -> list[int]:
-        """All rows of a group."""
-        return self._members.get(root, [root])
+    def rows(self, row: int) -> list[int]:
+        """All rows that record this row's call."""
+        group = self._groups.get(self.root(row))
+        return [row] if group is None else group.rows
 
     def join(self, one: int, other: int) -> None:
-        """One call: put both rows' groups together."""
+        """Both rows record one call."""
         kept, lost = self.root(one), self.root(other)
         if kept == lost:
             return
-        if len(self.members(kept)) < len(self.members(lost)):
+        if len(self.rows(kept)) < len(self.rows(lost)):
             kept, lost = lost, kept
-        self._members[kept] = self.members(kept) + self.members(lost)
-        self._members.pop(lost, None)
+        group = self._group(kept)
+        group.absorb(self._group(lost))
+        self._groups[kept] = group
+        self._groups.pop(lost, None)
         self._parent[lost] = kept
 
     def joined(self) -> Iterator[list[int]]:
-        """All groups of more than one row."""
-        return iter(self._members.values())
+        """The rows of every call with more than one record."""
+        return (group.rows for group in self._groups.values())
 
     def scopes(self, row: int) -> set[int]:
         """The instrumentations that have already recorded this row's call."""
-        return {int(self.spans.scope.codes[member]) for member in self.members(self.root(row))}
+        return self._group(self.root(row)).scopes
 
     def best(self, row: int) -> Record:
-        """The record to keep of this row's call.
+        """The record to keep of this row's call: the preferred one (`Record.preference`), then the deepest."""
+        group = self._groups.get(self.root(row))
+        return self.record(row) if group is None else group.best()
 
-        Usage before none, measured before estimated, priced before unpriced, more known of the cache, the more
-        trusted dialect, success before failure; then the trace that saw the call first, the deeper span, the earlier.
-        """
-        records = [self.record(member) for member in self.members(self.root(row))]
-        if len(records) == 1:
-            return records[0]
-        top = min(record.preference for record in records)
-        records = [record for record in records if record.preference == top]
-        trace = min(records, key=lambda record: record.key).trace
-        return min(records, key=lambda record: (record.trace != trace, -int(self.depth[record.row]), record.key))
+    def _group(self, root: int) -> _Group:
+        found = self._groups.get(root)
+        if found is not None:
+            return found
+        record = self.record(root)
+        deepest = {record.trace: (-int(self.depth[root]), record.key, record)}
+        return _Group([root], {record.scope}, record.preference, {record.trace: record.key}, deepest)

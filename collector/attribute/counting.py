@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -38,9 +39,9 @@ def count(spans: Spans, tree: Tree, calls: Calls) -> Verdict:
     verdict[spans.leaf & ~money & failed] = FAILED
     verdict[spans.aggregate] = WRAPPER
     groups: dict[int, list[int]] = {}
-    for rows in calls.joined():
-        kept = calls.best(rows[0]).row
-        rows.sort(key=lambda row: (row != kept, calls.record(row).preference, calls.record(row).key))
+    for joined in calls.joined():
+        kept = calls.best(joined[0]).row
+        rows = sorted(joined, key=partial(_belief, calls, kept))
         groups[kept] = rows
         paid = bool(money[rows].any())
         verdict[kept] = FAILED if not paid and bool(failed[rows].all()) else COUNTED
@@ -53,6 +54,11 @@ def count(spans: Spans, tree: Tree, calls: Calls) -> Verdict:
         verdict[row], duplicate_of[row] = WRAPPER, UNKNOWN
     _count_aggregates(spans, tree, calls, money, verdict, duplicate_of)
     return Verdict(verdict, duplicate_of, failed, groups)
+
+
+def _belief(calls: Calls, kept: int, row: int) -> tuple[bool, tuple[int, ...], tuple[int, str, str]]:
+    record = calls.record(row)
+    return row != kept, record.preference, record.key
 
 
 def _count_aggregates(
@@ -68,7 +74,7 @@ def _count_aggregates(
     around = alone & tree.above(alone)
     if around.any():
         _choose_level(spans, tree, alone, around, verdict, duplicate_of)
-    _cover_silent_calls(spans, tree, calls, verdict, duplicate_of)
+    _cover_silent_calls(spans, tree, calls, money, verdict, duplicate_of)
 
 
 def _choose_level(
@@ -101,15 +107,13 @@ def _says_more(spans: Spans, row: int, inside: list[int]) -> bool:
 
 
 def _cover_silent_calls(
-    spans: Spans, tree: Tree, calls: Calls, verdict: npt.NDArray[np.int8], duplicate_of: Ints
+    spans: Spans, tree: Tree, calls: Calls, money: Bools, verdict: npt.NDArray[np.int8], duplicate_of: Ints
 ) -> None:
     """A call that says no usage, below a counted aggregate that does, is part of what the aggregate says."""
     covering = tree.nearest(spans.aggregate & (verdict == COUNTED))
-    silent = spans.leaf & ~spans.has_money & (verdict == COUNTED) & (covering != UNKNOWN)
+    silent = spans.leaf & ~money & (verdict == COUNTED) & (covering != UNKNOWN)
     for row in np.flatnonzero(silent).tolist():
-        if any(spans.has_money[member] for member in calls.members(calls.root(row))):
-            continue
         whole, part = calls.record(int(covering[row])), calls.record(row)
         if part.kind == whole.kind and models_agree(whole, part):
-            for member in calls.members(calls.root(row)):
+            for member in calls.rows(row):
                 verdict[member], duplicate_of[member] = DUPLICATE, whole.row

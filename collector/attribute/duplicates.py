@@ -28,6 +28,11 @@ SHARED_ID_WINDOW_NS = 24 * 3600 * 1_000_000_000
 MIN_OVERLAP = 0.8
 """Siblings of two instrumentations wrap the same exchange: one covers this share of the shorter one."""
 
+MAX_CLUSTERS_COMPARED = 32
+MAX_CLUSTER_SAMPLES = 8
+"""A server may give one id to any number of responses: a record is compared with so many of the calls before it, and
+with so many records of each."""
+
 MAX_SIBLINGS_COMPARED = 64
 """A parent may have thousands of parallel calls; each is compared with so many that start next."""
 
@@ -68,10 +73,11 @@ def _cluster(calls: Calls, records: Iterable[Record]) -> None:
     """Join records of one response id, earliest first, each with the first cluster that it fits."""
     clusters: list[list[Record]] = []
     for record in records:
-        for cluster in clusters:
+        for cluster in clusters[-MAX_CLUSTERS_COMPARED:]:
             if any(_same_response(known, record) for known in cluster):
                 calls.join(cluster[0].row, record.row)
-                cluster.append(record)
+                if len(cluster) < MAX_CLUSTER_SAMPLES:
+                    cluster.append(record)
                 break
         else:
             clusters.append([record])

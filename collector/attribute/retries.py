@@ -36,10 +36,13 @@ def find_retries(spans: Spans, calls: Calls, verdict: Verdict, agent: Ints) -> R
     before = _predecessors(spans, calls, verdict, agent, is_call)
     for call in before:
         chain = [call]
-        while (earlier := before.get(chain[-1])) is not None:
-            chain.append(earlier)
-        for row in verdict.groups.get(call, [call]):
-            attempt[row], retry_of[row] = len(chain), chain[1]
+        while attempt[chain[-1]] == 1 and chain[-1] in before:
+            chain.append(before[chain[-1]])
+        number = int(attempt[chain.pop()])
+        for repeated in reversed(chain):
+            number += 1
+            for row in verdict.groups.get(repeated, [repeated]):
+                attempt[row], retry_of[row] = number, before[repeated]
     return Retries(attempt, retry_of, wasted)
 
 
@@ -72,7 +75,9 @@ def _chain(
         if call not in before:
             for failure in reversed(same[-MAX_FAILURES_COMPARED:]):
                 earlier = kept.get(failure.row, failure.row)
-                free = earlier != call and earlier not in repeated and not _leads_to(before, earlier, call)
+                free = earlier != call and earlier not in repeated
+                if free and call in verdict.groups and _leads_to(before, earlier, call):
+                    continue
                 if free and failure.end_ns <= record.start_ns and models_agree(failure, record):
                     before[call] = earlier
                     repeated.add(earlier)

@@ -89,7 +89,7 @@ def _depths(up: Ints) -> Ints:
     jump = up
     while (step := depth[jump]).any():
         depth, jump = depth + step, jump[jump]
-    return depth
+    return np.asarray(depth)
 
 
 def build_tree(spans: Spans) -> Tree:
