@@ -1,0 +1,44 @@
+"""What can go wrong in the store. `StoreUnavailable` is the retryable one: nothing was acknowledged."""
+
+from __future__ import annotations
+
+from collector.errors import CollectorError, StartupError, StoreUnavailable
+
+__all__ = [
+    "LedgerDamaged",
+    "NotPublished",
+    "QueryFailed",
+    "QueryRefused",
+    "SchemaTooNew",
+    "StoreError",
+    "StoreLocked",
+    "StoreUnavailable",
+]
+
+
+class StoreError(CollectorError):
+    """The ledger cannot answer; the message is for whoever asked."""
+
+
+class StoreLocked(StartupError):
+    """Another collector holds this ledger."""
+
+
+class SchemaTooNew(StartupError):
+    """The ledger was written by a newer version of the program. It was not touched."""
+
+
+class LedgerDamaged(StartupError):
+    """The ledger cannot be opened, not even without its write-ahead log."""
+
+
+class NotPublished(StoreError):
+    """There is no ledger at this path."""
+
+
+class QueryRefused(StoreError):
+    """The statement is not a single read-only query."""
+
+
+class QueryFailed(StoreError):
+    """The query is wrong, or ran out of time or memory. The message is DuckDB's."""

@@ -1,0 +1,63 @@
+"""The files of one ledger.
+
+    otel-cost.duckdb               published: read-only for everybody, replaced atomically
+    otel-cost.duckdb.live/
+        ledger.duckdb              the ledger itself; only the collector's DuckDB may open it
+        ledger.duckdb.wal          DuckDB's write-ahead log
+        lock                       flock of the collector that runs; says who
+        high-water                 last batch committed, outside the ledger: shows what a damaged log has lost
+        dirty                      exists while the publication may be behind the ledger
+        segments/                  sealed Parquet files that the publication's views read
+        backups/                   copies made before a migration
+
+Python code must never open `ledger.duckdb` or its log while DuckDB has them open in the same process: closing any
+descriptor of a file drops the process's POSIX locks on it, and a second writer could get in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Paths derived from the published one, all absolute."""
+
+    published: Path
+
+    @staticmethod
+    def of(path: Path) -> Layout:
+        return Layout(path.absolute())
+
+    @property
+    def folder(self) -> Path:
+        return self.published.with_name(self.published.name + ".live")
+
+    @property
+    def ledger(self) -> Path:
+        return self.folder / "ledger.duckdb"
+
+    @property
+    def wal(self) -> Path:
+        return self.folder / "ledger.duckdb.wal"
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / "lock"
+
+    @property
+    def high_water(self) -> Path:
+        return self.folder / "high-water"
+
+    @property
+    def dirty(self) -> Path:
+        return self.folder / "dirty"
+
+    @property
+    def segments(self) -> Path:
+        return self.folder / "segments"
+
+    @property
+    def backups(self) -> Path:
+        return self.folder / "backups"

@@ -1,0 +1,149 @@
+"""The published file: what users open while the collector has the ledger to itself.
+
+A small DuckDB file with the newest rows in it and views over sealed Parquet segments for the rest, so that a refresh
+costs what changed and not the history. It is built beside its place, synced, and renamed over the old one: a reader
+has the old file or the new one, whole. It is built in a DuckDB instance of its own, so that a full disk here cannot
+kill the instance that ingests.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from collector.store import segments, views
+from collector.store.config import StoreConfig
+from collector.store.database import STORAGE_VERSION
+from collector.store.layout import Layout
+from collector.store.segments import Extent, Segment
+from collector.store.statements import query
+
+Read = Callable[[Callable[[Any], Any]], Any]
+"""`Store.read`."""
+
+Write = Callable[[Callable[[Any], None]], None]
+"""Runs something on the writer's connection and waits."""
+
+_EXTENTS = {"span_log": "span_extent", "call_log": "call_extent"}
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One consistent state of the ledger, as far as it is copied: Arrow tables by name, and segments by table."""
+
+    hot: dict[str, pa.Table]
+    sealed: dict[str, list[Segment]]
+
+
+class Publisher:
+    """Writes the published file of one ledger. Not thread-safe; the store calls it under a lock."""
+
+    def __init__(self, layout: Layout, config: StoreConfig) -> None:
+        self._layout = layout
+        self._config = config
+
+    def start(self, connection: Any) -> None:
+        """Clear what a crash left behind. In the writer."""
+        self._layout.segments.mkdir(parents=True, exist_ok=True)
+        segments.remove_strays(connection, self._layout.segments)
+
+    def publish(self, read: Read, write: Write) -> None:
+        """Seal what is worth it, then replace the published file."""
+        for source in segments.KEYS:
+            self._seal(source, read, write)
+        content = read(self._content)
+        self._replace(content)
+        write(self._forget_retired)
+
+    def _forget_retired(self, connection: Any) -> None:
+        segments.forget_retired(connection, self._layout.segments, self._config.segment_grace_seconds)
+
+    def _seal(self, source: str, read: Read, write: Write) -> None:
+        def cut(reader: Any) -> list[Segment]:
+            present = segments.live(reader, source)
+            sealed_to = present[-1].last_key if present else 0
+            extent = Extent(*reader.rows(query(_EXTENTS[source]), [sealed_to])[0])
+            retracted = dict(reader.rows(query("retracted_by_segment"))) if source == "call_log" else {}
+            as_of = reader.rows("SELECT coalesce(max(batch), 0) FROM _ledger.batch")[0][0]
+            wanted = segments.plans(source, present, extent, retracted, self._config)
+            return [segments.write(reader, self._layout.segments, plan, as_of) for plan in wanted]
+
+        for segment in read(cut):
+            write(lambda connection, segment=segment: segments.record(connection, segment))  # type: ignore[misc]
+
+    def _content(self, reader: Any) -> Content:
+        sealed = {source: segments.live(reader, source) for source in segments.KEYS}
+        hot = {}
+        for source, key in segments.KEYS.items():
+            sealed_to = sealed[source][-1].last_key if sealed[source] else 0
+            hot[source] = reader.table(f"SELECT * FROM _ledger.{source} WHERE {key} > ? ORDER BY seq", [sealed_to])
+        for name in ("price_row", "budget", "budget_event"):
+            hot[name] = reader.table(f"SELECT * FROM _ledger.{name}")
+        hot["call_retraction"] = reader.table(query("relevant_retractions"))
+        hot["publication"] = reader.table("SELECT * FROM publication")
+        return Content(hot, sealed)
+
+    def _replace(self, content: Content) -> None:
+        partial = self._layout.folder / f"publishing-{os.getpid()}.duckdb"
+        _remove(partial)
+        try:
+            self._build(partial, content)
+            segments.sync(partial)
+            os.replace(partial, self._layout.published)
+            segments.sync(self._layout.published.parent)
+        except BaseException:
+            _remove(partial)
+            raise
+
+    def _build(self, path: Path, content: Content) -> None:
+        settings = {"storage_compatibility_version": STORAGE_VERSION, "threads": 1, "memory_limit": "512MiB"}
+        connection = duckdb.connect(str(path), config=settings)
+        try:
+            connection.begin()
+            connection.execute("CREATE SCHEMA _ledger")
+            for name, table in content.hot.items():
+                connection.register("source", table)
+                connection.execute(f"CREATE TABLE {_target(name)} AS SELECT * FROM source")
+                connection.unregister("source")
+            for source, present in content.sealed.items():
+                connection.execute(self._joined(source, present, content.hot["call_retraction"].num_rows))
+            views.create(connection, publication=False)
+            connection.commit()
+        finally:
+            connection.close()
+
+    def _joined(self, source: str, present: Sequence[Segment], retractions: int) -> str:
+        """Hot and sealed rows as one view with the table's own name."""
+        view = f"CREATE VIEW _ledger.{source} AS SELECT * FROM _ledger.hot_{source}"
+        if not present:
+            return view
+        files = ", ".join(_quoted(self._layout.segments / segment.file) for segment in present)
+        sealed = f"SELECT * FROM read_parquet([{files}])"
+        if source == "call_log" and retractions:
+            sealed = (
+                f"SELECT sealed.* FROM read_parquet([{files}]) AS sealed "
+                "ANTI JOIN _ledger.call_retraction AS retraction "
+                "ON retraction.seq = sealed.seq AND retraction.revision = sealed.revision"
+            )
+        return f"{view} UNION ALL BY NAME {sealed}"
+
+
+def _target(name: str) -> str:
+    if name == "publication":
+        return name
+    return f"_ledger.hot_{name}" if name in segments.KEYS else f"_ledger.{name}"
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.with_name(path.name + ".wal").unlink(missing_ok=True)

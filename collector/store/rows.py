@@ -1,0 +1,96 @@
+"""Arrow columns of the stages -> rows of the store's tables, and back to what attribution reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from collector.decode.columns import LEDGER_SCHEMA, LEDGER_USAGE_COLUMNS, SKELETON_SCHEMA
+
+MONEY = pa.decimal128(18, 12)
+LARGEST_PICO_USD = 10**18 - 1
+"""What `DECIMAL(18, 12)` can hold. One value beyond it would abort a whole transaction."""
+
+_TIMES = {"start_time_ns": "start_time", "end_time_ns": "end_time"}
+_MONEY = {"cost_pico_usd": "cost_usd", "reported_cost_pico_usd": "reported_cost_usd"}
+
+
+def money(pico_usd: pa.ChunkedArray) -> pa.Array:
+    """int64 pico-USD as `DECIMAL(18, 12)` USD: the same integer, 128 bits wide; NULL where it does not fit."""
+    values = pico_usd.combine_chunks() if isinstance(pico_usd, pa.ChunkedArray) else pico_usd
+    if isinstance(values, pa.ChunkedArray):  # no chunks at all
+        return pa.nulls(0, MONEY)
+    integers = pc.fill_null(values, 0).to_numpy(zero_copy_only=False)
+    absent = pc.is_null(values).to_numpy(zero_copy_only=False) | (np.abs(integers) > LARGEST_PICO_USD)
+    absent |= integers == np.iinfo(np.int64).min
+    wide = np.empty((len(integers), 2), dtype="<i8")
+    wide[:, 0] = integers
+    wide[:, 1] = integers >> 63
+    validity = pa.py_buffer(np.packbits(~absent, bitorder="little").tobytes())
+    return pa.Array.from_buffers(MONEY, len(integers), [validity, pa.py_buffer(wide)])
+
+
+def pico_usd(usd: pa.ChunkedArray) -> pa.Array:
+    """The inverse of `money`."""
+    values = usd.combine_chunks()
+    if isinstance(values, pa.ChunkedArray):
+        return pa.nulls(0, pa.int64())
+    valid = pc.is_valid(values).to_numpy(zero_copy_only=False)
+    words = np.frombuffer(values.buffers()[1], dtype="<i8")[2 * values.offset :]
+    return pa.array(words[: 2 * len(values) : 2].copy(), mask=~valid)
+
+
+def span_rows(batch: pa.Table, first_seq: int) -> pa.Table:
+    """`LEDGER_SCHEMA` -> rows of `_ledger.span_log`, in its column order, numbered from `first_seq`."""
+    columns: list[Any] = [pa.array(np.arange(first_seq, first_seq + batch.num_rows, dtype=np.int64))]
+    names = ["seq"]
+    for field in LEDGER_SCHEMA:
+        column = batch.column(field.name)
+        if field.name in _TIMES:
+            column = column.cast(pa.timestamp("ns"))
+        elif field.name in _MONEY:
+            column = money(column)
+        columns.append(column)
+        names.append(_TIMES.get(field.name) or _MONEY.get(field.name) or field.name)
+    return pa.Table.from_arrays(columns, names=names)
+
+
+def skeleton(spans: pa.Table) -> pa.Table:
+    """Rows with the names and types of `_ledger.span_log` -> `SKELETON_SCHEMA`."""
+    columns = []
+    for field in SKELETON_SCHEMA:
+        if field.name in _TIMES:
+            column = spans.column(_TIMES[field.name]).cast(pa.int64())
+        elif field.name in _MONEY:
+            column = pico_usd(spans.column(_MONEY[field.name]))
+        elif field.name == "has_usage":
+            column = _has_usage(spans)
+        else:
+            column = spans.column(field.name)
+            column = column if column.type == field.type else column.cast(field.type)
+        columns.append(column)
+    return pa.Table.from_arrays(columns, schema=SKELETON_SCHEMA)
+
+
+def _has_usage(spans: pa.Table) -> pa.ChunkedArray:
+    present = pc.is_valid(spans.column("usage_json"))
+    for name in LEDGER_USAGE_COLUMNS:
+        present = pc.or_(present, pc.is_valid(spans.column(name)))
+    return present
+
+
+def without_unstorable_money(batch: pa.Table) -> pa.Table:
+    """A cost beyond `DECIMAL(18, 12)` becomes unpriced with a reason: never a wrong number, never a lost batch."""
+    cost = pc.fill_null(batch.column("cost_pico_usd"), 0)
+    extremes = pc.min_max(cost).as_py()
+    if batch.num_rows == 0 or (extremes["min"] >= -LARGEST_PICO_USD and extremes["max"] <= LARGEST_PICO_USD):
+        return batch
+    fits = pc.and_(pc.greater_equal(cost, -LARGEST_PICO_USD), pc.less_equal(cost, LARGEST_PICO_USD))
+    for name, text in (("cost_status", "unpriced"), ("cost_reason", "cost does not fit the ledger")):
+        index = batch.schema.get_field_index(name)
+        batch = batch.set_column(index, name, pc.if_else(fits, batch.column(name).cast(pa.string()), text))
+    index = batch.schema.get_field_index("cost_pico_usd")
+    return batch.set_column(index, "cost_pico_usd", pc.if_else(fits, batch.column("cost_pico_usd"), None))

@@ -1,0 +1,72 @@
+"""The version of the ledger's tables: created, checked, migrated.
+
+A migration runs on a copy-backed file: the ledger is copied before the first step and checkpointed after each one,
+because a log that holds schema changes may not replay after a crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from collector.store import views
+from collector.store.errors import SchemaTooNew
+from collector.store.layout import Layout
+from collector.store.statements import statement
+from otel_cost import __version__
+
+VERSION = 1
+
+MIGRATIONS: dict[int, Callable[[Any], None]] = {}
+"""Version -> the step that leads to it from the version before."""
+
+
+def apply(connection: Any, layout: Layout) -> None:
+    """Bring an open ledger to `VERSION`. Raises `SchemaTooNew`, having touched nothing, if it is beyond it."""
+    found = version_of(connection)
+    if found > VERSION:
+        raise SchemaTooNew(
+            f"{layout.ledger}: has schema version {found}, this program ({__version__}) understands up to {VERSION}. "
+            "Use the newer program; the ledger was not touched."
+        )
+    if found == 0:
+        _step(connection, VERSION, lambda target: target.execute(statement("ddl", f"v{VERSION}")))
+    elif found < VERSION:
+        _back_up(connection, layout, found)
+        for version in range(found + 1, VERSION + 1):
+            _step(connection, version, MIGRATIONS[version])
+    views.create(connection)
+
+
+def version_of(connection: Any) -> int:
+    """0 for an empty file."""
+    tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = '_ledger'"
+    if ("schema_version",) not in connection.execute(tables).fetchall():
+        return 0
+    return int(connection.execute("SELECT max(version) FROM _ledger.schema_version").fetchall()[0][0])
+
+
+def _step(connection: Any, version: int, migrate: Callable[[Any], None]) -> None:
+    connection.begin()
+    try:
+        migrate(connection)
+        now = datetime.now(UTC).replace(tzinfo=None)
+        connection.execute("INSERT INTO _ledger.schema_version VALUES (?, ?, ?)", [version, now, __version__])
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.execute("CHECKPOINT")
+
+
+def _back_up(connection: Any, layout: Layout, found: int) -> None:
+    """A consistent copy made by DuckDB itself: Python must not open the live file (`collector.store.layout`)."""
+    layout.backups.mkdir(exist_ok=True)
+    target = layout.backups / f"v{found}-{datetime.now(UTC):%Y%m%dT%H%M%S}.duckdb"
+    source = connection.execute("SELECT current_database()").fetchall()[0][0]
+    connection.execute(f"ATTACH '{str(target).replace(chr(39), chr(39) * 2)}' AS backup (STORAGE_VERSION 'v1.5.0')")
+    try:
+        connection.execute(f'COPY FROM DATABASE "{source}" TO backup')
+    finally:
+        connection.execute("DETACH backup")

@@ -1,0 +1,165 @@
+"""Sealed Parquet files behind the publication: written once, merged as they grow, removed when nobody names them.
+
+A segment holds a range of one table, always cut from the ledger itself: `span_log` by seq (rows never change) and
+`call_log` by revision (rows that left it since are listed in `call_retraction`, which the published view subtracts).
+Sizes form tiers, so that n rows are written about log(n) times and a reader opens few files.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from collector.store.config import StoreConfig
+from collector.store.statements import query
+
+KEYS = {"span_log": "seq", "call_log": "revision"}
+"""Table -> the column by which it is cut."""
+
+_LARGEST_TIER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """`first_key`..`last_key` of `source`, both included, as of batch `as_of_batch`."""
+
+    source: str
+    first_key: int
+    last_key: int
+    as_of_batch: int
+    rows: int
+    file: str  # name in the folder of segments
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A range to write; it takes the place of the segments inside it."""
+
+    source: str
+    first_key: int
+    last_key: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How far a table reaches and what of it is not sealed."""
+
+    last_key: int
+    hot_rows: int
+
+
+def live(connection: Any, source: str) -> list[Segment]:
+    """The segments that make up `source`, in order of their keys."""
+    return [Segment(*row) for row in connection.rows(query("live_segments"), [source])]
+
+
+def plans(
+    source: str, segments: Sequence[Segment], extent: Extent, retracted: dict[str, int], config: StoreConfig
+) -> list[Plan]:
+    """What is worth writing now: the hot rows if they are many, and one merge."""
+    wanted: list[Plan] = []
+    sealed_to = segments[-1].last_key if segments else 0
+    if extent.hot_rows >= config.seal_spans:
+        wanted.append(Plan(source, sealed_to + 1, extent.last_key))
+    merge = _merge(segments, config) or _rewrite(segments, retracted)
+    if merge is not None:
+        wanted.append(merge)
+    return wanted
+
+
+def _merge(segments: Sequence[Segment], config: StoreConfig) -> Plan | None:
+    """The newest run of `segment_fanout` neighbours that are all of one tier or below."""
+    for tier in range(_LARGEST_TIER):
+        run: list[Segment] = []
+        for segment in reversed(segments):
+            if _tier(segment, config) > tier:
+                break
+            run.append(segment)
+        if len(run) >= config.segment_fanout:
+            return Plan(run[-1].source, run[-1].first_key, run[0].last_key)
+    return None
+
+
+def _tier(segment: Segment, config: StoreConfig) -> int:
+    tier, size = 0, config.seal_spans * config.segment_fanout // 2
+    while segment.rows > size and tier < _LARGEST_TIER:
+        tier, size = tier + 1, size * config.segment_fanout
+    return tier
+
+
+def _rewrite(segments: Sequence[Segment], retracted: dict[str, int]) -> Plan | None:
+    """The segment of which more than a quarter of the rows have left."""
+    for segment in segments:
+        if 4 * retracted.get(segment.file, 0) > max(segment.rows, 1):
+            return Plan(segment.source, segment.first_key, segment.last_key)
+    return None
+
+
+def write(connection: Any, folder: Path, plan: Plan, as_of_batch: int) -> Segment:
+    """Cut `plan` from the ledger into a file that is complete and on disk before it has its name."""
+    key = KEYS[plan.source]
+    name = f"{plan.source}-{plan.first_key}-{plan.last_key}-{uuid.uuid4().hex[:8]}.parquet"
+    partial = folder / f".{name}.partial"
+    target = str(partial).replace("'", "''")
+    (written,) = connection.rows(
+        f"COPY (SELECT * FROM _ledger.{plan.source} WHERE {key} BETWEEN {plan.first_key} AND {plan.last_key} "
+        f"ORDER BY seq) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
+    )[0]
+    sync(partial)
+    os.replace(partial, folder / name)
+    sync(folder)
+    return Segment(plan.source, plan.first_key, plan.last_key, as_of_batch, int(written), name)
+
+
+def record(connection: Any, segment: Segment) -> None:
+    """Put a written segment in the place of those that it covers. In a transaction of the writer."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    connection.begin()
+    try:
+        retire = [now, segment.source, segment.first_key, segment.last_key]
+        names = [row[0] for row in connection.execute(query("covered_segments"), retire[1:]).fetchall()]
+        for name in names:
+            connection.execute(query("retire_segment"), [name, now])
+            connection.execute("DELETE FROM _ledger.segment WHERE file = ? AND retired_at IS NULL", [name])
+        connection.execute(
+            "INSERT INTO _ledger.segment VALUES (?, ?, ?, ?, ?, ?, NULL)",
+            [segment.source, segment.first_key, segment.last_key, segment.as_of_batch, segment.rows, segment.file],
+        )
+        if segment.source == "call_log":
+            connection.execute(query("purge_retractions"))
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def forget_retired(connection: Any, folder: Path, grace_seconds: float) -> None:
+    """Delete the files that have been out of use for the grace period, then their rows. In the writer."""
+    before = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=grace_seconds)
+    old = connection.execute("SELECT file FROM _ledger.segment WHERE retired_at <= ?", [before]).fetchall()
+    if old:
+        for (name,) in old:
+            (folder / name).unlink(missing_ok=True)
+        connection.execute("DELETE FROM _ledger.segment WHERE retired_at <= ?", [before])
+
+
+def remove_strays(connection: Any, folder: Path) -> None:
+    """At start: delete files that the ledger does not know, left by a crash."""
+    known = {row[0] for row in connection.execute("SELECT file FROM _ledger.segment").fetchall()}
+    for path in folder.iterdir():
+        if path.name not in known:
+            path.unlink()
+
+
+def sync(path: Path) -> None:
+    """fsync a file or a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,26 @@
+CREATE OR REPLACE VIEW {view} AS
+SELECT
+    org_id,
+    {select},
+    count(*) AS calls,
+    count(*) FILTER (WHERE cost_usd IS NULL) AS unpriced_calls,
+    count(*) FILTER (WHERE cost_status = 'partial') AS partial_calls,
+    count(*) FILTER (WHERE cost_status = 'estimated') AS estimated_calls,
+    count(*) FILTER (WHERE failed) AS failed_calls,
+    count(*) FILTER (WHERE attempt > 1) AS retries,
+    count(DISTINCT run) AS run_count,
+    count(DISTINCT trace_id) AS trace_count,
+    CAST(sum(input_tokens) AS BIGINT) AS input_tokens,
+    CAST(sum(output_tokens) AS BIGINT) AS output_tokens,
+    CAST(sum(cache_read_tokens) AS BIGINT) AS cache_read_tokens,
+    CAST(sum(cache_write_tokens) AS BIGINT) AS cache_write_tokens,
+    CAST(sum(reasoning_tokens) AS BIGINT) AS reasoning_tokens,
+    CAST(sum(cost_usd) AS DECIMAL(38, 12)) AS cost_usd,
+    CAST(sum(cost_usd) FILTER (WHERE cost_status = 'estimated') AS DECIMAL(38, 12)) AS estimated_cost_usd,
+    CAST(sum(cost_usd) FILTER (WHERE attempt > 1) AS DECIMAL(38, 12)) AS retry_cost_usd,
+    CAST(sum(cost_usd) FILTER (WHERE wasted) AS DECIMAL(38, 12)) AS wasted_cost_usd,
+    CAST(sum(reported_cost_usd) AS DECIMAL(38, 12)) AS reported_cost_usd,
+    min(start_time) AS first_call_at,
+    max(end_time) AS last_call_at
+FROM calls
+GROUP BY org_id, {group}

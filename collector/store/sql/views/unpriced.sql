@@ -1,0 +1,18 @@
+CREATE OR REPLACE VIEW unpriced AS
+SELECT
+    org_id,
+    provider,
+    model,
+    request_model,
+    response_model,
+    cost_status,
+    cost_reason,
+    count(*) AS calls,
+    CAST(sum(input_tokens) AS BIGINT) AS input_tokens,
+    CAST(sum(output_tokens) AS BIGINT) AS output_tokens,
+    CAST(sum(cost_usd) AS DECIMAL(38, 12)) AS cost_usd,
+    min(start_time) AS first_call_at,
+    max(end_time) AS last_call_at
+FROM calls
+WHERE cost_usd IS NULL OR cost_status = 'partial'
+GROUP BY org_id, provider, model, request_model, response_model, cost_status, cost_reason

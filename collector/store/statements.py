@@ -1,0 +1,25 @@
+"""SQL texts of the package: `sql/{ddl,views,queries}/NAME.sql`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import pyarrow as pa
+
+
+@cache
+def statement(kind: str, name: str) -> str:
+    """The text of one file. Raises FileNotFoundError for a name that does not exist."""
+    return files("collector.store").joinpath("sql", kind, f"{name}.sql").read_text(encoding="utf-8")
+
+
+def query(name: str) -> str:
+    return statement("queries", name)
+
+
+def fetch(connection: Any, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
+    """The whole result as Arrow, by the one way that DuckDB 1.5 and 2.0 share. The result is drained."""
+    return connection.sql(sql, params=list(parameters)).to_arrow_table()

@@ -1,0 +1,219 @@
+"""The store: owns the ledger's file. One thread writes; everybody else reads through it or from the publication."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import duckdb
+import pyarrow as pa
+
+from collector.store import append as appending
+from collector.store import database, schema
+from collector.store.append import Appended, Position
+from collector.store.attribution import Attribute
+from collector.store.config import StoreConfig
+from collector.store.database import HighWater, LedgerCheck, Report
+from collector.store.errors import StoreUnavailable
+from collector.store.known_traces import KnownTraces
+from collector.store.layout import Layout
+from collector.store.lock import InstanceLock
+from collector.store.prices import store_card
+from collector.store.publisher import Publisher
+from collector.store.readers import Reader, Readers
+from collector.store.refresher import Refresher
+from collector.store.writer import Writer
+
+T = TypeVar("T")
+
+
+def _ignore(_: str) -> None:
+    return
+
+
+class Store:
+    """`start()` opens and checks the ledger, `stop()` publishes what is left and closes it.
+
+    `append`, `read`, `publish` and `remember_card` may be called from any thread between the two.
+    `report` is told in one sentence what an operator should know; `published` how many seconds a refresh took.
+    """
+
+    def __init__(
+        self, config: StoreConfig, report: Report = _ignore, published: Callable[[float], None] = lambda _: None
+    ) -> None:
+        self._config = config
+        self._report = report
+        self._on_published = published
+        self.layout = Layout.of(config.path)
+        self._lock = InstanceLock(self.layout.lock)
+        self._high_water = HighWater(self.layout.high_water)
+        self._writer = Writer()
+        self._readers = Readers()
+        self._publisher = Publisher(self.layout, config)
+        self._publishing = threading.Lock()
+        self._published: tuple[Position, int] | None = None
+        self._refresher = Refresher(self._publish_quietly, config.publish_interval_seconds)
+        self._connection: Any = None
+        self._known = KnownTraces(config.indexed_traces)
+        self._position = Position()
+        self._cards = 0
+        self._since_checkpoint = 0
+
+    @property
+    def position(self) -> Position:
+        """The last committed batch and span."""
+        return self._position
+
+    def start(self) -> LedgerCheck:
+        """Open the ledger and bring the publication up to it.
+
+        Raises StoreLocked, SchemaTooNew, LedgerDamaged (nothing was changed) or StoreUnavailable (disk full).
+        """
+        self.layout.folder.mkdir(parents=True, exist_ok=True)
+        self._lock.acquire()
+        try:
+            checked = self._open(self._high_water.open())
+            self._publisher.start(self._connection)
+            self.layout.dirty.touch()
+            self._writer.start(self._idle)
+            self._publish_quietly()
+            if self._config.publish_interval_seconds > 0:
+                self._refresher.start()
+        except BaseException:
+            self._close()
+            raise
+        return checked
+
+    def stop(self) -> None:
+        """Finish what was submitted, publish it, close the ledger. Does nothing when not started."""
+        self._refresher.stop()
+        if self._connection is not None and self._publish_quietly() and self._published_all():
+            self._close()
+            self.layout.dirty.unlink(missing_ok=True)
+        else:
+            self._close()
+
+    def append(self, batch: pa.Table, attribute: Attribute) -> Appended:
+        """Store the new spans of `batch` (LEDGER_SCHEMA), judge the traces they touch, commit, fsync, return.
+
+        Raises StoreUnavailable when nothing was acknowledged and sending again may help; other exceptions are faults
+        of the batch or of `attribute`, and nothing was committed.
+        """
+        return self.submit(batch, attribute).result()
+
+    def submit(self, batch: pa.Table, attribute: Attribute) -> Future[Appended]:
+        """`append` without waiting."""
+        return self._writer.submit(lambda: self._append(batch, attribute))
+
+    def read(self, work: Callable[[Reader], T]) -> T:
+        """Run `work` on a snapshot of the ledger. It must return values, not lazy results. Raises StoreUnavailable."""
+        return self._readers.read(work)
+
+    def publish(self) -> bool:
+        """Refresh the published file if the ledger has moved. Whether it did. Raises StoreUnavailable, OSError."""
+        with self._publishing:
+            state = (self._position, self._cards)
+            if self._published == state:
+                return False
+            started = time.perf_counter()
+            try:
+                self._publisher.publish(self.read, self._write)
+            except duckdb.Error as error:
+                raise database.as_unavailable(error) or error from error
+            self._published = state
+            self._on_published(time.perf_counter() - started)
+            return True
+
+    def remember_card(self, prices: pa.Table) -> None:
+        """Keep a rate card for the view `prices`, once per digest. `prices`: `collector.store.prices.PRICE_SCHEMA`."""
+        self._write(lambda connection: store_card(connection, prices))
+        self._cards += 1
+
+    def _published_all(self) -> bool:
+        return self._published == (self._position, self._cards)
+
+    def _write(self, work: Callable[[Any], T]) -> T:
+        return self._writer.submit(lambda: self._guarded(lambda: work(self._connection))).result()
+
+    def _open(self, high_water: Position | None) -> LedgerCheck:
+        self._connection = database.connect(self.layout, self._config, self._report)
+        schema.apply(self._connection, self.layout)
+        checked = database.check(self._connection, high_water)
+        for problem in checked.problems:
+            self._report(f"{self.layout.ledger}: {problem}")
+        self._position = checked.position
+        self._known = KnownTraces(self._config.indexed_traces)
+        self._known.load(self._connection)
+        self._readers.open(self._connection)
+        return checked
+
+    def _append(self, batch: pa.Table, attribute: Attribute) -> Appended:
+        free_bytes = shutil.disk_usage(self.layout.folder).free
+        if free_bytes < self._config.free_space_floor_bytes:
+            raise StoreUnavailable(f"{self.layout.folder}: {free_bytes >> 20} MiB of disk left, nothing is accepted")
+        committed = self._guarded(
+            lambda: appending.append(self._connection, self._known, self._position, batch, attribute)
+        )
+        if committed.position != self._position:
+            self._position = committed.position
+            self._high_water.keep(committed.position)
+            self._since_checkpoint += committed.appended.accepted
+        return committed.appended
+
+    def _guarded(self, work: Callable[[], T]) -> T:
+        """Run `work`; a dead instance is opened anew, and what may succeed later is raised as StoreUnavailable."""
+        if self._connection is None:
+            self._reopen()
+        try:
+            return work()
+        except duckdb.Error as error:
+            if database.is_fatal(error):
+                self._report(f"{self.layout.ledger}: reopening after: {error}")
+                self._reopen()
+            raise database.as_unavailable(error) or error from error
+
+    def _reopen(self) -> None:
+        """Close every connection and open the file again; the interrupted commit may or may not be in it."""
+        self._disconnect()
+        try:
+            self._open(self._position)
+        except Exception as error:
+            self._disconnect()
+            raise StoreUnavailable(f"{self.layout.ledger}: cannot be reopened yet: {error}") from error
+
+    def _idle(self) -> None:
+        """A quiet moment: move the log into the file while nobody waits for a commit."""
+        if self._since_checkpoint < self._config.idle_checkpoint_spans or self._connection is None:
+            return
+        self._since_checkpoint = 0
+        try:
+            self._guarded(lambda: self._connection.execute("CHECKPOINT"))
+        except (duckdb.Error, StoreUnavailable) as error:
+            self._report(f"{self.layout.ledger}: checkpoint put off: {error}")
+
+    def _publish_quietly(self) -> bool:
+        try:
+            self.publish()
+        except (duckdb.Error, StoreUnavailable, OSError) as error:
+            self._report(f"{self.layout.published}: not refreshed: {error}")
+            return False
+        return True
+
+    def _disconnect(self) -> None:
+        self._readers.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except duckdb.Error as error:
+                self._report(f"{self.layout.ledger}: closing: {error}")
+
+    def _close(self) -> None:
+        self._writer.stop()
+        self._disconnect()
+        self._high_water.close()
+        self._lock.release()
