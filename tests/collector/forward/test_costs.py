@@ -109,7 +109,7 @@ def test_a_request_without_calls_is_passed_on_byte_for_byte() -> None:
     """Nothing is parsed where nothing is added."""
     assert ForwardJob(b"any bytes", 1, {}).payload() == b"any bytes"
     with pytest.raises(DecodeError):
-        ForwardJob(b"any bytes", 1, {key(CALL): {"a": "b"}}).payload()
+        ForwardJob(b"\x0a\xff", 1, {key(CALL): {"a": "b"}}).payload()
 
 
 def test_the_draft_cost_attributes_are_never_written() -> None:
