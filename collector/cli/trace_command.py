@@ -1,0 +1,78 @@
+"""`otel-cost trace`: one trace as a tree, with a receipt per call."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import click
+
+from collector.cli.ledger import Ledger, db_option
+from collector.cli.table import console
+from collector.cli.trace import receipt, span_of, tree
+from collector.cli.trace_output import as_json, print_trace
+from collector.store.statements import query as statement
+from otel_cost.pricing import default_card
+
+LATEST = "latest"
+CANDIDATES = 5
+_PREFIX = re.compile(r"[0-9a-f]{1,32}")
+
+
+@click.command(name="trace", short_help="one trace as a tree: self and inclusive cost, a receipt per call")
+@click.argument("trace_id")
+@db_option
+@click.option("--receipts/--no-receipts", default=True, help="What each call's price is made of.  [default: shown]")
+@click.option("--all", "everything", is_flag=True, help="Also spans that have no model call below them.")
+@click.option("--json", "json_output", is_flag=True, help="One JSON object; money as exact decimal text.")
+def command(trace_id: str, db: Path, receipts: bool, everything: bool, json_output: bool) -> None:
+    """The spans of one trace with what each cost by itself and with everything below it.
+
+    TRACE_ID is a trace id, the beginning of one, or `latest`: the trace of the most recent call.
+
+    Retries, spans that report a call once more, and wrappers that repeat what their calls used are marked; none of
+    them is counted twice. A receipt lists each class of tokens, its rate and its amount.
+
+    \b
+    Examples:
+      otel-cost trace latest
+      otel-cost trace 4bf92f35
+      otel-cost trace 4bf92f3577b34da6a3ce929d0e0e4736 --no-receipts
+      otel-cost trace latest --json
+    """
+    ledger = Ledger(db)
+    found = _resolve(ledger, trace_id)
+    lines = ledger(statement("trace_spans"), {"trace_id": found}).to_pylist()
+    trace = tree(found, [span_of(line) for line in lines])
+    card = default_card()
+    derived = {node.span.span_id: receipt(node.span, card) for node in trace.nodes() if receipts and node.span.counted}
+    if json_output:
+        click.echo(json.dumps(as_json(trace, derived, ledger.as_of()), indent=2, ensure_ascii=False))
+    else:
+        print_trace(console(), trace, derived, everything=everything)
+
+
+def _resolve(ledger: Ledger, text: str) -> str:
+    """The one trace that is meant.
+
+    Raises:
+        click.BadParameter: no id (exit code 2).
+        click.ClickException: no such trace, or several (exit code 1).
+    """
+    if text == LATEST:
+        found = ledger(statement("trace_latest"), {}).column("trace_id").to_pylist()
+        if not found:
+            raise click.ClickException(f"{ledger.path} holds no model calls yet")
+        return str(found[0])
+    prefix = text.lower().removeprefix("0x")
+    if not _PREFIX.fullmatch(prefix):
+        raise click.BadParameter(f"{text!r} is not a trace id: 32 hex digits, or the first few of them")
+    parameters = {"prefix": prefix, "limit": CANDIDATES}
+    candidates = ledger(statement("trace_find"), parameters).column("trace_id").to_pylist()
+    if not candidates:
+        raise click.ClickException(f"no trace in {ledger.path} begins with {prefix}")
+    if len(candidates) > 1:
+        listed = "\n".join(f"  {candidate}" for candidate in candidates)
+        raise click.ClickException(f"several traces begin with {prefix}, most recent first:\n{listed}")
+    return str(candidates[0])
