@@ -1,0 +1,123 @@
+"""An ended span's cost attributes: normalise, count once, price. Knows no OpenTelemetry; never raises.
+
+`Enricher.enrich()` is what the span processor and the exporter wrapper share. It keeps two small bounded memories:
+which spans had a descendant with usage (an agent or a second instrumentation of the same call gets no cost of its
+own), and which provider responses were seen in which trace (the first record of a response wins: the innermost span
+ends first). What a process cannot know, such as spans of other services, the collector settles later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from otel_cost import attributes as keys
+from otel_cost.call import CallKind
+from otel_cost.normalise import normalise
+from otel_cost.pricing import Cost, Status, price_call
+from otel_cost.pricing.money import format_usd
+from otel_cost.pricing.result import receipt_text
+
+if TYPE_CHECKING:
+    from otel_cost.pricing import RateCard
+
+AttributeValue = str | float
+WRAPPER = "wrapper"
+DUPLICATE = "duplicate"
+MAX_REMEMBERED = 8192
+"""Most span ids and response ids remembered; about 2 MB. Beyond it the oldest is forgotten, and may be priced twice."""
+
+_ABSENT = object()
+_PRICED_HERE = frozenset({Status.PRICED, Status.FREE, Status.ESTIMATED})
+_USAGE_COST_KEYS = (
+    keys.GEN_AI_USAGE_COST_AMOUNT,
+    keys.GEN_AI_USAGE_COST_CURRENCY,
+    keys.GEN_AI_USAGE_COST_SOURCE,
+)
+
+
+class Enricher:
+    """Prices ended spans one at a time; safe to call from many threads, and without a lock."""
+
+    def __init__(self, card: RateCard | None = None) -> None:
+        self._card = card
+        self._above_calls: dict[tuple[int, int], None] = {}
+        self._responses: dict[tuple[int, str], int] = {}
+
+    def enrich(
+        self,
+        attributes: Mapping[str, object],
+        *,
+        trace_id: int,
+        span_id: int,
+        parent_id: int | None,
+        scope_name: str,
+        span_name: str,
+        span_kind: int,
+        status_code: int,
+        start_time_ns: int,
+    ) -> dict[str, AttributeValue]:
+        """Attributes to add to the span; empty when it is no model call or has its cost already.
+
+        `span_kind` and `status_code` are OTLP numbers. A wrapper and a duplicate get a status and no cost.
+        Raises whatever normalising or pricing raises (nothing, by their contract): the caller owns the promise.
+        """
+        above_call = self._above_calls.pop((trace_id, span_id), _ABSENT) is None
+        if above_call and parent_id is not None:
+            self._remember_above(trace_id, parent_id)
+        if keys.OTEL_COST_COST_STATUS in attributes:
+            return {}
+        call = normalise(
+            scope_name=scope_name,
+            span_name=span_name,
+            span_kind=span_kind,
+            status_code=status_code,
+            attributes=attributes,
+        )
+        if call is None or call.kind is CallKind.IGNORE:
+            return {}
+        used = bool(call.usage) or call.reported_cost_pico_usd is not None
+        if not used and call.kind is CallKind.AGGREGATE:
+            return {}
+        if above_call:
+            return {keys.OTEL_COST_COST_STATUS: WRAPPER} if used else {}
+        if used and parent_id is not None:
+            self._remember_above(trace_id, parent_id)
+        if used and call.response_id and not self._is_first(trace_id, call.response_id, span_id):
+            return {keys.OTEL_COST_COST_STATUS: DUPLICATE}
+        cost = price_call(call, start_time_ns=start_time_ns, card=self._card)
+        return {} if cost is None else _cost_attributes(cost, attributes)
+
+    def _remember_above(self, trace_id: int, span_id: int) -> None:
+        self._above_calls[trace_id, span_id] = None
+        _forget_oldest(self._above_calls)
+
+    def _is_first(self, trace_id: int, response_id: str, span_id: int) -> bool:
+        first = self._responses.setdefault((trace_id, response_id), span_id) == span_id
+        _forget_oldest(self._responses)
+        return first
+
+
+def _forget_oldest(memory: dict[Any, Any]) -> None:
+    if len(memory) > MAX_REMEMBERED:
+        # Another thread may add or remove between the two steps; then it keeps the bound, too.
+        with suppress(RuntimeError, StopIteration):
+            memory.pop(next(iter(memory)), None)
+
+
+def _cost_attributes(cost: Cost, attributes: Mapping[str, object]) -> dict[str, AttributeValue]:
+    """What is written on a priced span; no amount at all where the cost is not fully known."""
+    added: dict[str, AttributeValue] = {keys.OTEL_COST_COST_STATUS: cost.status.value}
+    if cost.total_pico_usd is not None:
+        added[keys.OTEL_COST_COST_USD] = format_usd(cost.total_pico_usd)
+        if cost.status in _PRICED_HERE and not any(key in attributes for key in _USAGE_COST_KEYS):
+            # The convention wants a double; the exact figure is the string beside it.
+            added[keys.GEN_AI_USAGE_COST_AMOUNT] = cost.total_pico_usd / 1e12
+            added[keys.GEN_AI_USAGE_COST_CURRENCY] = "USD"
+            added[keys.GEN_AI_USAGE_COST_SOURCE] = "local"
+    added[keys.OTEL_COST_CARD] = cost.card
+    receipt = receipt_text(cost)
+    if receipt is not None:
+        added[keys.OTEL_COST_RECEIPT] = receipt
+    return added

@@ -1,0 +1,155 @@
+"""`CostSpanProcessor`: every span inherits who pays when it starts, and a GenAI span gets its cost when it ends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+
+from otel_cost import attributes as keys
+from otel_cost.context import OWNER_KEYS, inherited
+from otel_cost.enrich import AttributeValue, Enricher
+from otel_cost.spans import WritePath, add_public, add_replaced, add_unfrozen, cost_attributes, detect, snapshot
+from otel_cost.stats import Stats
+
+if TYPE_CHECKING:
+    from otel_cost.pricing import RateCard
+
+MAX_OPEN_SPANS = 8192
+"""Most started spans remembered until they end; spans that an app never ends must not grow its memory."""
+
+_AGENT = keys.OTEL_COST_AGENT
+_OWNER_KEYS = tuple(OWNER_KEYS.values())
+_S = TypeVar("_S", bound=ReadableSpan)
+_logger = logging.getLogger("otel_cost")
+
+
+@dataclass(slots=True)
+class _Open:
+    """What a running span was handed: by its context, and all in all (context and parent)."""
+
+    from_context: Mapping[str, str]
+    inherited: Mapping[str, str]
+
+
+class CostSpanProcessor(SpanProcessor):
+    """Adds inherited owners at the start and the cost at the end of spans; works in any order with exporters.
+
+    Runs on the app's threads, in microseconds: it opens nothing, waits for nothing, and never raises into the app. What
+    goes wrong is counted (`stats()`) and logged once per reason. Building one loads the rate card: do it at start-up.
+    Behind a wrapper that does not forward `_on_ending` it can only reach processors added after it; use
+    `otel_cost.CostSpanExporter` there.
+    """
+
+    def __init__(self, *, card: RateCard | None = None) -> None:
+        self._stats = Stats()
+        self._enricher = Enricher(card)
+        self._open: dict[int, _Open] = {}
+        self._path = detect()
+        self._ending_is_called = False
+        if self._path in (WritePath.ON_END, WritePath.NONE):
+            _logger.warning(
+                "otel-cost: this opentelemetry-sdk does not let a processor change an ending span; "
+                "wrap your exporter in otel_cost.CostSpanExporter"
+            )
+
+    @property
+    def path(self) -> WritePath:
+        """How costs get onto spans with the installed SDK."""
+        return self._path
+
+    def stats(self) -> dict[str, int]:
+        """What was counted so far: spans by cost status, failures and left-out attributes by reason."""
+        return self._stats.snapshot()
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Stamp what the span inherits. Called on the thread that starts it."""
+        try:
+            self._hand_down(span, parent_context)
+        except Exception as error:
+            self._stats.failed("on_start", error)
+
+    def _on_ending(self, span: Span) -> None:
+        self._ending_is_called = True
+        if self._path is WritePath.UNFREEZE:
+            self._price(span, add_unfrozen)
+        elif self._path is WritePath.PUBLIC:
+            self._price(span, add_public)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Called after `_on_ending`, which did the work if the SDK calls it."""
+        if not self._ending_is_called or self._path is WritePath.ON_END:
+            self._price(span, add_replaced)
+        context = span.context
+        if context is not None:
+            self._open.pop(context.span_id, None)
+
+    def shutdown(self) -> None:
+        """Forget what is remembered of open spans."""
+        self._open.clear()
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Nothing is ever pending."""
+        return True
+
+    def _hand_down(self, span: Span, parent_context: Context | None) -> None:
+        from_context = inherited(parent_context)
+        handed = self._from_parent(span, parent_context, from_context) if span.parent is not None else from_context
+        if handed:
+            own = span.attributes or {}
+            stamps = {key: value for key, value in handed.items() if key not in own}
+            if keys.GEN_AI_AGENT_NAME in own:
+                stamps.pop(_AGENT, None)  # the span names its agent itself
+            if stamps:
+                span.set_attributes(stamps)
+        self._open[span.context.span_id] = _Open(from_context, handed)
+        if len(self._open) > MAX_OPEN_SPANS:
+            self._open.pop(next(iter(self._open)), None)
+            self._stats.count("open_spans_forgotten")
+
+    def _from_parent(
+        self, span: Span, parent_context: Context | None, from_context: Mapping[str, str]
+    ) -> Mapping[str, str]:
+        """Owners by nearness: a context entered inside the parent, then the parent's own, then what it inherited."""
+        opened = self._open.get(span.parent.span_id) if span.parent is not None else None
+        handed = dict(opened.inherited) if opened is not None else {}
+        parent = trace.get_current_span(parent_context)
+        own = snapshot(parent)
+        if own:
+            name = own.get(keys.GEN_AI_AGENT_NAME)
+            if isinstance(name, str) and own.get(_AGENT) in (None, handed.get(_AGENT)):
+                own[_AGENT] = name
+            for key in _OWNER_KEYS:
+                if key in own:
+                    handed[key] = own[key]
+        if opened is None:
+            handed.update(from_context)
+        elif from_context:
+            before = opened.from_context
+            handed.update((key, value) for key, value in from_context.items() if before.get(key) != value)
+        return handed
+
+    def _price(self, span: _S, add: Callable[[_S, Mapping[str, AttributeValue]], int]) -> None:
+        try:
+            added = self._cost_of(span)
+            if added:
+                self._stats.left_out(add(span, added))
+        except Exception as error:
+            self._stats.failed("on_end", error)
+
+    def _cost_of(self, span: ReadableSpan) -> dict[str, AttributeValue]:
+        attributes = snapshot(span)
+        added = cost_attributes(self._enricher, span, attributes)
+        name = attributes.get(keys.GEN_AI_AGENT_NAME)
+        stamped = attributes.get(_AGENT)
+        if isinstance(name, str) and stamped is not None and stamped != name:
+            opened = self._open.get(span.context.span_id)
+            if opened is not None and stamped == opened.inherited.get(_AGENT):
+                added[_AGENT] = name  # named after its start: nearer than what was inherited
+        self._stats.priced(added)
+        return added

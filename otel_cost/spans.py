@@ -1,0 +1,155 @@
+"""Spans of the SDK: what is read of them, and how attributes get onto one that has ended.
+
+The SDK freezes a span's attributes before it calls `_on_ending` (opentelemetry-sdk 1.45;
+https://github.com/open-telemetry/opentelemetry-python/issues/5614), so a plain `set_attributes` there is lost. This is
+the only module that touches private fields of the SDK, each use guarded by what `detect()` found out on a real span.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from enum import StrEnum
+from itertools import islice
+from types import MappingProxyType
+from typing import Any
+
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+
+from otel_cost.enrich import AttributeValue, Enricher
+
+_PROBE = "probe"
+
+
+def snapshot(span: object) -> dict[str, Any]:
+    """A plain dict of a span's attributes, whatever kind of span; empty for one that does not record."""
+    attributes = getattr(span, "attributes", None)
+    # `copy()` of the SDK's mapping takes 0.5 us, `dict()` of it six times as long.
+    return attributes.copy() if isinstance(attributes, MappingProxyType | dict) else dict(attributes or {})
+
+
+def cost_attributes(enricher: Enricher, span: ReadableSpan, attributes: Mapping[str, Any]) -> dict[str, AttributeValue]:
+    """What `enricher` adds to a span of the SDK."""
+    context, parent, scope = span.context, span.parent, span.instrumentation_scope
+    return enricher.enrich(
+        attributes,
+        trace_id=context.trace_id,
+        span_id=context.span_id,
+        parent_id=None if parent is None or parent.is_remote else parent.span_id,
+        scope_name="" if scope is None else scope.name,
+        span_name=span.name,
+        span_kind=span.kind.value + 1,  # OTLP counts from 1, the SDK from 0
+        status_code=span.status.status_code.value,
+        start_time_ns=span.start_time or 0,
+    )
+
+
+class WritePath(StrEnum):
+    """How a processor gets attributes onto an ended span."""
+
+    PUBLIC = "public"  # `_on_ending` may write: an SDK with the issue fixed
+    UNFREEZE = "unfreeze"  # `_on_ending`, attributes unfrozen for the moment of writing: SDK 1.45
+    ON_END = "on_end"  # no `_on_ending`: the ended span gets new attributes, which processors added later see
+    NONE = "none"  # only `CostSpanExporter` can add them
+
+
+def add_public(span: Span, added: Mapping[str, AttributeValue]) -> int:
+    """Write through the public API while the span still records. Returns how many did not fit its limits."""
+    fitting = _fitting(span._attributes, added)
+    span.set_attributes(fitting)
+    return len(added) - len(fitting)
+
+
+def add_unfrozen(span: Span, added: Mapping[str, AttributeValue]) -> int:
+    """Write to a span whose attributes are frozen; for everybody else it stays ended. Returns how many did not fit.
+
+    Raises whatever an SDK with other internals raises.
+    """
+    attributes = span._attributes
+    if not isinstance(attributes, BoundedAttributes):
+        raise TypeError(f"span attributes are kept in a {type(attributes).__name__}")
+    fitting = _fitting(attributes, added)
+    attributes._immutable = False
+    try:
+        attributes._set_items(fitting)
+    finally:
+        attributes._immutable = True
+    return len(added) - len(fitting)
+
+
+def add_replaced(span: ReadableSpan, added: Mapping[str, AttributeValue]) -> int:
+    """Give an ended span new attributes in one step, so that an exporter that reads them meanwhile sees old or new."""
+    attributes, left_out = with_added(span, added)
+    span._attributes = attributes
+    return left_out
+
+
+def with_added(span: ReadableSpan, added: Mapping[str, AttributeValue]) -> tuple[BoundedAttributes, int]:
+    """A copy of the span's attributes with `added`, limits and dropped count kept; and how many did not fit."""
+    before = span._attributes
+    fitting = _fitting(before, added)
+    copy = BoundedAttributes(
+        maxlen=getattr(before, "maxlen", None),
+        attributes={**(span.attributes or {}), **fitting},
+        immutable=True,
+        max_value_len=getattr(before, "max_value_len", None),
+    )
+    copy.dropped = span.dropped_attributes
+    return copy, len(added) - len(fitting)
+
+
+def _fitting(attributes: object, added: Mapping[str, AttributeValue]) -> Mapping[str, AttributeValue]:
+    """The leading part of `added` that fits the span's limits, so that nothing of the app's own is pushed out.
+
+    A text longer than the value limit is left out whole: the SDK would cut it, and a cut amount is another amount.
+    """
+    max_count: int | None = getattr(attributes, "maxlen", None)
+    max_length: int | None = getattr(attributes, "max_value_len", None)
+    if max_length is not None:
+        added = {key: value for key, value in added.items() if not isinstance(value, str) or len(value) <= max_length}
+    if max_count is None:
+        return added
+    room = max_count - len(attributes)  # type: ignore[arg-type]
+    return added if len(added) <= room else dict(islice(added.items(), max(room, 0)))
+
+
+class _Probe(SpanProcessor):
+    """Tries each way on one throw-away span."""
+
+    def __init__(self) -> None:
+        self.path = WritePath.NONE
+
+    def _on_ending(self, span: Span) -> None:
+        add, path = (add_public, WritePath.PUBLIC) if span.is_recording() else (add_unfrozen, WritePath.UNFREEZE)
+        with suppress(Exception):
+            add(span, {_PROBE: 1.0})
+            self.path = path
+
+    def on_end(self, span: ReadableSpan) -> None:
+        if _PROBE in (span.attributes or {}):
+            return
+        self.path = WritePath.NONE
+        with suppress(Exception):
+            add_replaced(span, {_PROBE: 1.0})
+            self.path = WritePath.ON_END if _PROBE in (span.attributes or {}) else WritePath.NONE
+
+
+def detect() -> WritePath:
+    """The way that works with the installed SDK, found out on a span that is exported nowhere. Never raises."""
+    probe = _Probe()
+    with suppress(Exception):
+        provider = TracerProvider(
+            sampler=ALWAYS_ON,
+            resource=Resource.get_empty(),
+            shutdown_on_exit=False,
+            span_limits=SpanLimits(max_attributes=8, max_span_attributes=8, max_span_attribute_length=SpanLimits.UNSET),
+        )
+        provider.add_span_processor(probe)
+        span = provider.get_tracer("otel_cost").start_span("probe")
+        if not span.is_recording():
+            return WritePath.PUBLIC  # the SDK is switched off (OTEL_SDK_DISABLED): nothing will ever be written
+        span.end()
+    return probe.path

@@ -1,0 +1,36 @@
+"""The day this fails, the OpenTelemetry SDK was fixed, and ours can be simpler."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+
+
+class _PublicWrite(SpanProcessor):
+    def _on_ending(self, span: Span) -> None:
+        span.set_attribute("written", True)
+
+
+class _Seen(SpanProcessor):
+    def __init__(self) -> None:
+        self.spans: list[ReadableSpan] = []
+
+    def on_end(self, span: ReadableSpan) -> None:
+        self.spans.append(span)
+
+
+def test_a_public_write_in_on_ending_is_still_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    """open-telemetry/opentelemetry-python issue 5614: attributes are frozen before `_on_ending` is called."""
+    provider, seen = TracerProvider(shutdown_on_exit=False), _Seen()
+    provider.add_span_processor(_PublicWrite())
+    provider.add_span_processor(seen)
+    with caplog.at_level(logging.ERROR, logger="opentelemetry.sdk.trace"):
+        provider.get_tracer("canary").start_span("span").end()
+    [span] = seen.spans
+    assert "written" not in (span.attributes or {}), (
+        "The SDK now keeps attributes written in _on_ending. In otel_cost/spans.py, WritePath.UNFREEZE and "
+        "add_unfrozen() are needed only for older SDKs: detect() picks WritePath.PUBLIC by itself. Once the oldest "
+        "supported opentelemetry-sdk has the fix, drop UNFREEZE and this test."
+    )
