@@ -34,17 +34,24 @@ _OWN_KINDS = (
 
 _RANKS = {
     "anthropic_native": 0,
-    "genai": 1,
     "official": 1,
-    "mistral_native": 1,
+    "official_bedrock": 1,
     "botocore": 1,
+    "mistral_native": 1,
     "pydantic_ai": 2,
     "logfire": 2,
     "litellm": 2,
+    "vercel": 2,
+    "vercel_7": 2,
     "traceloop": 3,
+    "traceloop_bedrock": 3,
+    "traceloop_google": 3,
     "openinference": 4,
     "openlit": 5,
 }
+"""Which dialect's record of a call is kept: the SDK's own (it alone knows tier and cache lifetime), the official
+instrumentations, frameworks that pass on the provider's response id, third-party ones. Any other comes last."""
+
 _LAST_RANK = 6
 
 
