@@ -31,11 +31,14 @@ MODALITY_PARTS: dict[tuple[str, str], tuple[str, ...]] = {
 
 
 class Split(NamedTuple):
-    """Cells with a quantity above zero, in the units' quantum; `input_tokens` is the total that size tiers look at."""
+    """Cells with a quantity above zero, in the units' quantum.
+
+    `input_tokens` is the total that size tiers look at, `flags` are bits of `otel_cost.call.Flag`.
+    """
 
     parts: dict[str, int]
     input_tokens: int
-    flags: Flag
+    flags: int
 
 
 class Ops(NamedTuple):
@@ -48,19 +51,23 @@ class Ops(NamedTuple):
 SCALAR = Ops(min, max)
 
 
-def clean(usage: Mapping[str, Any]) -> tuple[dict[str, int], Flag]:
+_NOT_A_NUMBER, _NEGATIVE, _TOO_LARGE = int(Flag.NOT_A_NUMBER), int(Flag.NEGATIVE), int(Flag.TOO_LARGE)
+_CACHE_EXCLUSIVE, _CLAMPED = int(Flag.CACHE_EXCLUSIVE), int(Flag.CLAMPED)
+
+
+def clean(usage: Mapping[str, Any]) -> tuple[dict[str, int], int]:
     """Counts that can be priced: whole, not negative, at most 2**40. The rest is dropped and flagged."""
     good: dict[str, int] = {}
-    flags = Flag.NONE
+    flags = 0
     for key, value in usage.items():
         if value is None:
             continue
         if type(value) is not int:
-            flags |= Flag.NOT_A_NUMBER
+            flags |= _NOT_A_NUMBER
         elif value < 0:
-            flags |= Flag.NEGATIVE
+            flags |= _NEGATIVE
         elif value > units.MAX_QUANTITY:
-            flags |= Flag.TOO_LARGE
+            flags |= _TOO_LARGE
         else:
             good[key] = value
     return good, flags
@@ -69,7 +76,7 @@ def clean(usage: Mapping[str, Any]) -> tuple[dict[str, int], Flag]:
 def split(usage: Mapping[str, int]) -> Split:
     """Inclusive usage to exclusive cells. `usage` must be clean (see `clean`)."""
     cells, total, flags = split_counts(usage.keys(), lambda key: usage.get(key, 0), SCALAR)
-    return Split({key: quantity for key, quantity in cells if quantity > 0}, total, Flag(int(flags)))
+    return Split({key: quantity for key, quantity in cells if quantity > 0}, total, int(flags))
 
 
 def split_counts(
@@ -136,7 +143,7 @@ def _split_input(
     clamped = kinds[4] > whole - cached
     kinds[4] = ops.low(kinds[4], whole - cached)
     cells, cut = _grid("input", units.INPUT_TYPES, whole, kinds, modal, ops)
-    flags = exclusive * int(Flag.CACHE_EXCLUSIVE) | (clamped | cut) * int(Flag.CLAMPED)
+    flags = exclusive * _CACHE_EXCLUSIVE | (clamped | cut) * _CLAMPED
     return cells, whole, flags
 
 
@@ -156,7 +163,7 @@ def _split_output(
     kinds[0] = ops.low(kinds[0], whole)
     kinds[1] = ops.low(kinds[1], whole - kinds[0])
     cells, cut = _grid("output", units.OUTPUT_TYPES, whole, kinds, modal, ops)
-    return cells, whole, (clamped | cut) * int(Flag.CLAMPED)
+    return cells, whole, (clamped | cut) * _CLAMPED
 
 
 def _grid(

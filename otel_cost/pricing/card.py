@@ -24,7 +24,7 @@ BEGINNING_NS, END_NS = -(2**63), 2**63 - 1
 DAY_NS = 86_400_000_000_000
 SECOND_NS = 1_000_000_000
 EVERY_DAY = 0b1111111
-_EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday; Monday is 0
+EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday; Monday is 0
 
 
 class Rate(NamedTuple):
@@ -33,6 +33,20 @@ class Rate(NamedTuple):
     pico_usd: int
     per: int
     explicit: bool
+
+
+class CommonRates(NamedTuple):
+    """The rates of the usual call (text tokens) at hand, per token, and what using them says."""
+
+    input: int
+    cache_read: int
+    cache_write: int
+    cache_write_1h: int
+    output: int
+    reasoning: int
+    read_is_fallback: bool
+    write_is_fallback: bool
+    has_long_write: bool
 
 
 class Window(NamedTuple):
@@ -45,7 +59,7 @@ class Window(NamedTuple):
     def contains(self, at_ns: int) -> bool:
         """Whether `at_ns` (UTC) is inside. A window may cross midnight."""
         day, rest_ns = divmod(at_ns, DAY_NS)
-        if not self.weekdays >> ((day + _EPOCH_WEEKDAY) % 7) & 1:
+        if not self.weekdays >> ((day + EPOCH_WEEKDAY) % 7) & 1:
             return False
         second = rest_ns // SECOND_NS
         if self.start_seconds <= self.end_seconds:
@@ -68,15 +82,18 @@ class RateRow:
     window: Window | None
     source: str
     explicit: Mapping[str, int]  # unit -> pico-USD per Unit.per, as the catalogue has it
+    common: CommonRates | None = None  # None: the row is not priced by text tokens alone
     _rates: dict[str, Rate | None] = field(default_factory=dict, repr=False)
 
-    def rate(self, leaf: str) -> Rate | None:
-        """The rate that bills a leaf, its own or the nearest parent's; None if the model has no price for it."""
-        try:
-            return self._rates[leaf]
-        except KeyError:
-            found = self._rates[leaf] = self._resolve(leaf)
-            return found
+    @property
+    def always(self) -> bool:
+        """Whether the row prices calls of any time and size."""
+        return (
+            self.valid_from_ns == BEGINNING_NS
+            and self.valid_to_ns == END_NS
+            and self.input_tokens_above < 0
+            and self.window is None
+        )
 
     @property
     def has_long_write(self) -> bool:
@@ -84,13 +101,13 @@ class RateRow:
         short, hour = self.rate(units.CACHE_WRITE), self.rate(units.CACHE_WRITE_1H)
         return short is not None and hour is not None and short.pico_usd != hour.pico_usd
 
-    def _resolve(self, leaf: str) -> Rate | None:
-        for position, key in enumerate(units.FALLBACKS.get(leaf, ())):
-            pico_usd = self.explicit.get(key)
-            if pico_usd is not None:
-                unit = units.UNITS[key]
-                return Rate(pico_usd, unit.per * unit.quantum, position == 0)
-        return None
+    def rate(self, leaf: str) -> Rate | None:
+        """The rate that bills a leaf, its own or the nearest parent's; None if the model has no price for it."""
+        try:
+            return self._rates[leaf]
+        except KeyError:
+            found = self._rates[leaf] = resolve_rate(self.explicit, leaf)
+            return found
 
     def applies(self, at_ns: int, input_tokens: int) -> bool:
         """Whether the row prices a call at that time with that many input tokens in total."""
@@ -99,6 +116,27 @@ class RateRow:
             and input_tokens > self.input_tokens_above
             and (self.window is None or self.window.contains(at_ns))
         )
+
+
+def resolve_rate(explicit: Mapping[str, int], leaf: str) -> Rate | None:
+    """The rate that bills a leaf among explicit ones (`units.FALLBACKS`)."""
+    for position, key in enumerate(units.FALLBACKS.get(leaf, ())):
+        pico_usd = explicit.get(key)
+        if pico_usd is not None:
+            unit = units.UNITS[key]
+            return Rate(pico_usd, unit.per * unit.quantum, position == 0)
+    return None
+
+
+def _common_rates(explicit: Mapping[str, int]) -> CommonRates | None:
+    found = [resolve_rate(explicit, leaf) for leaf in units.COMMON_LEAVES]
+    rates = [rate for rate in found if rate is not None]
+    if len(rates) < len(found) or units.REQUESTS in explicit:
+        return None
+    whole, read, write, hour, output, reasoning = (rate.pico_usd for rate in rates)
+    return CommonRates(
+        whole, read, write, hour, output, reasoning, not rates[1].explicit, not rates[2].explicit, write != hour
+    )
 
 
 class ModelCard(NamedTuple):
@@ -244,21 +282,21 @@ def _model_card(provider_id: str, model: str, raw: Mapping[str, Any]) -> ModelCa
     for variant, start, end, window, tiers in raw.get("rows", ()):
         hours = Window(*window) if window else None
         for above, rates in reversed(tiers):
-            variants.setdefault(variant, []).append(
-                RateRow(
-                    key=_row_key(provider_id, model, variant, start, above, hours),
-                    provider=provider_id,
-                    model=model,
-                    variant=variant,
-                    region=region,
-                    valid_from_ns=BEGINNING_NS if start is None else start,
-                    valid_to_ns=END_NS if end is None else end,
-                    input_tokens_above=above,
-                    window=hours,
-                    source=source,
-                    explicit=rates,
-                )
+            row = RateRow(
+                key=_row_key(provider_id, model, variant, start, above, hours),
+                provider=provider_id,
+                model=model,
+                variant=variant,
+                region=region,
+                valid_from_ns=BEGINNING_NS if start is None else start,
+                valid_to_ns=END_NS if end is None else end,
+                input_tokens_above=above,
+                window=hours,
+                source=source,
+                explicit=rates,
+                common=_common_rates(rates),
             )
+            variants.setdefault(variant, []).append(row)
     minimums = {key: quantity * units.UNITS[key].quantum for key, quantity in raw.get("minimums", {}).items()}
     rows = {variant: tuple(found) for variant, found in variants.items()}
     has_price = any(row.explicit for row in rows.get(STANDARD, ()))

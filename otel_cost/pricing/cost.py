@@ -3,56 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import NamedTuple
 
 from otel_cost.call import Call, CallKind, Flag
 from otel_cost.pricing import units
-from otel_cost.pricing.card import STANDARD, ModelCard, RateCard, RateRow, choose, default_card
-from otel_cost.pricing.match import Resolution, resolve
+from otel_cost.pricing.card import BEGINNING_NS, STANDARD, ModelCard, RateCard, RateRow, choose, default_card
+from otel_cost.pricing.common import price_common
+from otel_cost.pricing.match import remember, resolve
 from otel_cost.pricing.money import MAX_COST_PICO_USD, divide_half_even
+from otel_cost.pricing.result import (
+    REASON_CACHE_HIT,
+    REASON_FAILED,
+    REASON_NO_USAGE,
+    REASON_TOO_HIGH,
+    REASON_UNREADABLE,
+    Cost,
+    Line,
+    Status,
+)
 from otel_cost.pricing.variants import REGION_KEYS, variant_of, variant_of_tier
 from otel_cost.usage import clean, split
 
-
-class Status(StrEnum):
-    """How far a cost can be trusted (meaning of each: docs/pricing.md)."""
-
-    PRICED = "priced"  # every used class had a rate
-    FREE = "free"  # costs nothing, and we know it
-    REPORTED = "reported"  # the provider said what it billed
-    ESTIMATED = "estimated"  # the emitter estimated the tokens
-    PARTIAL = "partial"  # a used class has no rate, or a count was unreadable: the total is a lower bound
-    UNPRICED = "unpriced"  # unknown: no total, never 0
-
-
-class Line(NamedTuple):
-    """One class of a receipt. `quantity` is in the unit's quantum; the rate is pico-USD per `per` of them."""
-
-    unit: str
-    quantity: int
-    rate_pico_usd: int
-    per: int
-    cost_pico_usd: int
-
-
-class Cost(NamedTuple):
-    """A call's price and its receipt. `total_pico_usd` is the sum of the lines, None when unpriced."""
-
-    status: Status
-    total_pico_usd: int | None
-    model: str | None
-    card: str
-    rate_row: str | None
-    lines: tuple[Line, ...]
-    reason: str | None
-    flags: Flag
-
-
-UNREADABLE = Flag.NEGATIVE | Flag.NOT_A_NUMBER | Flag.TOO_LARGE
-REASON_UNREADABLE = "a count was no usable number"
-REASON_NO_USAGE = "no usage reported"
-REASON_TOO_HIGH = "the total is above 999,999 USD"
+UNREADABLE = int(Flag.NEGATIVE | Flag.NOT_A_NUMBER | Flag.TOO_LARGE)
+_ESTIMATED, _CACHE_HIT = int(Flag.ESTIMATED), int(Flag.CACHE_HIT)
+_VARIANT_NOT_PRICED, _BEFORE_FIRST = int(Flag.VARIANT_NOT_PRICED), int(Flag.BEFORE_FIRST_PRICE)
+_RATE_FALLBACK, _TTL_ASSUMED = int(Flag.RATE_FALLBACK), int(Flag.TTL_ASSUMED)
+_NO_FLAG, _IGNORE = Flag.NONE, CallKind.IGNORE
 
 
 class Choice(NamedTuple):
@@ -62,30 +38,53 @@ class Choice(NamedTuple):
     rows: tuple[RateRow, ...]  # of the variant; may cover only some periods
     standard: tuple[RateRow, ...]
     reason: str
-    flags: Flag
+    flags: int
+    only: RateRow | None  # the one row that prices every call, if there is but one
 
 
 def choice(
     card: RateCard, provider: str | None, request_model: str | None, response_model: str | None, variant: str
 ) -> Choice:
     """The rows that may price a call, found once per distinct key."""
-    found: Resolution = resolve(card, provider, request_model, response_model)
-    model = found.model
+    found = resolve(card, provider, request_model, response_model)
+    model, flags = found.model, int(found.flags)
     if model is None:
-        return Choice(None, (), (), found.reason, found.flags)
+        return Choice(None, (), (), found.reason, flags, None)
     if not model.has_price:
-        return Choice(None, (), (), f"{model.provider} lists {model.model} without a price", found.flags)
+        return Choice(None, (), (), f"{model.provider} lists {model.model} without a price", flags, None)
     standard = model.variants[STANDARD]
     rows = model.variants.get(variant, ())
-    return Choice(model, rows, standard, found.reason, found.flags)
+    return Choice(model, rows, standard, found.reason, flags, _only(model, rows, flags))
 
 
-def pick_row(found: Choice, at_ns: int, input_tokens: int) -> tuple[RateRow, Flag]:
+def remembered_choice(
+    card: RateCard,
+    provider: str | None,
+    request_model: str | None,
+    response_model: str | None,
+    service_tier: str | None,
+) -> Choice:
+    """`choice` by the tier that a span says, found once per distinct key."""
+    key = (provider, request_model, response_model, service_tier)
+    found: Choice | None = card.memo.get(key)
+    if found is None:
+        found = choice(card, provider, request_model, response_model, variant_of_tier(service_tier))
+        remember(card, key, found)
+    return found
+
+
+def _only(model: ModelCard, rows: tuple[RateRow, ...], flags: int) -> RateRow | None:
+    if len(rows) != 1 or flags or model.first_price_ns != BEGINNING_NS:
+        return None
+    return rows[0] if rows[0].always else None
+
+
+def pick_row(found: Choice, at_ns: int, input_tokens: int) -> tuple[RateRow, int]:
     """The row for a time and an input size; the standard one, flagged, where the variant has none."""
     row = choose(found.rows, at_ns, input_tokens)
     if row is not None:
-        return row, Flag.NONE
-    flags = Flag.NONE if found.rows is found.standard else Flag.VARIANT_NOT_PRICED
+        return row, 0
+    flags = 0 if found.rows is found.standard else _VARIANT_NOT_PRICED
     return choose(found.standard, at_ns, input_tokens) or found.standard[-1], flags
 
 
@@ -108,53 +107,66 @@ def price(
     """
     variant = variant_of(context)
     found = choice(card, provider, request_model, response_model, variant)
-    flags = Flag.NONE
+    flags = 0
     if found.model is not None:
         for key, value in context.items():
             own = f"{key}={value}".lower()
             if own in found.model.variants:
-                found = found._replace(rows=found.model.variants[own])
+                found = found._replace(rows=found.model.variants[own], only=None)
             elif key in REGION_KEYS and value.strip().lower() not in REGION_KEYS[key]:
-                flags |= Flag.VARIANT_NOT_PRICED
-    return _price(found, request_model, response_model, at_ns, usage, card.digest, flags)
+                flags |= _VARIANT_NOT_PRICED
+    return price_usage(found, request_model, response_model, at_ns, usage, card.digest, flags)
 
 
 def price_call(call: Call, *, start_time_ns: int, card: RateCard | None = None) -> Cost | None:
     """Price a normalised span; None when it is no billable call. Never raises."""
-    if call.kind is CallKind.IGNORE:
+    if call.kind is _IGNORE:
         return None
     if card is None:
         card = default_card()
+    usage = call.usage
+    if not usage or call.reported_cost_pico_usd is not None or call.flags is not _NO_FLAG:
+        settled, cost = _price_special(call, card.digest)
+        if settled:
+            return cost
+    found = remembered_choice(card, call.provider, call.request_model, call.response_model, call.service_tier)
+    if call.flags is _NO_FLAG and (row := found.only or _row_for_common(found, start_time_ns, usage)) is not None:
+        usual = price_common(row, usage, card.digest)
+        if usual is not None:
+            return usual
+    flags = int(call.flags)
+    return price_usage(found, call.request_model, call.response_model, start_time_ns, usage, card.digest, flags)
+
+
+def _row_for_common(found: Choice, at_ns: int, usage: Mapping[str, int]) -> RateRow | None:
+    """The row among several, where nothing but time and the plain input total decides."""
+    whole = usage.get(units.INPUT, 0)
+    if found.model is None or found.flags or type(whole) is not int or at_ns < found.model.first_price_ns:
+        return None
+    return choose(found.rows, at_ns, whole)
+
+
+def _price_special(call: Call, digest: str) -> tuple[bool, Cost | None]:
+    """Calls that are settled without rates: no usage, a reported cost, a cache hit. (False, None): they are not."""
     reported = call.reported_cost_pico_usd
     if reported is not None and reported < 0:
         reported = None
-    usage = call.usage
-    if not usage and reported is None:
-        without = _price_without_usage(call, card.digest)
-        if without is not None or call.kind is CallKind.AGGREGATE:
-            return without
-        if not (call.request_model or call.response_model) and not call.flags & UNREADABLE:
-            return None
-    if call.flags & Flag.CACHE_HIT:
-        return _plain(Status.FREE, 0, call, card.digest, "answered from a cache")
+    usage, flags = call.usage, int(call.flags)
+    billable = bool(usage) or reported is not None
+    leaf = call.kind is CallKind.LEAF
+    if not billable and not leaf:
+        return True, None
+    if flags & _CACHE_HIT:
+        return True, _plain(Status.FREE, 0, call, digest, REASON_CACHE_HIT)
     if reported is not None and (call.reported_by_provider or not usage):
         if reported > MAX_COST_PICO_USD:
-            return _plain(Status.UNPRICED, None, call, card.digest, REASON_TOO_HIGH)
-        return _plain(Status.REPORTED, reported, call, card.digest, None)
-    key = (call.provider, call.request_model, call.response_model, call.service_tier)
-    found = card.memo.get(key)
-    if found is None:
-        variant = variant_of_tier(call.service_tier)
-        found = card.memo[key] = choice(card, *key[:3], variant)
-    return _price(found, call.request_model, call.response_model, start_time_ns, usage, card.digest, call.flags)
-
-
-def _price_without_usage(call: Call, digest: str) -> Cost | None:
-    if call.flags & Flag.CACHE_HIT:
-        return _plain(Status.FREE, 0, call, digest, "answered from a cache")
-    if call.failed and call.kind is CallKind.LEAF and not call.flags & UNREADABLE:
-        return _plain(Status.FREE, 0, call, digest, "failed without usage")
-    return None
+            return True, _plain(Status.UNPRICED, None, call, digest, REASON_TOO_HIGH)
+        return True, _plain(Status.REPORTED, reported, call, digest, None)
+    if not billable and call.failed and not flags & UNREADABLE:
+        return True, _plain(Status.FREE, 0, call, digest, REASON_FAILED)
+    if not billable and not (call.request_model or call.response_model) and not flags & UNREADABLE:
+        return True, None
+    return False, None
 
 
 def _plain(status: Status, total: int | None, call: Call, digest: str, reason: str | None) -> Cost:
@@ -162,38 +174,39 @@ def _plain(status: Status, total: int | None, call: Call, digest: str, reason: s
     return Cost(status, total, model, digest, None, (), reason, call.flags)
 
 
-def _price(
+def price_usage(
     found: Choice,
     request_model: str | None,
     response_model: str | None,
     at_ns: int,
     usage: Mapping[str, int],
     digest: str,
-    flags: Flag,
+    flags: int,
 ) -> Cost:
+    """Price usage at a choice already made; `flags` are the call's own."""
     said = response_model or request_model
     usage, unreadable = clean(usage)
     flags |= unreadable | found.flags
     if found.model is None:
-        return Cost(Status.UNPRICED, None, said, digest, None, (), found.reason, flags)
+        return Cost(Status.UNPRICED, None, said, digest, None, (), found.reason, Flag(flags))
     parts, input_tokens, split_flags = split(usage)
     row, row_flags = pick_row(found, at_ns, input_tokens)
     flags |= split_flags | row_flags
     if at_ns < found.model.first_price_ns:
-        flags |= Flag.BEFORE_FIRST_PRICE
+        flags |= _BEFORE_FIRST
     if units.REQUESTS not in usage and units.REQUESTS in row.explicit:
         parts[units.REQUESTS] = 1
     elif not usage:
-        return Cost(Status.UNPRICED, None, found.model.model, digest, None, (), _unreadable_or_missing(flags), flags)
+        return Cost(Status.UNPRICED, None, found.model.model, digest, None, (), _missing_reason(flags), Flag(flags))
     for unit, least in found.model.minimums.items():
         _raise_to_minimum(parts, unit, least)
     lines, missing, line_flags = receipt(row, parts)
     flags |= line_flags | _ttl_flag(row, parts, usage)
-    missing += [key for key, quantity in usage.items() if key not in units.UNITS and quantity]
+    missing += sorted(key for key, quantity in usage.items() if key not in units.UNITS and quantity)
     return _settle(found.model.model, row, lines, missing, digest, flags)
 
 
-def _unreadable_or_missing(flags: Flag) -> str:
+def _missing_reason(flags: int) -> str:
     return REASON_UNREADABLE if flags & UNREADABLE else REASON_NO_USAGE
 
 
@@ -203,11 +216,11 @@ def _raise_to_minimum(parts: dict[str, int], unit: str, least: int) -> None:
         parts[unit] = parts.get(unit, 0) + least - used
 
 
-def receipt(row: RateRow, parts: Mapping[str, int]) -> tuple[list[Line], list[str], Flag]:
+def receipt(row: RateRow, parts: Mapping[str, int]) -> tuple[list[Line], list[str], int]:
     """Lines of exclusive quantities at a row's rates; the classes without a rate; flags."""
     lines: list[Line] = []
     missing: list[str] = []
-    flags = Flag.NONE
+    flags = 0
     for unit in units.LEAVES:
         quantity = parts.get(unit)
         if not quantity:
@@ -217,37 +230,37 @@ def receipt(row: RateRow, parts: Mapping[str, int]) -> tuple[list[Line], list[st
             missing.append(unit)
             continue
         if not rate.explicit and unit not in units.BILLED_AS_PARENT:
-            flags |= Flag.RATE_FALLBACK
+            flags |= _RATE_FALLBACK
         amount = divide_half_even(quantity * rate.pico_usd, rate.per)
         lines.append(Line(unit, quantity, rate.pico_usd, rate.per, amount))
     return lines, missing, flags
 
 
-def _ttl_flag(row: RateRow, parts: Mapping[str, int], usage: Mapping[str, int]) -> Flag:
+def _ttl_flag(row: RateRow, parts: Mapping[str, int], usage: Mapping[str, int]) -> int:
     """Short-lived writes assumed, where a longer life has a price of its own and the span does not say which it was."""
     if not parts.get(units.CACHE_WRITE) or units.CACHE_WRITE_5M in usage or units.CACHE_WRITE_1H in usage:
-        return Flag.NONE
-    return Flag.TTL_ASSUMED if row.has_long_write else Flag.NONE
+        return 0
+    return _TTL_ASSUMED if row.has_long_write else 0
 
 
-def _settle(model: str, row: RateRow, lines: list[Line], missing: list[str], digest: str, flags: Flag) -> Cost:
+def _settle(model: str, row: RateRow, lines: list[Line], missing: list[str], digest: str, flags: int) -> Cost:
     reason = f"no rate for {', '.join(missing)}" if missing else None
     if missing and not lines:
-        return Cost(Status.UNPRICED, None, model, digest, row.key, (), reason, flags)
+        return Cost(Status.UNPRICED, None, model, digest, row.key, (), reason, Flag(flags))
     total = sum(line.cost_pico_usd for line in lines)
     if total > MAX_COST_PICO_USD:
-        return Cost(Status.UNPRICED, None, model, digest, row.key, (), REASON_TOO_HIGH, flags)
+        return Cost(Status.UNPRICED, None, model, digest, row.key, (), REASON_TOO_HIGH, Flag(flags))
     if flags & UNREADABLE:
         reason = f"{reason}; {REASON_UNREADABLE}" if reason else REASON_UNREADABLE
     if reason:
         status = Status.PARTIAL
-    elif flags & Flag.ESTIMATED:
+    elif flags & _ESTIMATED:
         status = Status.ESTIMATED
     elif lines and all(line.rate_pico_usd == 0 for line in lines):
         status = Status.FREE
     else:
         status = Status.PRICED
-    return Cost(status, total, model, digest, row.key, tuple(lines), reason, flags)
+    return Cost(status, total, model, digest, row.key, tuple(lines), reason, Flag(flags))
 
 
 def receipt_lines(card: RateCard, rate_row: str, usage: Mapping[str, int]) -> tuple[Line, ...]:

@@ -67,11 +67,16 @@ def resolve(card: RateCard, provider: str | None, request_model: str | None, res
     found = card.memo.get(key)
     if found is None:
         found = _resolve(card, provider, request_model, response_model)
-        if len(card.memo) >= MAX_REMEMBERED:
-            card.memo.clear()
-        card.memo[key] = found
+        remember(card, key, found)
     assert isinstance(found, Resolution)
     return found
+
+
+def remember(card: RateCard, key: object, value: object) -> None:
+    """Keep something found out from the card, up to a bound; names can come from anyone, so the bound must hold."""
+    if len(card.memo) >= MAX_REMEMBERED:
+        card.memo.clear()
+    card.memo[key] = value
 
 
 def _resolve(card: RateCard, provider: str | None, request_model: str | None, response_model: str | None) -> Resolution:
@@ -100,22 +105,23 @@ def resolve_name(card: RateCard, provider: str | None, name: str) -> Resolution:
             return Resolution(None, f"provider {said} has no price list; it runs where you run it")
         if said and said not in FRAMEWORKS and not said.startswith("fallback:"):
             return Resolution(None, f"unknown provider {said[:80]!r}")
-        inferred, lowered = infer_provider(card, lowered)
-        if inferred is None:
-            return Resolution(None, f"no provider given, and {name[:80]!r} has no known shape")
-        provider_id = inferred
+        inferred, rest = infer_provider(card, lowered)
+        return _in_provider(card, inferred, rest, name) if inferred else _no_shape(name)
     return _in_provider(card, provider_id, lowered, name)
+
+
+def _no_shape(name: str) -> Resolution:
+    return Resolution(None, f"no provider given, and {name[:80]!r} has no known shape")
 
 
 def infer_provider(card: RateCard, name: str) -> tuple[str | None, str]:
     """The provider that a bare model name belongs to, and the name without a provider prefix."""
-    for shape, provider_id in MODEL_SHAPES:
+    for shape, lab in MODEL_SHAPES:
         if shape.match(name):
-            return provider_id, name
+            return lab, name
     head, slash, rest = name.partition("/")
-    if slash and (provider_id := PROVIDER_ALIASES.get(head, head if head in card.index["providers"] else None)):
-        return provider_id, rest
-    return None, name
+    provider_id = PROVIDER_ALIASES.get(head, head if head in card.index["providers"] else None)
+    return (provider_id, rest) if slash and provider_id else (None, name)
 
 
 def _in_provider(card: RateCard, provider_id: str, lowered: str, name: str) -> Resolution:

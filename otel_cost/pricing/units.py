@@ -112,6 +112,10 @@ LEAVES = (*INPUT_LEAVES, *OUTPUT_LEAVES, *OTHER_KEYS)
 """What a receipt can name: in a receipt a key means the exclusive part, not the inclusive count."""
 
 
+COMMON_LEAVES = (INPUT, CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H, OUTPUT, REASONING)
+"""What nearly every call consists of."""
+
+
 def _token_fallbacks(direction: str, modality: str, kind: str) -> tuple[str, ...]:
     narrower = {WRITE_1H: (WRITE_1H, WRITE), WRITE_12H: (WRITE_12H, WRITE_1H, WRITE)}.get(kind, (kind,))
     chain = [token_key(direction, modality, k) for k in narrower]

@@ -1,0 +1,43 @@
+"""The rate card as a table, for the `prices` view."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from otel_cost.pricing.card import RateCard
+
+CARD_TABLE_SCHEMA = pa.schema(
+    [
+        pa.field("card", pa.string(), nullable=False),
+        pa.field("rate_row", pa.string(), nullable=False),
+        pa.field("provider", pa.string(), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("variant", pa.string(), nullable=False),
+        pa.field("region", pa.string()),
+        pa.field("valid_from_ns", pa.int64(), nullable=False),  # -2**63: since ever
+        pa.field("valid_to_ns", pa.int64(), nullable=False),  # exclusive; 2**63-1: still valid
+        pa.field("input_tokens_above", pa.int64(), nullable=False),  # -1: any size
+        pa.field("unit", pa.string(), nullable=False),
+        pa.field("rate_pico_usd", pa.int64(), nullable=False),  # per `per` counted quantities
+        pa.field("per", pa.int64(), nullable=False),
+        pa.field("explicit", pa.bool_(), nullable=False),  # false: billed at its parent's rate
+        pa.field("source", pa.string(), nullable=False),
+    ]
+)
+
+_SHOWN_FALLBACKS = ("cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_reasoning_tokens")
+
+
+def card_table(card: RateCard) -> pa.Table:
+    """Every rate of the card, one row per rate row and unit: the explicit ones, and the common classes' fallbacks."""
+    records: list[tuple[object, ...]] = []
+    for row in card.rows():
+        for unit in dict.fromkeys((*row.explicit, *_SHOWN_FALLBACKS)):
+            rate = row.rate(unit)
+            if rate is not None:
+                head = (card.digest, row.key, row.provider, row.model, row.variant, row.region)
+                period = (row.valid_from_ns, row.valid_to_ns, row.input_tokens_above)
+                records.append((*head, *period, unit, rate.pico_usd, rate.per, rate.explicit, row.source))
+    columns = list(zip(*records, strict=True)) if records else [()] * len(CARD_TABLE_SCHEMA)
+    arrays = [pa.array(values, field.type) for values, field in zip(columns, CARD_TABLE_SCHEMA, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=CARD_TABLE_SCHEMA)
