@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 MIN_DECIMALS, MAX_DECIMALS = 2, 6
 STORED_DECIMALS = Decimal("1e-12")
 """A pico-USD: the finest amount that the ledger holds."""
+
+_WIDE = Context(prec=80, rounding=ROUND_HALF_EVEN)
 
 
 def decimals_for(amounts: Iterable[Decimal | None]) -> int:
@@ -32,7 +34,7 @@ def usd(amount: Decimal | None, decimals: int) -> str:
     step = Decimal(1).scaleb(-decimals)
     if abs(amount) < step:
         return f"<${step:f}" if amount > 0 else f"-<${step:f}"
-    rounded = amount.quantize(step, ROUND_HALF_EVEN)
+    rounded = amount.quantize(step, context=_WIDE)
     return f"-${-rounded:,.{decimals}f}" if rounded < 0 else f"${rounded:,.{decimals}f}"
 
 
@@ -43,14 +45,14 @@ def exact_usd(amount: Decimal) -> str:
 
 def exact(amount: Decimal) -> str:
     """As JSON carries money: plain digits, no exponent, no trailing zeros beyond `0.00`'s own."""
-    text = f"{amount.quantize(STORED_DECIMALS):f}"
+    text = f"{amount.quantize(STORED_DECIMALS, context=_WIDE):f}"
     whole, fraction = text.split(".")
     return f"{whole}.{fraction.rstrip('0').ljust(MIN_DECIMALS, '0')}"
 
 
 def ratio(part: Decimal, whole: Decimal) -> Decimal | None:
     """`part / whole` to a pico; None when there is nothing to divide by."""
-    return (part / whole).quantize(STORED_DECIMALS, ROUND_HALF_EVEN) if whole else None
+    return _WIDE.divide(part, whole).quantize(STORED_DECIMALS, context=_WIDE) if whole else None
 
 
 def percent(share: Decimal | None, decimals: int = 1) -> str:

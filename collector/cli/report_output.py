@@ -15,7 +15,7 @@ from collector.cli.ledger import HOW_TO_SEND, Ledger
 from collector.cli.report import TIMES, Measures, Report, Row, Selection, extent
 from collector.cli.table import Column, print_table, printable
 
-AGENTS_WIDTH = 40
+AGENTS_WIDTH = 30
 
 
 def print_report(out: Console, report: Report, selection: Selection) -> None:
