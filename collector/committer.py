@@ -17,14 +17,11 @@ from threading import Condition, Thread
 from collector import telemetry as metrics
 from collector.decode.request import Outcome, Request
 from collector.errors import (
-    MalformedRequest,
     Overloaded,
     PermanentError,
     RequestError,
-    RequestTooLarge,
     RetryableError,
     ShuttingDown,
-    StoreUnavailable,
 )
 from collector.telemetry import Telemetry
 
@@ -102,7 +99,6 @@ class Committer:
                 self._bytes += size_bytes
                 self._changed.notify()
         if error is not None:
-            self._count_refusal(error)
             return _refusal(error)
         return await waiting.future
 
@@ -119,10 +115,6 @@ class Committer:
             outcomes = self._commit(requests)
             with self._changed:
                 self._bytes -= sum(len(request.body) for request in requests)
-            for outcome in outcomes:
-                if outcome.error is not None:
-                    self._count_refusal(outcome.error)
-            self._telemetry.add(metrics.REQUESTS_ACCEPTED, sum(outcome.error is None for outcome in outcomes))
             self._answer(group, outcomes)
 
     def _next_group(self) -> list[_Waiting]:
@@ -161,21 +153,6 @@ class Committer:
                 loop.call_soon_threadsafe(_resolve, answers)
             except RuntimeError:
                 logger.warning("%d senders left before their answer", len(answers))
-
-    def _count_refusal(self, error: RequestError) -> None:
-        self._telemetry.add(metrics.REQUESTS_REFUSED, 1, refusal_reason(error))
-
-
-def refusal_reason(error: RequestError) -> str:
-    """The `reason` label of a refused request."""
-    reasons: dict[type[RequestError], str] = {
-        Overloaded: "queue_full",
-        StoreUnavailable: "store",
-        ShuttingDown: "stopping",
-        MalformedRequest: "malformed",
-        RequestTooLarge: "too_large",
-    }
-    return reasons.get(type(error), "other")
 
 
 def _blame(error: Exception) -> RequestError:

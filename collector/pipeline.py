@@ -69,7 +69,7 @@ class Pipeline:
             self._telemetry.observe(metrics.PIPELINE_SECONDS, time.perf_counter() - started_seconds)
             verdicts = self._append(ledger)
             self._forward(requests, decoded, ledger, verdicts)
-        self._count(requests, decoded)
+        self._count(decoded)
         return decoded.outcomes
 
     def _append(self, ledger: pa.Table) -> Sequence[pa.Table]:
@@ -101,8 +101,7 @@ class Pipeline:
                 for forwarder in self._forwarders:
                     forwarder.offer(job)
 
-    def _count(self, requests: Sequence[Request], decoded: Decoded) -> None:
-        self._telemetry.add(metrics.REQUEST_BYTES, sum(len(request.body) for request in requests))
+    def _count(self, decoded: Decoded) -> None:
         self._telemetry.add(metrics.SPANS_REJECTED, sum(outcome.rejected_spans for outcome in decoded.outcomes))
         self._telemetry.add(metrics.ATTRIBUTES_TRUNCATED, decoded.truncated_values)
         self._telemetry.add(metrics.ATTRIBUTES_DROPPED, decoded.dropped_attributes)

@@ -33,8 +33,16 @@ REQUESTS_ACCEPTED = Metric(
 REQUESTS_REFUSED = Metric(
     "otel_cost_requests_refused_total",
     "counter",
-    "Trace requests answered with an error: queue_full, malformed, too_large, store, stopping, other.",
+    "Trace requests not taken: queue_full, store, stopping, malformed, too_large, unauthenticated, unsupported, "
+    "sender_left, internal.",
     ("reason",),
+)
+REQUEST_SECONDS = Metric(
+    "otel_cost_request_seconds",
+    "histogram",
+    "Time from the first byte of a trace request to its acknowledgement.",
+    (),
+    LATENCY_BUCKETS_SECONDS,
 )
 REQUEST_BYTES = Metric("otel_cost_request_bytes_total", "counter", "Bytes of trace requests, decompressed.")
 SPANS_STORED = Metric("otel_cost_spans_stored_total", "counter", "Spans added to the ledger.")

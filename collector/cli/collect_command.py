@@ -16,6 +16,7 @@ import click
 from collector.config import Config, ConfigError, Endpoint, load
 
 if TYPE_CHECKING:
+    from collector.receive.config import ReceiverConfig
     from collector.service import Addresses
 
 _SEND, _PROTOCOL = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"
@@ -120,10 +121,10 @@ def greeting(config: Config, addresses: Addresses) -> str:
     """What a person needs to know next: where to send, where the numbers are."""
     lines = ["otel-cost is collecting."]
     if addresses.http is not None:
-        lines.append(f"  send     export {_SEND}={_url(addresses.http)} {_PROTOCOL}=http/protobuf")
+        lines.append(f"  send     export {_SEND}={_url(addresses.http, config.http)} {_PROTOCOL}=http/protobuf")
     if addresses.grpc is not None:
         word = "or      " if addresses.http else "send    "
-        lines.append(f"  {word} export {_SEND}={_url(addresses.grpc)} {_PROTOCOL}=grpc")
+        lines.append(f"  {word} export {_SEND}={_url(addresses.grpc, config.grpc)} {_PROTOCOL}=grpc")
     lines.append(f"  ledger   {config.store.path.absolute()}  (open it read-only with any DuckDB client)")
     database = "" if config.store.path == Config().store.path else f" --db {config.store.path}"
     lines.append(f'  ask      otel-cost report{database}   otel-cost sql{database} "SELECT * FROM daily"')
@@ -134,10 +135,11 @@ def greeting(config: Config, addresses: Addresses) -> str:
     return "\n".join(lines)
 
 
-def _url(endpoint: Endpoint) -> str:
+def _url(endpoint: Endpoint, receiver: ReceiverConfig | None = None) -> str:
     """How an app on this machine reaches an endpoint."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(endpoint.host, endpoint.host)
-    return f"http://{Endpoint(host, endpoint.port)}"
+    scheme = "https" if receiver is not None and receiver.tls is not None else "http"
+    return f"{scheme}://{Endpoint(host, endpoint.port)}"
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collector.config.load import load, read
-from collector.config.model import Config, ListenConfig
-from collector.config.parts import Endpoint, ServerTls
+from collector.config.model import Config
+from collector.config.parts import Endpoint
 from collector.config.problems import ConfigError
 
-__all__ = ["Config", "ConfigError", "Endpoint", "ListenConfig", "ServerTls", "load", "read"]
+__all__ = ["Config", "ConfigError", "Endpoint", "load", "read"]

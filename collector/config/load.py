@@ -9,13 +9,14 @@ from pathlib import Path
 
 from collector.config import forwarding, model, values
 from collector.config.budget import BudgetRule, read_rules
-from collector.config.model import Config, ListenConfig
-from collector.config.parts import Endpoint, ServerTls
+from collector.config.model import Config
+from collector.config.parts import Endpoint
 from collector.config.pipelines import Defined, select
 from collector.config.problems import BadValue, ConfigError, Problems
 from collector.config.reader import Section
 from collector.config.text import parse
 from collector.forward.config import ForwardConfig
+from collector.receive.config import ReceiverConfig, TlsFiles
 from collector.store.config import StoreConfig
 
 RECEIVERS = {"otlp": "OTLP over gRPC and HTTP"}
@@ -104,8 +105,8 @@ def _otlp(part: Section, config: Config) -> Config:
     http = protocols.section("http")
     result = replace(
         config,
-        grpc=_listen(grpc, "max_recv_msg_size_mib", model.GRPC_ENDPOINT) if "grpc" in protocols else None,
-        http=_listen(http, "max_request_body_size_mib", model.HTTP_ENDPOINT) if "http" in protocols else None,
+        grpc=_listen(grpc, "max_recv_msg_size_mib", model.GRPC) if "grpc" in protocols else None,
+        http=_listen(http, "max_request_body_size_mib", model.HTTP) if "http" in protocols else None,
     )
     protocols.close()
     part.close()
@@ -116,24 +117,23 @@ def _otlp(part: Section, config: Config) -> Config:
     return result
 
 
-def _listen(section: Section, size_key: str, endpoint: Endpoint) -> ListenConfig:
-    default = ListenConfig(endpoint)
+def _listen(section: Section, size_key: str, default: ReceiverConfig) -> ReceiverConfig:
     tls = section.section("tls")
-    result = ListenConfig(
-        endpoint=section.take("endpoint", values.listen_address, endpoint),
-        tls=_server_tls(tls) if "tls" in section else None,
+    endpoint = section.take("endpoint", values.listen_address, Endpoint(default.host, default.port))
+    result = replace(
+        default,
+        host=endpoint.host,
+        port=endpoint.port,
         max_request_bytes=section.take(size_key, values.mebibytes(1, 1024), default.max_request_bytes),
+        tls=_server_tls(tls) if "tls" in section else None,
     )
     section.close()
     return result
 
 
-def _server_tls(section: Section) -> ServerTls:
+def _server_tls(section: Section) -> TlsFiles:
     none = Path()
-    tls = ServerTls(
-        section.require("cert_file", values.path, none),
-        section.require("key_file", values.path, none),
-    )
+    tls = TlsFiles(section.require("cert_file", values.path, none), section.require("key_file", values.path, none))
     section.close()
     return tls
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from collector import limits
 from collector.config.budget import BudgetRule
-from collector.config.parts import Endpoint, ServerTls
+from collector.config.parts import Endpoint
 from collector.forward.config import ForwardConfig
+from collector.receive.config import ReceiverConfig
 from collector.store.config import StoreConfig
 
 MIB = 1024 * 1024
-GRPC_ENDPOINT = Endpoint("127.0.0.1", 4317)
-HTTP_ENDPOINT = Endpoint("127.0.0.1", 4318)
+GRPC = ReceiverConfig("127.0.0.1", 4317)
+HTTP = ReceiverConfig("127.0.0.1", 4318)
 PROMETHEUS_ENDPOINT = Endpoint("127.0.0.1", 9464)
 HEALTH_CHECK_ENDPOINT = Endpoint("127.0.0.1", 13133)
 STORE = StoreConfig(Path("otel-cost.duckdb"))
@@ -21,21 +21,11 @@ API_ENDPOINT = Endpoint("127.0.0.1", 8321)
 
 
 @dataclass(frozen=True, slots=True)
-class ListenConfig:
-    """One OTLP endpoint of the receiver."""
-
-    endpoint: Endpoint
-    tls: ServerTls | None = None
-    max_request_bytes: int = limits.MAX_REQUEST_BYTES
-    """Largest request after decompression."""
-
-
-@dataclass(frozen=True, slots=True)
 class Config:
     """What `otel-cost collect` runs. None means that the part is not run."""
 
-    grpc: ListenConfig | None = ListenConfig(GRPC_ENDPOINT)
-    http: ListenConfig | None = ListenConfig(HTTP_ENDPOINT)
+    grpc: ReceiverConfig | None = GRPC
+    http: ReceiverConfig | None = HTTP
     queue_bytes: int = 512 * MIB
     """`memory_limiter.limit_mib`: requests that wait to be committed."""
     rules: tuple[BudgetRule, ...] = ()
@@ -49,8 +39,8 @@ class Config:
     def exposed(self) -> list[tuple[str, Endpoint]]:
         """The endpoints that other machines can reach, with the place in the config that says so."""
         endpoints = [
-            ("receivers.otlp.protocols.grpc.endpoint", self.grpc and self.grpc.endpoint),
-            ("receivers.otlp.protocols.http.endpoint", self.http and self.http.endpoint),
+            ("receivers.otlp.protocols.grpc.endpoint", self.grpc and Endpoint(self.grpc.host, self.grpc.port)),
+            ("receivers.otlp.protocols.http.endpoint", self.http and Endpoint(self.http.host, self.http.port)),
             ("exporters.prometheus.endpoint", self.prometheus),
             ("extensions.health_check.endpoint", self.health_check),
         ]

@@ -1,10 +1,9 @@
-"""Small values that several parts of the config share."""
+"""A value that several parts of the config share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import ip_address
-from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +25,3 @@ class Endpoint:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class ServerTls:
-    """Certificate and key, PEM files, of a server."""
-
-    cert_file: Path
-    key_file: Path

@@ -1,4 +1,8 @@
-"""`service`: which of the defined components run. Without a `service` section, all of them and the defaults."""
+"""`service`: which of the defined components run. Without a `service` section, all of them and the defaults.
+
+With one, extensions that it does not name do not run, as in the OpenTelemetry Collector; a list that the traces
+pipeline does not give is every component that is defined.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +42,8 @@ def select(service: Section, defined: Defined, config: Config) -> Config:
     """The config with only the components that `service` names."""
     pipelines = service.section("pipelines")
     traces = pipelines.section("traces")
-    extensions = service.take("extensions", values.names, tuple(defined.extensions))
+    named = () if any(service.keys()) else tuple(defined.extensions)
+    extensions = service.take("extensions", values.names, named)
     _all_defined(service, "extensions", extensions, defined.extensions)
     receivers = traces.take("receivers", values.names, tuple(defined.receivers))
     _all_defined(traces, "receivers", receivers, defined.receivers)

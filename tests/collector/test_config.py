@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.config import Config, ConfigError, Endpoint, load, read
+from collector.config import Config, ConfigError, load, read
 from collector.config.budget import SCOPES, Limit
 
 ROOT = Path(__file__).parent.parent.parent
@@ -65,7 +65,7 @@ def test_a_file_with_every_key_is_read_in_its_units() -> None:
     """Sizes become bytes, durations seconds, URLs complete, environment variables text."""
     config = load(TESTDATA / "everything.yaml", {"TOKEN": 's3cret: {"a": [1]} # no comment'})
     assert config.grpc is not None
-    assert config.grpc.endpoint == Endpoint("::1", 14317)
+    assert (config.grpc.host, config.grpc.port) == ("::1", 14317)
     assert config.grpc.max_request_bytes == 8 * 1024 * 1024
     assert config.grpc.tls is not None
     assert config.queue_bytes == 64 * 1024 * 1024

@@ -1,0 +1,21 @@
+# The collector. `docker build -t otel-cost .`
+FROM python:3.13-slim-bookworm
+
+WORKDIR /app
+COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY otel_cost ./otel_cost
+COPY collector ./collector
+RUN pip install --no-cache-dir ".[collector]"
+
+# The ledger lives in the volume; nothing runs as root.
+RUN useradd --uid 10001 --create-home otel-cost && mkdir /data && chown otel-cost /data
+USER otel-cost
+VOLUME /data
+WORKDIR /data
+
+EXPOSE 4317 4318 9464 13133
+HEALTHCHECK --interval=5s --timeout=3s --start-period=20s \
+  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:13133/', timeout=2)"]
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["otel-cost"]
+CMD ["collect"]

@@ -1,0 +1,129 @@
+"""The collector as a whole: what it is built of, the order in which its parts start, and how they stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+
+from collector.committer import Committer, CommitterConfig
+from collector.config import Config, Endpoint
+from collector.decode.request import DecodeLimits
+from collector.forward.otlp import OtlpForwarder
+from collector.pipeline import Pipeline
+from collector.price import card_table
+from collector.receive.config import ReceiverConfig
+from collector.receivers import build_receivers
+from collector.serve.probes import Pages, ProbeServer, health_pages, metrics_pages
+from collector.store import Store
+from collector.telemetry import Telemetry
+from collector.timer import PublishTimer
+from otel_cost import attributes
+from otel_cost.pricing import default_card
+
+logger = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 7.0
+"""Time to store and answer what waits at shutdown. Docker kills a container 10 s after asking it to stop; the store
+needs the rest to publish and close. What is not stored by then is refused, and its sender sends it again."""
+ESSENTIAL_KEYS = frozenset(key for name, key in vars(attributes).items() if name.isupper() and isinstance(key, str))
+"""Attributes that say what a call used, cost and belongs to: decoding never cuts or drops them."""
+FORWARD_DRAIN_SECONDS = 1.0
+"""Time for forwarders to send what waits. Forwarding is best effort; the ledger has the spans."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a running collector listens; None where it does not."""
+
+    grpc: Endpoint | None
+    http: Endpoint | None
+    prometheus: Endpoint | None
+    health_check: Endpoint | None
+
+
+class Service:
+    """One collector. `start()` and `stop()` are called once each, on the same event loop."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.telemetry = Telemetry()
+        self.store = Store(config.store, report=logger.warning)
+        self._card = default_card()
+        self._forwarders = [OtlpForwarder(forward, self.telemetry) for forward in config.forward]
+        limits = DecodeLimits(essential_keys=ESSENTIAL_KEYS)
+        pipeline = Pipeline(self.store, self._card, limits, self._forwarders, self.telemetry)
+        bounds = CommitterConfig(queue_bytes=config.queue_bytes)
+        self._committer = Committer(pipeline.process, bounds, self.telemetry)
+        self._timer = PublishTimer(self.store.publish, config.store.publish_interval_seconds, self.telemetry)
+        self._receivers = build_receivers(config, self._committer.submit, self.telemetry)
+        self._probes: list[ProbeServer] = []
+        self._serving = False
+
+    async def start(self) -> Addresses:
+        """Start the parts in the order in which spans need them; if one fails, those before it are stopped again.
+
+        Raises:
+            StoreError: the ledger is locked, damaged, or newer than this program.
+            CannotListen: an address is taken, or its TLS files cannot be read.
+        """
+        try:
+            return await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    def why_unhealthy(self) -> str | None:
+        """The reason why spans are not taken, or None when they are."""
+        return None if self._serving else "starting or stopping"
+
+    async def stop(self) -> bool:
+        """Stop in the reverse order: take nothing new, store and answer what waits, publish, close.
+
+        Returns whether everything that had been taken is stored.
+        """
+        self._serving = False
+        deadline_seconds = time.monotonic() + DRAIN_SECONDS
+        await asyncio.gather(*(receiver.stop(DRAIN_SECONDS) for receiver in self._receivers.values()))
+        left_seconds = max(0.1, deadline_seconds - time.monotonic())
+        drained = await asyncio.to_thread(self._committer.stop, left_seconds)
+        await asyncio.to_thread(self._stop_threads)
+        return drained
+
+    async def _start(self) -> Addresses:
+        self.store.start()
+        self.store.remember_card(card_table(self._card))
+        self._committer.start()
+        self._timer.start()
+        for forwarder in self._forwarders:
+            forwarder.start()
+        for receiver in self._receivers.values():
+            await receiver.start()
+        addresses = Addresses(
+            grpc=self._listening("grpc", self.config.grpc),
+            http=self._listening("http", self.config.http),
+            prometheus=self._probe("prometheus", self.config.prometheus, metrics_pages(self.telemetry)),
+            health_check=self._probe("health_check", self.config.health_check, health_pages(self.why_unhealthy)),
+        )
+        self._serving = True
+        return addresses
+
+    def _listening(self, transport: str, config: ReceiverConfig | None) -> Endpoint | None:
+        return None if config is None else Endpoint(config.host, self._receivers[transport].port)
+
+    def _probe(self, name: str, endpoint: Endpoint | None, pages: Pages) -> Endpoint | None:
+        if endpoint is None:
+            return None
+        probe = ProbeServer(name, endpoint, pages)
+        address = probe.start()
+        self._probes.append(probe)
+        return address
+
+    def _stop_threads(self) -> None:
+        self._timer.stop()
+        for forwarder in self._forwarders:
+            forwarder.stop(FORWARD_DRAIN_SECONDS)
+        self.store.stop()
+        for probe in self._probes:
+            probe.stop()
