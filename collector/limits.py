@@ -55,9 +55,6 @@ wire and 1 us to write."""
 MAX_VALUE_DEPTH = 32
 """Arrays and maps inside each other; deeper ones are cut. protobuf's own parser refuses 100."""
 
-MAX_JSON_DEPTH = 160
-"""Nesting of an OTLP/JSON body: a value of `MAX_VALUE_DEPTH` takes 3 levels of JSON for each of its own, 12 around."""
-
 DECODE_SLICE_BYTES = 1024 * 1024
 """Wire bytes decoded in one call that holds the interpreter lock, about 3 ms. Larger: the receivers stutter.
 Smaller: the fixed cost of a call (0.2 ms) shows."""
@@ -69,3 +66,7 @@ Too high: memory, up to `MAX_REQUEST_BYTES` each; the pipeline's own byte budget
 RETRY_AFTER_SECONDS = 1
 """Hint sent with every retryable refusal. OpenTelemetry SDKs give a request 10 s in all and 6 tries: a longer hint
 makes them give up after one or two, a shorter one makes a full collector fuller."""
+
+MAX_IN_FLIGHT_BYTES = 512 * 1024 * 1024
+"""Bodies that one receiver holds at once, partly received ones included. Above it new bytes are refused with a retry
+hint. Too low: a few large batches shut out all others. Too high: slow senders of large bodies fill the memory."""
