@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.store import attribution
-from collector.store.attribution import Attribute
+from collector.store.attribution import Attribute, judge
 from collector.store.dedupe import sort_out
-from collector.store.known_traces import KnownTraces
+from collector.store.known_traces import BatchTraces, KnownTraces
 from collector.store.rows import span_rows, without_unstorable_money
+from collector.store.seq_index import ABSENT
+from collector.store.statements import registered
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,31 +47,33 @@ def append(connection: Any, known: KnownTraces, position: Position, batch: pa.Ta
     batch = without_unstorable_money(batch)
     connection.begin()
     try:
-        sorted_out = sort_out(connection, batch)
+        traces = BatchTraces.of(batch)
+        seen = known.states(traces.hashes)[0] != ABSENT if known.complete else np.ones(len(traces.hashes), dtype=bool)
+        sorted_out = sort_out(connection, batch, seen[traces.of_span])
         appended = Appended(len(sorted_out.new), len(sorted_out.duplicates), len(sorted_out.changed))
         if not len(sorted_out.new):
             connection.rollback()
             return Committed(position, appended, 0)
         if len(sorted_out.duplicates):
             batch = batch.take(sorted_out.new)
+            traces = BatchTraces.of(batch)
         rows = span_rows(batch, position.seq + 1)
         after = Position(position.batch + 1, position.seq + rows.num_rows)
-        touched = attribution.attribute_new(connection, known, rows, attribute, after.batch)
+        judged = judge(connection, known, rows, traces, attribute, after.batch)
         _insert(connection, rows, position, after)
         connection.commit()
     except BaseException:
         _rollback(connection)
         raise
-    attribution.remember(known, touched)
-    return Committed(after, appended, touched.call_rows_replaced)
+    known.remember(traces, position.seq + 1)
+    if judged.responses is not None:
+        known.remember_responses(judged.responses)
+    return Committed(after, appended, judged.replaced)
 
 
 def _insert(connection: Any, rows: pa.Table, before: Position, after: Position) -> None:
-    connection.register("new_span", rows)
-    try:
+    with registered(connection, new_span=rows):
         connection.execute("INSERT INTO _ledger.span_log SELECT * FROM new_span")
-    finally:
-        connection.unregister("new_span")
     cost = pc.sum(rows.column("cost_usd").cast(pa.decimal128(38, 12))).as_py() or 0
     connection.execute(
         "INSERT INTO _ledger.batch VALUES (?, ?, ?, ?, ?)",

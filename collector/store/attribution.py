@@ -7,19 +7,19 @@ id are judged together, because one of their calls is a second record of the oth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.store.known_traces import BatchTraces, KnownTraces
-from collector.store.rows import skeleton
-from collector.store.seq_index import ABSENT, Hashes
-from collector.store.statements import fetch, query
+from collector.store.call_rows import call_rows
+from collector.store.known_traces import BatchTraces, Key, KnownTraces, Responses
+from collector.store.rows import plain, skeleton
+from collector.store.seq_index import ABSENT
+from collector.store.statements import fetch, query, registered
 
 Attribute = Callable[[pa.Table], pa.Table]
 """`SKELETON_SCHEMA` of whole traces -> `ATTRIBUTION_SCHEMA` of their calls and wrappers."""
@@ -27,7 +27,7 @@ Attribute = Callable[[pa.Table], pa.Table]
 _RESPONSE_ROUNDS = 8
 """Traces chained by shared response ids; more than two in a chain is already strange."""
 
-_NOT_IN_SKELETON = (
+_NOT_IN_SKELETON = [
     "trace_state",
     "status_message",
     "scope_version",
@@ -36,151 +36,118 @@ _NOT_IN_SKELETON = (
     "dropped_attributes_count",
     "attributes",
     "resource",
-)
+]
 
 
-@dataclass(slots=True)
-class Touched:
-    """What one batch means for attribution; kept to update `KnownTraces` after the commit."""
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What one batch meant for attribution."""
 
-    traces: BatchTraces
-    response_hashes: Hashes
-    response_traces: Hashes
-    call_rows_written: int = 0
-    call_rows_replaced: int = 0
-    keys: set[tuple[str, str]] = field(default_factory=set)
-    earliest_seq: int | None = None  # of stored spans that were read back
+    responses: Responses | None  # to be remembered after the commit; None: no call among the new spans
+    written: int = 0
+    replaced: int = 0  # of those written
 
 
-def attribute_new(connection: Any, known: KnownTraces, new: pa.Table, attribute: Attribute, revision: int) -> Touched:
-    """Judge the traces of `new` (rows of `_ledger.span_log`, already deduplicated) and write what changed."""
-    with _registered(connection, new_span=new):
-        traces = _batch_traces(fetch(connection, query("batch_traces")))
-    touched = Touched(traces, np.empty(0, np.uint64), np.empty(0, np.uint64))
-    first_seq, had_call = known.states(traces)
-    relevant = np.flatnonzero(traces.has_call | had_call)
-    if not len(relevant):
-        return touched
-    touched.keys = {(traces.org_ids[i], traces.trace_ids[i]) for i in relevant}
-    spans = [_of_relevant_traces(new, touched.keys, everything=len(relevant) == len(traces.hashes))]
-    pairs = _response_pairs(connection, spans[0])
-    touched.response_hashes, touched.response_traces = _hashes(pairs)
-    stored = [i for i in relevant if first_seq[i] != ABSENT]
-    if stored:
-        keys = {(traces.org_ids[i], traces.trace_ids[i]) for i in stored}
-        spans.append(_stored_spans(connection, touched, keys, int(first_seq[stored].min())))
-        pairs = pa.concat_tables([pairs, _response_pairs(connection, spans[-1])])
-    spans.extend(_sharing_a_response(connection, known, touched, pairs))
-    _write_verdicts(connection, touched, pa.concat_tables(spans), attribute, revision)
-    return touched
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """Whole traces: their new and stored spans, and from which seq on the stored ones begin."""
+
+    spans: pa.Table
+    keys: Collection[Key]
+    earliest_seq: int | None  # None: nothing is stored
 
 
-def remember(known: KnownTraces, touched: Touched) -> None:
-    """Call after the commit."""
-    known.remember(touched.traces)
-    known.remember_responses(touched.response_hashes, touched.response_traces)
+def judge(
+    connection: Any, known: KnownTraces, new: pa.Table, traces: BatchTraces, attribute: Attribute, revision: int
+) -> Judged:
+    """Judge the traces of `new` (rows of `_ledger.span_log`, deduplicated, not yet stored) and write what changed."""
+    first_seq, had_call = known.states(traces.hashes)
+    relevant = traces.has_call | had_call
+    if not relevant.any():
+        return Judged(None)
+    spans = new.drop_columns(_NOT_IN_SKELETON)
+    if not relevant.all():
+        spans = spans.filter(pa.array(relevant[traces.of_span]))
+    responses = Responses.of(spans) if traces.has_call.any() else None
+    stored = {traces.keys[i]: int(first_seq[i]) for i in np.flatnonzero(relevant & (first_seq != ABSENT))}
+    keys = {traces.keys[i] for i in np.flatnonzero(relevant)}
+    whole = _whole(connection, known, spans, keys, stored, responses)
+    written, replaced = _write(connection, whole, attribute, revision)
+    return Judged(responses, written, replaced)
 
 
-@contextmanager
-def _registered(connection: Any, **tables: pa.Table) -> Iterator[None]:
-    for name, table in tables.items():
-        connection.register(name, table)
-    try:
-        yield
-    finally:
-        for name in tables:
-            connection.unregister(name)
+def _whole(
+    connection: Any,
+    known: KnownTraces,
+    new: pa.Table,
+    keys: set[Key],
+    stored: dict[Key, int],
+    responses: Responses | None,
+) -> _Whole:
+    """The new spans with the stored ones of their traces, and of traces that share a response id, and so on."""
+    tables, to_look_at = [new], [] if responses is None else [responses]
+    earliest: int | None = None
+    for _ in range(_RESPONSE_ROUNDS):
+        if stored:
+            earliest = min(min(stored.values()), earliest if earliest is not None else min(stored.values()))
+            tables.append(_stored_spans(connection, stored))
+            to_look_at.append(Responses.of(tables[-1]))
+        stored = _sharing(connection, known, to_look_at, keys)
+        if not stored:
+            break
+        keys.update(stored)
+        to_look_at = []
+    spans = tables[0] if len(tables) == 1 else pa.concat_tables([plain(table) for table in tables])
+    return _Whole(spans, keys, earliest)
 
 
-def _batch_traces(table: pa.Table) -> BatchTraces:
-    return BatchTraces(
-        table.column("org_id").to_pylist(),
-        table.column("trace_id").to_pylist(),
-        table.column("trace_hash").to_numpy(),
-        table.column("has_call").to_numpy(),
-        table.column("first_seq").to_numpy(),
-    )
+def _stored_spans(connection: Any, first_seq_of: dict[Key, int]) -> pa.Table:
+    with registered(connection, touched=_key_table(first_seq_of)):
+        return fetch(connection, query("stored_spans"), [min(first_seq_of.values())])
 
 
-def _of_relevant_traces(new: pa.Table, keys: set[tuple[str, str]], *, everything: bool) -> pa.Table:
-    """The new spans of the relevant traces, as the columns and plain types that the store reads back."""
-    new = new.drop_columns(list(_NOT_IN_SKELETON))
-    if not everything:
-        wanted = pc.is_in(new.column("trace_id"), value_set=pa.array([trace_id for _, trace_id in keys]))
-        new = new.filter(wanted)
-    plain = [
-        new.column(name).cast(new.schema.field(name).type.value_type)
-        if pa.types.is_dictionary(new.schema.field(name).type)
-        else new.column(name)
-        for name in new.column_names
-    ]
-    return pa.Table.from_arrays(plain, names=new.column_names)
+def _sharing(connection: Any, known: KnownTraces, found: list[Responses], keys: set[Key]) -> dict[Key, int]:
+    """First seq of the stored traces, not among `keys`, that carry a response id of `found`."""
+    wanted = [responses.table.filter(pa.array(known.shared(responses))) for responses in found]
+    if not any(table.num_rows for table in wanted):
+        return {}
+    with registered(connection, wanted_response=pa.concat_tables(wanted)):
+        others = fetch(connection, query("traces_of_responses"))
+    traces = BatchTraces.of(others.append_column("call_kind", pa.nulls(others.num_rows, pa.string())))
+    first_seq, _ = known.states(traces.hashes)
+    pairs = zip(traces.keys, first_seq.tolist(), strict=True)
+    return {key: max(seq, 0) for key, seq in pairs if key not in keys}
 
 
-def _stored_spans(connection: Any, touched: Touched, keys: set[tuple[str, str]], first_seq: int) -> pa.Table:
-    touched.earliest_seq = first_seq if touched.earliest_seq is None else min(first_seq, touched.earliest_seq)
-    with _registered(connection, touched=_key_table(keys)):
-        return fetch(connection, query("stored_spans"), [first_seq])
-
-
-def _key_table(keys: set[tuple[str, str]]) -> pa.Table:
+def _key_table(keys: Collection[Key]) -> pa.Table:
     ordered = sorted(keys)
     return pa.table({"org_id": [org_id for org_id, _ in ordered], "trace_id": [trace_id for _, trace_id in ordered]})
 
 
-def _response_pairs(connection: Any, spans: pa.Table) -> pa.Table:
-    with _registered(connection, new_span=spans):
-        return fetch(connection, query("batch_response_ids"))
-
-
-def _hashes(pairs: pa.Table) -> tuple[Hashes, Hashes]:
-    return pairs.column("response_hash").to_numpy(), pairs.column("trace_hash").to_numpy()
-
-
-def _sharing_a_response(connection: Any, known: KnownTraces, touched: Touched, pairs: pa.Table) -> list[pa.Table]:
-    """Stored spans of further traces that carry a response id of the traces at hand, and of their likes in turn."""
-    found: list[pa.Table] = []
-    for _ in range(_RESPONSE_ROUNDS):
-        shared = known.shared_responses(*_hashes(pairs))
-        if not shared.any():
-            break
-        wanted = pairs.filter(pa.array(shared)).select(["org_id", "response_id", "start_time_ns"])
-        with _registered(connection, wanted_response=wanted):
-            others = fetch(connection, query("traces_of_responses"))
-        first_seq = known.first_seq_of(others.column("trace_hash").to_numpy())
-        keys = zip(others.column("org_id").to_pylist(), others.column("trace_id").to_pylist(), strict=True)
-        further = {key: int(seq) for key, seq in zip(keys, first_seq, strict=True) if key not in touched.keys}
-        if not further:
-            break
-        touched.keys.update(further)
-        found.append(_stored_spans(connection, touched, set(further), min(further.values())))
-        pairs = _response_pairs(connection, found[-1])
-    return found
-
-
-def _write_verdicts(connection: Any, touched: Touched, spans: pa.Table, attribute: Attribute, revision: int) -> None:
-    verdicts = attribute(skeleton(spans))
-    with _registered(connection, verdict=verdicts, span=spans):
-        rows = fetch(connection, query("call_rows"), [revision])
-    if touched.earliest_seq is not None:
-        with _registered(connection, touched=_key_table(touched.keys)):
-            stored = fetch(connection, query("stored_calls"), [touched.earliest_seq])
+def _write(connection: Any, whole: _Whole, attribute: Attribute, revision: int) -> tuple[int, int]:
+    """(rows written, how many of them took the place of another)."""
+    rows = call_rows(whole.spans, attribute(skeleton(whole.spans)), revision)
+    replaced = 0
+    if whole.earliest_seq is not None:
+        with registered(connection, touched=_key_table(whole.keys)):
+            stored = fetch(connection, query("stored_calls"), [whole.earliest_seq])
         if stored.num_rows:
-            with _registered(connection, call_row=rows, stored_call=stored):
+            with registered(connection, call_row=rows, stored_call=stored):
                 rows = fetch(connection, query("changed_call_rows"))
-            _remove_replaced(connection, touched, rows, stored, revision)
+            replaced = _remove_replaced(connection, rows, stored, revision)
     if rows.num_rows:
-        with _registered(connection, call_row=rows):
+        with registered(connection, call_row=rows):
             connection.execute("INSERT INTO _ledger.call_log SELECT * FROM call_row")
-    touched.call_rows_written = rows.num_rows
+    return rows.num_rows, replaced
 
 
-def _remove_replaced(connection: Any, touched: Touched, rows: pa.Table, stored: pa.Table, revision: int) -> None:
-    replaced = rows.filter(pc.is_in(rows.column("seq"), value_set=stored.column("seq").combine_chunks()))
-    touched.call_rows_replaced = replaced.num_rows
-    if not replaced.num_rows:
-        return
-    bounds = pc.min_max(replaced.column("seq")).as_py()
-    with _registered(connection, call_row=replaced.select(["seq"])):
-        connection.execute(query("retract_calls"), [revision, bounds["min"], bounds["max"]])
-        connection.execute(query("delete_retracted"), [bounds["min"], bounds["max"]])
+def _remove_replaced(connection: Any, rows: pa.Table, stored: pa.Table, revision: int) -> int:
+    seqs = rows.column("seq")
+    replaced = pa.table({"seq": seqs.filter(pc.is_in(seqs, value_set=stored.column("seq").combine_chunks()))})
+    if replaced.num_rows:
+        bounds = pc.min_max(replaced.column("seq")).as_py()
+        with registered(connection, call_row=replaced):
+            connection.execute(query("retract_calls"), [revision, bounds["min"], bounds["max"]])
+            connection.execute(query("delete_retracted"), [bounds["min"], bounds["max"]])
+    count: int = replaced.num_rows
+    return count

@@ -1,8 +1,8 @@
 """Which spans of a batch are new: once per (org, trace id, span id), the first one wins.
 
-Resent spans have the start time of the first sending, so stored spans are searched only within the start times of
-the batch: exact for resends, and DuckDB's zone maps skip the rest of the history. A batch with a few old spans is
-searched in several narrow ranges instead of one wide one.
+Only spans of traces that were seen before can be stored already. Resent spans have the start time of the first
+sending, so those are searched only within their start times: exact for resends, and DuckDB's zone maps skip the rest
+of the history. A batch with a few old spans is searched in several narrow ranges instead of one wide one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.store.statements import fetch, query
+from collector.store.statements import fetch, query, registered
 
 _KEY = ["org_id", "trace_id", "span_id"]
 _CONTENT = (
@@ -51,11 +51,14 @@ class Sorted:
     changed: Rows
 
 
-def sort_out(connection: Any, batch: pa.Table) -> Sorted:
-    """Compare the rows of `batch` (LEDGER_SCHEMA) with each other and with `_ledger.span_log`."""
+def sort_out(connection: Any, batch: pa.Table, seen: npt.NDArray[np.bool_]) -> Sorted:
+    """Compare the rows of `batch` (LEDGER_SCHEMA) with each other and with `_ledger.span_log`.
+
+    `seen`: whether a span of the row's trace may be stored.
+    """
     first, first_of = _first_in_batch(batch)
     rows = np.arange(batch.num_rows, dtype=np.int64)
-    stored = _stored(connection, batch)
+    stored = _stored(connection, batch, rows[seen])
     is_new = first.copy()
     is_new[stored[:, 0]] = False
     duplicates = rows[~is_new]
@@ -99,24 +102,22 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
-def _stored(connection: Any, batch: pa.Table) -> Rows:
-    """(row of the batch, seq of the stored span) for every row whose key is stored."""
-    keys = batch.select([*_KEY, "start_time_ns"]).append_column("row", pa.array(np.arange(batch.num_rows)))
-    keys = keys.set_column(3, "start_time", keys.column("start_time_ns").cast(pa.timestamp("ns")))
-    connection.register("batch_key", keys)
-    try:
-        ranges = _ranges(batch.column("start_time_ns").to_numpy())
+def _stored(connection: Any, batch: pa.Table, rows: Rows) -> Rows:
+    """(row of the batch, seq of the stored span) for those of `rows` whose key is stored."""
+    if not len(rows):
+        return np.empty((0, 2), dtype=np.int64)
+    batch = batch.select([*_KEY, "start_time_ns"])
+    keys = (batch if len(rows) == batch.num_rows else batch.take(rows)).append_column("row", pa.array(rows))
+    ranges = _ranges(keys.column("start_time_ns").to_numpy())
+    with registered(connection, batch_key=keys):
         found = [fetch(connection, query("stored_keys"), [low, high]) for low, high in ranges]
-    finally:
-        connection.unregister("batch_key")
-    pairs = [np.stack([table.column(0).to_numpy(), table.column(1).to_numpy()], axis=1) for table in found]
-    return np.concatenate(pairs) if pairs else np.empty((0, 2), dtype=np.int64)
+    return np.concatenate(
+        [np.stack([table.column(0).to_numpy(), table.column(1).to_numpy()], axis=1) for table in found]
+    )
 
 
 def _ranges(starts: Rows) -> list[tuple[int, int]]:
     """At most `_RANGES` (low, high) that hold all start times, cut at the widest gaps."""
-    if not len(starts):
-        return []
     ordered = np.sort(starts)
     gaps = np.diff(ordered)
     wide = np.flatnonzero(gaps > _RANGE_GAP_NS)
@@ -129,10 +130,6 @@ def _ranges(starts: Rows) -> list[tuple[int, int]]:
 def _changed_since_stored(connection: Any, batch: pa.Table, stored: Rows) -> Rows:
     again = batch.take(stored[:, 0]).select(list(_CONTENT))
     again = again.append_column("row", pa.array(stored[:, 0])).append_column("seq", pa.array(stored[:, 1]))
-    connection.register("again", again)
-    try:
-        low, high = int(stored[:, 1].min()), int(stored[:, 1].max())
-        changed = fetch(connection, query("changed_resends"), [low, high])
-    finally:
-        connection.unregister("again")
+    with registered(connection, again=again):
+        changed = fetch(connection, query("changed_resends"), [int(stored[:, 1].min()), int(stored[:, 1].max())])
     return changed.column(0).to_numpy().astype(np.int64)  # type: ignore[no-any-return]

@@ -1,6 +1,7 @@
 """What the store remembers of traces and provider response ids, so that most batches need no look-up.
 
-Only spans of a trace that holds a model call matter to attribution. A batch whose traces hold none is a pure append.
+Only spans of a trace that holds a model call matter to attribution. A batch whose traces hold none is a pure append,
+and a span of a trace that was never seen cannot be stored already.
 """
 
 from __future__ import annotations
@@ -10,22 +11,58 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from collector.store.seq_index import ABSENT, Hashes, SeqIndex, Values
+from collector.store.hashes import Hashes, text_hashes, trace_hashes
+from collector.store.seq_index import ABSENT, SeqIndex, Values
 from collector.store.statements import fetch, query
 
 Flags = npt.NDArray[np.bool_]
+Key = tuple[str, str]  # org id, trace id
 
 
 @dataclass(frozen=True, slots=True)
 class BatchTraces:
-    """The distinct traces of new spans, side by side."""
+    """The distinct traces of some spans, side by side; `of_span` is each span's place in them."""
 
-    org_ids: list[str]
-    trace_ids: list[str]
+    keys: list[Key]
     hashes: Hashes
     has_call: Flags
-    first_seq: Values
+    first_row: npt.NDArray[np.int64]
+    of_span: npt.NDArray[np.int64]
+
+    @staticmethod
+    def of(spans: pa.Table) -> BatchTraces:
+        """`spans` has org_id, trace_id and call_kind."""
+        org_ids, trace_ids = (_one_chunk(spans.column(name)) for name in ("org_id", "trace_id"))
+        hashes = trace_hashes(org_ids, trace_ids)
+        distinct, first_row, of_span = np.unique(hashes, return_index=True, return_inverse=True)
+        first = pa.array(first_row)
+        keys = zip(org_ids.take(first).to_pylist(), trace_ids.take(first).to_pylist(), strict=True)
+        is_call = pc.is_valid(spans.column("call_kind")).to_numpy()
+        has_call = np.bincount(of_span, weights=is_call, minlength=len(distinct)) > 0
+        return BatchTraces(list(keys), distinct, has_call, first_row, of_span)
+
+
+@dataclass(frozen=True, slots=True)
+class Responses:
+    """The distinct (response id, trace) pairs of some calls, side by side."""
+
+    table: pa.Table  # org_id, response_id, start_time_ns
+    hashes: Hashes
+    traces: Hashes
+
+    @staticmethod
+    def of(spans: pa.Table) -> Responses:
+        """`spans` are rows of `_ledger.span_log`."""
+        calls = spans.filter(pc.and_(pc.is_valid(spans.column("response_id")), pc.is_valid(spans.column("call_kind"))))
+        org_ids, ids, trace_ids = (_one_chunk(calls.column(name)) for name in ("org_id", "response_id", "trace_id"))
+        hashes, traces = text_hashes(org_ids, ids), trace_hashes(org_ids, trace_ids)
+        _, first = np.unique(hashes + np.uint64(31) * traces, return_index=True)
+        start_ns = calls.column("start_time").cast(pa.int64())
+        table = pa.table({"org_id": org_ids.cast(pa.string()), "response_id": ids, "start_time_ns": start_ns})
+        return Responses(table.take(first), hashes[first], traces[first])
 
 
 class KnownTraces:
@@ -37,47 +74,59 @@ class KnownTraces:
         self._responses = SeqIndex(capacity)
         self._shared: set[int] = set()
 
+    @property
+    def complete(self) -> bool:
+        """Whether every stored trace is known: nothing has fallen out."""
+        return len(self._traces) < self._capacity
+
     def load(self, connection: Any) -> None:
         """Rebuild from the ledger."""
         traces = fetch(connection, query("all_traces"), [self._capacity])
-        self._traces.load(traces.column(0).to_numpy(), traces.column(1).to_numpy().astype(np.int64))
-        responses = fetch(connection, query("all_response_ids"), [self._capacity])
-        hashes = responses.column("response_hash").to_numpy()
-        self._responses.load(hashes, _as_value(responses.column("trace_hash").to_numpy()))
-        self._shared = set(hashes[responses.column("shared").to_numpy()].tolist())
+        hashes = trace_hashes(_one_chunk(traces.column("org_id")), _one_chunk(traces.column("trace_id")))
+        self._traces.load(hashes, traces.column("state").to_numpy().astype(np.int64))
+        pairs = fetch(connection, query("all_response_ids"), [self._capacity])
+        org_ids, ids, trace_ids = (_one_chunk(pairs.column(name)) for name in ("org_id", "response_id", "trace_id"))
+        self._remember_responses(text_hashes(org_ids, ids), trace_hashes(org_ids, trace_ids))
 
-    def states(self, traces: BatchTraces) -> tuple[Values, Flags]:
+    def states(self, hashes: Hashes) -> tuple[Values, Flags]:
         """(seq of the first stored span or `ABSENT`, whether a stored span is a call) of each trace."""
-        state = self._traces.find(traces.hashes)
+        state = self._traces.find(hashes)
         known = state != ABSENT
         return np.where(known, state >> 1, ABSENT), known & ((state & 1) == 1)
 
-    def remember(self, traces: BatchTraces) -> None:
-        """Call after the commit."""
-        first, had_call = self.states(traces)
-        first = np.where(first == ABSENT, traces.first_seq, first)
+    def remember(self, traces: BatchTraces, first_seq: int) -> None:
+        """Call after the commit of the spans, the first of which got `first_seq`."""
+        first, had_call = self.states(traces.hashes)
+        first = np.where(first == ABSENT, traces.first_row + first_seq, first)
         self._traces.put(traces.hashes, 2 * first + (had_call | traces.has_call))
 
-    def first_seq_of(self, trace_hashes: Hashes) -> Values:
-        state = self._traces.find(trace_hashes)
-        return np.where(state == ABSENT, 0, state >> 1)
+    def shared(self, responses: Responses) -> Flags:
+        """Whether each response id is known from another trace than the one beside it."""
+        return self._shared_elsewhere(responses.hashes, responses.traces)
 
-    def shared_responses(self, response_hashes: Hashes, trace_hashes: Hashes) -> Flags:
-        """Whether a response id is known from another trace than the one beside it."""
-        first_trace = self._responses.find(response_hashes)
-        elsewhere: Flags = (first_trace != ABSENT) & (first_trace != _as_value(trace_hashes))
+    def remember_responses(self, responses: Responses) -> None:
+        """Call after the commit."""
+        self._remember_responses(responses.hashes, responses.traces)
+
+    def _shared_elsewhere(self, hashes: Hashes, traces: Hashes) -> Flags:
+        first_trace = self._responses.find(hashes)
+        elsewhere: Flags = (first_trace != ABSENT) & (first_trace != _as_value(traces))
         if self._shared:
-            elsewhere |= np.fromiter((h in self._shared for h in response_hashes.tolist()), bool, len(response_hashes))
+            elsewhere |= np.fromiter((key in self._shared for key in hashes.tolist()), bool, len(hashes))
         return elsewhere
 
-    def remember_responses(self, response_hashes: Hashes, trace_hashes: Hashes) -> None:
-        """Call after the commit, with each pair of the batch once."""
-        elsewhere = self.shared_responses(response_hashes, trace_hashes)
-        self._shared.update(response_hashes[elsewhere].tolist())
-        distinct, count = np.unique(response_hashes, return_counts=True)
+    def _remember_responses(self, hashes: Hashes, traces: Hashes) -> None:
+        self._shared.update(hashes[self._shared_elsewhere(hashes, traces)].tolist())
+        distinct, count = np.unique(hashes, return_counts=True)
         self._shared.update(distinct[count > 1].tolist())
-        fresh = self._responses.find(response_hashes) == ABSENT
-        self._responses.put(response_hashes[fresh], _as_value(trace_hashes[fresh]))
+        fresh = self._responses.find(hashes) == ABSENT
+        self._responses.put(hashes[fresh], _as_value(traces[fresh]))
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    if column.num_chunks == 0:
+        return pa.array([], column.type)
+    return column.chunk(0) if column.num_chunks == 1 else column.unify_dictionaries().combine_chunks()
 
 
 def _as_value(hashes: Hashes) -> Values:

@@ -75,6 +75,15 @@ def skeleton(spans: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=SKELETON_SCHEMA)
 
 
+def plain(spans: pa.Table) -> pa.Table:
+    """The same rows with dictionary-encoded columns as plain strings, as DuckDB gives them."""
+    columns = [
+        column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+        for column in spans.columns
+    ]
+    return pa.Table.from_arrays(columns, names=spans.column_names)
+
+
 def _has_usage(spans: pa.Table) -> pa.ChunkedArray:
     present = pc.is_valid(spans.column("usage_json"))
     for name in LEDGER_USAGE_COLUMNS:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Hashes = npt.NDArray[np.uint64]
+from collector.store.hashes import Hashes
+
 Values = npt.NDArray[np.int64]
 
 ABSENT = -1

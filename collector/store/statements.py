@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 
@@ -23,3 +25,23 @@ def query(name: str) -> str:
 def fetch(connection: Any, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
     """The whole result as Arrow, by the one way that DuckDB 1.5 and 2.0 share. The result is drained."""
     return connection.sql(sql, params=list(parameters)).to_arrow_table()
+
+
+@contextmanager
+def registered(connection: Any, **tables: pa.Table) -> Iterator[None]:
+    """Arrow tables that SQL can name for the time of the block."""
+    for name, table in tables.items():
+        connection.register(name, table)
+    try:
+        yield
+    except duckdb.Error:  # the transaction is aborted: nothing can be unregistered in it, a next one replaces them
+        raise
+    except BaseException:
+        _unregister(connection, tables)
+        raise
+    _unregister(connection, tables)
+
+
+def _unregister(connection: Any, names: Iterable[str]) -> None:
+    for name in names:
+        connection.unregister(name)

@@ -17,3 +17,10 @@ WHERE stored_call.seq IS NULL
    OR stored_call.attempt IS DISTINCT FROM call_row.attempt
    OR stored_call.retry_of IS DISTINCT FROM call_row.retry_of
    OR stored_call.wasted IS DISTINCT FROM call_row.wasted
+   OR stored_call.provider IS DISTINCT FROM call_row.provider
+   OR stored_call.request_model IS DISTINCT FROM call_row.request_model
+   OR stored_call.response_model IS DISTINCT FROM call_row.response_model
+   OR stored_call.response_id IS DISTINCT FROM call_row.response_id
+   OR stored_call.cache_read_tokens IS DISTINCT FROM call_row.cache_read_tokens
+   OR stored_call.cache_write_tokens IS DISTINCT FROM call_row.cache_write_tokens
+   OR stored_call.output_reasoning_tokens IS DISTINCT FROM call_row.output_reasoning_tokens

@@ -1,4 +1,4 @@
-SELECT DISTINCT call_log.org_id, call_log.trace_id, hash(call_log.org_id, call_log.trace_id) AS trace_hash
+SELECT DISTINCT call_log.org_id, call_log.trace_id
 FROM _ledger.call_log AS call_log
 JOIN wanted_response ON wanted_response.response_id = call_log.response_id
     AND wanted_response.org_id = call_log.org_id

@@ -1,0 +1,52 @@
+"""64-bit hashes of traces and provider response ids, as keys of `SeqIndex`. They never leave the process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Hashes = npt.NDArray[np.uint64]
+
+_TRACE_ID_BYTES = 32
+_MULTIPLIERS = np.array(
+    [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93], dtype=np.uint64
+)
+_SALT = hash("otel-cost ledger") & (2**64 - 1)
+"""Differs from process to process, so that nobody outside can choose ids that collide."""
+
+
+def trace_hashes(org_ids: pa.Array, trace_ids: pa.Array) -> Hashes:
+    """One hash per row. Trace ids are 32 hex digits; any other length is hashed too, more slowly."""
+    offsets = np.frombuffer(trace_ids.buffers()[1], np.int32)[trace_ids.offset :][: len(trace_ids) + 1]
+    if not len(trace_ids):
+        return np.empty(0, np.uint64)
+    if not (np.diff(offsets) == _TRACE_ID_BYTES).all():
+        return text_hashes(org_ids, trace_ids)
+    text = np.frombuffer(trace_ids.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
+    words = text.view(np.uint64) if offsets[0] % 8 == 0 else text.copy().view(np.uint64)
+    mixed = (words.reshape(-1, 4) * _MULTIPLIERS).sum(axis=1, dtype=np.uint64) ^ _org_hashes(org_ids)
+    return _finish(mixed)
+
+
+def text_hashes(org_ids: pa.Array, texts: pa.Array) -> Hashes:
+    """One hash per row of any text."""
+    hashed = np.fromiter((hash(text) for text in texts.to_pylist()), np.int64, len(texts)).view(np.uint64)
+    return _finish(hashed ^ _org_hashes(org_ids))
+
+
+def _org_hashes(org_ids: pa.Array) -> Hashes:
+    encoded = org_ids if pa.types.is_dictionary(org_ids.type) else org_ids.dictionary_encode()
+    of_each: Any = np.array([hash(org) ^ _SALT for org in encoded.dictionary.to_pylist()], dtype=object)
+    known = np.array([value & (2**64 - 1) for value in of_each], dtype=np.uint64)
+    hashes: Hashes = known[encoded.indices.to_numpy(zero_copy_only=False)]
+    return hashes
+
+
+def _finish(mixed: Hashes) -> Hashes:
+    """Spread what differs over all bits (the finaliser of SplitMix64)."""
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
