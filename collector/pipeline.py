@@ -18,14 +18,13 @@ from collector.decode import decode_requests
 from collector.decode.columns import LEDGER_SCHEMA, LEDGER_USAGE_COLUMNS, CallColumns, SpanBatch
 from collector.decode.remainder import attributes_json
 from collector.decode.request import Decoded, DecodeLimits, Outcome, Request
-from collector.errors import StoreUnavailable
 from collector.forward.costs import added_attributes
 from collector.forward.job import ForwardJob
 from collector.normalise import normalise_columns
 from collector.price import price_columns
 from collector.store import Store
-from collector.store.errors import StoreError
 from collector.telemetry import Telemetry
+from otel_cost.call import CallKind
 from otel_cost.pricing import RateCard
 
 
@@ -76,15 +75,13 @@ class Pipeline:
         """Store the batch; returns what attribution said of its traces."""
         verdicts: list[pa.Table] = []
         started_seconds = time.perf_counter()
-        try:
-            appended = self._store.append(ledger, _recorded(attribute, verdicts))
-        except StoreError as error:
-            raise StoreUnavailable(str(error)) from error
+        appended = self._store.append(ledger, _recorded(attribute, verdicts))
         self._telemetry.observe(metrics.COMMIT_SECONDS, time.perf_counter() - started_seconds)
         self._telemetry.observe(metrics.GROUP_SPANS, ledger.num_rows)
         self._telemetry.add(metrics.SPANS_STORED, appended.accepted)
         self._telemetry.add(metrics.SPANS_DUPLICATE, appended.duplicates)
-        for status in pc.value_counts(ledger.column("cost_status").combine_chunks().cast(pa.string())):
+        leaves = ledger.filter(pc.equal(ledger.column("call_kind").cast(pa.string()), CallKind.LEAF.value))
+        for status in pc.value_counts(leaves.column("cost_status").cast(pa.string())):
             if status["values"].is_valid:
                 self._telemetry.add(metrics.CALLS, status["counts"].as_py(), status["values"].as_py())
         return verdicts
@@ -128,13 +125,13 @@ def _usage_json(calls: CallColumns, row_count: int) -> pa.Array:
     """`{"unit":quantity}` of the units without a column of their own; NULL where a span has none."""
     pairs = []
     for unit in sorted(set(calls.usage) - set(LEDGER_USAGE_COLUMNS)):
-        quantities = calls.usage[unit].cast(pa.string())
-        pairs.append(pc.binary_join_element_wise(f'"{unit}":', quantities, "", null_handling="emit_null"))
+        quantities = calls.usage[unit].combine_chunks().cast(pa.string())
+        pairs.append(pc.coalesce(pc.binary_join_element_wise(f',"{unit}":', quantities, ""), ""))
     if not pairs:
         return pa.nulls(row_count, pa.string())
-    joined = pc.binary_join_element_wise(*pairs, ",", null_handling="skip")
-    body = pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
-    return pc.binary_join_element_wise("{", body, "}", "", null_handling="emit_null")
+    body = pc.utf8_slice_codeunits(pc.binary_join_element_wise(*pairs, ""), 1)
+    objects = pc.binary_join_element_wise("{", body, "}", "")
+    return pc.if_else(pc.equal(body, ""), pa.scalar(None, pa.string()), objects)
 
 
 def _recorded(stage: Callable[[pa.Table], pa.Table], results: list[pa.Table]) -> Callable[[pa.Table], pa.Table]:

@@ -22,7 +22,10 @@ REASONS: dict[type[BaseException], str] = {
     errors.RequestTooLarge: "too_large",
     errors.Unauthenticated: "unauthenticated",
     errors.PermissionDenied: "unauthenticated",
-    errors.PermanentError: "unsupported",
+    errors.UnsupportedMediaType: "unsupported",
+    errors.UnsupportedEncoding: "unsupported",
+    errors.MethodNotAllowed: "unsupported",
+    errors.UnknownPath: "unsupported",
     asyncio.CancelledError: "sender_left",
 }
 """The `reason` label of a refused request, by the nearest class of its error; anything else is `internal`."""

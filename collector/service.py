@@ -65,7 +65,8 @@ class Service:
         """Start the parts in the order in which spans need them; if one fails, those before it are stopped again.
 
         Raises:
-            StoreError: the ledger is locked, damaged, or newer than this program.
+            StartupError: the ledger is locked, damaged, or newer than this program.
+            StoreUnavailable: the disk is full.
             CannotListen: an address is taken, or its TLS files cannot be read.
         """
         try:

@@ -55,7 +55,12 @@ SPANS_REJECTED = Metric(
     "Spans refused one by one in a partial success, by reason.",
     ("reason",),
 )
-CALLS = Metric("otel_cost_calls_total", "counter", "Model calls added to the ledger, by cost status.", ("status",))
+CALLS = Metric(
+    "otel_cost_call_spans_total",
+    "counter",
+    "Spans of model calls received, by cost status; duplicates included.",
+    ("status",),
+)
 ATTRIBUTES_TRUNCATED = Metric(
     "otel_cost_attributes_truncated_total", "counter", "Attribute values cut to the longest length that is kept."
 )

@@ -85,13 +85,12 @@ def _checked(config_file: Path | None, allow_unauthenticated: bool) -> Config:
 
 def _run(config: Config) -> int:
     """Run the service on an event loop of its own; the exit code."""
-    from collector.errors import StartupError
-    from collector.store.errors import StoreError
+    from collector.errors import CollectorError
 
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_serve(config))
-    except (StartupError, StoreError) as error:
+    except CollectorError as error:
         click.echo(f"otel-cost: cannot start: {error}", err=True)
         return EXIT_FAILED
 
