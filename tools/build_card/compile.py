@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
-from tools.build_card import from_genai_prices
-from tools.build_card.model import Rounding
-from tools.build_card.write import card_files
+from otel_cost.pricing.card import RateCard, load_card
+from otel_cost.pricing.match import resolve_name
+from tools.build_card import corrections, from_genai_prices, from_litellm
+from tools.build_card.model import Provider, Rounding
+from tools.build_card.provenance import provenance_page
+from tools.build_card.write import card_files, write_files
+
+GOVERNMENT_PREFIX = "us-gov."
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +30,46 @@ def compile_card() -> Built:
     """Compile from what is installed and kept in this folder. Deterministic."""
     rounding = Rounding()
     providers = from_genai_prices.providers(rounding)
-    sources = {"genai-prices": version("genai-prices")}
+    corrections.apply(providers, rounding)
+    snapshot = from_litellm.snapshot()
+    sources = {
+        "genai-prices": version("genai-prices"),
+        "litellm": snapshot["version"],
+        "litellm price file sha256": snapshot["sha256"],
+    }
+    added = _add_missing(providers, snapshot["models"], sources, rounding)
     files = card_files(providers, sources)
     models = sum(len(provider.models) for provider in providers)
-    return Built(files, "", f"{len(providers)} providers, {models} models, {len(rounding.entries)} rates rounded")
+    summary = (
+        f"{len(providers)} providers, {models} models ({added} from LiteLLM), {len(rounding.entries)} rates rounded"
+    )
+    return Built(files, provenance_page(files, sources, rounding, added), summary)
+
+
+def _add_missing(
+    providers: list[Provider], entries: dict[str, dict[str, object]], sources: dict[str, str], rounding: Rounding
+) -> int:
+    """Models that the card so far does not resolve, by their exact names."""
+    by_id = {provider.id: provider for provider in providers}
+    added = 0
+    with tempfile.TemporaryDirectory() as folder:
+        write_files(Path(folder), card_files(providers, sources))
+        card = load_card(Path(folder))
+        for key, entry in entries.items():
+            found = from_litellm.provider_and_name(key, entry)
+            if found is None or _is_priced(card, *found):
+                continue
+            provider_id, name = found
+            provider = by_id.setdefault(provider_id, Provider(provider_id))
+            model = from_litellm.to_model(provider_id, name, entry, rounding)
+            if model is not None and all(model.id != other.id for other in provider.models):
+                provider.models.append(model)
+                added += 1
+    providers[:] = by_id.values()
+    return added
+
+
+def _is_priced(card: RateCard, provider_id: str, name: str) -> bool:
+    """Whether the card prices a name for what it is: a region of its own price does not count as the plain model."""
+    found = resolve_name(card, provider_id, name)
+    return found.model is not None and not found.flags and not name.startswith(GOVERNMENT_PREFIX)
