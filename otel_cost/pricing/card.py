@@ -73,7 +73,7 @@ class RateRow:
 
     key: str  # provider|model|variant|valid from|input above|window: enough to find the row again
     provider: str
-    model: str
+    model: str  # canonical name, as shown; several entries of the card can share one (an alias that moved)
     variant: str
     region: str | None
     valid_from_ns: int
@@ -277,6 +277,7 @@ def _read_provider(directory: Path, provider_id: str) -> ProviderCard:
 def _model_card(provider_id: str, model: str, raw: Mapping[str, Any]) -> ModelCard:
     """Rows of one model. A row on disk is [variant, from ns, to ns, window, [[input above, {unit: rate}], ...]]."""
     region = raw.get("region")
+    canonical = raw.get("canonical", model)
     source = raw["source"]
     variants: dict[str, list[RateRow]] = {}
     for variant, start, end, window, tiers in raw.get("rows", ()):
@@ -285,7 +286,7 @@ def _model_card(provider_id: str, model: str, raw: Mapping[str, Any]) -> ModelCa
             row = RateRow(
                 key=_row_key(provider_id, model, variant, start, above, hours),
                 provider=provider_id,
-                model=model,
+                model=canonical,
                 variant=variant,
                 region=region,
                 valid_from_ns=BEGINNING_NS if start is None else start,
@@ -301,7 +302,7 @@ def _model_card(provider_id: str, model: str, raw: Mapping[str, Any]) -> ModelCa
     rows = {variant: tuple(found) for variant, found in variants.items()}
     has_price = any(row.explicit for row in rows.get(STANDARD, ()))
     first = raw.get("first_price_ns", BEGINNING_NS)
-    return ModelCard(provider_id, model, source, region, rows, minimums, first, has_price)
+    return ModelCard(provider_id, canonical, source, region, rows, minimums, first, has_price)
 
 
 def _row_key(provider_id: str, model: str, variant: str, start: int | None, above: int, window: Window | None) -> str:

@@ -274,6 +274,7 @@ def receipt_lines(card: RateCard, rate_row: str, usage: Mapping[str, int]) -> tu
     parts, _, _ = split(usage)
     if units.REQUESTS not in usage and units.REQUESTS in row.explicit:
         parts[units.REQUESTS] = 1
-    for unit, least in card.model(row.provider, row.model).minimums.items():
+    provider_id, entry, *_ = rate_row.split("|")
+    for unit, least in card.model(provider_id, entry).minimums.items():
         _raise_to_minimum(parts, unit, least)
     return tuple(receipt(row, parts)[0])

@@ -68,7 +68,8 @@ def _apply_one(provider: Provider, correction: dict[str, Any], rounding: Roundin
 def _split(provider: Provider, model: Model, correction: dict[str, Any]) -> Model:
     """Some names of a model become a model of their own: they moved between models."""
     names = correction["split_names"]
-    own = Model(correction["new_id"], model.source, names=list(names), rows=copy.deepcopy(model.rows))
+    own = Model(f"{model.id} (moved)", model.source, names=list(names), rows=copy.deepcopy(model.rows))
+    own.canonical = model.id
     model.names = [name for name in model.names if name not in names]
     provider.models.insert(provider.models.index(model), own)
     return own

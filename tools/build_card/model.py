@@ -38,6 +38,7 @@ class Model:
     region: str | None = None
     minimums: dict[str, int] = field(default_factory=dict)
     first_price_ns: int | None = None
+    canonical: str | None = None  # shown instead of the id
 
 
 @dataclass(slots=True)

@@ -22,6 +22,8 @@ def provider_text(provider: Provider) -> str:
 
 def _model(model: Model) -> dict[str, Any]:
     raw: dict[str, Any] = {"id": model.id, "source": model.source, "names": model.names}
+    if model.canonical is not None:
+        raw["canonical"] = model.canonical
     if model.patterns:
         raw["patterns"] = model.patterns
     if model.region:
