@@ -55,7 +55,8 @@ def decode_requests(requests: Sequence[Request], limits: DecodeLimits = DEFAULT_
     try:
         return _decode(requests, limits)
     except (RequestError, AmbiguousValue):
-        checked = [_check(request, limits) for request in requests]
+        pass  # and out of this block, for the exception keeps the columns of the first attempt alive
+    checked = [_check(request, limits) for request in requests]
     good = [request for request in checked if isinstance(request, Request)]
     decoded = _decode(good, limits)
     taken = iter(decoded.outcomes)
@@ -69,7 +70,7 @@ def _check(request: Request, limits: DecodeLimits) -> Request | RequestError:
         _decode([request], limits)
         return request
     except RequestError as error:
-        return error
+        return error.with_traceback(None)  # its frames would keep the columns alive
     except AmbiguousValue:
         try:
             message = ExportTraceServiceRequest.FromString(request.body)
