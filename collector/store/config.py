@@ -16,6 +16,8 @@ class StoreConfig:
 
     path: Path
     publish_interval_seconds: float = 5.0
+    lock_wait_seconds: float = 3.0
+    """A command that looks at the ledger may hold its lock for a moment when a collector starts."""
     memory_limit_mib: int = 1024
     threads: int = 2
     free_space_floor_bytes: int = 256 << 20

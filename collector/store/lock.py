@@ -9,9 +9,20 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import time
 from pathlib import Path
 
 from collector.store.errors import StoreLocked
+
+_POLL_SECONDS = 0.05
+
+
+def _locked(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 class InstanceLock:
@@ -21,22 +32,34 @@ class InstanceLock:
         self._path = path
         self._descriptor: int | None = None
 
-    def acquire(self) -> None:
-        """Take the lock or raise `StoreLocked` naming the holder. Never waits."""
+    def acquire(self, wait_seconds: float = 0) -> None:
+        """Take the lock or, after `wait_seconds`, raise `StoreLocked` naming the holder."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "an unknown process"
-            os.close(descriptor)
-            raise StoreLocked(
-                f"{self._path.parent}: another collector holds this ledger ({holder}). Stop it first, or set "
-                "exporters.duckdb.path to another file."
-            ) from error
+        deadline = time.monotonic() + wait_seconds
+        while not _locked(descriptor, fcntl.LOCK_EX):
+            if time.monotonic() >= deadline:
+                holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "an unknown process"
+                os.close(descriptor)
+                raise StoreLocked(
+                    f"{self._path.parent}: another collector holds this ledger ({holder}). Stop it first, or set "
+                    "exporters.duckdb.path to another file."
+                )
+            time.sleep(_POLL_SECONDS)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
         self._descriptor = descriptor
+
+    def is_held(self) -> bool:
+        """Whether some process holds it now."""
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            return not _locked(descriptor, fcntl.LOCK_SH)
+        finally:
+            os.close(descriptor)
 
     def release(self) -> None:
         if self._descriptor is not None:

@@ -111,7 +111,11 @@ class Publisher:
                 connection.register("source", table)
                 connection.execute(f"CREATE TABLE {_target(name)} AS SELECT * FROM source")
                 connection.unregister("source")
+            connection.execute("CREATE TABLE _ledger.sealed_file (file VARCHAR NOT NULL)")
             for source, present in content.sealed.items():
+                for segment in present:
+                    name = str(self._layout.segments / segment.file)
+                    connection.execute("INSERT INTO _ledger.sealed_file VALUES (?)", [name])
                 connection.execute(self._joined(source, present, content.hot["call_retraction"].num_rows))
             views.create(connection, publication=False)
             connection.commit()

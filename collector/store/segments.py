@@ -110,6 +110,7 @@ def write(connection: Any, folder: Path, plan: Plan, as_of_batch: int) -> Segmen
         f"COPY (SELECT * FROM _ledger.{plan.source} WHERE {key} BETWEEN {plan.first_key} AND {plan.last_key} "
         f"ORDER BY seq) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
     )[0]
+    partial.chmod(0o444)
     sync(partial)
     os.replace(partial, folder / name)
     sync(folder)

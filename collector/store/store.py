@@ -74,7 +74,7 @@ class Store:
         Raises StoreLocked, SchemaTooNew, LedgerDamaged (nothing was changed) or StoreUnavailable (disk full).
         """
         self.layout.folder.mkdir(parents=True, exist_ok=True)
-        self._lock.acquire()
+        self._lock.acquire(self._config.lock_wait_seconds)
         try:
             checked = self._open(self._high_water.open())
             self._publisher.start(self._connection)

@@ -2,5 +2,5 @@
 SELECT
     (SELECT count(*) FROM spans) AS spans,
     (SELECT count(*) FROM calls) AS calls,
-    (SELECT min(start_time) FROM calls) AS first_call,
-    (SELECT max(start_time) FROM calls) AS last_call
+    (SELECT CAST(min(start_time) AS TIMESTAMP) FROM calls) AS first_call,
+    (SELECT CAST(max(start_time) AS TIMESTAMP) FROM calls) AS last_call
