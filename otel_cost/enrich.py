@@ -9,8 +9,7 @@ ends first). What a process cannot know, such as spans of other services, the co
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from otel_cost import attributes as keys
 from otel_cost.call import CallKind
@@ -18,6 +17,7 @@ from otel_cost.normalise import normalise
 from otel_cost.pricing import Cost, Status, price_call
 from otel_cost.pricing.money import format_usd
 from otel_cost.pricing.result import receipt_text
+from otel_cost.recent import Recent
 
 if TYPE_CHECKING:
     from otel_cost.pricing import RateCard
@@ -25,10 +25,9 @@ if TYPE_CHECKING:
 AttributeValue = str | float
 WRAPPER = "wrapper"
 DUPLICATE = "duplicate"
-MAX_REMEMBERED = 8192
-"""Most span ids and response ids remembered; about 2 MB. Beyond it the oldest is forgotten, and may be priced twice."""
+MAX_REMEMBERED = 4096
+"""Span ids and response ids remembered (twice as many at most, 3 MB). Beyond it a repeated call may be priced twice."""
 
-_ABSENT = object()
 _PRICED_HERE = frozenset({Status.PRICED, Status.FREE, Status.ESTIMATED})
 _USAGE_COST_KEYS = (
     keys.GEN_AI_USAGE_COST_AMOUNT,
@@ -42,8 +41,8 @@ class Enricher:
 
     def __init__(self, card: RateCard | None = None) -> None:
         self._card = card
-        self._above_calls: dict[tuple[int, int], None] = {}
-        self._responses: dict[tuple[int, str], int] = {}
+        self._above_calls: Recent[tuple[int, int], bool] = Recent(MAX_REMEMBERED)
+        self._responses: Recent[tuple[int, str], object] = Recent(MAX_REMEMBERED)
 
     def enrich(
         self,
@@ -63,9 +62,9 @@ class Enricher:
         `span_kind` and `status_code` are OTLP numbers. A wrapper and a duplicate get a status and no cost.
         Raises whatever normalising or pricing raises (nothing, by their contract): the caller owns the promise.
         """
-        above_call = self._above_calls.pop((trace_id, span_id), _ABSENT) is None
+        above_call = self._above_calls.pop((trace_id, span_id)) is not None
         if above_call and parent_id is not None:
-            self._remember_above(trace_id, parent_id)
+            self._above_calls.put((trace_id, parent_id), True)
         if keys.OTEL_COST_COST_STATUS in attributes:
             return {}
         call = normalise(
@@ -83,27 +82,11 @@ class Enricher:
         if above_call:
             return {keys.OTEL_COST_COST_STATUS: WRAPPER} if used else {}
         if used and parent_id is not None:
-            self._remember_above(trace_id, parent_id)
-        if used and call.response_id and not self._is_first(trace_id, call.response_id, span_id):
+            self._above_calls.put((trace_id, parent_id), True)
+        if used and call.response_id and not self._responses.add((trace_id, call.response_id), object()):
             return {keys.OTEL_COST_COST_STATUS: DUPLICATE}
         cost = price_call(call, start_time_ns=start_time_ns, card=self._card)
         return {} if cost is None else _cost_attributes(cost, attributes)
-
-    def _remember_above(self, trace_id: int, span_id: int) -> None:
-        self._above_calls[trace_id, span_id] = None
-        _forget_oldest(self._above_calls)
-
-    def _is_first(self, trace_id: int, response_id: str, span_id: int) -> bool:
-        first = self._responses.setdefault((trace_id, response_id), span_id) == span_id
-        _forget_oldest(self._responses)
-        return first
-
-
-def _forget_oldest(memory: dict[Any, Any]) -> None:
-    if len(memory) > MAX_REMEMBERED:
-        # Another thread may add or remove between the two steps; then it keeps the bound, too.
-        with suppress(RuntimeError, StopIteration):
-            memory.pop(next(iter(memory)), None)
 
 
 def _cost_attributes(cost: Cost, attributes: Mapping[str, object]) -> dict[str, AttributeValue]:

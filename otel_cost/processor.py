@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from opentelemetry import trace
@@ -14,27 +13,32 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from otel_cost import attributes as keys
 from otel_cost.context import OWNER_KEYS, inherited
 from otel_cost.enrich import AttributeValue, Enricher
-from otel_cost.spans import WritePath, add_public, add_replaced, add_unfrozen, cost_attributes, detect, snapshot
+from otel_cost.recent import Recent
+from otel_cost.spans import (
+    WritePath,
+    add_inside,
+    add_public,
+    add_replaced,
+    cost_attributes,
+    detect,
+    inside,
+    snapshot,
+)
 from otel_cost.stats import Stats
 
 if TYPE_CHECKING:
     from otel_cost.pricing import RateCard
 
-MAX_OPEN_SPANS = 8192
-"""Most started spans remembered until they end; spans that an app never ends must not grow its memory."""
+MAX_OPEN_SPANS = 4096
+"""Started spans with something inherited that are remembered (twice as many at most): an app may never end some."""
 
+_Open = tuple[Mapping[str, str], Mapping[str, str]]  # what a span was handed: by its context, and all in all
 _AGENT = keys.OTEL_COST_AGENT
 _OWNER_KEYS = tuple(OWNER_KEYS.values())
 _S = TypeVar("_S", bound=ReadableSpan)
+_Attributes = Mapping[str, object]
+_Added = Mapping[str, AttributeValue]
 _logger = logging.getLogger("otel_cost")
-
-
-@dataclass(slots=True)
-class _Open:
-    """What a running span was handed: by its context, and all in all (context and parent)."""
-
-    from_context: Mapping[str, str]
-    inherited: Mapping[str, str]
 
 
 class CostSpanProcessor(SpanProcessor):
@@ -49,7 +53,7 @@ class CostSpanProcessor(SpanProcessor):
     def __init__(self, *, card: RateCard | None = None) -> None:
         self._stats = Stats()
         self._enricher = Enricher(card)
-        self._open: dict[int, _Open] = {}
+        self._open: Recent[int, _Open] = Recent(MAX_OPEN_SPANS)
         self._path = detect()
         self._ending_is_called = False
         if self._path in (WritePath.ON_END, WritePath.NONE):
@@ -76,18 +80,18 @@ class CostSpanProcessor(SpanProcessor):
 
     def _on_ending(self, span: Span) -> None:
         self._ending_is_called = True
-        if self._path is WritePath.UNFREEZE:
-            self._price(span, add_unfrozen)
+        if self._path is WritePath.INSIDE:
+            self._price(span, inside, add_inside)
         elif self._path is WritePath.PUBLIC:
-            self._price(span, add_public)
+            self._price(span, snapshot, add_public)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Called after `_on_ending`, which did the work if the SDK calls it."""
         if not self._ending_is_called or self._path is WritePath.ON_END:
-            self._price(span, add_replaced)
+            self._price(span, snapshot, add_replaced)
         context = span.context
         if context is not None:
-            self._open.pop(context.span_id, None)
+            self._open.pop(context.span_id)
 
     def shutdown(self) -> None:
         """Forget what is remembered of open spans."""
@@ -101,23 +105,22 @@ class CostSpanProcessor(SpanProcessor):
         from_context = inherited(parent_context)
         handed = self._from_parent(span, parent_context, from_context) if span.parent is not None else from_context
         if handed:
-            own = span.attributes or {}
+            own = snapshot(span)
             stamps = {key: value for key, value in handed.items() if key not in own}
             if keys.GEN_AI_AGENT_NAME in own:
                 stamps.pop(_AGENT, None)  # the span names its agent itself
             if stamps:
                 span.set_attributes(stamps)
-        self._open[span.context.span_id] = _Open(from_context, handed)
-        if len(self._open) > MAX_OPEN_SPANS:
-            self._open.pop(next(iter(self._open)), None)
-            self._stats.count("open_spans_forgotten")
+            forgotten = self._open.put(span.context.span_id, (from_context, handed))
+            if forgotten:
+                self._stats.count("open_spans_forgotten", forgotten)
 
     def _from_parent(
         self, span: Span, parent_context: Context | None, from_context: Mapping[str, str]
     ) -> Mapping[str, str]:
         """Owners by nearness: a context entered inside the parent, then the parent's own, then what it inherited."""
         opened = self._open.get(span.parent.span_id) if span.parent is not None else None
-        handed = dict(opened.inherited) if opened is not None else {}
+        handed = dict(opened[1]) if opened is not None else {}
         parent = trace.get_current_span(parent_context)
         own = snapshot(parent)
         if own:
@@ -130,26 +133,27 @@ class CostSpanProcessor(SpanProcessor):
         if opened is None:
             handed.update(from_context)
         elif from_context:
-            before = opened.from_context
+            before = opened[0]
             handed.update((key, value) for key, value in from_context.items() if before.get(key) != value)
         return handed
 
-    def _price(self, span: _S, add: Callable[[_S, Mapping[str, AttributeValue]], int]) -> None:
+    def _price(self, span: _S, read: Callable[[_S], _Attributes], add: Callable[[_S, _Added], int]) -> None:
         try:
-            added = self._cost_of(span)
+            added = self._cost_of(span, read(span))
             if added:
-                self._stats.left_out(add(span, added))
+                left_out = add(span, added)
+                if left_out:
+                    self._stats.left_out(left_out)
         except Exception as error:
             self._stats.failed("on_end", error)
 
-    def _cost_of(self, span: ReadableSpan) -> dict[str, AttributeValue]:
-        attributes = snapshot(span)
+    def _cost_of(self, span: ReadableSpan, attributes: _Attributes) -> dict[str, AttributeValue]:
         added = cost_attributes(self._enricher, span, attributes)
+        self._stats.priced(added)
         name = attributes.get(keys.GEN_AI_AGENT_NAME)
         stamped = attributes.get(_AGENT)
         if isinstance(name, str) and stamped is not None and stamped != name:
             opened = self._open.get(span.context.span_id)
-            if opened is not None and stamped == opened.inherited.get(_AGENT):
+            if opened is not None and stamped == opened[1].get(_AGENT):
                 added[_AGENT] = name  # named after its start: nearer than what was inherited
-        self._stats.priced(added)
         return added

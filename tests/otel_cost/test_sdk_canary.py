@@ -30,7 +30,7 @@ def test_a_public_write_in_on_ending_is_still_dropped(caplog: pytest.LogCaptureF
         provider.get_tracer("canary").start_span("span").end()
     [span] = seen.spans
     assert "written" not in (span.attributes or {}), (
-        "The SDK now keeps attributes written in _on_ending. In otel_cost/spans.py, WritePath.UNFREEZE and "
-        "add_unfrozen() are needed only for older SDKs: detect() picks WritePath.PUBLIC by itself. Once the oldest "
-        "supported opentelemetry-sdk has the fix, drop UNFREEZE and this test."
+        "The SDK now keeps attributes written in _on_ending. In otel_cost/spans.py, WritePath.INSIDE and "
+        "add_inside() are needed only for older SDKs: detect() picks WritePath.PUBLIC by itself. Once the oldest "
+        "supported opentelemetry-sdk has the fix, drop INSIDE and this test."
     )
