@@ -151,7 +151,7 @@ def _costs(readings: Sequence[Reading], shape: Ints, places: Places, quantity: I
 
 def _response_ids(shapes: Sequence[Shape], shape: Ints, places: Places, texts: Texts) -> pa.Array:
     found = np.full(len(shape), -1, np.int64)
-    wanted = [tuple(key for key, _ in one.plan.response_id) for one in shapes]
+    wanted = [tuple(key for key, _, _ in one.plan.response_id) for one in shapes]
     for rank in range(max(map(len, wanted), default=0)):
         rows = _rows_of([keys[rank] if rank < len(keys) else None for keys in wanted], shape, places)
         found = np.where(found >= 0, found, texts.find(rows))

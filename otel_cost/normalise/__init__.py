@@ -22,6 +22,7 @@ __all__ = ["normalise", "own_dimensions", "resource_owners"]
 MAX_PLANS = 4_096
 """Shapes of spans kept. An app has tens; an emitter that invents keys per span must not grow it for ever."""
 
+_FLAGS: dict[int, Flag] = {}  # building a Flag costs a microsecond; there are few combinations
 _plans: dict[tuple[str | None, str | None, tuple[str, ...]], Plan] = {}
 
 
@@ -70,7 +71,7 @@ def normalise(
         reading.cost_by_provider,
         reading.failed,
         owners,
-        Flag(flags),
+        _FLAGS[flags] if flags in _FLAGS else _FLAGS.setdefault(flags, Flag(flags)),
     )
 
 

@@ -46,7 +46,8 @@ _PREFIXES = sorted(
 )
 
 TextReader = Callable[[object], str | None]
-TextSources = tuple[tuple[str, TextReader], ...]
+TextSources = tuple[tuple[str, TextReader, dict[str, str | None]], ...]
+"""Key, transform, and what the transform said of values seen before (see `remember`)."""
 NumberSources = tuple[tuple[str, Callable[[object], Number]], ...]
 Conditions = tuple[When, ...]
 
@@ -155,7 +156,22 @@ def plan_for(dialect: Dialect, keys: frozenset[str]) -> Plan:
 
 
 def _texts(sources: Sources, keys: frozenset[str]) -> TextSources:
-    return tuple((source.key, TEXTS[source.transform]) for source in sources if source.key in keys)
+    return tuple(
+        (source.key, TEXTS[source.transform], _seen[source.transform]) for source in sources if source.key in keys
+    )
+
+
+MAX_REMEMBERED = 2_048
+MAX_REMEMBERED_CHARACTERS = 128
+_seen: dict[str, dict[str, str | None]] = {name: {} for name in TEXTS}
+
+
+def remember(seen: dict[str, str | None], value: str, said: str | None) -> None:
+    """Keeps a transform's answer: apps repeat few models, providers and tiers. Bounded in number and length."""
+    if len(value) <= MAX_REMEMBERED_CHARACTERS:
+        if len(seen) >= MAX_REMEMBERED:
+            seen.clear()
+        seen[value] = said
 
 
 def _numbers(sources: Sources, keys: frozenset[str]) -> NumberSources:

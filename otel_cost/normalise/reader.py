@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from otel_cost import attributes as k
 from otel_cost.call import CallKind
-from otel_cost.normalise.plan import Conditions, Plan, TextSources
+from otel_cost.normalise.plan import Conditions, Plan, TextSources, remember
 from otel_cost.normalise.rules import KIND_NAMES, SPAN_KIND, SPAN_NAME, Input, Test
 from otel_cost.normalise.transforms import text
 from otel_cost.normalise.vocabulary import CLAUDE_PROVIDERS, HOST_DECIDES, OUTPUT_EXCLUDES_REASONING
 
 STATUS_ERROR = 2
+IGNORE, AGGREGATE, UNKNOWN = CallKind.IGNORE, CallKind.AGGREGATE, Input.UNKNOWN
+IN, STARTS = Test.IN, Test.STARTS
 NO_COST: tuple[int | None, str | None, int, bool] = (None, None, 0, False)
 
 
@@ -45,7 +47,7 @@ class Reading:
 def read(plan: Plan, span_name: str, span_kind: int, status_code: int, attributes: Mapping[str, object]) -> Reading:
     """All fields of a span. `attributes` has exactly the keys that the plan was made for."""
     dialect = plan.dialect
-    kind, operation = CallKind.AGGREGATE, None
+    kind, operation = AGGREGATE, None
     agent: tuple[str, ...] = ()
     for rule in plan.rules:
         if not rule.when or _all_hold(rule.when, span_name, span_kind, attributes):
@@ -59,7 +61,7 @@ def read(plan: Plan, span_name: str, span_kind: int, status_code: int, attribute
     usage: dict[str, int] = {}
     usage_keys: list[str] = []
     flags = 0
-    if kind is not CallKind.IGNORE:
+    if kind is not IGNORE:
         for unit, sources in plan.usage:
             for key, number_reader in sources:
                 number, flag = number_reader(attributes[key])
@@ -69,7 +71,7 @@ def read(plan: Plan, span_name: str, span_kind: int, status_code: int, attribute
                     usage_keys.append(key)
                     break
     cost, cost_key, cost_flags, by_provider = NO_COST
-    if plan.cost and kind is not CallKind.IGNORE:
+    if plan.cost and kind is not IGNORE:
         cost, cost_key, cost_flags, by_provider = _cost(plan, attributes)
     return Reading(
         kind,
@@ -85,10 +87,10 @@ def read(plan: Plan, span_name: str, span_kind: int, status_code: int, attribute
         cost,
         cost_key,
         by_provider,
-        _counting(plan, provider, span_name, span_kind, attributes) if plan.accounting else Input.UNKNOWN,
+        _counting(plan, provider, span_name, span_kind, attributes) if plan.accounting else UNKNOWN,
         status_code == STATUS_ERROR or (plan.error and text(attributes[k.ERROR_TYPE]) is not None),
         bool(plan.cache_hit) and _first(plan.cache_hit, attributes) is not None,
-        _splits_cache_writes(provider, response_model or request_model),
+        "cache_write_tokens" in usage and _splits_cache_writes(provider, response_model or request_model or ""),
         provider in OUTPUT_EXCLUDES_REASONING,
         dialect.output_is_total_minus_input,
         flags | cost_flags,
@@ -105,8 +107,16 @@ def own_agent(reading: Reading, span_name: str, attributes: Mapping[str, object]
 
 
 def _first(sources: TextSources, attributes: Mapping[str, object]) -> str | None:
-    for key, reader in sources:
-        found = reader(attributes[key])
+    for key, reader, seen in sources:
+        value = attributes[key]
+        if type(value) is str and reader is not text:
+            if value in seen:
+                found = seen[value]
+            else:
+                found = reader(value)
+                remember(seen, value, found)
+        else:
+            found = reader(value)
         if found is not None:
             return found
     return None
@@ -121,10 +131,10 @@ def _all_hold(when: Conditions, span_name: str, span_kind: int, attributes: Mapp
             found = text(span_name if subject == SPAN_NAME else attributes[subject])
         if found is None:
             return False
-        if condition.test is Test.IN:
-            if found.strip().lower() not in condition.values:
+        if condition.test is IN:
+            if found not in condition.values and found.strip().lower() not in condition.values:
                 return False
-        elif condition.test is Test.STARTS:
+        elif condition.test is STARTS:
             if not found.startswith(condition.values):
                 return False
         elif not found.endswith(condition.values):
@@ -157,7 +167,6 @@ def _cost(plan: Plan, attributes: Mapping[str, object]) -> tuple[int | None, str
     return None, None, flags, False
 
 
-def _splits_cache_writes(provider: str | None, model: str | None) -> bool:
-    return (provider in CLAUDE_PROVIDERS and (provider == "anthropic" or "claude" in (model or ""))) or (
-        provider is None and "claude" in (model or "")
-    )
+def _splits_cache_writes(provider: str | None, model: str) -> bool:
+    """Whether the provider bills cache writes by their time to live."""
+    return provider == "anthropic" or ("claude" in model and (provider is None or provider in CLAUDE_PROVIDERS))

@@ -17,6 +17,7 @@ CLAMPED = int(Flag.CLAMPED)
 OUTPUT_DERIVED = int(Flag.OUTPUT_DERIVED)
 TOTAL_MISMATCH = int(Flag.TOTAL_MISMATCH)
 
+LEAF = CallKind.LEAF
 DECIDED = (Input.EXCLUSIVE, Input.INCLUSIVE)
 INPUT_PARTS = ("input_audio_tokens", "input_image_tokens")
 OUTPUT_PARTS = ("output_reasoning_tokens", "output_audio_tokens", "output_image_tokens")
@@ -33,7 +34,7 @@ def settle(reading: Reading) -> tuple[dict[str, int], int]:
         flags |= _merge_writes(usage) | _include(usage, total, reading) | _cut(usage)
         if reading.splits_cache_writes and usage.get("cache_write_tokens") and not _SPLIT & usage.keys():
             flags |= Flag.TTL_ASSUMED
-    if reading.kind is CallKind.LEAF and not reading.failed and not reading.cache_hit and not any(usage.values()):
+    if reading.kind is LEAF and not reading.failed and not reading.cache_hit and not any(usage.values()):
         usage.clear()  # a call that succeeded used something: zeros alone say nothing
         flags |= Flag.USAGE_MISSING
     if reading.cache_hit:
@@ -107,8 +108,18 @@ def _complete(output: int, entered: int, reasoning: int, total: int | None, read
 
 
 def _cut(usage: dict[str, int]) -> int:
-    flags = 0
     entered, left = usage.get("input_tokens"), usage.get("output_tokens")
+    cached, reasoning = usage.get("cache_read_tokens", 0), usage.get("output_reasoning_tokens", 0)
+    if not (usage.keys() - _PLAIN) and cached <= (entered or 0) and reasoning <= (left or 0):
+        return 0  # the common case, as the rest would find it
+    return _cut_all(usage, entered, left)
+
+
+_PLAIN = frozenset({"input_tokens", "output_tokens", "cache_read_tokens", "output_reasoning_tokens"})
+
+
+def _cut_all(usage: dict[str, int], entered: int | None, left: int | None) -> int:
+    flags = 0
     if entered is not None:
         flags |= _at_most(usage, "cache_write_tokens", entered)
         flags |= _at_most(usage, "cache_read_tokens", entered - usage.get("cache_write_tokens", 0))
@@ -118,10 +129,10 @@ def _cut(usage: dict[str, int]) -> int:
     if written is not None:
         flags |= _at_most(usage, "cache_write_1h_tokens", written)
         flags |= _at_most(usage, "cache_write_5m_tokens", written - usage.get("cache_write_1h_tokens", 0))
-    cached = usage.get("cache_read_tokens")
+    read = usage.get("cache_read_tokens")
     for part, whole in CACHE_PARTS:
-        if cached is not None:
-            flags |= _at_most(usage, part, cached)
+        if read is not None:
+            flags |= _at_most(usage, part, read)
         if whole in usage:
             flags |= _at_most(usage, part, usage[whole])
     if left is not None:

@@ -108,8 +108,8 @@ def truth(value: object) -> str | None:
 
 def count(value: object) -> Number:
     """A whole quantity of at least 0. Numeric text is read; everything else is dropped with a flag."""
-    if type(value) is int:
-        return _bounded(value)
+    if type(value) is int and 0 <= value <= MAX_COUNT:
+        return value, 0
     if isinstance(value, float):
         return _whole(value)
     if isinstance(value, str):
