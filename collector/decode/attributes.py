@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector import limits as caps
 from collector.decode import arrays, values
 from collector.decode.columns import (
     ATTRIBUTE_SCHEMA,
@@ -152,14 +151,9 @@ def _truncate(
         return strings, kinds, 0
     long &= ~essential(keys.dictionary, limits)[_indices(keys)]
     rows = np.flatnonzero(long)
-    cut = [cut_text(text, limits.max_string_bytes) for text in strings.take(pa.array(rows)).to_pylist()]
+    cut = [values.cut_text(text, limits.max_string_bytes) for text in strings.take(pa.array(rows)).to_pylist()]
     kinds = np.where(long, np.int8(VALUE_STRING), kinds)
     return arrays.replace_rows(strings, rows, cut), kinds, len(rows)
-
-
-def cut_text(text: str, max_bytes: int) -> str:
-    """The first `max_bytes` bytes, to a whole character, and the mark that says so."""
-    return text.encode()[:max_bytes].decode("utf-8", "ignore") + caps.TRUNCATION_MARK
 
 
 def essential(names: pa.StringArray, limits: DecodeLimits) -> arrays.Mask:

@@ -46,8 +46,8 @@ def span_extras(
     """Trace flags, dropped events and links, and the attributes of the scope."""
     flags = np.asarray(spans.column("flags").to_numpy(), dtype=np.uint32)
     extras = [
-        *_counts(DROPPED_EVENTS, spans.column("dropped_events_count")),
-        *_counts(DROPPED_LINKS, spans.column("dropped_links_count")),
+        *_dropped(DROPPED_EVENTS, spans.column("dropped_events_count"), spans.column("events"), limits),
+        *_dropped(DROPPED_LINKS, spans.column("dropped_links_count"), spans.column("links"), limits),
         *_where(TRACE_FLAGS, flags, ~np.isin(flags, _USUAL_FLAGS)),
     ]
     lists = scopes.column("scope").field(2)
@@ -63,7 +63,9 @@ def span_extras(
 
 def resource_extras(resources: pa.RecordBatch) -> list[Extra]:
     """Dropped attributes and the schema of the resource."""
-    extras = _counts(DROPPED_ATTRIBUTES, resources.column("resource").field(1))
+    dropped = resources.column("resource").field(1).fill_null(0)
+    numbers = np.asarray(dropped.to_numpy(zero_copy_only=False), dtype=np.uint32)
+    extras = _where(DROPPED_ATTRIBUTES, numbers, numbers > 0)
     urls = resources.column("schema_url")
     rows = np.flatnonzero(arrays.lengths(urls))
     if len(rows):
@@ -72,12 +74,14 @@ def resource_extras(resources: pa.RecordBatch) -> list[Extra]:
     return extras
 
 
-def _counts(key: str, array: pa.Array) -> list[Extra]:
-    numbers = np.asarray(array.fill_null(0).to_numpy(zero_copy_only=False), dtype=np.uint32)
+def _dropped(key: str, counts: pa.Array, parts: pa.Array, limits: DecodeLimits) -> list[Extra]:
+    """What the sender dropped, and what is beyond our own cap."""
+    beyond = np.maximum(arrays.lengths(parts).astype(np.int64) - limits.max_events_per_span, 0)
+    numbers = np.asarray(counts.to_numpy(), dtype=np.int64) + beyond
     return _where(key, numbers, numbers > 0)
 
 
-def _where(key: str, numbers: npt.NDArray[np.uint32], chosen: arrays.Mask) -> list[Extra]:
+def _where(key: str, numbers: npt.NDArray[np.int64] | npt.NDArray[np.uint32], chosen: arrays.Mask) -> list[Extra]:
     rows = np.flatnonzero(chosen)
     return [Extra(key, VALUE_INT, rows, numbers[rows].tolist())] if len(rows) else []
 

@@ -37,6 +37,8 @@ class _Writer:
             return double(plain)
         if kind == "bytes_value":
             return base64.b64encode(plain).decode()
+        if kind == "string_value":
+            return cut_text(plain, limits.MAX_STRING_BYTES)
         if kind not in {"array_value", "kvlist_value"}:
             return plain  # type: ignore[no-any-return]
         if depth >= limits.MAX_VALUE_DEPTH:
@@ -52,6 +54,13 @@ class _Writer:
     def _one_more(self) -> bool:
         self.nodes -= 1
         return self.nodes >= 0
+
+
+def cut_text(text: str, max_bytes: int) -> str:
+    """The first `max_bytes` bytes, to a whole character, and the mark that says so; shorter text as it is."""
+    if len(text) * 4 <= max_bytes or len(wire := text.encode()) <= max_bytes:
+        return text
+    return wire[:max_bytes].decode("utf-8", "ignore") + limits.TRUNCATION_MARK
 
 
 def double(value: float) -> float | str:
