@@ -122,7 +122,14 @@ class Served:
     path: str
     model: str | None
     exchange: str | None  # None: nothing recorded fits
+    status: int
     body: object = field(repr=False, default=None)
+
+
+def _served(method: str, path: str, model: str | None, chosen: Exchange | None, body: object) -> Served:
+    if chosen is None:
+        return Served(method, path, model, None, 404, body)
+    return Served(method, path, model, chosen.name, chosen.status, body)
 
 
 class ReplayServer:
@@ -180,7 +187,7 @@ class ReplayServer:
         fits = [each for each in fits if each.asks_stream == stream] or fits
         with self._lock:
             chosen = self._advance(fits) if fits else None
-            self.served.append(Served(method, path, model, chosen.name if chosen else None, body))
+            self.served.append(_served(method, path, model, chosen, body))
         return chosen.with_fresh_id() if chosen and self._fresh_ids else chosen
 
     def _advance(self, fits: list[Exchange]) -> Exchange:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pyarrow as pa
 
 from collector.errors import CollectorError
 from collector.store.errors import NotPublished
-from collector.store.query import freshness, query_published
+from collector.store.query import query_published
+from collector.store.statements import query as statement
 
 DEFAULT_LEDGER = "otel-cost.duckdb"
 HOW_TO_SEND = (
@@ -40,24 +42,20 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __call__(self, statement: str, parameters: Mapping[str, object]) -> pa.Table:
+    def __call__(self, sql: str, parameters: Mapping[str, object]) -> pa.Table:
         """The rows of one statement.
 
         Raises:
             click.ClickException: there is no ledger, or it cannot answer (exit code 1).
         """
         try:
-            return query_published(self.path, statement, parameters)
+            return query_published(self.path, sql, parameters)
         except NotPublished:
             raise click.ClickException(f"there is no ledger at {self.path}.\n{HOW_TO_SEND}") from None
         except CollectorError as error:
             raise click.ClickException(str(error)) from None
 
     def as_of(self) -> dict[str, Any]:
-        """For JSON: which ledger answered, and up to when what a running collector stored is in it."""
-        found = freshness(self.path)
-        return {
-            "ledger": str(self.path),
-            "as_of": found.published_at.isoformat(),
-            "collector_runs": found.collector_runs,
-        }
+        """For JSON: which ledger answered, and up to when."""
+        published_at = self(statement("report_freshness"), {}).column("published_at")[0].as_py()
+        return {"ledger": str(self.path), "as_of": published_at.replace(tzinfo=UTC).isoformat()}

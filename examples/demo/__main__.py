@@ -89,7 +89,7 @@ def _pipeline(place: Place) -> None:
     with ReplayServer(script(), fresh_ids=True) as providers:
         _say(f"app: planner, writer and critic, run {run} (OpenAI and Anthropic SDKs, recorded answers)")
         run_app(app_environment(place, providers.url, run))
-        calls = len(providers.served)
+        calls = sum(each.status < 400 for each in providers.served)
     trace_id = _stored(place.database, run, calls)
     _show("trace", trace_id, "--db", str(place.database))
     for (dimension,) in REPORTS:
@@ -97,7 +97,7 @@ def _pipeline(place: Place) -> None:
 
 
 def _stored(database: Path, run: str, calls: int) -> str:
-    """Wait until every call of the run can be queried; returns its trace id."""
+    """Wait until every answered call of the run can be queried; returns its trace id."""
     deadline = time.monotonic() + STORED_SECONDS
     found: list[str] = []
     while time.monotonic() < deadline:

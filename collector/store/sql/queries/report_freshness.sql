@@ -1,0 +1,2 @@
+-- When the published file was last refreshed, in UTC.
+SELECT published_at FROM publication

@@ -1,0 +1,137 @@
+"""`otel-cost trace` over a real ledger."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.collector.cli.scenario import (
+    CRITIC,
+    HELPER,
+    HELPER_TRACE,
+    NOTE_TRACE,
+    PLANNER,
+    UNKNOWN_TRACE,
+    WRITER,
+    run,
+    run_json,
+)
+
+
+def spans(ledger: str, trace_id: str) -> dict[str, Any]:
+    """Spans of a trace by name; of spans with one name the last."""
+    answer = run_json("trace", trace_id, "--db", ledger)
+    return {span["name"]: span for span in answer["spans"]}
+
+
+def test_a_span_costs_what_its_calls_cost_and_nothing_twice(ledger: str) -> None:
+    answer = run_json("trace", NOTE_TRACE, "--db", ledger)
+    inclusive = {span["name"]: Decimal(span["inclusive_cost_usd"]) for span in answer["spans"]}
+    assert inclusive["design note"] == Decimal(answer["cost_usd"]) == PLANNER + WRITER + CRITIC
+    assert (inclusive["planner"], inclusive["writer"], inclusive["critic"]) == (PLANNER, WRITER, CRITIC)
+    own = [Decimal(span["self_cost_usd"]) for span in answer["spans"]]
+    assert sum(own) == PLANNER + WRITER + CRITIC
+    assert answer["calls"] == 3
+
+
+def test_spans_come_in_tree_order_with_their_depth(ledger: str) -> None:
+    answer = run_json("trace", NOTE_TRACE, "--db", ledger)
+    assert [(span["depth"], span["name"]) for span in answer["spans"]] == [
+        (0, "design note"),
+        (1, "planner"),
+        (2, "chat gpt-4o"),
+        (1, "writer"),
+        (2, "chat claude-haiku-4-5"),
+        (3, "anthropic.messages.create"),
+        (1, "critic"),
+        (2, "chat gpt-4o-mini"),
+        (2, "chat gpt-4o-mini"),
+        (2, "GET /health"),
+    ]
+
+
+def test_a_receipt_lists_each_class_with_its_rate_and_adds_up(ledger: str) -> None:
+    receipt = spans(ledger, NOTE_TRACE)["chat gpt-4o"]["receipt"]
+    assert [(line["class"], line["quantity"], line["rate_usd"], line["cost_usd"]) for line in receipt] == [
+        ("input_tokens", "600", "0.0000025", "0.0015"),
+        ("cache_read_tokens", "400", "0.00000125", "0.0005"),
+        ("output_tokens", "100", "0.00001", "0.001"),
+    ]
+    text = run("trace", NOTE_TRACE, "--db", ledger).stdout
+    assert "400 cache_read_tokens x $1.25 per 1M  = $0.0005" in text
+
+
+def test_receipts_can_be_left_out(ledger: str) -> None:
+    assert "per 1M" not in run("trace", NOTE_TRACE, "--no-receipts", "--db", ledger).stdout
+    answer = run_json("trace", NOTE_TRACE, "--no-receipts", "--db", ledger)
+    assert all(span["receipt"] is None for span in answer["spans"])
+
+
+def test_a_second_span_of_one_call_is_marked_and_not_counted(ledger: str) -> None:
+    found = spans(ledger, NOTE_TRACE)
+    pair = [found["chat claude-haiku-4-5"], found["anthropic.messages.create"]]
+    assert sorted(span["counted"] for span in pair) == [False, True]
+    (left_out,) = (span for span in pair if not span["counted"])
+    (kept,) = (span for span in pair if span["counted"])
+    assert left_out["duplicate_of"] == kept["span_id"]
+    assert "counted once, there" in run("trace", NOTE_TRACE, "--db", ledger).stdout
+
+
+def test_a_retry_names_the_attempt_before_it(ledger: str) -> None:
+    answer = run_json("trace", NOTE_TRACE, "--db", ledger)
+    first, second = (span for span in answer["spans"] if span["name"] == "chat gpt-4o-mini")
+    assert (first["failed"], first["attempt"], first["self_cost_usd"]) == (True, 1, "0.00")
+    assert (second["attempt"], second["retry_of"]) == (2, first["span_id"])
+    assert Decimal(answer["retry_cost_usd"]) == CRITIC
+    text = run("trace", NOTE_TRACE, "--db", ledger).stdout
+    assert "failed: the provider is overloaded" in text
+    assert "attempt 2, after chat gpt-4o-mini" in text
+
+
+def test_a_wrapper_that_says_more_than_its_calls_is_shown_and_not_added(ledger: str) -> None:
+    wrapper = spans(ledger, HELPER_TRACE)["invoke_agent helper"]
+    assert wrapper["wrapper"] == {"tokens": 59_798, "call_tokens": 29_899, "agrees": False}
+    assert (Decimal(wrapper["self_cost_usd"]), Decimal(wrapper["inclusive_cost_usd"])) == (Decimal(0), HELPER)
+    text = run("trace", HELPER_TRACE, "--db", ledger).stdout
+    assert "wrapper says 59,798 tokens, its calls say 29,899" in text
+
+
+def test_an_unpriced_call_says_why(ledger: str) -> None:
+    (span,) = spans(ledger, UNKNOWN_TRACE).values()
+    assert (span["self_cost_usd"], span["cost_status"]) == (None, "unpriced")
+    text = run("trace", UNKNOWN_TRACE, "--db", ledger).stdout
+    assert "+ 1 unpriced" in text
+    assert "no-such-model-9" in text.split("unpriced:")[1]
+
+
+def test_a_unique_beginning_of_an_id_is_enough(ledger: str) -> None:
+    assert run_json("trace", "b", "--db", ledger)["trace_id"] == UNKNOWN_TRACE
+    assert run_json("trace", "0xA1A1", "--db", ledger)["trace_id"] == NOTE_TRACE
+
+
+def test_latest_is_the_trace_of_the_most_recent_call(ledger: str) -> None:
+    assert run_json("trace", "latest", "--db", ledger)["trace_id"] == UNKNOWN_TRACE
+
+
+@pytest.mark.parametrize(
+    ("text", "exit_code", "message"),
+    [("a", 1, "several traces begin with a"), ("ff", 1, "no trace"), ("trace-1", 2, "is not a trace id")],
+)
+def test_an_id_that_names_no_single_trace_is_refused(ledger: str, text: str, exit_code: int, message: str) -> None:
+    result = run("trace", text, "--db", ledger)
+    assert result.exit_code == exit_code
+    assert message in result.stderr
+
+
+def test_spans_without_calls_are_left_out_unless_asked_for(ledger: str) -> None:
+    assert "GET /health" not in run("trace", NOTE_TRACE, "--db", ledger).stdout
+    assert "GET /health" in run("trace", NOTE_TRACE, "--all", "--db", ledger).stdout
+
+
+def test_a_tree_fits_80_columns_and_carries_no_colours_when_piped(ledger: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = run("trace", NOTE_TRACE, "--db", ledger).stdout
+    assert max(map(len, text.splitlines())) <= 80
+    assert "\x1b" not in text
