@@ -39,7 +39,7 @@ class Received:
     seconds: float
     accepted_spans: int
     rejected_spans: int
-    failure: type[BaseException] | None  # the class only: an exception would keep the body alive with its frames
+    error: BaseException | None  # do not keep it: its frames hold the body
 
 
 Observe = Callable[[Received], None]
@@ -93,7 +93,7 @@ class Intake:
         """Around the whole of one request, so that all are counted, whatever becomes of them."""
         started = time.perf_counter()
         lease = Lease(self)
-        failure: type[BaseException] | None = None
+        failure: BaseException | None = None
         self.in_flight_requests += 1
         try:
             if self.draining:
@@ -102,7 +102,7 @@ class Intake:
                 raise Overloaded("too many requests are waiting to be stored")
             yield lease
         except BaseException as error:
-            failure = type(error)
+            failure = error
             if not isinstance(error, RequestError) and isinstance(error, Exception):
                 log.exception("a request failed for a reason nobody foresaw; its sender is told to try again")
             raise

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -27,6 +28,10 @@ class Pipeline:
         self.released: Callable[[], asyncio.Future[None]] | None = None
         self.received: list[Received] = []
 
+    def observe(self, received: Received) -> None:
+        """Without the error: its frames hold the body."""
+        self.received.append(replace(received, error=None))
+
     async def submit(self, request: Request) -> Outcome:
         if self.failure is not None:
             raise self.failure
@@ -43,8 +48,8 @@ class Running:
 
     def __init__(self, pipeline: Pipeline, config: ReceiverConfig) -> None:
         self.pipeline = pipeline
-        self.grpc = GrpcReceiver(config, pipeline.submit, observe=pipeline.received.append)
-        self.http = HttpReceiver(config, pipeline.submit, observe=pipeline.received.append)
+        self.grpc = GrpcReceiver(config, pipeline.submit, observe=pipeline.observe)
+        self.http = HttpReceiver(config, pipeline.submit, observe=pipeline.observe)
         self.loop = asyncio.new_event_loop()
 
     @property
