@@ -153,7 +153,7 @@ class ModelCard(NamedTuple):
 
 
 class Pattern(NamedTuple):
-    """A family of names of one model: `kind` is prefix, inside or regex (see `otel_cost.pricing.match`)."""
+    """A family of names of one model: `kind` is prefix, inside, end or regex (see `otel_cost.pricing.match`)."""
 
     kind: str
     text: str

@@ -206,7 +206,10 @@ def _by_pattern(listed: ProviderCard, name: str) -> tuple[Pattern, Flag] | None:
 def _pattern_matches(pattern: Pattern, name: str) -> Flag | None:
     if pattern.kind == "regex":
         return Flag.NONE if _compiled(pattern.text).search(name) else None
-    start = 0 if pattern.kind == "prefix" else name.find(pattern.text)
+    if pattern.kind == "end":
+        start = len(name) - len(pattern.text) if name.endswith(pattern.text) else -1
+    else:
+        start = 0 if pattern.kind == "prefix" else name.find(pattern.text)
     if start < 0 or not name.startswith(pattern.text, start):
         return None
     if start and name[start - 1] not in "./:":

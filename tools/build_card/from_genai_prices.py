@@ -86,7 +86,7 @@ def _patterns(clause: Any) -> Iterable[tuple[str, str]]:
         case ClauseContains():
             yield "inside", clause.contains.lower()
         case ClauseEndsWith():
-            yield "inside", clause.ends_with.lower().lstrip("/")
+            yield "end", clause.ends_with.lower().lstrip("/")
         case ClauseRegex():
             yield "regex", clause.regex
         case ClauseOr():
