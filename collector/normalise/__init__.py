@@ -21,7 +21,7 @@ from collector.decode.columns import (
     SpanBatch,
 )
 from collector.normalise.keys import GATES, KEY_IDS, ROLES
-from collector.normalise.owners import Texts, dimension_places, encoded, own_agents, without_quotes
+from collector.normalise.owners import Texts, dimension_places, own_agents, without_quotes
 from collector.normalise.rows import (
     Bools,
     Ints,
@@ -137,14 +137,14 @@ def _usage(readings: Sequence[Reading], shape: Ints, places: Places, quantity: I
     for unit in dict.fromkeys(unit for keys in chosen for unit in keys):
         rows = _rows_of([keys.get(unit) for keys in chosen], shape, places)
         present = rows >= 0
-        columns[unit] = np.where(present, np.append(quantity, 0)[rows], 0), present
+        columns[unit] = quantity[rows], present
     return columns
 
 
 def _costs(readings: Sequence[Reading], shape: Ints, places: Places, quantity: Ints) -> dict[str, pa.Array]:
     rows = _rows_of([reading.cost_key for reading in readings], shape, places)
     return {
-        "reported_cost_pico_usd": pa.array(np.append(quantity, 0)[rows], mask=rows < 0),
+        "reported_cost_pico_usd": pa.array(quantity[rows], mask=rows < 0),
         "reported_by_provider": pa.array(np.array([reading.cost_by_provider for reading in readings], np.bool_)[shape]),
     }
 
@@ -168,7 +168,7 @@ def _owners(
     code = np.where(code < 0, len(values), code)
     agents = [reading.agent for reading in readings]
     found["agent"] = own_agents(found["agent"], agents, shape, places, texts, (code, valid))
-    return {dimension: encoded(texts.take(found[dimension], names)) for dimension in OWNER_COLUMNS}
+    return {dimension: texts.column(found[dimension], names) for dimension in OWNER_COLUMNS}
 
 
 def _resource_owners(batch: SpanBatch) -> dict[str, pa.Array]:
@@ -177,6 +177,6 @@ def _resource_owners(batch: SpanBatch) -> dict[str, pa.Array]:
     texts = Texts(rows)
     index = values_of(one_chunk(batch.spans.column("resource_index")), np.int32)
     return {
-        column: encoded(texts.take(found)).take(pa.array(index))
+        column: texts.column(found[index])
         for column, found in zip(RESOURCE_OWNER_COLUMNS, dimension_places(places, texts, size).values(), strict=True)
     }

@@ -34,10 +34,18 @@ class Texts:
         found = self._place[rows]
         return np.where(self._valid[found], found, -1)
 
-    def take(self, places: Index, names: pa.Array | None = None) -> pa.Array:
-        """The texts at these places; places after the last name the span names."""
-        strings = self.strings if names is None else pa.concat_arrays([self.strings, names])
-        return strings.take(pa.array(places, mask=places < 0))
+    def take(self, places: Index) -> pa.Array:
+        """The texts at these places."""
+        return self.strings.take(pa.array(places, mask=places < 0))
+
+    def column(self, places: Index, names: pa.Array | None = None) -> pa.Array:
+        """The texts at these places as a DICT_STRING array; places after the last one are places in `names`."""
+        if (places < 0).all():
+            return pa.DictionaryArray.from_arrays(pa.nulls(len(places), pa.int32()), pa.array([], pa.string()))
+        strings = self.strings
+        if names is not None and (places >= len(strings)).any():
+            strings = pa.concat_arrays([strings, names])
+        return strings.take(pa.array(places, mask=places < 0)).dictionary_encode().cast(DICT_STRING)
 
 
 def _as_text(rows: Rows, wanted: npt.NDArray[np.intp]) -> pa.Array:
@@ -101,8 +109,3 @@ def own_agents(
                 found = np.full(len(agent), -1, np.int64) if rows is None else texts.find(rows)
             agent = np.where(mine & (agent < 0), found, agent)
     return agent
-
-
-def encoded(strings: pa.Array) -> pa.Array:
-    """Strings as a DICT_STRING array."""
-    return strings.dictionary_encode().cast(DICT_STRING)

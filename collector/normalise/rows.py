@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.decode.columns import VALUE_BOOL, VALUE_DOUBLE, VALUE_INT, VALUE_STRING
-from collector.normalise.keys import BLOB, BLOB_READERS, BLOB_TARGETS, KEY_IDS, KEYS, NUMBER, NUMBER_TRANSFORMS, ROLES
+from collector.normalise.keys import BLOB, BLOB_READERS, BLOB_TARGETS, KEY_IDS, KEYS, NUMBER_TRANSFORMS, ROLES
 from otel_cost.call import Flag
 from otel_cost.normalise.transforms import (
     BLOBS,
@@ -34,7 +34,7 @@ NEGATIVE, NOT_A_NUMBER, TOO_LARGE = int(Flag.NEGATIVE), int(Flag.NOT_A_NUMBER), 
 class Rows:
     """Attribute rows of known keys, ascending by span. `strings` is NULL unless the type is STRING, JSON or BYTES."""
 
-    owner: Ints
+    owner: npt.NDArray[np.int32]
     key: npt.NDArray[np.int16]  # index into keys.KEYS
     value_type: npt.NDArray[np.int8]
     ints: Ints
@@ -79,7 +79,7 @@ def known_rows(attributes: pa.Table) -> Rows:
     known = numbers[values_of(key.indices, np.int32)] if len(key) else np.zeros(0, dtype=np.int16)
     index = np.flatnonzero(known >= 0)
     return Rows(
-        values_of(one_chunk(attributes.column("owner_index")), np.int32)[index].astype(np.int64),
+        values_of(one_chunk(attributes.column("owner_index")), np.int32)[index],
         known[index],
         values_of(one_chunk(attributes.column("value_type")), np.int8)[index],
         values_of(one_chunk(attributes.column("int_value")), np.int64)[index],
@@ -114,8 +114,10 @@ def place(rows: Rows, spans: int) -> tuple[Rows, Places]:
     local[present] = np.arange(len(present), dtype=np.int16)
     table = np.full((spans, max(len(present), 1)), -1, dtype=np.int32)
     column = local[rows.key]
-    table[rows.owner, column] = np.arange(len(rows.key), dtype=np.int32)
-    kept = table[rows.owner, column] == np.arange(len(rows.key))
+    numbers = np.arange(len(rows.key), dtype=np.int32)
+    flat = rows.owner.astype(np.int64) * table.shape[1] + column
+    table.ravel()[flat] = numbers
+    kept = table.ravel()[flat] == numbers
     if kept.all():
         return rows, Places(table, local)
     return place(rows.take(np.flatnonzero(kept)), spans)
@@ -142,7 +144,7 @@ def with_blob_rows(rows: Rows) -> Rows:
             doubles.append(real)
             strings.append(text)
     merged = Rows(
-        np.concatenate([rows.owner, np.array(owner, dtype=np.int64)]),
+        np.concatenate([rows.owner, np.array(owner, dtype=np.int32)]),
         np.concatenate([rows.key, np.array(key, dtype=np.int16)]),
         np.concatenate([rows.value_type, np.array(kind, dtype=np.int8)]),
         np.concatenate([rows.ints, np.array(ints, dtype=np.int64)]),
@@ -178,16 +180,27 @@ def _double(value: int | float) -> float:
 
 
 def read_numbers(rows: Rows) -> tuple[Ints, Bools, Ints]:
-    """For every row the quantity, whether there is one, and the flags that reading it raised (0 for other keys)."""
+    """For every row the quantity, whether there is one, and the flags that reading it raised (0 for other keys).
+
+    The quantities have one entry more, a 0 that answers for row -1.
+    """
     size = len(rows.key)
-    quantity, valid, flags = np.zeros(size, np.int64), np.zeros(size, np.bool_), np.zeros(size, np.int64)
-    for transform in sorted(set(NUMBER_TRANSFORMS.values())):
-        mine = np.zeros(len(KEYS), np.bool_)
-        mine[[KEY_IDS[key] for key, name in NUMBER_TRANSFORMS.items() if name == transform]] = True
-        index = np.flatnonzero(mine[rows.key])
-        if len(index):
+    quantity, valid, flags = np.zeros(size + 1, np.int64), np.zeros(size, np.bool_), np.zeros(size, np.int64)
+    present = np.bincount(rows.key, minlength=len(KEYS)) > 0
+    for transform, mine in _KEYS_READ_AS.items():
+        if (present & mine).any():
+            index = np.flatnonzero(mine[rows.key])
             quantity[index], valid[index], flags[index] = _read(rows, index, transform)
     return quantity, valid, flags
+
+
+def _read_as(transform: str) -> Bools:
+    mine = np.zeros(len(KEYS), np.bool_)
+    mine[[KEY_IDS[key] for key, name in NUMBER_TRANSFORMS.items() if name == transform]] = True
+    return mine
+
+
+_KEYS_READ_AS = {transform: _read_as(transform) for transform in sorted(set(NUMBER_TRANSFORMS.values()))}
 
 
 FACTORS = {"micros": (MICROS_PER_SECOND, MAX_COUNT), "usd": (PICO_PER_USD, MAX_USD * PICO_PER_USD)}
@@ -234,12 +247,6 @@ def _text(strings: pa.Array, read: Callable[[object], tuple[int | None, int]]) -
     quantity = np.array([number or 0 for number, _ in found], dtype=np.int64)[codes]
     valid = np.array([number is not None for number, _ in found], dtype=np.bool_)[codes]
     return quantity, valid, np.array([int(flag) for _, flag in found], dtype=np.int64)[codes]
-
-
-def is_number(rows: Rows) -> Bools:
-    """Which rows have the key of a quantity."""
-    found: Bools = ROLES[rows.key] & NUMBER != 0
-    return found
 
 
 def count_distinct(strings: pa.Array) -> tuple[Ints, pa.Array]:
