@@ -20,7 +20,7 @@ from collector.decode.columns import (
     CallColumns,
     SpanBatch,
 )
-from collector.normalise.keys import GATES, KEY_IDS, ROLES
+from collector.normalise.keys import ESSENTIAL_KEYS, GATES, KEY_IDS, ROLES
 from collector.normalise.owners import Texts, dimension_places, own_agents, without_quotes
 from collector.normalise.rows import (
     Bools,
@@ -41,7 +41,7 @@ from otel_cost.normalise.dialects.generic import GENERIC
 from otel_cost.normalise.plan import NAME_GATE, plan_for
 from otel_cost.normalise.reader import Reading, read
 
-__all__ = ["normalise_columns"]
+__all__ = ["ESSENTIAL_KEYS", "normalise_columns"]
 
 
 def normalise_columns(batch: SpanBatch) -> CallColumns:

@@ -79,6 +79,9 @@ def _roles() -> dict[str, int]:
 KEY_ROLES = _roles()
 KEYS = tuple(KEY_ROLES)
 KEY_IDS = {key: number for number, key in enumerate(KEYS)}
+ESSENTIAL_KEYS = frozenset(key.partition(INSIDE)[0] for key in KEYS)
+"""Attribute keys that any table reads: a cap on attributes must never cost one of these."""
+
 ROLES = np.array(list(KEY_ROLES.values()), dtype=np.uint8)
 NUMBER_TRANSFORMS = {source.key: source.transform for dialect in DIALECTS for source in _numbers(dialect)}
 BLOB_READERS = {key: reader for dialect in DIALECTS for key, reader in dialect.blobs.items()}

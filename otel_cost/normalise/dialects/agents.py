@@ -26,7 +26,7 @@ from otel_cost.normalise.rules import (
 ADK = replace(
     GENERIC,
     name="adk",
-    rank=30,
+    rank=6,
     scopes=("gcp.vertex.agent",),
     markers=(k.ADK_LLM_REQUEST,),
     # Version 1: call_llm repeats the usage of the generate_content span below it.
@@ -37,7 +37,7 @@ STRANDS = replace(GENERIC, name="strands", rank=30, markers=(), scope_prefixes=(
 
 CLAUDE_CODE = Dialect(
     name="claude_code",
-    rank=30,
+    rank=6,
     name_prefixes=("claude_code.",),
     rules=(
         leaf(is_in(SPAN_NAME, "claude_code.llm_request"), operation="chat"),

@@ -98,7 +98,7 @@ RULES = (
 
 GENERIC = Dialect(
     name="gen_ai",
-    rank=60,
+    rank=6,
     markers=(
         k.GEN_AI_OPERATION_NAME,
         k.GEN_AI_PROVIDER_NAME,

@@ -25,7 +25,7 @@ ANTHROPIC_NATIVE = replace(
 MISTRAL_NATIVE = replace(
     GENERIC,
     name="mistral_native",
-    rank=10,
+    rank=1,
     markers=(),
     scopes=("mistralai_sdk_tracer",),
     default_provider="mistral_ai",

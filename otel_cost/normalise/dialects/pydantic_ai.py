@@ -41,7 +41,7 @@ DETAILS = {
 PYDANTIC_AI = replace(
     GENERIC,
     name="pydantic_ai",
-    rank=30,
+    rank=2,
     markers=(),
     scopes=("pydantic-ai",),
     rules=(
