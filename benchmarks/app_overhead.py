@@ -114,7 +114,7 @@ def _encode() -> Callable[[], None]:
 def _calc_price() -> Callable[[], None]:
     from genai_prices import Usage, calc_price
 
-    usage = Usage(input_tokens=1423, output_tokens=391, cache_read_tokens=1024)
+    usage = Usage(input_tokens=1423, output_tokens=391, cache_read_tokens=1024, output_reasoning_tokens=128)
     now = datetime.now(UTC)
 
     def work() -> None:

@@ -14,9 +14,8 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote_plus
 
 from opentelemetry import baggage
@@ -127,8 +126,7 @@ class Scope:
         return within(lambda: self, function)
 
 
-@dataclass(frozen=True, slots=True)
-class _Entered:
+class _Entered(NamedTuple):
     scope: Scope
     token: Token[Context]
     outer: _Entered | None

@@ -9,18 +9,16 @@ ends first). What a process cannot know, such as spans of other services, the co
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from contextlib import suppress
 
 from otel_cost import attributes as keys
 from otel_cost.call import CallKind
 from otel_cost.normalise import normalise
-from otel_cost.pricing import Cost, Status, price_call
+from otel_cost.pricing import Cost, RateCard, Status, default_card, price_call
 from otel_cost.pricing.money import format_usd
 from otel_cost.pricing.result import receipt_text
 from otel_cost.recent import Recent
-
-if TYPE_CHECKING:
-    from otel_cost.pricing import RateCard
+from otel_cost.shortcut import Shortcuts
 
 AttributeValue = str | float
 WRAPPER = "wrapper"
@@ -29,6 +27,7 @@ MAX_REMEMBERED = 4096
 """Span ids and response ids remembered (twice as many at most, 3 MB). Beyond it a repeated call may be priced twice."""
 
 _PRICED_HERE = frozenset({Status.PRICED, Status.FREE, Status.ESTIMATED})
+_STATUS = keys.OTEL_COST_COST_STATUS
 _USAGE_COST_KEYS = (
     keys.GEN_AI_USAGE_COST_AMOUNT,
     keys.GEN_AI_USAGE_COST_CURRENCY,
@@ -40,7 +39,8 @@ class Enricher:
     """Prices ended spans one at a time; safe to call from many threads, and without a lock."""
 
     def __init__(self, card: RateCard | None = None) -> None:
-        self._card = card
+        self._card = card or default_card()
+        self._shortcuts = Shortcuts(self._card)
         self._above_calls: Recent[tuple[int, int], bool] = Recent(MAX_REMEMBERED)
         self._responses: Recent[tuple[int, str], object] = Recent(MAX_REMEMBERED)
 
@@ -65,8 +65,13 @@ class Enricher:
         above_call = self._above_calls.pop((trace_id, span_id)) is not None
         if above_call and parent_id is not None:
             self._above_calls.put((trace_id, parent_id), True)
-        if keys.OTEL_COST_COST_STATUS in attributes:
+        if _STATUS in attributes:
             return {}
+        shape = (scope_name, span_kind, status_code, tuple(attributes))
+        short = self._shortcuts.price(shape, span_name, start_time_ns, attributes)
+        if short is not None:
+            excused = self._excused(trace_id, parent_id, above_call, short[0])
+            return short[1] if excused is None else excused
         call = normalise(
             scope_name=scope_name,
             span_name=span_name,
@@ -76,17 +81,32 @@ class Enricher:
         )
         if call is None or call.kind is CallKind.IGNORE:
             return {}
-        used = bool(call.usage) or call.reported_cost_pico_usd is not None
-        if not used and call.kind is CallKind.AGGREGATE:
+        if call.usage or call.reported_cost_pico_usd is not None:
+            excused = self._excused(trace_id, parent_id, above_call, call.response_id)
+            if excused is not None:
+                return excused
+        elif above_call or call.kind is CallKind.AGGREGATE:
             return {}
-        if above_call:
-            return {keys.OTEL_COST_COST_STATUS: WRAPPER} if used else {}
-        if used and parent_id is not None:
-            self._above_calls.put((trace_id, parent_id), True)
-        if used and call.response_id and not self._responses.add((trace_id, call.response_id), object()):
-            return {keys.OTEL_COST_COST_STATUS: DUPLICATE}
         cost = price_call(call, start_time_ns=start_time_ns, card=self._card)
-        return {} if cost is None else _cost_attributes(cost, attributes)
+        if cost is None:
+            return {}
+        added = _cost_attributes(cost, attributes)
+        if cost.status is Status.PRICED:
+            with suppress(Exception):  # only speed is lost
+                self._shortcuts.learn(shape, span_name, start_time_ns, attributes, call, added)
+        return added
+
+    def _excused(
+        self, trace_id: int, parent_id: int | None, above_call: bool, response_id: str | None
+    ) -> dict[str, AttributeValue] | None:
+        """What a span with usage gets instead of a cost, if its usage was counted already; None: it counts."""
+        if above_call:
+            return {keys.OTEL_COST_COST_STATUS: WRAPPER}
+        if parent_id is not None:
+            self._above_calls.put((trace_id, parent_id), True)
+        if response_id and not self._responses.add((trace_id, response_id), object()):
+            return {keys.OTEL_COST_COST_STATUS: DUPLICATE}
+        return None
 
 
 def _cost_attributes(cost: Cost, attributes: Mapping[str, object]) -> dict[str, AttributeValue]:

@@ -55,7 +55,7 @@ class CostSpanProcessor(SpanProcessor):
         self._enricher = Enricher(card)
         self._open: Recent[int, _Open] = Recent(MAX_OPEN_SPANS)
         self._path = detect()
-        self._ending_is_called = False
+        self._is_late = self._path is not WritePath.NONE  # until `_on_ending` is seen to be called
         if self._path in (WritePath.ON_END, WritePath.NONE):
             _logger.warning(
                 "otel-cost: this opentelemetry-sdk does not let a processor change an ending span; "
@@ -74,24 +74,26 @@ class CostSpanProcessor(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Stamp what the span inherits. Called on the thread that starts it."""
         try:
-            self._hand_down(span, parent_context)
+            from_context = inherited(parent_context)
+            if from_context or span.parent is not None:
+                self._hand_down(span, parent_context, from_context)
         except Exception as error:
             self._stats.failed("on_start", error)
 
     def _on_ending(self, span: Span) -> None:
-        self._ending_is_called = True
-        if self._path is WritePath.INSIDE:
+        path = self._path
+        if path is WritePath.INSIDE:
             self._price(span, inside, add_inside)
-        elif self._path is WritePath.PUBLIC:
+        elif path is WritePath.PUBLIC:
             self._price(span, snapshot, add_public)
+        else:
+            return
+        self._is_late = False
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Called after `_on_ending`, which did the work if the SDK calls it."""
-        if not self._ending_is_called or self._path is WritePath.ON_END:
+        """Called after `_on_ending`, which did the work if the SDK, and every wrapper around us, calls it."""
+        if self._is_late:
             self._price(span, snapshot, add_replaced)
-        context = span.context
-        if context is not None:
-            self._open.pop(context.span_id)
 
     def shutdown(self) -> None:
         """Forget what is remembered of open spans."""
@@ -101,8 +103,7 @@ class CostSpanProcessor(SpanProcessor):
         """Nothing is ever pending."""
         return True
 
-    def _hand_down(self, span: Span, parent_context: Context | None) -> None:
-        from_context = inherited(parent_context)
+    def _hand_down(self, span: Span, parent_context: Context | None, from_context: Mapping[str, str]) -> None:
         handed = self._from_parent(span, parent_context, from_context) if span.parent is not None else from_context
         if handed:
             own = snapshot(span)
@@ -139,7 +140,13 @@ class CostSpanProcessor(SpanProcessor):
 
     def _price(self, span: _S, read: Callable[[_S], _Attributes], add: Callable[[_S, _Added], int]) -> None:
         try:
-            added = self._cost_of(span, read(span))
+            attributes = read(span)
+            added = cost_attributes(self._enricher, span, attributes)
+            if added:
+                self._stats.priced(added)
+            opened = self._open.pop(span.context.span_id)
+            if opened is not None and keys.GEN_AI_AGENT_NAME in attributes:
+                _name_agent(attributes, opened[1].get(_AGENT), added)
             if added:
                 left_out = add(span, added)
                 if left_out:
@@ -147,13 +154,9 @@ class CostSpanProcessor(SpanProcessor):
         except Exception as error:
             self._stats.failed("on_end", error)
 
-    def _cost_of(self, span: ReadableSpan, attributes: _Attributes) -> dict[str, AttributeValue]:
-        added = cost_attributes(self._enricher, span, attributes)
-        self._stats.priced(added)
-        name = attributes.get(keys.GEN_AI_AGENT_NAME)
-        stamped = attributes.get(_AGENT)
-        if isinstance(name, str) and stamped is not None and stamped != name:
-            opened = self._open.get(span.context.span_id)
-            if opened is not None and stamped == opened[1].get(_AGENT):
-                added[_AGENT] = name  # named after its start: nearer than what was inherited
-        return added
+
+def _name_agent(attributes: _Attributes, inherited_agent: str | None, added: dict[str, AttributeValue]) -> None:
+    """An agent span named after its start is nearer than what it inherited then."""
+    name = attributes[keys.GEN_AI_AGENT_NAME]
+    if inherited_agent is not None and attributes.get(_AGENT) == inherited_agent != name and isinstance(name, str):
+        added[_AGENT] = name

@@ -53,7 +53,7 @@ class Recent(Generic[K, V]):
     def pop(self, key: K) -> V | None:
         """Forget the key; what was remembered for it."""
         found = self._young.pop(key, None)
-        return self._old.pop(key, None) if found is None else found
+        return found if found is not None or not self._old else self._old.pop(key, None)
 
     def clear(self) -> None:
         """Forget everything."""

@@ -41,8 +41,8 @@ def cost_attributes(enricher: Enricher, span: ReadableSpan, attributes: Mapping[
         parent_id=None if parent is None or parent.is_remote else parent.span_id,
         scope_name="" if scope is None else scope.name,
         span_name=span.name,
-        span_kind=span.kind.value + 1,  # OTLP counts from 1, the SDK from 0
-        status_code=span.status.status_code.value,
+        span_kind=span.kind._value_ + 1,  # OTLP counts from 1, the SDK from 0
+        status_code=span.status.status_code._value_,
         start_time_ns=span.start_time or 0,
     )
 
@@ -73,10 +73,17 @@ def add_inside(span: Span, added: Mapping[str, AttributeValue]) -> int:
 
     Ours are clean values of known length, so the SDK's checks (4 us) are not repeated. Returns how many did not fit.
     """
-    attributes = span._attributes
-    fitting = _fitting(attributes, added)
-    with attributes._lock:  # type: ignore[union-attr]
-        attributes._dict = {**attributes._dict, **fitting}  # type: ignore[union-attr]
+    attributes: Any = span._attributes
+    before = attributes._dict
+    if (
+        attributes.max_value_len is None
+        and (room := attributes.maxlen) is not None
+        and room >= len(before) + len(added)
+    ):
+        fitting = added
+    else:
+        fitting = _fitting(attributes, added)
+    attributes._dict = {**before, **fitting}
     return len(added) - len(fitting)
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 from otel_cost import attributes as keys
 
+_STATUS = keys.OTEL_COST_COST_STATUS
+_SPANS: dict[object, str] = {"priced": "spans.priced"}
 _logger = logging.getLogger("otel_cost")
 
 
@@ -31,9 +33,11 @@ class Stats:
 
     def priced(self, added: Mapping[str, object]) -> None:
         """A span that got these attributes."""
-        status = added.get(keys.OTEL_COST_COST_STATUS)
+        status = added.get(_STATUS)
         if status is not None:
-            self.count(f"spans.{status}")
+            what = _SPANS.get(status) or f"spans.{status}"
+            with self._lock:
+                self._counts[what] = self._counts.get(what, 0) + 1
 
     def left_out(self, number: int) -> None:
         """Attributes that the span's own limits had no room for."""
