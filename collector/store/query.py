@@ -23,7 +23,8 @@ def query_published(path: Path, sql: str, parameters: Parameters = ()) -> pa.Tab
     """
     bring_up_to_date(path)
     try:
-        with duckdb.connect(str(path), read_only=True, config={"TimeZone": "UTC"}) as connection:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
             listed = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
             return connection.sql(sql, params=listed).to_arrow_table()
     except duckdb.Error as error:
