@@ -23,7 +23,7 @@ def bring_up_to_date(path: Path) -> bool:
     if not InstanceLock(layout.lock).is_held():
         from collector.store.store import Store  # the whole engine, needed after a crash only
 
-        store = Store(StoreConfig(path=path, publish_interval_seconds=0, lock_wait_seconds=0))
+        store = Store(StoreConfig(path, lock_wait_seconds=0))
         try:
             store.start()
             store.stop()

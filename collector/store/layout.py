@@ -7,6 +7,7 @@
         lock                       flock of the collector that runs; says who
         high-water                 last batch committed, outside the ledger: shows what a damaged log has lost
         dirty                      exists while the publication may be behind the ledger
+        template.duckdb            an empty publication; each refresh starts as a copy of it
         segments/                  sealed Parquet files that the publication's views read
         backups/                   copies made before a migration
 
@@ -53,6 +54,10 @@ class Layout:
     @property
     def dirty(self) -> Path:
         return self.folder / "dirty"
+
+    @property
+    def template(self) -> Path:
+        return self.folder / "template.duckdb"
 
     @property
     def segments(self) -> Path:

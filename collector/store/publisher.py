@@ -9,6 +9,7 @@ kill the instance that ingests.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from collector.store.config import StoreConfig
 from collector.store.database import STORAGE_VERSION
 from collector.store.layout import Layout
 from collector.store.segments import Extent, Segment
-from collector.store.statements import query
+from collector.store.statements import query, registered
 
 Read = Callable[[Callable[[Any], Any]], Any]
 """`Store.read`."""
@@ -47,10 +48,13 @@ class Publisher:
     def __init__(self, layout: Layout, config: StoreConfig) -> None:
         self._layout = layout
         self._config = config
+        self._has_template = False
 
     def start(self, connection: Any) -> None:
         """Clear what a crash left behind. In the writer."""
         self._layout.segments.mkdir(parents=True, exist_ok=True)
+        for left in self._layout.folder.glob("publishing-*"):
+            left.unlink()
         segments.remove_strays(connection, self._layout.segments)
 
     def publish(self, read: Read, write: Write) -> None:
@@ -93,7 +97,10 @@ class Publisher:
         partial = self._layout.folder / f"publishing-{os.getpid()}.duckdb"
         _remove(partial)
         try:
-            self._build(partial, content)
+            if not self._has_template:
+                self._make_template(content)
+            shutil.copyfile(self._layout.template, partial)
+            self._fill(partial, content)
             segments.sync(partial)
             os.replace(partial, self._layout.published)
             segments.sync(self._layout.published.parent)
@@ -101,30 +108,41 @@ class Publisher:
             _remove(partial)
             raise
 
-    def _build(self, path: Path, content: Content) -> None:
-        settings = {"storage_compatibility_version": STORAGE_VERSION, "threads": 1, "memory_limit": "512MiB"}
-        connection = duckdb.connect(str(path), config=settings)
-        try:
+    def _make_template(self, content: Content) -> None:
+        """Tables of the right types and all views, once per process: creating views is most of a publication's cost."""
+        _remove(self._layout.template)
+        with _open(self._layout.template) as connection:
             connection.begin()
             connection.execute("CREATE SCHEMA _ledger")
-            for name, table in content.hot.items():
-                connection.register("source", table)
-                connection.execute(f"CREATE TABLE {_target(name)} AS SELECT * FROM source")
-                connection.unregister("source")
             connection.execute("CREATE TABLE _ledger.sealed_file (file VARCHAR NOT NULL)")
-            for source, present in content.sealed.items():
-                for segment in present:
-                    name = str(self._layout.segments / segment.file)
-                    connection.execute("INSERT INTO _ledger.sealed_file VALUES (?)", [name])
-                connection.execute(self._joined(source, present, content.hot["call_retraction"].num_rows))
+            for name, table in content.hot.items():
+                with registered(connection, source=table.slice(0, 0)):
+                    connection.execute(f"CREATE TABLE {_target(name)} AS SELECT * FROM source")
+            for source in segments.KEYS:
+                connection.execute(self._joined(source, [], 0))
             views.create(connection, publication=False)
             connection.commit()
-        finally:
-            connection.close()
+        self._has_template = True
+
+    def _fill(self, path: Path, content: Content) -> None:
+        with _open(path) as connection:
+            connection.begin()
+            for name, table in content.hot.items():
+                if table.num_rows:
+                    with registered(connection, source=table):
+                        connection.execute(f"INSERT INTO {_target(name)} SELECT * FROM source")
+            for source, present in content.sealed.items():
+                if present:
+                    files = [str(self._layout.segments / segment.file) for segment in present]
+                    with registered(connection, source=pa.table({"file": files})):
+                        connection.execute("INSERT INTO _ledger.sealed_file SELECT * FROM source")
+                    retractions = content.hot["call_retraction"].num_rows
+                    connection.execute(self._joined(source, present, retractions))
+            connection.commit()
 
     def _joined(self, source: str, present: Sequence[Segment], retractions: int) -> str:
         """Hot and sealed rows as one view with the table's own name."""
-        view = f"CREATE VIEW _ledger.{source} AS SELECT * FROM _ledger.hot_{source}"
+        view = f"CREATE OR REPLACE VIEW _ledger.{source} AS SELECT * FROM _ledger.hot_{source}"
         if not present:
             return view
         files = ", ".join(_quoted(self._layout.segments / segment.file) for segment in present)
@@ -136,6 +154,11 @@ class Publisher:
                 "ON retraction.seq = sealed.seq AND retraction.revision = sealed.revision"
             )
         return f"{view} UNION ALL BY NAME {sealed}"
+
+
+def _open(path: Path) -> Any:
+    settings = {"storage_compatibility_version": STORAGE_VERSION, "threads": 1, "memory_limit": "512MiB"}
+    return duckdb.connect(str(path), config=settings)
 
 
 def _target(name: str) -> str:

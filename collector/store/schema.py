@@ -36,7 +36,24 @@ def apply(connection: Any, layout: Layout) -> None:
         _back_up(connection, layout, found)
         for version in range(found + 1, VERSION + 1):
             _step(connection, version, MIGRATIONS[version])
-    views.create(connection)
+    _create_views(connection)
+
+
+def _create_views(connection: Any) -> None:
+    """Anew when this program's views are not the ones in the file."""
+    wanted = views.digest()
+    if connection.execute("SELECT digest FROM _ledger.view_digest").fetchall() == [(wanted,)]:
+        return
+    connection.begin()
+    try:
+        views.create(connection)
+        connection.execute("DELETE FROM _ledger.view_digest")
+        connection.execute("INSERT INTO _ledger.view_digest VALUES (?)", [wanted])
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.execute("CHECKPOINT")
 
 
 def version_of(connection: Any) -> int:

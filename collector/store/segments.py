@@ -107,8 +107,8 @@ def write(connection: Any, folder: Path, plan: Plan, as_of_batch: int) -> Segmen
     partial = folder / f".{name}.partial"
     target = str(partial).replace("'", "''")
     (written,) = connection.rows(
-        f"COPY (SELECT * FROM _ledger.{plan.source} WHERE {key} BETWEEN {plan.first_key} AND {plan.last_key} "
-        f"ORDER BY seq) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
+        f"COPY (SELECT * FROM _ledger.{plan.source} WHERE {key} BETWEEN {plan.first_key} AND {plan.last_key}) "
+        f"TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
     )[0]
     partial.chmod(0o444)
     sync(partial)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -25,7 +24,6 @@ from collector.store.lock import InstanceLock
 from collector.store.prices import store_card
 from collector.store.publisher import Publisher
 from collector.store.readers import Reader, Readers
-from collector.store.refresher import Refresher
 from collector.store.writer import Writer
 
 T = TypeVar("T")
@@ -39,15 +37,13 @@ class Store:
     """`start()` opens and checks the ledger, `stop()` publishes what is left and closes it.
 
     `append`, `read`, `publish` and `remember_card` may be called from any thread between the two.
-    `report` is told in one sentence what an operator should know; `published` how many seconds a refresh took.
+    `report` is told in one sentence what an operator should know. Nothing is published between start and stop unless
+    somebody calls `publish`.
     """
 
-    def __init__(
-        self, config: StoreConfig, report: Report = _ignore, published: Callable[[float], None] = lambda _: None
-    ) -> None:
+    def __init__(self, config: StoreConfig, report: Report = _ignore) -> None:
         self._config = config
         self._report = report
-        self._on_published = published
         self.layout = Layout.of(config.path)
         self._lock = InstanceLock(self.layout.lock)
         self._high_water = HighWater(self.layout.high_water)
@@ -56,7 +52,6 @@ class Store:
         self._publisher = Publisher(self.layout, config)
         self._publishing = threading.Lock()
         self._published: tuple[Position, int] | None = None
-        self._refresher = Refresher(self._publish_quietly, config.publish_interval_seconds)
         self._connection: Any = None
         self._known = KnownTraces(config.indexed_traces)
         self._position = Position()
@@ -81,8 +76,6 @@ class Store:
             self.layout.dirty.touch()
             self._writer.start(self._idle)
             self._publish_quietly()
-            if self._config.publish_interval_seconds > 0:
-                self._refresher.start()
         except BaseException:
             self._close()
             raise
@@ -90,7 +83,6 @@ class Store:
 
     def stop(self) -> None:
         """Finish what was submitted, publish it, close the ledger. Does nothing when not started."""
-        self._refresher.stop()
         if self._connection is not None and self._publish_quietly() and self._published_all():
             self._close()
             self.layout.dirty.unlink(missing_ok=True)
@@ -119,13 +111,11 @@ class Store:
             state = (self._position, self._cards)
             if self._published == state:
                 return False
-            started = time.perf_counter()
             try:
                 self._publisher.publish(self.read, self._write)
             except duckdb.Error as error:
                 raise database.as_unavailable(error) or error from error
             self._published = state
-            self._on_published(time.perf_counter() - started)
             return True
 
     def remember_card(self, prices: pa.Table) -> None:

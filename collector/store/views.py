@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 from collector.store.statements import statement
@@ -43,6 +44,12 @@ def create(connection: Any, *, publication: bool = True) -> None:
         connection.execute(statement("views", name))
     if publication:
         connection.execute(statement("views", _PUBLICATION))
+
+
+def digest() -> str:
+    """Changes whenever a view's text does."""
+    texts = [statement("views", name) for name in (*_DETAIL, *_OTHERS, _PUBLICATION, "rollup")]
+    return sha256("\n".join([*texts, repr(ROLLUPS)]).encode()).hexdigest()
 
 
 def _rollup(view: str, keys: str) -> str:

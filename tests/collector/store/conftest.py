@@ -31,7 +31,7 @@ def open_store(ledger_path: Path, reports: list[str]) -> Iterator[OpenStore]:
     opened: list[Store] = []
 
     def start(**changes: Any) -> Store:
-        config = StoreConfig(ledger_path, publish_interval_seconds=0, lock_wait_seconds=0)
+        config = StoreConfig(ledger_path, lock_wait_seconds=0)
         store = Store(replace(config, **changes), reports.append)
         opened.append(store)
         store.start()

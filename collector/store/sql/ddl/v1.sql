@@ -4,6 +4,9 @@ CREATE SCHEMA _ledger;
 
 CREATE TABLE _ledger.schema_version (version INTEGER NOT NULL, applied_at TIMESTAMP NOT NULL, program VARCHAR NOT NULL);
 
+-- Which texts the public views were made from.
+CREATE TABLE _ledger.view_digest (digest VARCHAR NOT NULL);
+
 -- One row per committed batch, in the same transaction: what the ledger must contain.
 CREATE TABLE _ledger.batch (
     batch BIGINT NOT NULL,
