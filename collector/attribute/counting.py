@@ -66,7 +66,6 @@ def _count_aggregates(
 ) -> None:
     """Aggregates with usage or cost, and no call with usage or cost below them, stand for their calls."""
     paid_leaf = spans.leaf & money
-    paid_leaf[list(calls.wrappers)] = False
     alone = spans.aggregate & spans.has_money & ~tree.above(paid_leaf)
     if not alone.any():
         return

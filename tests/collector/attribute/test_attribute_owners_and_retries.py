@@ -121,6 +121,25 @@ def test_attempts_inside_one_outer_span() -> None:
     assert counted(*rows) == ["y"]
 
 
+def test_a_call_repeats_one_failure_and_a_failure_is_repeated_once_among_nested_records() -> None:
+    """An outer retry whose inner attempt failed too repeats the first failure; a call inside a failed one is new."""
+    inside = (
+        attempt("o1", 0, ok=False, scope_name="a"),
+        attempt("o2", 2, scope_name="a") | {"end_time_ns": 9 * 10**9},
+        attempt("x", 3, ok=False, scope_name="b", parent="o2"),
+        attempt("y", 5, scope_name="b", parent="o2"),
+    )
+    assert chain(*inside)["y"] == (2, "o1")
+    beside = (
+        attempt("o1", 0, ok=False, scope_name="a") | {"end_time_ns": 4 * 10**9},
+        attempt("i1", 0, ok=False, scope_name="b", parent="o1"),
+        leaf("z", "o1", None, at=2, until=3, scope_name="b"),
+        attempt("o2", 5, scope_name="a"),
+    )
+    assert chain(*beside)["o2"][0] == 2
+    assert chain(*beside)["z"] == (1, None)
+
+
 def test_attempts_whose_parent_has_not_arrived() -> None:
     """The parent's id is enough."""
     assert chain(attempt("a", 0, ok=False, parent="missing"), attempt("b", 2, parent="missing"))["b"] == (2, "a")
