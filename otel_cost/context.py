@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote_plus
 
 from opentelemetry import baggage
@@ -103,14 +103,15 @@ class Scope:
 
     def __enter__(self) -> Scope:
         token = otel_context.attach(_with_entries(self._entries))
-        _entered.set(_Entered(self, token, _entered.get()))
+        _entered.set((self, token, _entered.get()))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         entered = _entered.get()
-        if entered is not None and entered.scope is self:
-            _entered.set(entered.outer)
-            otel_context.detach(entered.token)
+        if entered is not None and entered[0] is self:
+            _, token, outer = entered
+            _entered.set(outer)
+            otel_context.detach(token)
         else:
             _drop("left in another context than entered")
 
@@ -126,14 +127,8 @@ class Scope:
         return within(lambda: self, function)
 
 
-class _Entered(NamedTuple):
-    scope: Scope
-    token: Token[Context]
-    outer: _Entered | None
-
-
 # The scopes entered in this thread or task, innermost first: one Scope object may be in use in many at once.
-_entered: ContextVar[_Entered | None] = ContextVar("otel_cost_entered", default=None)
+_entered: ContextVar[tuple[Scope, Token[Context], Any] | None] = ContextVar("otel_cost_entered", default=None)
 _dropped_lock = threading.Lock()
 _dropped: dict[str, int] = {}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from otel_cost import attributes as keys
 from otel_cost.call import Call, CallKind
@@ -41,23 +41,22 @@ Attributes = Mapping[str, Any]
 Shape = tuple[str, int, int, tuple[str, ...]]
 
 
-class Rates(NamedTuple):
-    """One row of the card, for text tokens: pico-USD per token, and how its receipts start."""
+Rates = tuple[int, int, int, int, str]
+"""One row of the card: pico-USD per plain input, cached, output and reasoning token; and how its receipts start."""
 
-    plain: int
-    cached: int
-    output: int
-    reasoning: int
-    receipt: str
+# Plain classes here: a dataclass or NamedTuple costs a millisecond of the app's start-up each.
 
 
-class Template(NamedTuple):
+class Template:
     """What is the same for all spans of one shape and one set of names."""
 
-    fixed: Rates | None  # where one row prices every call
-    choice: Choice
-    digest: str
-    rates: dict[str, Rates | None]  # else by row, as they are met
+    __slots__ = ("_by_row", "_choice", "_digest", "_fixed")
+
+    def __init__(self, choice: Choice, digest: str) -> None:
+        self._choice = choice
+        self._digest = digest
+        self._fixed = None if choice.only is None else _rates(choice.only, digest)  # one row prices every call
+        self._by_row: dict[str, Rates | None] = {}  # else rows as they are met
 
     def attributes(self, counts: tuple[Any, Any, Any, Any], at_ns: int) -> dict[str, str | float] | None:
         """The attributes of a priced span; None if these counts need the long way."""
@@ -67,7 +66,7 @@ class Template(NamedTuple):
         plain, said = whole - cached, output - reasoning
         if cached < 0 or reasoning < 0 or plain < 0 or said < 0 or whole + output > units.MAX_QUANTITY:
             return None
-        rates = self.fixed or self._rates_for(at_ns, whole)
+        rates = self._fixed or self._rates_for(at_ns, whole)
         if rates is None:
             return None
         plain_rate, cached_rate, output_rate, reasoning_rate, receipt = rates
@@ -89,19 +88,19 @@ class Template(NamedTuple):
             _AMOUNT: total / PICO_PER_USD,
             _CURRENCY: "USD",
             _SOURCE: "local",
-            _CARD: self.digest,
+            _CARD: self._digest,
             _RECEIPT: receipt,
         }
 
     def _rates_for(self, at_ns: int, whole: int) -> Rates | None:
-        model = self.choice.model
-        row = choose(self.choice.rows, at_ns, whole) if model and at_ns >= model.first_price_ns else None
+        model = self._choice.model
+        row = choose(self._choice.rows, at_ns, whole) if model and at_ns >= model.first_price_ns else None
         if row is None:
             return None
         try:
-            return self.rates[row.key]
+            return self._by_row[row.key]
         except KeyError:
-            found = self.rates[row.key] = _rates(row, self.digest)
+            found = self._by_row[row.key] = _rates(row, self._digest)
             return found
 
 
@@ -111,16 +110,19 @@ def _rates(row: RateRow, digest: str) -> Rates | None:
     if row.common is None or any(rate is None or rate.per != 1 for rate in found):
         return None
     plain, cached, output, reasoning = (rate.pico_usd for rate in found if rate is not None)
-    return Rates(plain, cached, output, reasoning, f"{RECEIPT_VERSION};{digest};{row.key}")
+    return plain, cached, output, reasoning, f"{RECEIPT_VERSION};{digest};{row.key}"
 
 
-class Recipe(NamedTuple):
+class Recipe:
     """How spans of one shape are read: which attributes decide, which hold the counts, which the response id."""
 
-    names: Callable[[Attributes], Any]
-    counts: tuple[str | None, str | None, str | None, str | None]  # a key per unit of `_UNITS`
-    response_id: str | None
-    templates: dict[Any, Template]
+    __slots__ = ("counts", "names", "response_id", "templates")
+
+    def __init__(self, names: list[str], counts: Mapping[str, str], response_id: str | None) -> None:
+        self.names: Callable[[Attributes], Any] = itemgetter(*names)
+        self.counts = tuple(map(counts.get, _UNITS))  # a key per unit
+        self.response_id = response_id
+        self.templates: dict[Any, Template] = {}
 
 
 Priced = tuple[str | None, dict[str, str | float]]
@@ -188,9 +190,7 @@ class Shortcuts:
             self._recipes.clear()
         if len(recipe.templates) >= MAX_NAMES_PER_SHAPE:
             recipe.templates.clear()
-        digest = self._card.digest
-        fixed = None if choice.only is None else _rates(choice.only, digest)
-        recipe.templates[span_name, name] = Template(fixed, choice, digest, {})
+        recipe.templates[span_name, name] = Template(choice, self._card.digest)
         self._recipes[shape] = recipe
         if self.price(shape, span_name, at_ns, attributes) != (call.response_id, priced):
             del recipe.templates[span_name, name]
@@ -214,12 +214,7 @@ def _recipe(shape: Shape, span_name: str, attributes: Attributes) -> Recipe | No
     names = _deciding(plan, present)
     if not names or not sources:
         return None
-    return Recipe(
-        names=itemgetter(*names),
-        counts=tuple(map(sources.get, _UNITS)),  # type: ignore[arg-type]
-        response_id=plan.response_id[0][0] if plan.response_id else None,
-        templates={},
-    )
+    return Recipe(names, sources, plan.response_id[0][0] if plan.response_id else None)
 
 
 def _deciding(plan: Plan, present: tuple[str, ...]) -> list[str]:
