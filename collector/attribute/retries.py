@@ -58,9 +58,7 @@ def _predecessors(spans: Spans, calls: Calls, verdict: Verdict, agent: Ints, is_
         families.setdefault(parent, []).append(row)
     kept = {row: top for top, members in verdict.groups.items() for row in members}
     before: dict[int, int] = {}
-    outer_first = sorted(
-        families.values(), key=lambda family: (int(calls.depth[family[0]]), min(map(spans.key, family)))
-    )
+    outer_first = sorted(families.values(), key=lambda family: (calls.depth[family].min(), min(map(spans.key, family))))
     for family in outer_first:
         if len(family) > 1:
             _chain(calls, verdict, agent, family, kept, before)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from otel_cost.call import Flag
-from tests.collector.attribute.building import counted, failed, leaf, span, verdicts
+from tests.collector.attribute.building import Row, counted, failed, leaf, span, verdicts
 
 RESPONSE = "chatcmpl-C4Gm9xikLXbgE8He0BHWeoM03aa72"
 
