@@ -93,7 +93,7 @@ def _price_lines(lines: BinaryIO) -> None:
     for number, answer in priced_lines(lines, card):
         if answer["status"] == STATUS_ERROR:
             bad += 1
-            click.echo(f"{lines.name}: line {number}: {answer['reason']}", err=True)
+            click.echo(f"{getattr(lines, 'name', 'input')}: line {number}: {answer['reason']}", err=True)
         click.echo(_dump(answer))
     if bad:
         click.echo(f"{bad} line{'s' if bad != 1 else ''} could not be read", err=True)

@@ -42,6 +42,7 @@ _WRAPPERS = (
 )
 _TRAILERS = re.compile(r"(?:\[1m\]|@default|@latest)$")
 _DATE = re.compile(r"(?:[-@]20\d{6}|-20\d{2}-[01]\d-[0-3]\d|-(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))(?=$|-v\d|:)")
+_REVISION = re.compile(r"-00\d$")
 _COMPACT_DATE = re.compile(r"-(20\d{2})([01]\d)([0-3]\d)(?=$|-|:)")
 _REGION = re.compile(r"^(?:us-gov|us|eu|apac|au|jp|in|ca|sa|me|af|global)\.")
 _SUFFIX_WORD = (
@@ -246,6 +247,8 @@ def _variations(name: str) -> Iterator[tuple[str, str]]:
         undated = _DATE.sub("", spelling)
         if undated != spelling:
             yield undated, "name without its date"
+        if (plain := _REVISION.sub("", spelling)) != spelling:
+            yield plain, "name without its revision"
         if spelling.endswith("-latest"):
             yield spelling.removesuffix("-latest"), "name without -latest"
 

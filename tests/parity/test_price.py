@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from collector.decode.columns import CALL_SCHEMA, COST_SCHEMA, CallColumns
-from collector.price import price_columns
+from collector.price import card_table, price_columns
 from otel_cost.call import Call, CallKind, Flag
 from otel_cost.pricing import RateCard, default_card, price_call
 from otel_cost.pricing.units import UNITS
@@ -163,3 +164,14 @@ def test_chunked_and_sliced_batches_price_as_whole_ones() -> None:
 def test_an_empty_batch_gives_an_empty_table() -> None:
     empty = CallColumns(CALL_SCHEMA.empty_table(), {})
     assert price_columns(empty, pa.chunked_array([], pa.int64()), default_card()).num_rows == 0
+
+
+def test_the_card_as_a_table_holds_every_explicit_rate() -> None:
+    card = default_card()
+    table = card_table(card)
+    explicit = sum(len(row.explicit) for row in card.rows())
+    assert sum(table["explicit"].to_pylist()) == explicit
+    assert set(table["card"].unique().to_pylist()) == {card.digest}
+    wanted = (pc.field("rate_row") == "openai|gpt-4o-mini|standard||") & (pc.field("unit") == "cache_read_tokens")
+    (row,) = table.filter(wanted).to_pylist()
+    assert (row["rate_pico_usd"], row["per"], row["explicit"], row["source"]) == (75_000, 1, True, "genai-prices")

@@ -15,6 +15,8 @@ from tools.build_card.provenance import provenance_page
 from tools.build_card.write import card_files, write_files
 
 GOVERNMENT_PREFIX = "us-gov."
+SAME_PRICE_ELSEWHERE = ("openai", "anthropic")
+"""Labs whose models cost the same on the clouds that resell them; others have prices of their own there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +74,6 @@ def _add_missing(
 def _is_priced(card: RateCard, provider_id: str, name: str) -> bool:
     """Whether the card prices a name for what it is: a region of its own price does not count as the plain model."""
     found = resolve_name(card, provider_id, name)
-    return found.model is not None and not found.flags and not name.startswith(GOVERNMENT_PREFIX)
+    if found.model is None or found.flags or name.startswith(GOVERNMENT_PREFIX):
+        return False
+    return found.model.provider in (provider_id, *SAME_PRICE_ELSEWHERE)
