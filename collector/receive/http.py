@@ -36,6 +36,10 @@ PATHS: dict[str, Signal] = {"/v1/traces": "traces", "/v1/metrics": "metrics", "/
 _SMALL_JSON_BYTES = 64 * 1024
 """JSON up to this size is converted on the event loop (a few ms); more goes to a thread."""
 
+_CLOSE_SECONDS = 1.0
+"""After the last answer, how long open connections get to close by themselves. A TLS peer that left without a word
+never does."""
+
 
 class _Server(uvicorn.Server):
     """uvicorn without signal handlers, that says when it listens."""
@@ -100,11 +104,19 @@ class HttpReceiver:
     async def stop(self, deadline_seconds: float) -> None:
         """Takes nothing new, waits for the answers under way, and cuts what is left at the deadline."""
         self._intake.draining = True
-        if self._server is not None and self._serving is not None:
-            self._server.config.timeout_graceful_shutdown = deadline_seconds  # type: ignore[assignment]
-            self._server.should_exit = True
-            await self._serving
-            self._server = self._serving = None
+        server, serving = self._server, self._serving
+        if server is None or serving is None:
+            return
+        server.should_exit = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._intake.idle.wait(), deadline_seconds)
+        await asyncio.wait({serving}, timeout=_CLOSE_SECONDS)
+        for connection in list(server.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        server.force_exit = True
+        await serving
+        self._server = self._serving = None
 
 
 def _uvicorn_config(app: ASGIApp, config: ReceiverConfig) -> uvicorn.Config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -83,6 +84,8 @@ class Intake:
         self.in_flight_requests = 0
         self.in_flight_bytes = 0
         self.draining = False
+        self.idle = asyncio.Event()  # set while nothing is in flight
+        self.idle.set()
         self._transport = transport
         self._submit = submit
         self._authenticate = authenticate
@@ -95,6 +98,7 @@ class Intake:
         lease = Lease(self)
         failure: BaseException | None = None
         self.in_flight_requests += 1
+        self.idle.clear()
         try:
             if self.draining:
                 raise ShuttingDown("the collector is shutting down")
@@ -108,6 +112,8 @@ class Intake:
             raise
         finally:
             self.in_flight_requests -= 1
+            if not self.in_flight_requests:
+                self.idle.set()
             self.in_flight_bytes -= lease.held_bytes
             seconds = time.perf_counter() - started
             counts = (lease.accepted_spans, lease.rejected_spans)
