@@ -1,5 +1,17 @@
-# The collector. `docker build -t otel-cost .`
-FROM python:3.13-slim-bookworm
+# `docker build -t otel-cost .` builds the collector; `--target demo` the example app of docker-compose.yml.
+FROM python:3.13-slim-bookworm AS demo
+
+WORKDIR /app
+COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY otel_cost ./otel_cost
+COPY collector ./collector
+COPY examples ./examples
+RUN pip install --no-cache-dir ".[demo]"
+RUN useradd --uid 10001 --create-home app
+USER app
+
+
+FROM python:3.13-slim-bookworm AS collector
 
 WORKDIR /app
 COPY pyproject.toml README.md LICENSE NOTICE ./
