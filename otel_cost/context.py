@@ -14,7 +14,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, TypeVar
 from urllib.parse import quote_plus
 
@@ -49,7 +49,8 @@ _TAG_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 _F = TypeVar("_F", bound=Callable[..., Any])
 _OWNER_KEY_SET = frozenset(OWNER_KEYS.values())
 _TAG = keys.OTEL_COST_TAG_PREFIX
-_NOTHING: Mapping[str, str] = {}
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_last_read: tuple[Mapping[str, object], Mapping[str, str]] = (_NOTHING, _NOTHING)  # baggage, and what we read in it
 
 
 def run(name: str) -> Scope:
@@ -81,16 +82,22 @@ def inherited(context: Context | None = None) -> Mapping[str, str]:
 
     Baggage may come from another service, so only our dimension and tag keys are taken, and only well-formed values.
     """
+    global _last_read
     carried = baggage.get_all(context)
     if not carried:
         return _NOTHING
-    return {
+    last = _last_read
+    if carried == last[0]:  # spans of one run follow each other
+        return last[1]
+    found = {
         key: value
         for key, value in carried.items()
         if isinstance(value, str)
         and (key in _OWNER_KEY_SET or (key.startswith(_TAG) and _TAG_NAME.fullmatch(key, len(_TAG))))
         and _problem(value) is None
     }
+    _last_read = dict(carried), MappingProxyType(found)
+    return _last_read[1]
 
 
 class Scope:

@@ -42,7 +42,7 @@ class Enricher:
         self._card = card or default_card()
         self._shortcuts = Shortcuts(self._card)
         self._above_calls: Recent[tuple[int, int], bool] = Recent(MAX_REMEMBERED)
-        self._responses: Recent[tuple[int, str], object] = Recent(MAX_REMEMBERED)
+        self._responses: Recent[tuple[int, str], tuple[int, str]] = Recent(MAX_REMEMBERED)
 
     def enrich(
         self,
@@ -104,7 +104,7 @@ class Enricher:
             return {keys.OTEL_COST_COST_STATUS: WRAPPER}
         if parent_id is not None:
             self._above_calls.put((trace_id, parent_id), True)
-        if response_id and not self._responses.add((trace_id, response_id), object()):
+        if response_id and not self._responses.add((trace_id, response_id)):
             return {keys.OTEL_COST_COST_STATUS: DUPLICATE}
         return None
 

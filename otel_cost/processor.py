@@ -23,6 +23,7 @@ from otel_cost.spans import (
     detect,
     inside,
     snapshot,
+    stamp_inside,
 )
 from otel_cost.stats import Stats
 
@@ -106,11 +107,14 @@ class CostSpanProcessor(SpanProcessor):
     def _hand_down(self, span: Span, parent_context: Context | None, from_context: Mapping[str, str]) -> None:
         handed = self._from_parent(span, parent_context, from_context) if span.parent is not None else from_context
         if handed:
-            own = snapshot(span)
+            is_inside = self._path is WritePath.INSIDE
+            own = inside(span) if is_inside else snapshot(span)
             stamps = {key: value for key, value in handed.items() if key not in own}
             if keys.GEN_AI_AGENT_NAME in own:
                 stamps.pop(_AGENT, None)  # the span names its agent itself
-            if stamps:
+            if stamps and is_inside:
+                stamp_inside(span, stamps)
+            elif stamps:
                 span.set_attributes(stamps)
             forgotten = self._open.put(span.context.span_id, (from_context, handed))
             if forgotten:

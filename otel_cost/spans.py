@@ -68,6 +68,19 @@ def inside(span: Span) -> dict[str, Any]:
     return span._attributes._dict  # type: ignore[no-any-return, union-attr]
 
 
+def stamp_inside(span: Span, stamps: Mapping[str, str]) -> None:
+    """Write attributes on a span that is just starting, and known to no other thread yet.
+
+    The values are clean, so the SDK's dict takes them as they are, in a tenth of the time; unless a limit may apply.
+    """
+    attributes: Any = span._attributes
+    own, room = attributes._dict, attributes.maxlen
+    if attributes.max_value_len is None and room is not None and room >= len(own) + len(stamps):
+        own.update(stamps)
+    else:
+        span.set_attributes(stamps)
+
+
 def add_inside(span: Span, added: Mapping[str, AttributeValue]) -> int:
     """Give the SDK's frozen mapping another dict, in one step; for everybody else the span stays ended.
 
