@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from otel_cost import usage as counting
 from otel_cost.call import Call, CallKind, Flag
 from otel_cost.pricing import units
 from otel_cost.pricing.card import BEGINNING_NS, STANDARD, ModelCard, RateCard, RateRow, choose, default_card
@@ -22,7 +23,6 @@ from otel_cost.pricing.result import (
     Status,
 )
 from otel_cost.pricing.variants import REGION_KEYS, variant_of, variant_of_tier
-from otel_cost.usage import clean, split
 
 UNREADABLE = int(Flag.NEGATIVE | Flag.NOT_A_NUMBER | Flag.TOO_LARGE)
 _ESTIMATED, _CACHE_HIT = int(Flag.ESTIMATED), int(Flag.CACHE_HIT)
@@ -185,11 +185,11 @@ def price_usage(
 ) -> Cost:
     """Price usage at a choice already made; `flags` are the call's own."""
     said = response_model or request_model
-    usage, unreadable = clean(usage)
+    usage, unreadable = counting.clean(usage)
     flags |= unreadable | found.flags
     if found.model is None:
         return Cost(Status.UNPRICED, None, said, digest, None, (), found.reason, Flag(flags))
-    parts, input_tokens, split_flags = split(usage)
+    parts, input_tokens, split_flags = counting.split(usage)
     row, row_flags = pick_row(found, at_ns, input_tokens)
     flags |= split_flags | row_flags
     if at_ns < found.model.first_price_ns:
@@ -270,8 +270,8 @@ def receipt_lines(card: RateCard, rate_row: str, usage: Mapping[str, int]) -> tu
         KeyError: the card has no such row (it is another card version).
     """
     row = card.row(rate_row)
-    usage, _ = clean(usage)
-    parts, _, _ = split(usage)
+    usage, _ = counting.clean(usage)
+    parts, _, _ = counting.split(usage)
     if units.REQUESTS not in usage and units.REQUESTS in row.explicit:
         parts[units.REQUESTS] = 1
     provider_id, entry, *_ = rate_row.split("|")

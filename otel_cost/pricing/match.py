@@ -118,7 +118,7 @@ def _no_shape(name: str) -> Resolution:
 def infer_provider(card: RateCard, name: str) -> tuple[str | None, str]:
     """The provider that a bare model name belongs to, and the name without a provider prefix."""
     for shape, lab in MODEL_SHAPES:
-        if shape.match(name):
+        if _compiled(shape).match(name):
             return lab, name
     head, slash, rest = name.partition("/")
     provider_id = PROVIDER_ALIASES.get(head, head if head in card.index["providers"] else None)

@@ -5,8 +5,6 @@ Sources: the well-known values of `gen_ai.provider.name` and the retired `gen_ai
 
 from __future__ import annotations
 
-import re
-
 _SPELLINGS: dict[str, str] = {
     "openai": "openai openai.chat openai-responses openai_responses azure_openai_compatible text-completion-openai",
     "azure": "azure azure.ai.openai az.ai.openai azure_openai azure-openai azureopenai azure.openai azure.ai.inference"
@@ -81,42 +79,39 @@ OWN_PREFIXES: dict[str, frozenset[str]] = {
 }
 """Provider -> prefixes (`openai/gpt-4o`) that repeat the provider and say nothing else."""
 
-MODEL_SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), provider_id)
-    for pattern, provider_id in (
-        (r"(?:arn:aws|(?:us-gov\.|us\.|eu\.|apac\.|au\.|jp\.|in\.|global\.)?(?:anthropic|amazon|meta|ai21)\.)", "aws"),
-        (r"(?:us-gov|us|eu|apac|au|jp|in|global)\.[a-z0-9]+\.", "aws"),
-        (r"(?:cohere|mistral|deepseek|qwen|openai|writer|stability)\.[a-z]", "aws"),
-        (r"claude-", "anthropic"),
-        (r"(?:ft:)?(?:gpt-|chatgpt-|davinci-|babbage-)", "openai"),
-        (r"o[1-5](?:$|-)", "openai"),
-        (
-            r"(?:text-embedding-(?:3|ada)|whisper-1$|tts-1|dall-e-|omni-moderation|text-moderation|computer-use)",
-            "openai",
-        ),
-        (r"(?:sora-|codex-mini)", "openai"),
-        (r"(?:models/)?(?:gemini-|gemma-|imagen-|veo-|learnlm-)", "google"),
-        (r"(?:text-embedding-0|text-multilingual-embedding|projects/|publishers/google/)", "google"),
-        (r"publishers/anthropic/", "google"),
-        (
-            r"(?:labs-)?(?:mistral|ministral|codestral|devstral|magistral|mixtral|pixtral|voxtral|open-mi[sx]tral)",
-            "mistral",
-        ),
-        (r"(?:command-|c4ai-|rerank-(?:v|english|multi)|embed-(?:v|english|multi))", "cohere"),
-        (r"deepseek-", "deepseek"),
-        (r"grok-", "x-ai"),
-        (r"(?:kimi-|moonshot-)", "moonshotai"),
-        (r"glm-", "zhipuai"),
-        (r"minimax-", "minimax"),
-        (r"voyage-", "voyageai"),
-        (r"(?:sonar|pplx-)", "perplexity"),
-        (r"eleven_", "elevenlabs"),
-        (r"@cf/", "cloudflare"),
-        (r"accounts/fireworks/", "fireworks"),
-        (r"composer-", "cursor"),
-        (r"(?:databricks-|system\.ai\.)", "databricks"),
-        (r"muse-", "meta"),
-        (r"jev-", "typesafe"),
-    )
+MODEL_SHAPES: tuple[tuple[str, str], ...] = (
+    (r"(?:arn:aws|(?:us-gov\.|us\.|eu\.|apac\.|au\.|jp\.|in\.|global\.)?(?:anthropic|amazon|meta|ai21)\.)", "aws"),
+    (r"(?:us-gov|us|eu|apac|au|jp|in|global)\.[a-z0-9]+\.", "aws"),
+    (r"(?:cohere|mistral|deepseek|qwen|openai|writer|stability)\.[a-z]", "aws"),
+    (r"claude-", "anthropic"),
+    (r"(?:ft:)?(?:gpt-|chatgpt-|davinci-|babbage-)", "openai"),
+    (r"o[1-5](?:$|-)", "openai"),
+    (
+        r"(?:text-embedding-(?:3|ada)|whisper-1$|tts-1|dall-e-|omni-moderation|text-moderation|computer-use)",
+        "openai",
+    ),
+    (r"(?:sora-|codex-mini)", "openai"),
+    (r"(?:models/)?(?:gemini-|gemma-|imagen-|veo-|learnlm-)", "google"),
+    (r"(?:text-embedding-0|text-multilingual-embedding|projects/|publishers/google/)", "google"),
+    (r"publishers/anthropic/", "google"),
+    (
+        r"(?:labs-)?(?:mistral|ministral|codestral|devstral|magistral|mixtral|pixtral|voxtral|open-mi[sx]tral)",
+        "mistral",
+    ),
+    (r"(?:command-|c4ai-|rerank-(?:v|english|multi)|embed-(?:v|english|multi))", "cohere"),
+    (r"deepseek-", "deepseek"),
+    (r"grok-", "x-ai"),
+    (r"(?:kimi-|moonshot-)", "moonshotai"),
+    (r"glm-", "zhipuai"),
+    (r"minimax-", "minimax"),
+    (r"voyage-", "voyageai"),
+    (r"(?:sonar|pplx-)", "perplexity"),
+    (r"eleven_", "elevenlabs"),
+    (r"@cf/", "cloudflare"),
+    (r"accounts/fireworks/", "fireworks"),
+    (r"composer-", "cursor"),
+    (r"(?:databricks-|system\.ai\.)", "databricks"),
+    (r"muse-", "meta"),
+    (r"jev-", "typesafe"),
 )
-"""Shapes of bare model names -> the lab whose own price list they belong to; the first that matches."""
+"""Patterns, from the start, of bare model names -> the lab whose own price list they belong to; the first counts."""
