@@ -7,17 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from collector.cli.amounts import count
-from collector.cli.importing import Importer, Tally
-from collector.cli.importing import Progress as Told
 from collector.cli.ledger import db_option
 from collector.cli.table import console, printable
 from collector.errors import StartupError, StoreUnavailable
 from collector.store.errors import StoreLocked
+
+if TYPE_CHECKING:
+    from collector.cli.importing import Progress as Told
+    from collector.cli.importing import Tally
 
 PROBLEMS_SHOWN = 20
 INTERRUPTED = 130
@@ -39,7 +42,15 @@ def command(files: tuple[Path, ...], db: Path, json_output: bool) -> None:
       otel-cost import traces.json
       otel-cost import exported/*.jsonl.gz --db costs.duckdb
       otel-cost import traces.binpb --json
+
+    \b
+    Exit codes:
+      0  everything is stored
+      1  something was refused, or the ledger cannot be opened
+      2  no such file
     """
+    from collector.cli.importing import Importer  # the whole pipeline, which --help does not need
+
     importer = Importer(db)
     try:
         importer.start()

@@ -74,6 +74,12 @@ def command(
       otel-cost report --by run --since 24h --where customer=acme
       otel-cost report --by day --since 2026-11-01 --tz Europe/Berlin
       otel-cost report --by deployment.region --json
+
+    \b
+    Exit codes:
+      0  done, also when there is nothing to show
+      1  there is no ledger, or it cannot be read
+      2  a wrong option, or a --by that no call has
     """
     ledger = Ledger(db)
     selection = Selection(by, window(since, until, tz), where, limit)

@@ -40,6 +40,12 @@ def command(trace_id: str, db: Path, receipts: bool, everything: bool, json_outp
       otel-cost trace 4bf92f35
       otel-cost trace 4bf92f3577b34da6a3ce929d0e0e4736 --no-receipts
       otel-cost trace latest --json
+
+    \b
+    Exit codes:
+      0  done
+      1  no such trace, or several; there is no ledger, or it cannot be read
+      2  not a trace id, or a wrong option
     """
     ledger = Ledger(db)
     found = _resolve(ledger, trace_id)

@@ -32,6 +32,7 @@ class _Line:
     tree: Text
     figures: tuple[str, ...] = ()
     style: str = ""
+    tail: str = ""  # shown after the tree where there is room
 
 
 def print_trace(out: Console, trace: Trace, receipts: Receipts, *, everything: bool) -> None:
@@ -66,10 +67,12 @@ def _print_lines(out: Console, lines: list[_Line]) -> None:
     """Figures right-aligned in columns; the tree takes what is left and is cut where it must be."""
     widths = [max(cell_len(figure) for figure in column) for column in zip(*_figures(lines), strict=True)]
     room = max(MIN_TREE_WIDTH, out.width - sum(width + GAP for width in widths))
-    room = min(room, max(cell_len(line.tree.plain) for line in lines if line.figures))
+    room = min(room, max(cell_len(line.tree.plain + line.tail) for line in lines if line.figures))
     for line in lines:
         text = line.tree.copy()
         if line.figures:
+            if cell_len(text.plain + line.tail) <= room:
+                text.append(line.tail, style="dim")
             text.truncate(room, overflow="ellipsis")
             text.append(" " * (room - cell_len(text.plain)))
             for figure, width in zip(line.figures, widths, strict=True):
@@ -139,8 +142,8 @@ class _Shown:
         tree = Text(place.guide, style="dim").append(printable(span.name), style="" if node.calls else "dim")
         if span.counted and span.agent and not any(span.agent in name for name in (*place.above, span.name)):
             tree.append(f" [{printable(span.agent)}]", style="cyan")
-        tree.append(f" {duration(span.duration_ns)}", style="dim")
-        return _Line(tree, (_tokens(span), self._self_cost(node), self._inclusive_cost(node)))
+        figures = (_tokens(span), self._self_cost(node), self._inclusive_cost(node))
+        return _Line(tree, figures, tail=f" {duration(span.duration_ns)}")
 
     def _self_cost(self, node: Node) -> str:
         return usd(node.self_cost_usd, self.decimals) if node.span.counted else "-"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from collector.cli.ledger import DEFAULT_LEDGER
 from collector.store.query import query_published
 from examples.demo.parts import (
     DEFAULT_GRPC_PORT,
@@ -34,7 +36,7 @@ from examples.demo.parts import (
 from examples.replay import ReplayServer
 
 STORED_SECONDS = 60.0
-REPORTS = (("agent",), ("provider",), ("model",))
+REPORTS = ("agent", "provider", "model")
 
 
 def main() -> int:
@@ -46,8 +48,8 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="otel-cost-demo-") as scratch, _collector(arguments, scratch) as parts:
             place, collector = parts
             _pipeline(place)
-            _farewell(place, once=arguments.once)
             finished = True
+            _farewell(place, once=arguments.once)
             if not arguments.once:
                 collector.wait()
     except KeyboardInterrupt:
@@ -62,7 +64,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m examples.demo", description=(__doc__ or "").split("\n\n")[1])
     parser.add_argument("--once", action="store_true", help="end after printing what the app cost")
-    parser.add_argument("--db", type=Path, default=Path("otel-cost.duckdb"), help="ledger file (default: %(default)s)")
+    parser.add_argument("--db", type=Path, default=Path(DEFAULT_LEDGER), help="ledger file (default: %(default)s)")
     parser.add_argument("--grpc-port", type=int, default=DEFAULT_GRPC_PORT, help="default: %(default)s")
     parser.add_argument("--http-port", type=int, default=DEFAULT_HTTP_PORT, help="default: %(default)s")
     return parser.parse_args()
@@ -87,13 +89,13 @@ def _pipeline(place: Place) -> None:
     """Run the app once and print what it cost."""
     run = f"design-note-{datetime.now():%Y%m%d-%H%M%S}"
     with ReplayServer(script(), fresh_ids=True) as providers:
-        _say(f"app: planner, writer and critic, run {run} (OpenAI and Anthropic SDKs, recorded answers)")
+        _say(f"app: planner, writer and critic with the OpenAI and Anthropic SDKs; run {run}")
         run_app(app_environment(place, providers.url, run))
         calls = sum(each.status < 400 for each in providers.served)
     trace_id = _stored(place.database, run, calls)
-    _show("trace", trace_id, "--db", str(place.database))
-    for (dimension,) in REPORTS:
-        _show("report", "--by", dimension, "--where", f"run={run}", "--db", str(place.database))
+    _show("trace", trace_id, *_db(place))
+    for dimension in REPORTS:
+        _show("report", "--by", dimension, "--where", f"run={run}", *_db(place))
 
 
 def _stored(database: Path, run: str, calls: int) -> str:
@@ -111,10 +113,16 @@ def _stored(database: Path, run: str, calls: int) -> str:
 
 
 def _show(*command: str) -> None:
-    _say(f"\n$ {_command()} {' '.join(part for part in command)}\n")
+    _say(f"\n$ {_command()} {shlex.join(command)}\n")
     done = subprocess.run([sys.executable, "-m", "collector", *command], check=False)
     if done.returncode:
         raise DemoError(f"otel-cost {command[0]} ended with exit code {done.returncode}")
+
+
+def _db(place: Place) -> tuple[str, ...]:
+    """The option that names the ledger, where it is not the one that commands take anyway."""
+    path = os.path.relpath(place.database)
+    return () if path == DEFAULT_LEDGER else ("--db", path)
 
 
 def _command() -> str:
@@ -125,14 +133,14 @@ def _command() -> str:
 
 
 def _farewell(place: Place, *, once: bool) -> None:
-    database = os.path.relpath(place.database)
-    _say(f"\nledger: {database} (DuckDB: any client may open it read-only, also now)")
-    _say(f'  {_command()} sql "SELECT agent, model, cost_usd FROM calls ORDER BY start_time" --db {database}')
+    database = " ".join(("", *_db(place)))
+    _say(f"\nledger: {os.path.relpath(place.database)} (DuckDB: any client may open it read-only, also now)")
+    _say(f'  {_command()} sql "SELECT agent, model, cost_usd FROM calls ORDER BY start_time"{database}')
     if once:
         return
     _say("\nstill collecting; to see what your own app costs:")
     _say(f"  OTEL_EXPORTER_OTLP_ENDPOINT={place.endpoint} opentelemetry-instrument python your_app.py")
-    _say(f"  {_command()} report --by model --db {database}")
+    _say(f"  {_command()} report --by model{database}")
     _say("\nCtrl-C stops.")
 
 

@@ -1,0 +1,63 @@
+"""The command line, its help and its documentation say the same."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from collector.cli import COMMANDS, main
+
+DOCS = Path(__file__).parents[3] / "docs"
+EXAMPLE = re.compile(r"^ +otel-cost (?P<words>[a-z].*?)(?: {2,}#.*)?$", re.MULTILINE)
+
+
+def command(name: str) -> click.Command:
+    found = main.get_command(click.Context(main), name)
+    assert isinstance(found, click.Command)
+    return found
+
+
+def section(name: str) -> str:
+    """The command's part of docs/cli.md."""
+    text = (DOCS / "cli.md").read_text()
+    return text.split(f"\n## {name}\n")[1].split("\n## ")[0]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_documented(name: str) -> None:
+    text = section(name)
+    for parameter in command(name).params:
+        if isinstance(parameter, click.Option):
+            for option in (*parameter.opts, *parameter.secondary_opts):
+                assert f"{option}" in text, f"docs/cli.md does not say what {name} {option} does"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_documented_option_exists(name: str) -> None:
+    known = {option for each in command(name).params for option in (*each.opts, *each.secondary_opts)}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", section(name))) <= known | {"--help"}
+
+
+def _examples() -> list[str]:
+    helps = [command(name).help or "" for name in COMMANDS]
+    docs = [(DOCS / file).read_text() for file in ("cli.md", "quickstart.md")]
+    found = [match["words"] for text in (*helps, main.help or "", *docs) for match in EXAMPLE.finditer(text)]
+    return sorted({words for words in found if not re.search(r"\[|COMMAND| FILE|TRACE_ID|QUERY|JSON", words)})
+
+
+@pytest.mark.parametrize("words", _examples())
+def test_every_example_is_a_call_that_its_command_takes(words: str) -> None:
+    name, *rest = shlex.split(re.split(r" [<>|] ", words)[0], comments=True)
+    found = command(name)
+    found.make_parser(click.Context(found)).parse_args(rest)
+
+
+@pytest.mark.parametrize("name", ["report", "trace", "import"])
+def test_help_shows_examples_and_exit_codes(name: str) -> None:
+    text = command(name).help or ""
+    assert "Examples:" in text
+    assert "Exit codes:" in text

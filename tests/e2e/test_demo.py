@@ -1,0 +1,118 @@
+"""The demo as its reader meets it: a process in a terminal, a collector, an app, and what the app cost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COSTS = {  # tokens times the provider's published price per million, by hand
+    "planner": Decimal("0.02") * 79 / 10**6 + (Decimal("2.5") * 68 + Decimal("1.25") * 1152 + 10 * 100) / 10**6,
+    "writer": (Decimal("1.25") * 7351 + 10 + 5 * 4) / 10**6  # writes the cache
+    + (Decimal("0.1") * 7351 + 10 + 5 * 4) / 10**6  # reads it
+    + Decimal(3 * 721 + 15 * 113) / 10**6,  # streams
+    "critic": (Decimal("0.05") * 8 + Decimal("0.4") * 377) / 10**6,  # its second attempt
+}
+
+
+@contextmanager
+def demo(ledger: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """`python -m examples.demo` on free ports, in a terminal of 80 columns' width and without one of its own."""
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "examples.demo",
+            "--db",
+            str(ledger),
+            "--grpc-port",
+            "0",
+            "--http-port",
+            "0",
+            *arguments,
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "80"},
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def report(ledger: Path, by: str) -> Any:
+    """The report's JSON, from a process of its own."""
+    command = [sys.executable, "-m", "collector", "report", "--by", by, "--db", str(ledger), "--json"]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout)
+
+
+def grpc_port(line: str) -> int:
+    """Out of `collector: gRPC 127.0.0.1:PORT, HTTP ...`."""
+    return int(line.split("gRPC 127.0.0.1:")[1].split(",")[0])
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_the_demo_prices_a_pipeline_of_three_agents(tmp_path: Path) -> None:
+    """Unchanged SDKs and instrumentations, environment variables only: what it prints and what it stored."""
+    ledger = tmp_path / "demo.duckdb"
+    with demo(ledger, "--once") as process:
+        text, _ = process.communicate()
+    assert process.returncode == 0, text
+    assert "attempt 2, after chat gpt-5-nano" in text
+    assert "7,351 cache_read_tokens x $0.10 per 1M = $0.0007351" in text
+    assert text.count("counted once, there") == 3
+    assert "otel-cost report --by agent" in text
+    agents = report(ledger, "agent")
+    assert {row["value"]: Decimal(row["cost_usd"]) for row in agents["rows"]} == COSTS
+    assert Decimal(agents["total"]["cost_usd"]) == sum(COSTS.values())
+    assert Decimal(agents["total"]["retry_cost_usd"]) == COSTS["critic"]
+    assert agents["total"]["unpriced_calls"] == 0
+    providers = {row["value"]: row["calls"] for row in report(ledger, "provider")["rows"]}
+    assert providers["anthropic"] == 3
+    assert {row["value"] for row in report(ledger, "customer")["rows"]} == {"acme"}
+
+
+@pytest.mark.parametrize(
+    ("seen", "exit_code", "said"),
+    [("app:", 130, "interrupted"), ("Ctrl-C stops.", 0, "stopped; the ledger is complete")],
+    ids=["while the app runs", "at the end"],
+)
+def test_ctrl_c_ends_the_demo_cleanly(tmp_path: Path, seen: str, exit_code: int, said: str) -> None:
+    """As a terminal sends it, to the whole foreground group; the collector is gone and nothing is a traceback."""
+    with demo(tmp_path / "demo.duckdb") as process:
+        assert process.stdout is not None
+        port, text = 0, ""
+        for line in process.stdout:
+            text += line
+            port = grpc_port(line) if line.startswith("collector:") else port
+            if line.startswith(seen):
+                os.killpg(process.pid, signal.SIGINT)
+                break
+        text += process.stdout.read()
+        assert process.wait() == exit_code, text
+    assert text.rstrip().endswith(said)
+    assert "Traceback" not in text
+    assert port
+    assert not listens(port)
