@@ -78,13 +78,14 @@ def _is_utf8(value: bytes) -> bool:
     return True
 
 
-def replace_rows(array: pa.Array, rows: Sequence[int] | Ints, values: Sequence[object]) -> pa.Array:
+def replace_rows(array: pa.Array, rows: Sequence[int] | Ints, values: pa.Array | Sequence[object]) -> pa.Array:
     """The array with the given rows replaced (a copy; no loop over the other rows)."""
     if not len(rows):
         return array
     picks = np.arange(len(array), dtype=np.int64)
     picks[np.asarray(rows, dtype=np.int64)] = len(array) + np.arange(len(rows), dtype=np.int64)
-    return pa.concat_arrays([array, pa.array(values, array.type)]).take(pa.array(picks))
+    new = values if isinstance(values, pa.Array) else pa.array(values, array.type)
+    return pa.concat_arrays([array, new]).take(pa.array(picks))
 
 
 def sparse(length: int, rows: Sequence[int] | Ints, values: Sequence[object], kind: pa.DataType) -> pa.Array:

@@ -24,7 +24,7 @@ from collector.decode.columns import (
 from collector.decode.request import DecodeLimits
 from collector.decode.wire import parse_sliced
 
-_SOUNDS_ESSENTIAL = re.compile(r"usage|token|cost|model|provider|system|operation", re.IGNORECASE)
+_SOUNDS_ESSENTIAL = re.compile(r"usage|token|cost|model|provider|operation|system$", re.IGNORECASE)
 
 _MEMBERS = (
     ("string_value", VALUE_STRING),

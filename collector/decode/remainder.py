@@ -19,7 +19,9 @@ from collector.decode.columns import VALUE_BOOL, VALUE_BYTES, VALUE_DOUBLE, VALU
 
 _ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
 _OPENINGS = ("{", ",", '",')  # first of its owner; after a bare value; after a quoted one
+_QUOTES = ("", '"')
 _ENDINGS = ("{}", "}", '"}')  # the same for the end of the object
+_TRUTHS = pa.array(["false", "true"], pa.string())
 _MAX_DENSE_PAIRS = 20_000_000
 
 
@@ -38,12 +40,11 @@ def attributes_json(attributes: pa.Table, row_count: int) -> pa.StringArray:
     first = np.concatenate([[True], owners[1:] != owners[:-1]])
     before = np.where(first, 0, 1 + np.concatenate([[False], quoted[:-1]]))
     codes = np.asarray(keys.indices.to_numpy(), dtype=np.int64)
-    prefixes = codes * 6 + before * 2 + quoted
+    prefixes, prefix_texts = _prefixes(codes * 6 + before * 2 + quoted, keys.dictionary)
     counts = np.bincount(owners, minlength=row_count)
-    ends = np.cumsum(counts)
-    last = np.concatenate([[False], quoted])[ends]  # of owners without attributes this is not used
+    last = np.concatenate([[False], quoted])[np.cumsum(counts)]  # of owners without attributes this is not used
     endings = np.where(counts == 0, 0, 1 + last)
-    return _lay_out(_prefix_texts(keys.dictionary), values, prefixes, endings, counts)
+    return _lay_out(prefix_texts, values, prefixes, endings, counts)
 
 
 def _lay_out(
@@ -63,14 +64,21 @@ def _lay_out(
     return pa.StringArray.from_buffers(len(counts), pa.py_buffer(np.ascontiguousarray(ends)), laid.buffers()[2])
 
 
-def _prefix_texts(names: pa.StringArray) -> list[str]:
-    """Six per key: each opening, then the key, then a quote if the value is quoted."""
-    texts: list[str] = []
-    for name in names.to_pylist():
-        key = json.dumps(name, ensure_ascii=False) + ":"
-        for opening in _OPENINGS:
-            texts += (opening + key, opening + key + '"')
-    return texts
+def _prefixes(codes: arrays.Ints, names: pa.StringArray) -> tuple[arrays.Ints, list[str]]:
+    """The texts of the prefixes in use, and for every attribute which one is its own.
+
+    A code is six times the key, plus two times the opening, plus one if the value has quotes.
+    """
+    in_use = np.zeros(6 * len(names), dtype=np.bool_)
+    in_use[codes] = True
+    used = np.flatnonzero(in_use)
+    keys = names.take(pa.array(used // 6)).to_pylist()
+    forms = ((used % 6) // 2).tolist(), (used % 2).tolist()
+    texts = [
+        f"{_OPENINGS[opening]}{json.dumps(key, ensure_ascii=False)}:{_QUOTES[has_quotes]}"
+        for key, opening, has_quotes in zip(keys, *forms, strict=True)
+    ]
+    return (np.cumsum(in_use) - 1)[codes], texts
 
 
 def _values(attributes: pa.Table) -> tuple[pa.StringArray, arrays.Mask]:
@@ -84,8 +92,7 @@ def _values(attributes: pa.Table) -> tuple[pa.StringArray, arrays.Mask]:
         text = pc.coalesce(text, integers.cast(pa.string()))
     if booleans.any():
         rows = np.flatnonzero(booleans)
-        truths = integers.take(pa.array(rows)).to_pylist()
-        text = arrays.replace_rows(text, rows, ["true" if truth else "false" for truth in truths])
+        text = arrays.replace_rows(text, rows, _TRUTHS.take(integers.take(pa.array(rows))))
     doubles = np.flatnonzero(kinds == VALUE_DOUBLE)
     if len(doubles):
         numbers = arrays.single(attributes.column("double_value"))
@@ -120,9 +127,7 @@ def _escaped(strings: pa.StringArray, subject: arrays.Mask) -> pa.StringArray:
     part_data = np.frombuffer(part.buffers()[2], dtype=np.uint8)
     if (part_data < 0x20).any():
         part = pa.array([_controls(text) for text in part.to_pylist()], pa.string())
-    picks = np.arange(len(strings), dtype=np.int64)
-    picks[rows] = len(strings) + np.arange(len(rows))
-    return pa.concat_arrays([strings, part]).take(pa.array(picks))
+    return arrays.replace_rows(strings, rows, part)
 
 
 def _controls(text: str) -> str:

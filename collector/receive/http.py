@@ -80,7 +80,8 @@ class HttpReceiver:
 
     def app(self) -> ASGIApp:
         """The application alone, without a server."""
-        routes = [Route(path, _Endpoint(self._intake, signal)) for path, signal in PATHS.items()]
+        converting = asyncio.Semaphore(1)
+        routes = [Route(path, _Endpoint(self._intake, signal, converting)) for path, signal in PATHS.items()]
         return Starlette(routes=routes, exception_handlers={404: _unknown_path})
 
     async def start(self) -> None:
@@ -153,9 +154,10 @@ class _Endpoint:
     A refused body need not be read to its end: uvicorn discards the rest, and the sender gets to the answer.
     """
 
-    def __init__(self, intake: Intake, signal: Signal) -> None:
+    def __init__(self, intake: Intake, signal: Signal, converting: asyncio.Semaphore) -> None:
         self._intake = intake
         self._signal = signal
+        self._converting = converting
 
     async def __call__(self, scope: dict[str, object], receive: object, send: object) -> None:
         request = Request(scope, receive)  # type: ignore[arg-type]
@@ -182,8 +184,15 @@ class _Endpoint:
         if self._signal != "traces":
             return b"{}" if media_type == JSON else b""
         if media_type == JSON:
-            body = await _from_json(body)
+            body = await self._from_json(body)
         return success(await self._intake.store(lease, body, organization), media_type)
+
+    async def _from_json(self, body: bytes) -> bytes:
+        """Large bodies one at a time: as Python objects they take twenty times their size."""
+        if len(body) <= _SMALL_JSON_BYTES:
+            return to_protobuf(body)
+        async with self._converting:
+            return await asyncio.to_thread(to_protobuf, body)
 
 
 def _media_type(request: Request) -> str:
@@ -205,12 +214,6 @@ async def _read_body(request: Request, max_bytes: int, lease: Lease) -> bytes:
     except ClientDisconnect:
         raise MalformedRequest("the connection closed before the body was complete") from None
     return reader.finish()
-
-
-async def _from_json(body: bytes) -> bytes:
-    if len(body) <= _SMALL_JSON_BYTES:
-        return to_protobuf(body)
-    return await asyncio.to_thread(to_protobuf, body)
 
 
 async def _unknown_path(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
