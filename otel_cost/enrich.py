@@ -42,7 +42,7 @@ class Enricher:
         self._card = card or default_card()
         self._shortcuts = Shortcuts(self._card)
         self._above_calls: Recent[tuple[int, int], bool] = Recent(MAX_REMEMBERED)
-        self._responses: Recent[tuple[int, str], tuple[int, str]] = Recent(MAX_REMEMBERED)
+        self._responses: Recent[tuple[int, str], object] = Recent(MAX_REMEMBERED)
 
     def enrich(
         self,

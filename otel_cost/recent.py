@@ -37,10 +37,10 @@ class Recent(Generic[K, V]):
         young[key] = value
         return 0 if len(young) < self.size else self._age(young)
 
-    def add(self: Recent[K, K], key: K) -> bool:
+    def add(self: Recent[K, object], key: K) -> bool:
         """Remember a key that is not known yet. False if it is; of many threads, one gets True."""
-        young = self._young
-        if key in self._old or young.setdefault(key, key) is not key:
+        young, mine = self._young, object()
+        if key in self._old or young.setdefault(key, mine) is not mine:
             return False
         if len(young) >= self.size:
             self._age(young)

@@ -1,0 +1,184 @@
+"""The short way makes of every span what the long way makes of it, or leaves it alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+import pytest
+
+from otel_cost.enrich import Enricher
+from otel_cost.pricing import default_card
+from otel_cost.recent import Recent
+from otel_cost.shortcut import MAX_NAMES_PER_SHAPE, Shortcuts
+
+START_NS = 1_790_000_000_000_000_000
+SCOPES = (
+    "opentelemetry.instrumentation.genai.openai",
+    "opentelemetry.instrumentation.openai.v1",
+    "openinference.instrumentation.openai",
+    "com.anthropic.sdk.python",
+    "opentelemetry.instrumentation.botocore.bedrock-runtime",
+    "pydantic-ai",
+    "logfire.openai",
+    "litellm",
+    "my.own.scope",
+)
+MODELS = (
+    ("openai", "gpt-4o-mini"),
+    ("openai", "gpt-4o"),
+    ("openai", "gpt-5"),
+    ("openai", "text-embedding-3-small"),
+    ("openai", "gpt-4o-audio-preview"),
+    ("anthropic", "claude-sonnet-4-5"),
+    ("anthropic", "claude-opus-4-1"),
+    ("google", "gemini-2.5-pro"),
+    ("deepseek", "deepseek-chat"),
+    ("aws.bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+    ("nobody", "no-such-model"),
+)
+GEN_AI = {
+    "gen_ai.usage.input_tokens": 0.95,
+    "gen_ai.usage.output_tokens": 0.9,
+    "gen_ai.usage.cache_read.input_tokens": 0.4,
+    "gen_ai.usage.cache_creation.input_tokens": 0.1,
+    "gen_ai.usage.reasoning.output_tokens": 0.3,
+    "gen_ai.usage.total_tokens": 0.05,
+    "operation.cost": 0.05,
+    "gen_ai.usage.cost.currency": 0.03,
+}
+OPENINFERENCE = {
+    "openinference.span.kind": 0.9,
+    "llm.token_count.prompt": 0.95,
+    "llm.token_count.completion": 0.9,
+    "llm.token_count.prompt_details.cache_read": 0.4,
+    "llm.token_count.total": 0.1,
+}
+SMALL = ("cache", "reasoning")  # parts, which are mostly smaller than their wholes
+ODD: tuple[object, ...] = (-1, 0, True, 1.5, 12.0, "12", "", None, (1, 2), 2**40, 2**40 + 1, 2**70)
+
+
+def _shapes(chance: random.Random) -> list[Mapping[str, object]]:
+    """Spans without counts: a few dozen shapes and names, as apps have."""
+    shapes: list[Mapping[str, object]] = []
+    for _ in range(60):
+        provider, model = chance.choice(MODELS)
+        attributes: dict[str, object] = {
+            "gen_ai.operation.name": chance.choice(("chat", "chat", "chat", "embeddings", "invoke_agent")),
+            "gen_ai.provider.name": provider,
+            "gen_ai.request.model": model,
+        }
+        optional = {
+            "gen_ai.response.model": model,
+            "openai.response.service_tier": chance.choice(("default", "flex", "priority", "auto")),
+            "llm.model_name": model,
+            "server.address": chance.choice(("api.openai.com", "x.openai.azure.com")),
+            "error.type": "timeout",
+            "litellm.cache_hit": "true",
+            "logfire.span_type": "span",
+        }
+        attributes |= {key: value for key, value in optional.items() if chance.random() < 0.2}
+        for vocabulary in chance.choice(((GEN_AI,), (GEN_AI,), (OPENINFERENCE,), (GEN_AI, OPENINFERENCE))):
+            attributes |= dict.fromkeys((key for key, share in vocabulary.items() if chance.random() < share), 0)
+        if "openinference.span.kind" in attributes:
+            attributes["openinference.span.kind"] = chance.choice(("LLM", "LLM", "CHAIN"))
+        if chance.random() < 0.7:
+            attributes["gen_ai.response.id"] = ""
+        shapes.append(attributes)
+    return shapes
+
+
+def _filled(shape: Mapping[str, object], number: int, chance: random.Random) -> dict[str, object]:
+    """A span of the shape with counts, mostly plausible, sometimes odd."""
+    attributes = dict(shape)
+    for key in attributes:
+        if key in GEN_AI or key.startswith("llm.token_count"):
+            small = chance.randrange(chance.choice((2, 50, 3_000)))
+            large = chance.randrange(chance.choice((50, 5_000, 400_000)))
+            plain = small if any(word in key for word in SMALL) else large
+            attributes[key] = chance.choice(ODD) if chance.random() < 0.02 else plain
+    if "gen_ai.response.id" in attributes:
+        attributes["gen_ai.response.id"] = chance.choice((f"r-{number}", f"r-{number}", f"r-{number}", "", '"x"', 7))
+    return attributes
+
+
+def _enrich(enricher: Enricher, number: int, scope: str, kind: int, at_ns: int, said: Mapping[str, object]) -> object:
+    return enricher.enrich(
+        said,
+        trace_id=number,
+        span_id=number,
+        parent_id=None,
+        scope_name=scope,
+        span_name=f"chat {said['gen_ai.request.model']}",
+        span_kind=kind,
+        status_code=0,
+        start_time_ns=at_ns,
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_short_way_and_the_long_way_agree(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """Spans of 60 shapes, plain and odd: the same attributes with and without what was learned; many go the short way."""
+    chance = random.Random(seed)
+    short, long = Enricher(), Enricher()
+    monkeypatch.setattr(long._shortcuts, "_recipes", _Never())
+    taken = 0
+    shapes = [(shape, chance.choice(SCOPES), chance.choice((1, 3, 3))) for shape in _shapes(chance)]
+    for number in range(4_000):
+        shape, scope, kind = chance.choice(shapes)
+        said = _filled(shape, number, chance)
+        at_ns = START_NS - chance.choice((0, 0, 10**15, 5 * 10**16, 2 * 10**17))
+        expected = _enrich(long, number, scope, kind, at_ns, said)
+        taken += (
+            short._shortcuts.price((scope, kind, 0, tuple(said)), f"chat {said['gen_ai.request.model']}", at_ns, said)
+            is not None
+        )
+        assert _enrich(short, number, scope, kind, at_ns, said) == expected, said
+    assert taken > 300
+
+
+class _Never(dict[object, object]):
+    """Learns nothing."""
+
+    def __setitem__(self, key: object, value: object) -> None:
+        return
+
+
+def test_what_is_learned_is_bounded() -> None:
+    """Emitters that invent names or keys do not grow the app's memory."""
+    enricher = Enricher()
+    for number in range(3 * MAX_NAMES_PER_SHAPE):
+        said = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": "gpt-4o-mini",
+            "gen_ai.response.model": "gpt-4o-mini",
+            "server.address": f"host-{number}",
+            "gen_ai.usage.input_tokens": 10,
+        }
+        assert _enrich(enricher, number, "opentelemetry.instrumentation.genai.openai", 3, START_NS, said)
+    [recipe] = enricher._shortcuts._recipes.values()
+    assert len(recipe.templates) <= MAX_NAMES_PER_SHAPE
+
+
+def test_nothing_is_known_at_first() -> None:
+    """Only what the long way made of a span is repeated."""
+    assert Shortcuts(default_card()).price(("", 3, 0, ()), "chat", START_NS, {}) is None
+
+
+def test_recent_forgets_the_oldest_and_never_the_last() -> None:
+    """At least `size` keys are remembered, at most twice as many."""
+    recent: Recent[int, int] = Recent(10)
+    for number in range(100):
+        recent.put(number, number)
+        assert len(recent) <= 20
+        assert [recent.get(known) for known in range(max(0, number - 9), number + 1)] == list(
+            range(max(0, number - 9), number + 1)
+        )
+    assert recent.get(0) is None
+    assert recent.pop(99) == 99
+    assert recent.get(99) is None
+    once: Recent[int, object] = Recent(10)
+    assert [once.add(7), once.add(7)] == [True, False]
+    recent.clear()
+    assert len(recent) == 0
