@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 MAX_REQUEST_BYTES = 20 * 1024 * 1024
-"""One request after decompression. Default of `max_recv_msg_size_mib`.
+"""One request, as it arrives and after decompression. Default of `max_recv_msg_size_mib`. Both are checked while the
+body streams in, so a bomb of 200 MiB of zeros costs this much memory and no more.
 
 The SDKs send at most 512 spans a request, 0.4 MB at 764 bytes a span; LLM spans that carry whole prompts average
 100 KB and more, which makes 50 MB. Too low: such batches are refused for good (413) and their cost is lost, so raise it
 where prompts are captured. Too high: every request in flight may hold this much twice (received and decoded)."""
-
-MAX_COMPRESSED_BYTES = MAX_REQUEST_BYTES
-"""One HTTP body as it arrives. Compression only ever shrinks OTLP, so a body above the decompressed cap is refused
-while it streams in, before any of it is inflated."""
 
 INFLATE_CHUNK_BYTES = 256 * 1024
 """Step in which a compressed body is inflated. Smaller: more calls for the same bytes. Larger: a bomb overshoots the
@@ -19,7 +16,7 @@ cap by that much before it is noticed."""
 
 MAX_SPANS_PER_REQUEST = 100_000
 """Spans of one request, counted before they are decoded. An empty span takes 2 bytes on the wire and about 300 in
-columns, so 20 MiB of them would take 3 GB. Too low: large batches of a gateway are refused."""
+columns, so 20 MiB of them would take 1.5 GB. Too low: large batches of a gateway are refused."""
 
 MAX_ATTRIBUTES_PER_REQUEST = 1_000_000
 """Attributes of one request, counted before they are decoded: 2 bytes on the wire, about 90 in columns when empty.

@@ -2,7 +2,8 @@
 
 Repeated messages are declared as `bytes`, so that each level is split off without being parsed and counted before the
 next is opened. Strings are declared as `bytes` too: `ptars` does not check UTF-8, Arrow's cast does. Both are
-compatible on the wire, where message, string and bytes are all length-delimited.
+compatible on the wire, where message, string and bytes are all length-delimited. The one loss: an array or map value
+that is sent in two parts within one `AnyValue`, which protobuf would join and no encoder writes, keeps its last part.
 """
 
 from __future__ import annotations

@@ -90,3 +90,44 @@ def test_a_malformed_request_spoils_none_of_its_neighbours() -> None:
     decoded = decode_requests([Request(body, "o") for body in bodies])
     assert [outcome.malformed for outcome in decoded.outcomes] == [False, True, False, True, False]
     assert actual(decoded.batch) == [row for body in good for row in expected(body)]
+
+
+def _field(number: int, data: bytes) -> bytes:
+    return bytes([number << 3 | 2, len(data)]) + data
+
+
+def _body(*attributes: bytes, span: bytes = b"", scope: bytes = b"", resource: bytes = b"") -> bytes:
+    spans = _field(1, b"t" * 16) + _field(2, b"s" * 8) + b"".join(_field(9, one) for one in attributes) + span
+    return _field(1, resource + _field(2, scope + _field(2, spans)))
+
+
+_TEXT, _NUMBER = _field(1, b"text"), b"\x18\x05"
+_STATUS = _field(15, _field(2, b"message")), _field(15, b"\x18\x02")
+_SCOPE = _field(1, _field(1, b"name")), _field(1, _field(2, b"version"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        _body(_field(1, b"k") + _field(2, _TEXT + _NUMBER)),
+        _body(_field(1, b"k") + _field(2, _NUMBER + _TEXT)),
+        _body(_field(1, b"k") + _field(2, _TEXT) + _field(2, _NUMBER)),
+        _body(_field(1, b"k") + _field(2, _TEXT) + _field(2, b"")),
+        _body(_field(1, b"k") + _field(1, b"k2") + _field(2, _TEXT)),
+        _body(_field(2, _TEXT)),
+        _body(b""),
+        _body(span=b"".join(_STATUS)),
+        _body(scope=b"".join(_SCOPE)),
+        _body(resource=_field(1, _field(1, _field(1, b"a"))) + _field(1, _field(1, _field(1, b"b")))),
+        _body(span=_field(5, b"first") + _field(5, b"last")),
+        _body(span=b"\xa3\x06\xa4\x06"),
+        _body(span=b"\x28\x05"),
+        _body(span=b"\x30\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
+    ],
+)
+def test_unusual_encodings_mean_what_protobuf_says(body: bytes) -> None:
+    """Fields sent twice are merged or the last counts, two members of a oneof: the later; groups and wrong wire types
+    are skipped."""
+    decoded = decode_requests([Request(body, "o")])
+    assert decoded.outcomes[0].accepted_spans == 1
+    assert actual(decoded.batch) == expected(body)

@@ -79,6 +79,27 @@ def test_json_is_answered_in_json(receivers: Running) -> None:
     assert answer.json() == {"partialSuccess": {"rejectedSpans": "1", "errorMessage": "1x span_id is not 8 bytes"}}
 
 
+def test_large_json_is_taken_while_others_are_served(receivers: Running) -> None:
+    """Conversion of a large body leaves the event loop; its errors still name their place."""
+    large = json.loads(SAMPLE.read_text())
+    spans = large["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    spans[0]["attributes"][0]["value"]["stringValue"] = "x" * 200_000
+    assert _post(receivers, json.dumps(large).encode(), content_type=JSON).json() == {}
+    spans[1]["kind"] = "wrong"
+    answer = _post(receivers, json.dumps(large).encode(), content_type=JSON)
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith("resourceSpans[0].scopeSpans[0].spans[1].kind: expected an integer")
+
+
+def test_a_sender_that_leaves_amid_its_body_harms_nobody(receivers: Running) -> None:
+    """Nothing is stored of it, and the next request is served."""
+    head = f"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: {PROTOBUF}\r\ncontent-length: 100\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", receivers.http.port)) as sender:
+        sender.sendall(head.encode() + BODY[:10])
+    assert _post(receivers, BODY).status_code == 200
+    assert len(receivers.pipeline.spans) == 2
+
+
 def test_an_empty_request_is_success(receivers: Running) -> None:
     """OTLP demands it; nothing is handed on."""
     assert receivers.call(b"") == b""
