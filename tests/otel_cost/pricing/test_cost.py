@@ -278,3 +278,14 @@ def test_the_first_price_is_used_before_it_was_known_and_flagged(tmp_path: Path)
     early, late = (cost_of("openai", "new", {"input_tokens": 1}, at, card) for at in ("2025-12-31", "2026-01-01"))
     assert (early.total_pico_usd, early.flags) == (5, Flag.BEFORE_FIRST_PRICE)
     assert (late.total_pico_usd, late.flags) == (5, Flag.NONE)
+
+
+def test_reasoning_with_a_price_of_its_own_is_billed_at_it(tmp_path: Path) -> None:
+    """The usual, short way and the general way agree: 30 x 2 output, 20 x 7 reasoning."""
+    rates = always(input_tokens=1, output_tokens=2, output_reasoning_tokens=7)
+    card = make_card(tmp_path, {"openai": [model("thinker", rates)]})
+    usage = {"output_tokens": 50, "output_reasoning_tokens": 20}
+    short = price_call(call(request_model="thinker", usage=usage), start_time_ns=0, card=card)
+    assert short == cost_of("openai", "thinker", usage, 0, card)
+    assert short is not None
+    assert short.total_pico_usd == 30 * 2 + 20 * 7
