@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +16,8 @@ from threading import Thread
 from collector.config.parts import Endpoint
 from collector.errors import CannotListen
 from collector.telemetry import Telemetry
+
+logger = logging.getLogger(__name__)
 
 IDLE_TIMEOUT_SECONDS = 10.0
 """A client that says nothing for so long is disconnected; every connection holds a thread."""
@@ -94,6 +98,10 @@ def _server_class(endpoint: Endpoint) -> type[ThreadingHTTPServer]:
         address_family = family
         daemon_threads = True
         block_on_close = False
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            if not isinstance(sys.exception(), OSError):  # a client that left is not worth a log line
+                logger.exception("a page could not be served to %s", client_address)
 
     return Server
 

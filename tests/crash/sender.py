@@ -99,7 +99,7 @@ class Sender:
         for sequence in range(MAX_REQUESTS):
             if self.enough.is_set():
                 break
-            body, costs = self._request(sequence)
+            body, costs = self.request(sequence)
             while not self.transport.send(body):
                 if self.abandoned.is_set():
                     return
@@ -108,7 +108,8 @@ class Sender:
             self.acknowledged.update(costs)
         self.transport.close()
 
-    def _request(self, sequence: int) -> tuple[bytes, dict[str, int]]:
+    def request(self, sequence: int) -> tuple[bytes, dict[str, int]]:
+        """A request of 1 to 40 model calls, and their costs in pico-USD by span id."""
         request = ExportTraceServiceRequest()
         spans = request.resource_spans.add().scope_spans.add().spans
         costs = {}
