@@ -98,6 +98,7 @@ class Record:
     end_ns: int
     input_tokens: int
     output_tokens: int
+    cache_tokens: int  # read and written, part of the input; 0 where the span does not say
     has_usage: bool
     has_money: bool
     failed: bool
@@ -115,7 +116,7 @@ def read_record(spans: Spans, row: int) -> Record:
     names = (text[name].text(row) for name in ("model", "request_model", "response_model"))
     operation = text["operation"].text(row) or ""
     flags = spans.value("flags", row) or 0
-    cache_facts = sum((spans.value(name, row) or 0) > 0 for name in ("cache_read_tokens", "cache_write_tokens"))
+    cache = [spans.value(name, row) or 0 for name in ("cache_read_tokens", "cache_write_tokens")]
     has_usage, failed = bool(spans.has_usage[row]), bool(spans.failed[row])
     return Record(
         row=row,
@@ -127,6 +128,7 @@ def read_record(spans: Spans, row: int) -> Record:
         end_ns=int(spans.end_ns[row]),
         input_tokens=int(spans.input_tokens[row]),
         output_tokens=int(spans.output_tokens[row]),
+        cache_tokens=sum(cache),
         has_usage=has_usage,
         has_money=bool(spans.has_money[row]),
         failed=failed,
@@ -139,7 +141,7 @@ def read_record(spans: Spans, row: int) -> Record:
             int(not has_usage),
             int(bool(flags & Flag.ESTIMATED)),
             int(spans.value("cost_pico_usd", row) is None),
-            -cache_facts,
+            -sum(tokens > 0 for tokens in cache),
             dialect_rank(text["dialect"].text(row)),
             int(failed),
         ),
@@ -152,9 +154,23 @@ def models_agree(one: Record, other: Record) -> bool:
 
 
 def tokens_agree(one: Record, other: Record) -> bool:
-    """Equal input, output within the tolerance. A count that is not said is compared as 0 (output) or as such."""
+    """Equal input, output within the tolerance. A count that is not said is compared as 0 (output) or as such.
+
+    A record that knows nothing of the cache may have left cached tokens out of its input.
+    """
+    same_input = (
+        one.input_tokens == other.input_tokens or _is_uncached_part(one, other) or _is_uncached_part(other, one)
+    )
     outputs = (max(one.output_tokens, 0), max(other.output_tokens, 0))
-    return one.input_tokens == other.input_tokens and abs(outputs[0] - outputs[1]) <= OUTPUT_TOLERANCE_TOKENS
+    return same_input and abs(outputs[0] - outputs[1]) <= OUTPUT_TOLERANCE_TOKENS
+
+
+def _is_uncached_part(part: Record, whole: Record) -> bool:
+    return (
+        not part.cache_tokens
+        and whole.cache_tokens > 0
+        and part.input_tokens == whole.input_tokens - whole.cache_tokens
+    )
 
 
 def ids_disagree(one: Record, other: Record) -> bool:

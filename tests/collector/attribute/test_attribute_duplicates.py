@@ -271,6 +271,13 @@ def test_the_record_that_knows_of_the_cache_is_kept() -> None:
     assert counted(*rows) == ["i"]
 
 
+def test_a_record_that_left_the_cache_out_is_the_same_call() -> None:
+    """The outer span counts 100 uncached tokens, the inner one 1,300 with 1,200 of the cache: one call, the inner."""
+    cache = {"cache_read_tokens": 1000, "cache_write_tokens": 200, "scope_name": "b"}
+    assert counted(leaf("o", None, (100, 9)), leaf("i", "o", (1300, 9), **cache)) == ["i"]
+    assert counted(leaf("o", None, (100, 9), cache_read_tokens=5), leaf("i", "o", (1300, 9), **cache)) == ["i", "o"]
+
+
 def test_a_measured_record_is_kept_before_an_estimated_one() -> None:
     """Some instrumentations estimate the tokens when the response does not say."""
     rows = (
