@@ -21,6 +21,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from otel_cost.call import Flag
+from otel_cost.errors import RateCardError
 from otel_cost.pricing.card import ModelCard, Pattern, ProviderCard, RateCard
 from otel_cost.pricing.providers import (
     FRAMEWORKS,
@@ -67,7 +68,10 @@ def resolve(card: RateCard, provider: str | None, request_model: str | None, res
     key = (provider, request_model, response_model)
     found = card.memo.get(key)
     if found is None:
-        found = _resolve(card, provider, request_model, response_model)
+        try:
+            found = _resolve(card, provider, request_model, response_model)
+        except RateCardError as error:  # a damaged installation prices nothing, and breaks nobody
+            found = Resolution(None, str(error))
         remember(card, key, found)
     assert isinstance(found, Resolution)
     return found

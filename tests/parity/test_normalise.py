@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.decode.columns import OWNER_COLUMNS, RESOURCE_OWNER_COLUMNS
+from collector.decode.columns import OWNER_COLUMNS, RESOURCE_OWNER_COLUMNS, SpanBatch
 from collector.normalise import normalise_columns
-from otel_cost.normalise import normalise, own_dimensions, resource_owners
+from otel_cost.normalise import normalise, own_dimensions, reader, resource_owners
 from tests.otel_cost.normalise.samples import SAMPLES, sample_spans
 from tests.strategies import Maker, Span, batch_of, spans
 
@@ -78,3 +80,72 @@ def test_both_readers_agree_on_spans_made_from_the_tables(seed: int) -> None:
 def test_both_readers_agree_on_small_batches(seeds: list[int]) -> None:
     """Batches of any size, none included; a failure shrinks to few spans."""
     assert_equal([Maker(seed).span() for seed in seeds])
+
+
+def test_columns_may_come_in_chunks_and_slices() -> None:
+    """Groups of requests are tables of several chunks, each with dictionaries of its own."""
+    made = list(spans(7, 600))
+    whole = normalise_columns(batch_of(made))
+    parts = [batch_of(made[:250]), batch_of(made[250:])]
+    starts = (0, 250)
+
+    def joined(name: str, index: str) -> pa.Table:
+        tables = []
+        for part, start in zip(parts, starts, strict=True):
+            table = getattr(part, name)
+            place = table.schema.get_field_index(index)
+            shifted = pc.add(table.column(index), pa.scalar(start, pa.int32()))
+            tables.append(table.set_column(place, table.schema.field(place), shifted))
+        padded = pa.concat_tables([tables[0].slice(0, 0), *tables])
+        return pa.concat_tables([tables[0].slice(0, 1), padded]).slice(1)
+
+    read = normalise_columns(
+        SpanBatch(
+            joined("spans", "resource_index"),
+            joined("attributes", "owner_index"),
+            pa.concat_tables([part.resources for part in parts]),
+            joined("resource_attributes", "owner_index"),
+        )
+    )
+    assert read.calls.to_pylist() == whole.calls.to_pylist()
+    assert {unit: values.to_pylist() for unit, values in read.usage.items()} == {
+        unit: values.to_pylist() for unit, values in whole.usage.items()
+    }
+
+
+def test_of_a_repeated_key_the_last_value_wins() -> None:
+    """OTLP forbids repeats; a dict keeps the last one, and so do columns."""
+    batch = batch_of([Span(attributes={"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 1})])
+    repeated = batch_of([Span(attributes={"gen_ai.usage.input_tokens": 9, "gen_ai.operation.name": "embeddings"})])
+    rows = pa.concat_tables([batch.attributes, repeated.attributes])
+    read = normalise_columns(SpanBatch(batch.spans, rows, batch.resources, batch.resource_attributes))
+    assert read.calls.column("operation").to_pylist() == ["embeddings"]
+    assert read.usage["input_tokens"].to_pylist() == [9]
+
+
+def test_spans_of_one_shape_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of alike spans cost one reading: quantities, ids and owners make no new shape."""
+    seen: list[tuple[Any, ...]] = []
+
+    def counted(*arguments: Any) -> Any:
+        seen.append(arguments)
+        return reader.read(*arguments)
+
+    monkeypatch.setattr("collector.normalise.shapes.read", counted)
+    made = [
+        Span(
+            "x",
+            f"chat {i}",
+            3,
+            0,
+            {
+                "gen_ai.operation.name": "chat",
+                "gen_ai.response.id": f"id{i}",
+                "gen_ai.usage.input_tokens": i,
+                "otel_cost.run": f"run{i}",
+            },
+        )
+        for i in range(2000)
+    ]
+    assert_equal(made)
+    assert len(seen) == 1

@@ -130,9 +130,9 @@ def probes(seed: int, differences: list[dict[str, Any]]) -> list[Triple]:
     rng = random.Random(seed)
     days = (LAST - FIRST).days
     return [
-        Triple(provider, model, random_usage(rng, set()), FIRST + timedelta(days=rng.randrange(days)), {})
+        Triple(provider, model, random_usage(rng, set()), FIRST + timedelta(days=rng.randrange(days)), *context or [{}])
         for entry in differences
-        for provider, model in entry.get("probe", ())
+        for provider, model, *context in entry.get("probe", ())
         for _ in range(40)
     ]
 
@@ -179,6 +179,7 @@ def is_rounding(triple: Triple, cost: Cost, expected: Decimal | None) -> bool:
 
 
 CONDITIONS: dict[str, Callable[[Any, Triple, Cost, Decimal | None], bool]] = {
+    "providers": lambda wanted, triple, _, __: triple.provider in wanted,
     "entries": lambda wanted, _, cost, __: entry_and_variant(cost)[0] in wanted,
     "variants": lambda wanted, _, cost, __: entry_and_variant(cost)[1] in wanted,
     "statuses": lambda wanted, _, cost, __: cost.status.value in wanted,

@@ -13,6 +13,7 @@ import pytest
 from otel_cost.errors import RateCardError
 from otel_cost.pricing import default_card, load_card
 from otel_cost.pricing.card import DATA_DIRECTORY, Window
+from otel_cost.pricing.match import resolve
 from otel_cost.pricing.units import FALLBACKS, LEAVES, UNITS
 from tests.otel_cost.pricing.cards import always, make_card, model
 from tools.build_card.compile import compile_card
@@ -38,6 +39,7 @@ def test_every_row_is_found_again_by_its_key_and_no_two_share_one() -> None:
     keys = [row.key for row in card.rows()]
     assert len(keys) == len(set(keys)) > 4_000
     assert all(card.row(key).key == key for key in keys[::50])
+    assert [key for key in keys if key.count("|") not in (4, 5) or ";" in key] == []
 
 
 def test_rates_are_whole_not_negative_and_of_known_units() -> None:
@@ -90,6 +92,9 @@ def test_a_card_that_cannot_be_read_says_which_file(tmp_path: Path) -> None:
     (tmp_path / "openai.json").write_text("{")
     with pytest.raises(RateCardError, match=r"openai\.json"):
         card.provider("openai")
+    found = resolve(card, "openai", "m", None)
+    assert found.model is None
+    assert "openai.json" in found.reason
 
 
 def test_pricing_needs_no_catalogue_at_run_time() -> None:
