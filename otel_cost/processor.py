@@ -55,6 +55,7 @@ class CostSpanProcessor(SpanProcessor):
         self._stats = Stats()
         self._enricher = Enricher(card)
         self._open: Recent[int, _Open] = Recent(MAX_OPEN_SPANS)
+        self._has_handed = False  # nothing is looked up where nothing was ever inherited
         self._path = detect()
         self._is_late = self._path is not WritePath.NONE  # until `_on_ending` is seen to be called
         if self._path in (WritePath.ON_END, WritePath.NONE):
@@ -116,6 +117,7 @@ class CostSpanProcessor(SpanProcessor):
                 stamp_inside(span, stamps)
             elif stamps:
                 span.set_attributes(stamps)
+            self._has_handed = True
             forgotten = self._open.put(span.context.span_id, (from_context, handed))
             if forgotten:
                 self._stats.count("open_spans_forgotten", forgotten)
@@ -148,7 +150,7 @@ class CostSpanProcessor(SpanProcessor):
             added = cost_attributes(self._enricher, span, attributes)
             if added:
                 self._stats.priced(added)
-            opened = self._open.pop(span.context.span_id)
+            opened = self._open.pop(span.context.span_id) if self._has_handed else None
             if opened is not None and keys.GEN_AI_AGENT_NAME in attributes:
                 _name_agent(attributes, opened[1].get(_AGENT), added)
             if added:

@@ -16,7 +16,7 @@ from otel_cost import attributes as keys
 from otel_cost.call import Call, CallKind
 from otel_cost.normalise.plan import NAME_GATE, VALUE_MARKERS, Plan, dialect_of, plan_for
 from otel_cost.normalise.reader import read
-from otel_cost.normalise.rules import Input
+from otel_cost.normalise.rules import Dialect, Input
 from otel_cost.normalise.transforms import NUMBERS
 from otel_cost.pricing import RateCard, units
 from otel_cost.pricing.card import RateRow, choose
@@ -41,8 +41,9 @@ Attributes = Mapping[str, Any]
 Shape = tuple[str, int, int, tuple[str, ...]]
 
 
-Rates = tuple[int, int, int, int, str]
-"""One row of the card: pico-USD per plain input, cached, output and reasoning token; and how its receipts start."""
+Rates = tuple[int, int, int, int, str, str, str, str, str]
+"""One row of the card: pico-USD per plain input, cached, output and reasoning token, and the same as the ends of their
+receipt lines; and how its receipts start."""
 
 # Plain classes here: a dataclass or NamedTuple costs a millisecond of the app's start-up each.
 
@@ -69,18 +70,18 @@ class Template:
         rates = self._fixed or self._rates_for(at_ns, whole)
         if rates is None:
             return None
-        plain_rate, cached_rate, output_rate, reasoning_rate, receipt = rates
-        total = plain * plain_rate + cached * cached_rate + said * output_rate + reasoning * reasoning_rate
+        plain_rate, cached_rate, said_rate, reasoning_rate, at_plain, at_cached, at_said, at_reasoning, receipt = rates
+        total = plain * plain_rate + cached * cached_rate + said * said_rate + reasoning * reasoning_rate
         if not 0 < total <= MAX_COST_PICO_USD:
             return None
         if plain:
-            receipt += f";input_tokens={plain}*{plain_rate}"
+            receipt = f"{receipt};input_tokens={plain}{at_plain}"
         if cached:
-            receipt += f";cache_read_tokens={cached}*{cached_rate}"
+            receipt = f"{receipt};cache_read_tokens={cached}{at_cached}"
         if said:
-            receipt += f";output_tokens={said}*{output_rate}"
+            receipt = f"{receipt};output_tokens={said}{at_said}"
         if reasoning:
-            receipt += f";output_reasoning_tokens={reasoning}*{reasoning_rate}"
+            receipt = f"{receipt};output_reasoning_tokens={reasoning}{at_reasoning}"
         dollars, rest = divmod(total, PICO_PER_USD)
         return {
             _STATUS: "priced",
@@ -110,19 +111,22 @@ def _rates(row: RateRow, digest: str) -> Rates | None:
     if row.common is None or any(rate is None or rate.per != 1 for rate in found):
         return None
     plain, cached, output, reasoning = (rate.pico_usd for rate in found if rate is not None)
-    return plain, cached, output, reasoning, f"{RECEIPT_VERSION};{digest};{row.key}"
+    texts = (f"*{plain}", f"*{cached}", f"*{output}", f"*{reasoning}", f"{RECEIPT_VERSION};{digest};{row.key}")
+    return (plain, cached, output, reasoning, *texts)
 
 
 class Recipe:
     """How spans of one shape are read: which attributes decide, which hold the counts, which the response id."""
 
-    __slots__ = ("counts", "names", "response_id", "templates")
+    __slots__ = ("counts", "dialect", "names", "plan", "response_id", "templates")
 
-    def __init__(self, names: list[str], counts: Mapping[str, str], response_id: str | None) -> None:
+    def __init__(self, dialect: Dialect, plan: Plan, names: list[str], counts: Mapping[str, str]) -> None:
+        self.dialect = dialect
+        self.plan = plan
         self.names: Callable[[Attributes], Any] = itemgetter(*names)
         self.counts = tuple(map(counts.get, _UNITS))  # a key per unit
-        self.response_id = response_id
-        self.templates: dict[Any, Template] = {}
+        self.response_id: str | None = plan.response_id[0][0] if plan.response_id else None
+        self.templates: dict[Any, Template | None] = {}  # None: these names cannot be learned
 
 
 Priced = tuple[str | None, dict[str, str | float]]
@@ -134,7 +138,7 @@ class Shortcuts:
 
     def __init__(self, card: RateCard) -> None:
         self._card = card
-        self._recipes: dict[Shape, Recipe] = {}
+        self._recipes: dict[Shape, Recipe | None] = {}  # None: the shape cannot be learned
 
     def price(self, shape: Shape, span_name: str, at_ns: int, attributes: Attributes) -> Priced | None:
         """The attributes to add and the response id; None if the long way must be gone."""
@@ -175,36 +179,47 @@ class Shortcuts:
         usual = call.kind is CallKind.LEAF and not call.flags and call.reported_cost_pico_usd is None
         if not usual or span_name.startswith(NAME_GATE) or not _COST_KEYS.isdisjoint(attributes):
             return
-        recipe = self._recipes.get(shape) or _recipe(shape, span_name, attributes)
+        if shape not in self._recipes:
+            if len(self._recipes) >= MAX_SHAPES:
+                self._recipes.clear()
+            self._recipes[shape] = _recipe(shape, span_name, attributes)
+        recipe = self._recipes[shape]
         if recipe is None:
             return
         name = recipe.names(attributes)
-        if not all(type(value) is str for value in (name if type(name) is tuple else (name,))):
+        if (span_name, name) in recipe.templates:
             return
+        if len(recipe.templates) >= MAX_NAMES_PER_SHAPE:
+            recipe.templates.clear()
+        recipe.templates[span_name, name] = self._template(recipe, shape, span_name, attributes, name, call)
+        if self.price(shape, span_name, at_ns, attributes) != (call.response_id, priced):
+            recipe.templates[span_name, name] = None
+
+    def _template(
+        self, recipe: Recipe, shape: Shape, span_name: str, attributes: Attributes, name: Any, call: Call
+    ) -> Template | None:
+        """None where these names have arithmetic that could change plain counts, or prices that are not per token."""
+        scope_name, span_kind, status_code, _ = shape
+        texts_only = all(type(value) is str for value in (name if type(name) is tuple else (name,)))
+        if not texts_only or dialect_of(scope_name, span_name, attributes) is not recipe.dialect:
+            return None
+        reading = read(recipe.plan, span_name, span_kind, status_code, attributes)
+        if reading.counting is not Input.INCLUSIVE and reading.counting is not Input.UNKNOWN:
+            return None
         choice = remembered_choice(
             self._card, call.provider, call.request_model, call.response_model, call.service_tier
         )
         if choice.model is None or choice.flags or choice.model.minimums:
-            return
-        if len(self._recipes) >= MAX_SHAPES:
-            self._recipes.clear()
-        if len(recipe.templates) >= MAX_NAMES_PER_SHAPE:
-            recipe.templates.clear()
-        recipe.templates[span_name, name] = Template(choice, self._card.digest)
-        self._recipes[shape] = recipe
-        if self.price(shape, span_name, at_ns, attributes) != (call.response_id, priced):
-            del recipe.templates[span_name, name]
+            return None
+        return Template(choice, self._card.digest)
 
 
 def _recipe(shape: Shape, span_name: str, attributes: Attributes) -> Recipe | None:
-    """How to read spans of a shape; None where the dialect's arithmetic could change plain counts."""
-    scope_name, span_kind, status_code, present = shape
+    """How to read spans of a shape; None where a count has several sources, or there are others than plain ones."""
+    scope_name, _, _, present = shape
     dialect = dialect_of(scope_name, span_name, attributes)
     plan = plan_for(dialect, frozenset(present))
     if plan.cost or plan.cache_hit or len(plan.response_id) > 1 or not dialect.blobs.keys().isdisjoint(present):
-        return None
-    reading = read(plan, span_name, span_kind, status_code, attributes)
-    if reading.counting not in (Input.INCLUSIVE, Input.UNKNOWN):
         return None
     sources: dict[str, str] = {}
     for unit, found in plan.usage:
@@ -212,9 +227,7 @@ def _recipe(shape: Shape, span_name: str, attributes: Attributes) -> Recipe | No
             return None
         sources[unit] = found[0][0]
     names = _deciding(plan, present)
-    if not names or not sources:
-        return None
-    return Recipe(names, sources, plan.response_id[0][0] if plan.response_id else None)
+    return Recipe(dialect, plan, names, sources) if names and sources else None
 
 
 def _deciding(plan: Plan, present: tuple[str, ...]) -> list[str]:

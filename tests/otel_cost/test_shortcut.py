@@ -19,6 +19,8 @@ SCOPES = (
     "openinference.instrumentation.openai",
     "com.anthropic.sdk.python",
     "opentelemetry.instrumentation.botocore.bedrock-runtime",
+    "opentelemetry.instrumentation.genai.bedrock",
+    "ai",
     "pydantic-ai",
     "logfire.openai",
     "litellm",
@@ -59,19 +61,18 @@ ODD: tuple[object, ...] = (-1, 0, True, 1.5, 12.0, "12", "", None, (1, 2), 2**40
 
 
 def _shapes(chance: random.Random) -> list[Mapping[str, object]]:
-    """Spans without counts: a few dozen shapes and names, as apps have."""
+    """Spans without names and counts: a few dozen shapes, as apps have."""
     shapes: list[Mapping[str, object]] = []
     for _ in range(60):
-        provider, model = chance.choice(MODELS)
         attributes: dict[str, object] = {
             "gen_ai.operation.name": chance.choice(("chat", "chat", "chat", "embeddings", "invoke_agent")),
-            "gen_ai.provider.name": provider,
-            "gen_ai.request.model": model,
+            "gen_ai.provider.name": "",
+            "gen_ai.request.model": "",
         }
         optional = {
-            "gen_ai.response.model": model,
+            "gen_ai.response.model": "",
             "openai.response.service_tier": chance.choice(("default", "flex", "priority", "auto")),
-            "llm.model_name": model,
+            "llm.model_name": "",
             "server.address": chance.choice(("api.openai.com", "x.openai.azure.com")),
             "error.type": "timeout",
             "litellm.cache_hit": "true",
@@ -89,9 +90,14 @@ def _shapes(chance: random.Random) -> list[Mapping[str, object]]:
 
 
 def _filled(shape: Mapping[str, object], number: int, chance: random.Random) -> dict[str, object]:
-    """A span of the shape with counts, mostly plausible, sometimes odd."""
+    """A span of the shape with names and counts, mostly plausible, sometimes odd."""
+    provider, model = chance.choice(MODELS)
     attributes = dict(shape)
     for key in attributes:
+        if key == "gen_ai.provider.name":
+            attributes[key] = provider
+        elif "model" in key:
+            attributes[key] = model
         if key in GEN_AI or key.startswith("llm.token_count"):
             small = chance.randrange(chance.choice((2, 50, 3_000)))
             large = chance.randrange(chance.choice((50, 5_000, 400_000)))
@@ -118,7 +124,7 @@ def _enrich(enricher: Enricher, number: int, scope: str, kind: int, at_ns: int, 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_short_way_and_the_long_way_agree(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
-    """Spans of 60 shapes, plain and odd: the same attributes with and without what was learned; many go the short way."""
+    """Spans of 60 shapes, plain and odd: the same attributes with and without what was learned; many go short."""
     chance = random.Random(seed)
     short, long = Enricher(), Enricher()
     monkeypatch.setattr(long._shortcuts, "_recipes", _Never())
@@ -134,7 +140,7 @@ def test_the_short_way_and_the_long_way_agree(monkeypatch: pytest.MonkeyPatch, s
             is not None
         )
         assert _enrich(short, number, scope, kind, at_ns, said) == expected, said
-    assert taken > 300
+    assert taken > 150
 
 
 class _Never(dict[object, object]):
@@ -158,6 +164,7 @@ def test_what_is_learned_is_bounded() -> None:
         }
         assert _enrich(enricher, number, "opentelemetry.instrumentation.genai.openai", 3, START_NS, said)
     [recipe] = enricher._shortcuts._recipes.values()
+    assert recipe is not None
     assert len(recipe.templates) <= MAX_NAMES_PER_SHAPE
 
 
