@@ -23,6 +23,9 @@ BOMB_BYTES = 200 * MIB
 ALLOWED_GROWTH_MIB = 90
 """Above the warm process: the cap of 20 MiB held twice (inflated, and copied for the pipeline) and room to spare."""
 
+PEAK_MIB = 500
+"""With a body of 18 MiB of empty messages: the body twice, and one level of it as offsets."""
+
 
 @dataclass(frozen=True)
 class Server:
@@ -96,16 +99,18 @@ def test_compressed_zeros_are_refused_and_memory_stays_flat(server: Server, body
     assert server.post(request_of(["after"]).SerializeToString()) == 200
 
 
-@pytest.mark.parametrize(
-    "unit",
-    [b"\x0a\x00", b"\x0a\x02\x12\x00", b"\x0a\x04\x12\x02\x12\x00"],
-    ids=["resources", "scopes", "spans"],
-)
-def test_empty_messages_by_the_million_are_refused(server: Server, unit: bytes) -> None:
+@pytest.mark.parametrize("level", ["resources", "scopes", "spans"])
+def test_empty_messages_by_the_million_are_refused(server: Server, level: str) -> None:
     """2 bytes on the wire and hundreds in columns: counted before they are opened."""
-    body = unit * (18 * MIB // len(unit))
+    body = b"\x12\x00" * (9 * MIB)
+    if level == "resources":
+        body = b"\x0a\x00" * (9 * MIB)
+    elif level == "scopes":
+        body = _field(1, body)
+    else:
+        body = _field(1, _field(2, body))
     assert server.post(body) == 413
-    assert server.peak_mib() < 700
+    assert server.peak_mib() < PEAK_MIB
 
 
 def _field(number: int, data: bytes) -> bytes:
@@ -121,4 +126,4 @@ def test_one_span_of_millions_of_parts_is_refused(server: Server, number: int) -
     """Attributes, events and links too are counted before they are opened."""
     span = _field(1, b"t" * 16) + _field(2, b"s" * 8) + bytes([number << 3 | 2, 0]) * (9 * MIB)
     assert server.post(_field(1, _field(2, _field(2, span)))) == 413
-    assert server.peak_mib() < 700
+    assert server.peak_mib() < PEAK_MIB
