@@ -7,6 +7,7 @@ import http.client
 import signal
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -22,7 +23,7 @@ from collector.config import Config, Endpoint
 from collector.errors import CannotListen, StartupError
 from collector.forward.config import ClientTls, ForwardConfig, RetryConfig
 from collector.receive.config import ReceiverConfig
-from collector.service import Addresses, Service
+from collector.service import DRAIN_SECONDS, Addresses, Service
 from collector.store import StoreConfig
 from collector.store.query import query_published
 from tests.collector.forward.targets import Received, grpc_target
@@ -222,6 +223,36 @@ def test_a_signal_under_load_loses_nothing_that_was_acknowledged(
         assert set(sender.acknowledged) <= set(found)
     assert len(found) == len(set(found))
     assert "Traceback" not in process.log
+
+
+def half_a_request(port: int) -> socket.socket:
+    """A client that announces a body and never sends it."""
+    client = socket.create_connection(("127.0.0.1", port))
+    client.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n")
+    client.sendall(b"Content-Length: 10\r\n\r\n")
+    return client
+
+
+@pytest.mark.parametrize(("signals", "exit_code", "longest_seconds"), [(1, 0, 25.0), (2, 130, DRAIN_SECONDS)])
+def test_a_client_that_never_finishes_delays_the_end_by_the_deadline_at_most(
+    process: CollectorProcess, signals: int, exit_code: int, longest_seconds: float
+) -> None:
+    """One signal waits for the deadline, then ends cleanly; a second one ends at once."""
+    try:
+        process.spawn()
+        process.wait_until_ready()
+        with half_a_request(process.http_port):
+            started_seconds = time.monotonic()
+            process.signal(signal.SIGTERM)
+            while "stopping:" not in process.log:
+                assert time.monotonic() < started_seconds + longest_seconds
+                time.sleep(0.01)
+            if signals == 2:
+                process.signal(signal.SIGTERM)
+            assert process.wait() == exit_code, process.log
+        assert time.monotonic() - started_seconds < longest_seconds
+    finally:
+        process.cleanup()
 
 
 def test_the_greeting_says_what_to_do_next(tmp_path: Path) -> None:

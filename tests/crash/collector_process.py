@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http.client
-import signal
+import signal as signals
 import socket
 import subprocess
 import sys
@@ -105,11 +105,20 @@ extensions:
         self._process.kill()
         self._process.wait()
 
-    def terminate(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Ask it to end; its exit code."""
+    def signal(self, number: signals.Signals) -> None:
+        """Send a signal, without waiting."""
         assert self._process is not None
         self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended."""
+        assert self._process is not None
         return self._process.wait(READY_SECONDS)
+
+    def terminate(self, number: signals.Signals = signals.SIGTERM) -> int:
+        """Ask it to end; its exit code."""
+        self.signal(number)
+        return self.wait()
 
     def cleanup(self) -> None:
         """Leave no process behind."""
