@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
@@ -199,12 +199,18 @@ class Maker:
             {key: self.value(key) for key in self.random.sample(ALL_KEYS, self.random.choice((0, 1, 3)))},
         )
 
+    def alike(self, span: Span) -> Span:
+        """The same keys on the same span with other values."""
+        return replace(span, attributes={key: self.value(key) for key in span.attributes})
+
 
 def spans(seed: int, count: int) -> Iterator[Span]:
-    """`count` spans from a seed."""
+    """`count` spans from a seed; every other one has the keys of the one before."""
     maker = Maker(seed)
-    for _ in range(count):
-        yield maker.span()
+    made = maker.span()
+    for index in range(count):
+        made = maker.alike(made) if index % 2 else maker.span()
+        yield made
 
 
 def batch_of(made: Sequence[Span]) -> SpanBatch:

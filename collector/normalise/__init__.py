@@ -35,9 +35,10 @@ from collector.normalise.rows import (
     with_blob_rows,
 )
 from collector.normalise.settle import Usage, facts_of, settle_columns
-from collector.normalise.shapes import Shape, codes_of, fingerprints, read_shape
+from collector.normalise.shapes import Shape, codes_of, fingerprints, read_shapes
 from otel_cost.call import CallKind
 from otel_cost.normalise.dialects.generic import GENERIC
+from otel_cost.normalise.owners import OWNER_KEYS, RESOURCE_KEYS
 from otel_cost.normalise.plan import NAME_GATE, plan_for
 from otel_cost.normalise.reader import Reading, read
 
@@ -91,14 +92,9 @@ def _gated(spans: pa.Table, rows: Rows) -> Bools:
     return gated | named[name]
 
 
-def _read_shapes(spans: pa.Table, rows: Rows, first: Ints, gated: Bools) -> list[Shape]:
-    columns = ("scope_name", "name", "kind", "status_code")
-    picked = spans.select(columns).take(pa.array(first)).to_pylist()
-    starts, stops = np.searchsorted(rows.owner, first), np.searchsorted(rows.owner, first, side="right")
-    return [
-        read_shape(span, rows, int(start), int(stop)) if is_gen_ai else NOTHING
-        for span, start, stop, is_gen_ai in zip(picked, starts, stops, gated[first], strict=True)
-    ]
+def _read_shapes(spans: pa.Table, rows: Rows, first: npt.NDArray[np.intp], gated: Bools) -> list[Shape]:
+    found = iter(read_shapes(spans, rows, first[gated[first]]))
+    return [next(found) if is_gen_ai else NOTHING for is_gen_ai in gated[first]]
 
 
 def _per_shape(values: Sequence[str | None], shape: Ints) -> pa.Array:
@@ -161,7 +157,7 @@ def _response_ids(shapes: Sequence[Shape], shape: Ints, places: Places, texts: T
 def _owners(
     batch: SpanBatch, shape: Ints, readings: Sequence[Reading], places: Places, texts: Texts
 ) -> dict[str, pa.Array]:
-    found = dimension_places(places, texts, len(shape))
+    found = dimension_places(OWNER_KEYS, places, texts, len(shape))
     code, values = codes_of(batch.spans.column("name"))
     names = without_quotes(pa.array([value or None for value in values] + [None], pa.string()))
     valid = names.is_valid().to_numpy(zero_copy_only=False)
@@ -178,5 +174,7 @@ def _resource_owners(batch: SpanBatch) -> dict[str, pa.Array]:
     index = values_of(one_chunk(batch.spans.column("resource_index")), np.int32)
     return {
         column: texts.column(found[index])
-        for column, found in zip(RESOURCE_OWNER_COLUMNS, dimension_places(places, texts, size).values(), strict=True)
+        for column, found in zip(
+            RESOURCE_OWNER_COLUMNS, dimension_places(RESOURCE_KEYS, places, texts, size).values(), strict=True
+        )
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 from collector.decode.columns import DICT_STRING, VALUE_INT, VALUE_STRING
 from collector.normalise.keys import IDENTITY, KEY_IDS, OWNER, ROLES
 from collector.normalise.rows import Bools, Places, Rows
-from otel_cost.normalise.owners import OWNER_KEYS
 from otel_cost.normalise.rules import SPAN_NAME
 from otel_cost.normalise.transforms import text
 
@@ -70,11 +69,10 @@ def without_quotes(strings: pa.Array) -> pa.Array:
     return pa.array([text(value) if isinstance(value, str) else None for value in strings.to_pylist()], pa.string())
 
 
-def dimension_places(places: Places, texts: Texts, size: int) -> dict[str, Index]:
+def dimension_places(table: Mapping[str, tuple[str, ...]], places: Places, texts: Texts, size: int) -> dict[str, Index]:
     """Dimension -> place of its text for each span (or resource); -1: none."""
     return {
-        dimension: _coalesce(map(KEY_IDS.__getitem__, keys), places, texts, size)
-        for dimension, keys in OWNER_KEYS.items()
+        dimension: _coalesce(map(KEY_IDS.__getitem__, keys), places, texts, size) for dimension, keys in table.items()
     }
 
 

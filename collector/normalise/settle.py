@@ -82,7 +82,7 @@ def settle_columns(usage: Usage, facts: Facts) -> tuple[dict[str, tuple[Ints, Bo
     total = usage.columns.pop(TOTAL, usage[TOTAL])
     flags = np.zeros(usage.size, np.int64)
     flags[_merge_writes(usage)] |= int(Flag.CLAMPED)
-    if len(usage.columns) > 2 or total[1].any():
+    if total[1].any() or usage.columns.keys() - {IN, OUT}:
         _include(usage, total, facts, flags)
         flags[_cut(usage)] |= int(Flag.CLAMPED)
     written, _ = usage[WRITE]

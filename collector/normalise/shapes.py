@@ -103,10 +103,21 @@ def _mix(words: Words) -> Words:
     return mixed ^ (mixed >> np.uint64(31))
 
 
-def read_shape(span: dict[str, object], rows: Rows, first: int, last: int) -> Shape:
-    """The scalar reader's answer for the span whose rows are `first` to `last`."""
-    attributes = {KEYS[rows.key[row]]: _python_value(rows, row) for row in range(first, last)}
-    scope, name = str(span["scope_name"] or ""), str(span["name"] or "")
+def read_shapes(spans: pa.Table, rows: Rows, wanted: npt.NDArray[np.intp]) -> list[Shape]:
+    """The scalar reader's answers for these spans, each of which stands for its shape."""
+    picked = spans.select(("scope_name", "name", "kind", "status_code")).take(pa.array(wanted)).to_pylist()
+    starts, stops = np.searchsorted(rows.owner, wanted), np.searchsorted(rows.owner, wanted, side="right")
+    index = np.concatenate([np.arange(start, stop) for start, stop in zip(starts, stops, strict=True)] or [starts])
+    items = _items(rows.take(index))
+    shapes, at = [], 0
+    for span, count in zip(picked, (stops - starts).tolist(), strict=True):
+        scope, name = span["scope_name"] or "", span["name"] or ""
+        shapes.append(_read(scope, name, span["kind"] or 0, span["status_code"] or 0, dict(items[at : at + count])))
+        at += count
+    return shapes
+
+
+def _read(scope: str, name: str, kind: int, status: int, attributes: dict[str, object]) -> Shape:
     dialect = dialect_of(scope, name, attributes)
     shape = (dialect.name, frozenset(attributes))
     plan = _plans.get(shape)
@@ -114,17 +125,25 @@ def read_shape(span: dict[str, object], rows: Rows, first: int, last: int) -> Sh
         if len(_plans) >= MAX_PLANS:
             _plans.clear()
         plan = _plans[shape] = plan_for(dialect, shape[1])
-    return Shape(plan, read(plan, name, int(str(span["kind"] or 0)), int(str(span["status_code"] or 0)), attributes))
+    return Shape(plan, read(plan, name, kind, status, attributes))
 
 
-def _python_value(rows: Rows, row: int) -> object:
-    kind = rows.value_type[row]
+def _items(rows: Rows) -> list[tuple[str, object]]:
+    """Keys and values as the app wrote them; lists and bytes, which no transform reads, as empty ones."""
+    columns = (rows.key.tolist(), rows.value_type.tolist(), rows.ints.tolist(), rows.doubles.tolist())
+    return [
+        (KEYS[key], _value(kind, whole, real, string))
+        for key, kind, whole, real, string in zip(*columns, rows.strings.to_pylist(), strict=True)
+    ]
+
+
+def _value(kind: int, whole: int, real: float, string: str | None) -> object:
     if kind == VALUE_STRING:
-        return rows.strings[row].as_py()
+        return string
     if kind == VALUE_INT:
-        return int(rows.ints[row])
+        return whole
     if kind == VALUE_BOOL:
-        return bool(rows.ints[row])
+        return bool(whole)
     if kind == VALUE_DOUBLE:
-        return float(rows.doubles[row])
+        return real
     return b"" if kind == VALUE_BYTES else ()

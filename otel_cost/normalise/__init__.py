@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from otel_cost import attributes as k
 from otel_cost.call import Call, Flag
-from otel_cost.normalise.owners import ALL_OWNER_KEYS, OWNER_KEYS
+from otel_cost.normalise.owners import ALL_OWNER_KEYS, OWNER_KEYS, RESOURCE_KEYS
 from otel_cost.normalise.plan import GATE, NAME_GATE, Plan, blobs_of, dialect_of, plan_for
 from otel_cost.normalise.reader import own_agent, read
 from otel_cost.normalise.rules import INSIDE
@@ -121,18 +121,22 @@ def _owners(plan: Plan, attributes: Mapping[str, object]) -> dict[str, str]:
 
 def own_dimensions(attributes: Mapping[str, object]) -> dict[str, str]:
     """Who pays as any span, GenAI or not, says it: owner dimension -> value. Its descendants inherit them."""
+    return _dimensions(attributes, OWNER_KEYS)
+
+
+def resource_owners(attributes: Mapping[str, object]) -> dict[str, str]:
+    """Who pays as a resource says it; counts only where neither the span nor an ancestor has a value."""
+    return _dimensions(attributes, RESOURCE_KEYS)
+
+
+def _dimensions(attributes: Mapping[str, object], table: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     if attributes.keys().isdisjoint(ALL_OWNER_KEYS):
         return {}
     owners: dict[str, str] = {}
-    for dimension, keys in OWNER_KEYS.items():
+    for dimension, keys in table.items():
         for key in keys:
             found = text(attributes[key]) if key in attributes else None
             if found is not None:
                 owners[dimension] = found
                 break
     return owners
-
-
-def resource_owners(attributes: Mapping[str, object]) -> dict[str, str]:
-    """Who pays as a resource says it; counts only where neither the span nor an ancestor has a value."""
-    return own_dimensions(attributes)

@@ -107,4 +107,10 @@ OWNER_KEYS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
+RESOURCE_KEYS: Mapping[str, tuple[str, ...]] = {
+    **OWNER_KEYS,
+    "agent": (k.OTEL_COST_AGENT, k.GEN_AI_AGENT_NAME, k.GEN_AI_AGENT_ID),
+}
+"""The same for resources, where `agent.name` is the monitoring agent of some vendors."""
+
 ALL_OWNER_KEYS = frozenset(key for keys in OWNER_KEYS.values() for key in keys)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from otel_cost import attributes as k
 from otel_cost.call import CallKind
@@ -22,7 +23,6 @@ from otel_cost.normalise.rules import (
     Dialect,
     Input,
     Rule,
-    Sources,
     Test,
     When,
     ignore,
@@ -86,6 +86,8 @@ class Plan:
     """A dialect's table for spans with one set of keys."""
 
     dialect: Dialect
+    switch: tuple[str, Mapping[str, PlannedRule]] | None
+    """The first rules, where each asks only for the words of one attribute: that attribute, and word -> rule."""
     rules: tuple[PlannedRule, ...]
     operation: TextSources
     provider: TextSources
@@ -124,46 +126,70 @@ BLOB_PATHS = _paths()
 """Every JSON attribute of the tables and the paths that are read in it."""
 
 
+COST, OWNERS = "#cost", "#owners "
+TEXT_FIELDS = (
+    *("operation", "provider", "request_model", "response_model", "response_id", "service_tier", "host", "cache_hit"),
+)
+MAX_REMEMBERED = 2_048
+MAX_REMEMBERED_CHARACTERS = 128
+_seen: dict[str, dict[str, str | None]] = {name: {} for name in TEXTS}
+
+Slot = tuple[str, int, tuple[object, ...]]
+"""What a key is to a dialect: the field (a unit, a text field, `cost`), its precedence there, the entry of the plan."""
+
+
+def _slots(dialect: Dialect) -> Mapping[str, tuple[Slot, ...]]:
+    """The table turned round: key -> what it is read for."""
+    slots: dict[str, list[Slot]] = {}
+    for field, sources in (*dialect.usage.items(), (COST, dialect.cost)):
+        for order, source in enumerate(sources):
+            slots.setdefault(source.key, []).append((field, order, (source.key, NUMBERS[source.transform])))
+    for field in TEXT_FIELDS:
+        for order, source in enumerate(getattr(dialect, field)):
+            entry = (source.key, TEXTS[source.transform], _seen[source.transform])
+            slots.setdefault(source.key, []).append((field, order, entry))
+    for dimension, keys in OWNER_KEYS.items():
+        for order, key in enumerate(keys):
+            slots.setdefault(key, []).append((OWNERS + dimension, order, (key,)))
+    return {key: tuple(rows) for key, rows in slots.items()}
+
+
+_SLOTS = {dialect.name: _slots(dialect) for dialect in DIALECTS}
+
+
 def plan_for(dialect: Dialect, keys: frozenset[str]) -> Plan:
     """The dialect's table for spans that have exactly these keys (virtual keys of JSON attributes included)."""
-    usage = tuple((unit, found) for unit, sources in dialect.usage.items() if (found := _numbers(sources, keys)))
+    slots = _SLOTS[dialect.name]
+    found: dict[str, Any] = {}
+    for key in slots.keys() & keys:
+        for field, order, entry in slots[key]:
+            found.setdefault(field, []).append((order, entry))
+    found = {
+        field: tuple(entry for _, entry in sorted(rows)) if len(rows) > 1 else (rows[0][1],)
+        for field, rows in found.items()
+    }
+    usage = tuple((unit, found[unit]) for unit in dialect.usage if unit in found)
     any_usage = bool(usage)
+    switch, rules = _switch(_rules((*COMMON_RULES, *dialect.rules), keys, any_usage))
     return Plan(
         dialect=dialect,
-        rules=_rules((*COMMON_RULES, *dialect.rules), keys, any_usage),
-        operation=_texts(dialect.operation, keys),
-        provider=_texts(dialect.provider, keys),
-        request_model=_texts(dialect.request_model, keys),
-        response_model=_texts(dialect.response_model, keys),
-        response_id=_texts(dialect.response_id, keys),
-        service_tier=_texts(dialect.service_tier, keys),
-        host=_texts(dialect.host, keys),
-        cache_hit=_texts(dialect.cache_hit, keys),
+        switch=switch,
+        rules=rules,
         usage=usage,
-        cost=_numbers(dialect.cost, keys),
+        cost=found.get(COST, ()),
         accounting=tuple(
             (row.counting, row.providers, when)
             for row in dialect.accounting
             if (when := _remaining(row.when, keys, any_usage)) is not None
         ),
         owners=tuple(
-            (dimension, present)
-            for dimension, row in OWNER_KEYS.items()
-            if (present := tuple(key for key in row if key in keys))
+            (dimension, tuple(key for (key,) in found[OWNERS + dimension]))
+            for dimension in OWNER_KEYS
+            if OWNERS + dimension in found
         ),
         error=k.ERROR_TYPE in keys,
+        **{field: found.get(field, ()) for field in TEXT_FIELDS},
     )
-
-
-def _texts(sources: Sources, keys: frozenset[str]) -> TextSources:
-    return tuple(
-        (source.key, TEXTS[source.transform], _seen[source.transform]) for source in sources if source.key in keys
-    )
-
-
-MAX_REMEMBERED = 2_048
-MAX_REMEMBERED_CHARACTERS = 128
-_seen: dict[str, dict[str, str | None]] = {name: {} for name in TEXTS}
 
 
 def remember(seen: dict[str, str | None], value: str, said: str | None) -> None:
@@ -172,10 +198,6 @@ def remember(seen: dict[str, str | None], value: str, said: str | None) -> None:
         if len(seen) >= MAX_REMEMBERED:
             seen.clear()
         seen[value] = said
-
-
-def _numbers(sources: Sources, keys: frozenset[str]) -> NumberSources:
-    return tuple((source.key, NUMBERS[source.transform]) for source in sources if source.key in keys)
 
 
 def _rules(rules: tuple[Rule, ...], keys: frozenset[str], any_usage: bool) -> tuple[PlannedRule, ...]:
@@ -187,6 +209,21 @@ def _rules(rules: tuple[Rule, ...], keys: frozenset[str], any_usage: bool) -> tu
             if not when:
                 break  # nothing after a rule that always holds is reached
     return tuple(planned)
+
+
+def _switch(
+    rules: tuple[PlannedRule, ...],
+) -> tuple[tuple[str, Mapping[str, PlannedRule]] | None, tuple[PlannedRule, ...]]:
+    """The leading rules on the words of one attribute as a lookup, and the rules after them."""
+    words: dict[str, PlannedRule] = {}
+    subject = rules[0].when[0].subject if rules and rules[0].when else SPAN_NAME
+    for index, rule in enumerate(rules):
+        alone = len(rule.when) == 1 and rule.when[0].test is Test.IN and rule.when[0].subject == subject
+        if not alone or subject in (SPAN_NAME, SPAN_KIND):
+            return ((subject, words) if words else None), rules[index:]
+        for word in rule.when[0].values:
+            words.setdefault(word, rule)
+    return ((subject, words) if words else None), ()
 
 
 def _remaining(when: Conditions, keys: frozenset[str], any_usage: bool) -> Conditions | None:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from otel_cost import attributes as k
 from otel_cost.call import CallKind
-from otel_cost.normalise.plan import Conditions, Plan, TextSources, remember
+from otel_cost.normalise.plan import Conditions, Plan, PlannedRule, TextSources, remember
 from otel_cost.normalise.rules import KIND_NAMES, SPAN_KIND, SPAN_NAME, Input, Test
 from otel_cost.normalise.transforms import text
 from otel_cost.normalise.vocabulary import CLAUDE_PROVIDERS, HOST_DECIDES, OUTPUT_EXCLUDES_REASONING
 
 STATUS_ERROR = 2
 IGNORE, AGGREGATE, UNKNOWN = CallKind.IGNORE, CallKind.AGGREGATE, Input.UNKNOWN
+WRAPPER = PlannedRule(AGGREGATE, None, (), ())
 IN, STARTS = Test.IN, Test.STARTS
 NO_COST: tuple[int | None, str | None, int, bool] = (None, None, 0, False)
 
@@ -47,12 +48,8 @@ class Reading:
 def read(plan: Plan, span_name: str, span_kind: int, status_code: int, attributes: Mapping[str, object]) -> Reading:
     """All fields of a span. `attributes` has exactly the keys that the plan was made for."""
     dialect = plan.dialect
-    kind, operation = AGGREGATE, None
-    agent: tuple[str, ...] = ()
-    for rule in plan.rules:
-        if not rule.when or _all_hold(rule.when, span_name, span_kind, attributes):
-            kind, operation, agent = rule.kind, rule.operation, rule.agent
-            break
+    rule = _rule(plan, span_name, span_kind, attributes)
+    kind = rule.kind
     provider = _first(plan.provider, attributes) or dialect.default_provider
     if plan.host and provider in HOST_DECIDES:
         provider = _first(plan.host, attributes) or provider
@@ -75,8 +72,8 @@ def read(plan: Plan, span_name: str, span_kind: int, status_code: int, attribute
         cost, cost_key, cost_flags, by_provider = _cost(plan, attributes)
     return Reading(
         kind,
-        operation or _first(plan.operation, attributes),
-        agent,
+        rule.operation or _first(plan.operation, attributes),
+        rule.agent,
         provider,
         request_model,
         response_model,
@@ -95,6 +92,22 @@ def read(plan: Plan, span_name: str, span_kind: int, status_code: int, attribute
         dialect.output_is_total_minus_input,
         flags | cost_flags,
     )
+
+
+def _rule(plan: Plan, span_name: str, span_kind: int, attributes: Mapping[str, object]) -> PlannedRule:
+    if plan.switch is not None:
+        subject, words = plan.switch
+        said = attributes[subject]
+        found = words.get(said) if type(said) is str else None
+        if found is not None:
+            return found
+        word = text(said)
+        if word is not None and (found := words.get(word.strip().lower())) is not None:
+            return found
+    for rule in plan.rules:
+        if not rule.when or _all_hold(rule.when, span_name, span_kind, attributes):
+            return rule
+    return WRAPPER
 
 
 def own_agent(reading: Reading, span_name: str, attributes: Mapping[str, object]) -> str | None:

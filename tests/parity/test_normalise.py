@@ -149,3 +149,14 @@ def test_spans_of_one_shape_are_read_once(monkeypatch: pytest.MonkeyPatch) -> No
     ]
     assert_equal(made)
     assert len(seen) == 1
+
+
+UNITS = ("input_tokens", "output_tokens", "cache_read.input_tokens", "cache_write.input_tokens", "total_tokens")
+
+
+@pytest.mark.parametrize("present", range(1 << len(UNITS)))
+def test_both_readers_agree_on_every_set_of_counts(present: int) -> None:
+    """A batch of one span: no column of another span hides that a rule was skipped."""
+    for value in (0, 7, 500):
+        usage = {f"gen_ai.usage.{unit}": value + 100 * bit for bit, unit in enumerate(UNITS) if present >> bit & 1}
+        assert_equal([Span("x", "chat", 3, 0, {"gen_ai.operation.name": "chat", **usage})])

@@ -33,7 +33,7 @@ ADK = replace(
     rules=(aggregate(lacks(k.GEN_AI_OPERATION_NAME), starts(SPAN_NAME, "call_llm")), *RULES),
 )
 
-STRANDS = replace(GENERIC, name="strands", rank=30, markers=(), scope_prefixes=("strands",))
+STRANDS = replace(GENERIC, name="strands", rank=6, markers=(), scope_prefixes=("strands",))
 
 CLAUDE_CODE = Dialect(
     name="claude_code",

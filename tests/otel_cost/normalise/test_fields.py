@@ -134,6 +134,12 @@ def test_owner_aliases(key: str, dimension: str) -> None:
     assert call(chat() | {key: "v"}).owners == {dimension: "v"}
 
 
+def test_a_resources_agent_name_is_the_monitoring_agent() -> None:
+    """Some vendors' SDKs name themselves there; a span's is the app's own word."""
+    assert resource_owners({"agent.name": "python"}) == {}
+    assert own_dimensions({"agent.name": "planner"}) == {"agent": "planner"}
+
+
 def test_the_service_name_owns_nothing() -> None:
     """A service is not who pays."""
     assert resource_owners({"service.name": "api", "host.name": "h"}) == {}
