@@ -30,6 +30,18 @@ MODALITY_PARTS: dict[tuple[str, str], tuple[str, ...]] = {
 """(direction, modality) -> the keys that say anything about it."""
 
 
+_CELLS: dict[tuple[str, str], tuple[str, ...]] = {
+    (direction, modality): tuple(units.token_key(direction, modality, kind) for kind in kinds)
+    for direction, kinds in (("input", units.INPUT_TYPES), ("output", units.OUTPUT_TYPES))
+    for modality in ("", "text", *units.MODALITIES)
+}
+"""(direction, modality) -> its cells, in the order of the types."""
+
+_SHORT_WRITES = {
+    modality: units.token_key("input", modality, "write_5m") for modality in ("", "text", *units.MODALITIES)
+}
+
+
 class Split(NamedTuple):
     """Cells with a quantity above zero, in the units' quantum.
 
@@ -39,6 +51,9 @@ class Split(NamedTuple):
     parts: dict[str, int]
     input_tokens: int
     flags: int
+
+
+_TOKEN_KEYS = frozenset(key for key, unit in units.UNITS.items() if unit.family == "tokens")
 
 
 class Ops(NamedTuple):
@@ -97,7 +112,7 @@ def split_counts(
     out_cells, _, out_flags = _split_output(keys, count, ops)
     cells += out_cells
     flags = flags | out_flags
-    for key in units.OTHER_KEYS:
+    for key in () if keys <= _TOKEN_KEYS else units.OTHER_KEYS:
         parts = units.OTHER_WHOLES.get(key)
         if parts is not None and not keys.isdisjoint(parts):
             inside = sum(count(part) for part in parts if part in keys)
@@ -113,10 +128,9 @@ def _modalities(direction: str, keys: frozenset[str]) -> list[str]:
 
 def _write_kinds(modality: str, count: Callable[[str], Count], ops: Ops) -> tuple[Count, Count, Count]:
     """Cache writes as (short, 1 hour, 12 hours). The part of the total without a TTL counts as short."""
-    hour = count(units.token_key("input", modality, units.WRITE_1H))
-    half_day = count(units.token_key("input", modality, units.WRITE_12H))
-    short = count(units.token_key("input", modality, "write_5m"))
-    total = ops.high(count(units.token_key("input", modality, units.WRITE)), short + hour + half_day)
+    _, _, total_key, hour_key, half_day_key, _ = _CELLS["input", modality]
+    hour, half_day = count(hour_key), count(half_day_key)
+    total = ops.high(count(total_key), count(_SHORT_WRITES[modality]) + hour + half_day)
     return total - hour - half_day, hour, half_day
 
 
@@ -126,13 +140,10 @@ def _split_input(
     kinds = [count(units.CACHE_READ), *_write_kinds("", count, ops), count(units.TOOL)]
     modal: dict[str, tuple[Count, list[Count]]] = {}
     for modality in _modalities("input", keys):
-        joins = [
-            count(units.token_key("input", modality, units.READ)),
-            *_write_kinds(modality, count, ops),
-            count(units.token_key("input", modality, "tool")),
-        ]
-        modal[modality] = (ops.high(count(units.token_key("input", modality, units.PLAIN)), sum(joins)), joins)
-    kinds = [ops.high(kind, sum(joins[i] for _, joins in modal.values())) for i, kind in enumerate(kinds)]
+        cells = _CELLS["input", modality]
+        joins = [count(cells[1]), *_write_kinds(modality, count, ops), count(cells[5])]
+        modal[modality] = (ops.high(count(cells[0]), sum(joins)), joins)
+    kinds = _at_least_the_joins(kinds, modal, ops)
     cached = kinds[0] + kinds[1] + kinds[2] + kinds[3]
     whole = count(units.INPUT)
     missing = whole == 0
@@ -142,9 +153,16 @@ def _split_input(
     whole = whole + exclusive * cached
     clamped = kinds[4] > whole - cached
     kinds[4] = ops.low(kinds[4], whole - cached)
-    cells, cut = _grid("input", units.INPUT_TYPES, whole, kinds, modal, ops)
+    found, cut = _grid("input", whole, kinds, modal, ops)
     flags = exclusive * _CACHE_EXCLUSIVE | (clamped | cut) * _CLAMPED
-    return cells, whole, flags
+    return found, whole, flags
+
+
+def _at_least_the_joins(kinds: list[Count], modal: Mapping[str, tuple[Count, list[Count]]], ops: Ops) -> list[Count]:
+    """A type has no fewer tokens than its modalities report together."""
+    if not modal:
+        return kinds
+    return [ops.high(kind, sum(joins[i] for _, joins in modal.values())) for i, kind in enumerate(kinds)]
 
 
 def _split_output(
@@ -153,22 +171,22 @@ def _split_output(
     kinds = [count(units.REASONING), count(units.CITATION)]
     modal: dict[str, tuple[Count, list[Count]]] = {}
     for modality in _modalities("output", keys):
-        joins = [count(units.token_key("output", modality, kind)) for kind in units.OUTPUT_TYPES[1:]]
-        modal[modality] = (ops.high(count(units.token_key("output", modality, units.PLAIN)), sum(joins)), joins)
-    kinds = [ops.high(kind, sum(joins[i] for _, joins in modal.values())) for i, kind in enumerate(kinds)]
+        plain, *rest = _CELLS["output", modality]
+        joins = [count(key) for key in rest]
+        modal[modality] = (ops.high(count(plain), sum(joins)), joins)
+    kinds = _at_least_the_joins(kinds, modal, ops)
     whole = count(units.OUTPUT)
     missing = whole == 0
     whole = whole + missing * ops.high(kinds[0] + kinds[1], sum(total for total, _ in modal.values()))
     clamped = kinds[0] + kinds[1] > whole
     kinds[0] = ops.low(kinds[0], whole)
     kinds[1] = ops.low(kinds[1], whole - kinds[0])
-    cells, cut = _grid("output", units.OUTPUT_TYPES, whole, kinds, modal, ops)
+    cells, cut = _grid("output", whole, kinds, modal, ops)
     return cells, whole, (clamped | cut) * _CLAMPED
 
 
 def _grid(
     direction: str,
-    types: tuple[str, ...],
     whole: Count,
     kinds: list[Count],
     modal: Mapping[str, tuple[Count, list[Count]]],
@@ -195,8 +213,8 @@ def _grid(
             taken[i] = taken[i] + more
             rest = rest - more
         cut = cut | (rest > 0)
-        for i, (kind, quantity) in enumerate(zip(types, (plain, *taken), strict=True)):
-            cells.append((units.token_key(direction, modality, kind), quantity))
-            left[i] = left[i] - quantity
-    cells += [(units.token_key(direction, "", kind), quantity) for kind, quantity in zip(types, left, strict=True)]
+        quantities = (plain, *taken)
+        cells += zip(_CELLS[direction, modality], quantities, strict=True)
+        left = [rest - quantity for rest, quantity in zip(left, quantities, strict=True)]
+    cells += zip(_CELLS[direction, ""], left, strict=True)
     return cells, cut

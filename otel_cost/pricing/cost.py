@@ -221,10 +221,8 @@ def receipt(row: RateRow, parts: Mapping[str, int]) -> tuple[list[Line], list[st
     lines: list[Line] = []
     missing: list[str] = []
     flags = 0
-    for unit in units.LEAVES:
-        quantity = parts.get(unit)
-        if not quantity:
-            continue
+    for unit in sorted(parts, key=units.LEAF_ORDER.__getitem__):
+        quantity = parts[unit]
         rate = row.rate(unit)
         if rate is None:
             missing.append(unit)

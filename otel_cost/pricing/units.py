@@ -116,6 +116,10 @@ COMMON_LEAVES = (INPUT, CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H, OUTPUT, REASONI
 """What nearly every call consists of."""
 
 
+LEAF_ORDER = {leaf: position for position, leaf in enumerate(LEAVES)}
+"""Leaf -> its place in a receipt."""
+
+
 def _token_fallbacks(direction: str, modality: str, kind: str) -> tuple[str, ...]:
     narrower = {WRITE_1H: (WRITE_1H, WRITE), WRITE_12H: (WRITE_12H, WRITE_1H, WRITE)}.get(kind, (kind,))
     chain = [token_key(direction, modality, k) for k in narrower]
