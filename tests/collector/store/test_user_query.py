@@ -147,10 +147,14 @@ def test_a_refusal_comes_back_from_the_process(ledger_path: Path) -> None:
         ask(ledger_path, UserQuery("COPY calls TO 'calls.csv'"))
 
 
-def test_the_process_can_make_no_file_grow(ledger_path: Path, tmp_path: Path) -> None:
+def test_the_process_can_make_no_file_grow(tmp_path: Path) -> None:
     """Behind the gate stands the operating system: even code that got through could not write."""
-    code = f"from collector.store import sandbox; sandbox._confine(512); open({str(tmp_path / 'x')!r}, 'wb', 0).write(b'x')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    write = (
+        "import sys; from collector.store import sandbox; sandbox._confine(512); open(sys.argv[1], 'wb', 0).write(b'x')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", write, str(tmp_path / "x")], capture_output=True, text=True, check=False
+    )
     assert "File too large" in done.stderr
     assert (tmp_path / "x").stat().st_size == 0
 
