@@ -32,7 +32,7 @@ _UNITS = (units.INPUT, units.CACHE_READ, units.OUTPUT, units.REASONING)
 _COUNTS = (NUMBERS["count"], NUMBERS["positive"])
 _COST_KEYS = frozenset({keys.GEN_AI_USAGE_COST_AMOUNT, keys.GEN_AI_USAGE_COST_CURRENCY, keys.GEN_AI_USAGE_COST_SOURCE})
 
-_UNUSUAL_START = ("", '"')  # an empty text, and one in JSON
+_QUOTE = '"'  # a text in JSON goes the long way
 _STATUS, _USD = keys.OTEL_COST_COST_STATUS, keys.OTEL_COST_COST_USD
 _AMOUNT, _CURRENCY = keys.GEN_AI_USAGE_COST_AMOUNT, keys.GEN_AI_USAGE_COST_CURRENCY
 _SOURCE, _CARD, _RECEIPT = keys.GEN_AI_USAGE_COST_SOURCE, keys.OTEL_COST_CARD, keys.OTEL_COST_RECEIPT
@@ -59,9 +59,10 @@ class Template:
         self._fixed = None if choice.only is None else _rates(choice.only, digest)  # one row prices every call
         self._by_row: dict[str, Rates | None] = {}  # else rows as they are met
 
-    def attributes(self, counts: tuple[Any, Any, Any, Any], at_ns: int) -> dict[str, str | float] | None:
+    def attributes(
+        self, at_ns: int, whole: Any, cached: Any, output: Any, reasoning: Any
+    ) -> dict[str, str | float] | None:
         """The attributes of a priced span; None if these counts need the long way."""
-        whole, cached, output, reasoning = counts
         if not (type(whole) is type(cached) is type(output) is type(reasoning) is int):
             return None
         plain, said = whole - cached, output - reasoning
@@ -154,16 +155,16 @@ class Shortcuts:
         response_id = None
         if recipe.response_id is not None:
             response_id = attributes[recipe.response_id]
-            if type(response_id) is not str or response_id[:1] in _UNUSUAL_START:
+            if type(response_id) is not str or not response_id or response_id[0] == _QUOTE:
                 return None
         whole, cached, output, reasoning = recipe.counts
-        counts = (
+        added = template.attributes(
+            at_ns,
             attributes[whole] if whole is not None else 0,
             attributes[cached] if cached is not None else 0,
             attributes[output] if output is not None else 0,
             attributes[reasoning] if reasoning is not None else 0,
         )
-        added = template.attributes(counts, at_ns)
         return None if added is None else (response_id, added)
 
     def learn(
