@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
 from threading import Lock
 
+from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
@@ -16,27 +17,31 @@ AddedAttributes = Mapping[str, str]
 """What is added to one span; replaces what the app wrote under the same keys, since the ledger is the authority."""
 
 
-@dataclass(slots=True)
 class ForwardJob:
     """A request to pass on. Shared by all exporters: the attributes are added once, by whichever thread is first."""
 
-    body: bytes
-    span_count: int
-    added: Mapping[SpanKey, AddedAttributes]
-    _lock: Lock = field(default_factory=Lock, repr=False)
-    _payload: bytes | None = None
+    __slots__ = ("_added", "_body", "_lock", "size_bytes", "span_count")
 
-    @property
-    def size_bytes(self) -> int:
-        """What the job counts for in a queue."""
-        return len(self.body)
+    def __init__(self, body: bytes, span_count: int, added: Mapping[SpanKey, AddedAttributes]) -> None:
+        self._body = body
+        self._added = added
+        self._lock = Lock()
+        self.span_count = span_count
+        self.size_bytes = len(body)
+        """What the job counts for in a queue: its size as received."""
 
     def payload(self) -> bytes:
-        """The request with the attributes added, as protobuf. A request without model calls is passed on untouched."""
+        """The request with the attributes added, as protobuf.
+
+        A request of a group without model calls is passed on untouched, and so is one that protobuf's own parser
+        refuses: the target may judge it.
+        """
         with self._lock:
-            if self._payload is None:
-                self._payload = with_attributes(self.body, self.added) if self.added else self.body
-            return self._payload
+            if self._added:
+                with suppress(DecodeError):
+                    self._body = with_attributes(self._body, self._added)
+                self._added = {}
+            return self._body
 
 
 def with_attributes(body: bytes, added: Mapping[SpanKey, AddedAttributes]) -> bytes:

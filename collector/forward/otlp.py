@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from threading import Thread
 from time import monotonic
 
-from google.protobuf.message import DecodeError
-
 from collector import telemetry as metrics
 from collector.forward.config import ForwardConfig
 from collector.forward.delivery import Client, Delivery, Verdict
@@ -72,7 +70,9 @@ class OtlpForwarder:
         self._client.close()
 
     def _deliver(self, batch: Sequence[_Timed]) -> None:
-        payload = b"".join(_payloads(batch))  # concatenated protobuf messages are one message with all their items
+        payload = b"".join(
+            job.payload() for _, job in batch
+        )  # concatenated protobuf messages are one message with all their items
         delivery = self._send_until_answered(payload, batch)
         if delivery.verdict is Verdict.DELIVERED:
             self._count(metrics.FORWARDED_SPANS, _spans(batch) - delivery.rejected_spans)
@@ -115,16 +115,6 @@ class OtlpForwarder:
 
     def _count(self, metric: metrics.Metric, spans: int) -> None:
         self._telemetry.add(metric, spans, self.config.name)
-
-
-def _payloads(batch: Sequence[_Timed]) -> list[bytes]:
-    payloads = []
-    for _, job in batch:
-        try:
-            payloads.append(job.payload())
-        except DecodeError:
-            payloads.append(job.body)  # the target may judge bytes that our parser does not take
-    return payloads
 
 
 def _spans(batch: Sequence[_Timed]) -> int:

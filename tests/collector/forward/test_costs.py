@@ -106,10 +106,19 @@ def test_the_ledgers_cost_replaces_what_the_app_wrote() -> None:
 
 
 def test_a_request_without_calls_is_passed_on_byte_for_byte() -> None:
-    """Nothing is parsed where nothing is added."""
+    """Nothing is parsed where nothing is added, and bytes that protobuf refuses are left to the target."""
+    added = {key(CALL): {"otel_cost.cost_usd": "0.5"}}
     assert ForwardJob(b"any bytes", 1, {}).payload() == b"any bytes"
+    assert ForwardJob(b"\x0a\xff", 1, added).payload() == b"\x0a\xff"
     with pytest.raises(DecodeError):
-        ForwardJob(b"\x0a\xff", 1, {key(CALL): {"a": "b"}}).payload()
+        with_attributes(b"\x0a\xff", added)
+
+
+def test_attributes_are_added_once_for_all_exporters() -> None:
+    """A job that two exporters share gives both the same bytes, and counts in queues as it was received."""
+    job = ForwardJob(body(), 3, {key(PLAIN): {"otel_cost.agent": "writer"}})
+    assert job.payload() is job.payload()
+    assert len(job.payload()) > job.size_bytes == len(body())
 
 
 def test_the_draft_cost_attributes_are_never_written() -> None:
