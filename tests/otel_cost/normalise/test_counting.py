@@ -33,6 +33,13 @@ def test_inclusive_and_exclusive_encodings_of_one_call_are_equal() -> None:
     assert openlit.flags & bedrock.flags & Flag.CACHE_EXCLUSIVE
 
 
+@pytest.mark.parametrize(("provider", "entered"), [("anthropic", 6000), ("aws.bedrock", 6000), ("openai", 5000)])
+def test_openlit_counts_two_providers_without_the_cache(provider: str, entered: int) -> None:
+    """Where arithmetic proves nothing, the table decides by provider."""
+    usage = chat(input_tokens=5000, output_tokens=5, cache_read__input_tokens=1000)
+    assert call(usage | {"gen_ai.provider.name": provider}, OPENLIT).usage["input_tokens"] == entered
+
+
 def test_native_anthropic_says_time_to_live_and_tier() -> None:
     """150 written for five minutes, 50 for an hour, priority tier; nothing is assumed."""
     attributes = claude(
