@@ -37,6 +37,11 @@ _CELLS: dict[tuple[str, str], tuple[str, ...]] = {
 }
 """(direction, modality) -> its cells, in the order of the types."""
 
+_OVERLAPS: dict[tuple[str, str], frozenset[str]] = {
+    key: frozenset(parts) - {_CELLS[key][0]} for key, parts in MODALITY_PARTS.items()
+}
+"""(direction, modality) -> the keys of its overlaps with the types."""
+
 _SHORT_WRITES = {
     modality: units.token_key("input", modality, "write_5m") for modality in ("", "text", *units.MODALITIES)
 }
@@ -141,6 +146,9 @@ def _split_input(
     modal: dict[str, tuple[Count, list[Count]]] = {}
     for modality in _modalities("input", keys):
         cells = _CELLS["input", modality]
+        if keys.isdisjoint(_OVERLAPS["input", modality]):
+            modal[modality] = (count(cells[0]), [0] * (len(cells) - 1))
+            continue
         joins = [count(cells[1]), *_write_kinds(modality, count, ops), count(cells[5])]
         modal[modality] = (ops.high(count(cells[0]), sum(joins)), joins)
     kinds = _at_least_the_joins(kinds, modal, ops)
@@ -160,7 +168,7 @@ def _split_input(
 
 def _at_least_the_joins(kinds: list[Count], modal: Mapping[str, tuple[Count, list[Count]]], ops: Ops) -> list[Count]:
     """A type has no fewer tokens than its modalities report together."""
-    if not modal:
+    if not modal or all(type(join) is int and not join for _, joins in modal.values() for join in joins):
         return kinds
     return [ops.high(kind, sum(joins[i] for _, joins in modal.values())) for i, kind in enumerate(kinds)]
 
@@ -172,6 +180,9 @@ def _split_output(
     modal: dict[str, tuple[Count, list[Count]]] = {}
     for modality in _modalities("output", keys):
         plain, *rest = _CELLS["output", modality]
+        if keys.isdisjoint(_OVERLAPS["output", modality]):
+            modal[modality] = (count(plain), [0] * len(rest))
+            continue
         joins = [count(key) for key in rest]
         modal[modality] = (ops.high(count(plain), sum(joins)), joins)
     kinds = _at_least_the_joins(kinds, modal, ops)
@@ -204,6 +215,10 @@ def _grid(
         if modality not in modal:
             continue
         total, joins = modal[modality]
+        if type(total) is int and total <= left[0] and not any(joins):  # nearly always, where there are no columns
+            cells.append((_CELLS[direction, modality][0], total))
+            left[0] -= total
+            continue
         taken = [ops.low(join, rest) for join, rest in zip(joins, left[1:], strict=True)]
         rest = total - sum(taken)
         plain = ops.low(rest, left[0])
