@@ -21,7 +21,9 @@ NATIVE_SCOPE = "com.anthropic.sdk.python"
 
 PLANNER = Decimal("0.003")  # gpt-4o: 600 at $2.50 + 400 cached at $1.25 + 100 out at $10 per million
 WRITER = Decimal("0.0025")  # claude-haiku-4-5: 2,000 at $1 + 100 out at $5
-CRITIC = Decimal("0.00027")  # gpt-4o-mini: 1,000 at $0.15 + 200 out at $0.60, the second attempt
+WASTED = Decimal("0.000045")  # gpt-4o-mini: 100 at $0.15 + 50 out at $0.60, the attempt that failed
+RETRY = Decimal("0.00027")  # gpt-4o-mini: 1,000 at $0.15 + 200 out at $0.60, the second attempt
+CRITIC = WASTED + RETRY
 HELPER = Decimal("0.08149")  # gpt-4o: 29,000 at $2.50 + 899 out at $10
 TOTAL = PLANNER + WRITER + CRITIC + HELPER
 
@@ -115,8 +117,8 @@ def note(start_time_ns: int) -> Trace:
     outer = trace.add("chat claude-haiku-4-5", writer, scope=ANTHROPIC_SCOPE, attributes=haiku)
     trace.add("anthropic.messages.create", outer, scope=NATIVE_SCOPE, attributes=haiku)
     mini = ("openai", "gpt-4o-mini", "critic")
-    failure = call(*mini, ERROR_TYPE="openai.InternalServerError")
-    trace.add("chat gpt-4o-mini", critic, scope=OPENAI_SCOPE, failed="the provider is overloaded", attributes=failure)
+    failure = call(*mini, **usage(100, 50, ERROR_TYPE="openai.APIConnectionError"))
+    trace.add("chat gpt-4o-mini", critic, scope=OPENAI_SCOPE, failed="the stream broke off", attributes=failure)
     trace.add("chat gpt-4o-mini", critic, scope=OPENAI_SCOPE, attributes=call(*mini, **usage(1000, 200)))
     trace.add("GET /health", critic)
     return trace

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
 from collector.cli import COMMANDS, main
+from tests.collector.cli import scenario
+from tests.collector.cli.scenario import NOTE_TRACE, run_json
 
 DOCS = Path(__file__).parents[3] / "docs"
 EXAMPLE = re.compile(r"^ +otel-cost (?P<words>[a-z].*?)(?: {2,}#.*)?$", re.MULTILINE)
@@ -61,3 +65,28 @@ def test_help_shows_examples_and_exit_codes(name: str) -> None:
     text = command(name).help or ""
     assert "Examples:" in text
     assert "Exit codes:" in text
+
+
+def _shape(name: str) -> Any:
+    """The JSON object that docs/cli.md shows for a command."""
+    return json.loads(section(name).split("```json\n")[1].split("```")[0])
+
+
+def test_the_documented_report_has_the_fields_of_a_real_one(ledger: str) -> None:
+    shown, real = _shape("report"), run_json("report", "--by", "agent", "--db", ledger)
+    assert set(shown) == set(real)
+    assert set(shown["rows"][0]) == set(real["rows"][0])
+    assert set(real["total"]) == set(real["rows"][0]) - {"value"}
+
+
+def test_the_documented_trace_has_the_fields_of_a_real_one(ledger: str) -> None:
+    shown, real = _shape("trace"), run_json("trace", NOTE_TRACE, "--db", ledger)
+    assert set(shown) == set(real)
+    example = next(span for span in real["spans"] if span["receipt"])
+    assert set(shown["spans"][0]) == set(example)
+    assert set(shown["spans"][0]["receipt"][0]) == set(example["receipt"][0])
+
+
+def test_the_documented_import_has_the_fields_of_a_real_one(tmp_path: Path) -> None:
+    real = run_json("import", str(scenario.write(tmp_path)), "--db", str(tmp_path / "ledger.duckdb"))
+    assert set(_shape("import")) == set(real)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from collector.cli.report import CALL_DIMENSIONS
-from tests.collector.cli.scenario import CRITIC, HELPER, PLANNER, TOTAL, WRITER, run, run_json
+from tests.collector.cli.scenario import CRITIC, HELPER, PLANNER, RETRY, TOTAL, WASTED, WRITER, run, run_json
 
 
 def report(ledger: str, *arguments: str) -> Any:
@@ -43,7 +43,7 @@ def test_rows_and_other_add_up_to_the_total(ledger: str) -> None:
     assert cut["other"]["groups"] == 3
     assert Decimal(cut["other"]["cost_usd"]) == WRITER + CRITIC
     assert cut["total"] == whole["total"]
-    assert cut["other"]["input_tokens"] + sum(row["input_tokens"] for row in cut["rows"]) == 33_100
+    assert cut["other"]["input_tokens"] + sum(row["input_tokens"] for row in cut["rows"]) == 33_200
 
 
 def test_an_unpriced_call_is_counted_and_never_costs_zero_in_silence(ledger: str) -> None:
@@ -58,9 +58,10 @@ def test_an_unpriced_call_is_counted_and_never_costs_zero_in_silence(ledger: str
 
 def test_a_retry_costs_its_second_attempt(ledger: str) -> None:
     answer = report(ledger, "--by", "agent")
-    assert Decimal(answer["total"]["retry_cost_usd"]) == CRITIC
+    assert Decimal(answer["total"]["retry_cost_usd"]) == RETRY
+    assert Decimal(answer["total"]["wasted_cost_usd"]) == WASTED
     (critic,) = (row for row in answer["rows"] if row["value"] == "critic")
-    assert (critic["retries"], Decimal(critic["retry_cost_usd"])) == (1, CRITIC)
+    assert (critic["retries"], Decimal(critic["retry_cost_usd"])) == (1, RETRY)
 
 
 def test_a_run_is_divided_among_its_agents(ledger: str) -> None:
@@ -79,7 +80,7 @@ def test_an_agent_costs_so_much_per_run_and_per_thousand_useful_tokens(ledger: s
     (row,) = (row for row in report(ledger, "--by", "agent")["rows"] if row["value"] == "critic")
     assert row["executions"] == 1
     assert Decimal(row["cost_per_execution_usd"]) == CRITIC
-    assert row["useful_output_tokens"] == 200
+    assert (row["output_tokens"], row["useful_output_tokens"]) == (250, 200)
     assert Decimal(row["cost_per_1k_useful_output_tokens_usd"]) == CRITIC * 5
 
 
@@ -123,7 +124,7 @@ def test_hours_are_those_of_the_time_zone(ledger: str) -> None:
 def test_a_window_without_calls_says_where_they_are(ledger: str) -> None:
     result = run("report", "--since", "2020-01-01", "--until", "2020-02-01", "--db", ledger)
     assert result.exit_code == 0
-    assert "The ledger holds 5 calls" in result.stdout
+    assert "The ledger holds 6 calls" in result.stdout
     assert "--since all" in result.stdout
 
 

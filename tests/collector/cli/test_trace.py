@@ -13,7 +13,9 @@ from tests.collector.cli.scenario import (
     HELPER_TRACE,
     NOTE_TRACE,
     PLANNER,
+    RETRY,
     UNKNOWN_TRACE,
+    WASTED,
     WRITER,
     run,
     run_json,
@@ -33,7 +35,7 @@ def test_a_span_costs_what_its_calls_cost_and_nothing_twice(ledger: str) -> None
     assert (inclusive["planner"], inclusive["writer"], inclusive["critic"]) == (PLANNER, WRITER, CRITIC)
     own = [Decimal(span["self_cost_usd"]) for span in answer["spans"]]
     assert sum(own) == PLANNER + WRITER + CRITIC
-    assert answer["calls"] == 3
+    assert answer["calls"] == 4
 
 
 def test_spans_come_in_tree_order_with_their_depth(ledger: str) -> None:
@@ -82,11 +84,11 @@ def test_a_second_span_of_one_call_is_marked_and_not_counted(ledger: str) -> Non
 def test_a_retry_names_the_attempt_before_it(ledger: str) -> None:
     answer = run_json("trace", NOTE_TRACE, "--db", ledger)
     first, second = (span for span in answer["spans"] if span["name"] == "chat gpt-4o-mini")
-    assert (first["failed"], first["attempt"], first["self_cost_usd"]) == (True, 1, "0.00")
+    assert (first["failed"], first["attempt"], Decimal(first["self_cost_usd"])) == (True, 1, WASTED)
     assert (second["attempt"], second["retry_of"]) == (2, first["span_id"])
-    assert Decimal(answer["retry_cost_usd"]) == CRITIC
+    assert Decimal(answer["retry_cost_usd"]) == RETRY
     text = run("trace", NOTE_TRACE, "--db", ledger).stdout
-    assert "failed: the provider is overloaded" in text
+    assert "failed: the stream broke off" in text
     assert "attempt 2, after chat gpt-4o-mini" in text
 
 
