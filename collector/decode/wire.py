@@ -22,7 +22,7 @@ from collector.errors import MalformedRequest
 _FIELD = descriptor_pb2.FieldDescriptorProto
 _BYTES = _FIELD.TYPE_BYTES
 _U32 = _FIELD.TYPE_UINT32
-_PACKAGE = "otel_cost.wire"
+_PACKAGE = "lean_otlp"
 
 _ONE, _MANY = _FIELD.LABEL_OPTIONAL, _FIELD.LABEL_REPEATED
 
