@@ -45,9 +45,14 @@ _EXPLAIN = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*EXPLAIN(?:\s+ANALYZE)?\b", r
 
 
 def admit(connection: Any, sql: str) -> None:
-    """Raise QueryRefused unless `sql` is one statement that only reads; QueryFailed if it cannot be parsed."""
+    """Judge `sql` on a connection that is locked up already: parsing may touch files too.
+
+    Raise QueryRefused unless `sql` is one statement that only reads; QueryFailed if it cannot be parsed.
+    """
     try:
-        statements = duckdb.extract_statements(sql)
+        statements = connection.extract_statements(sql)
+    except duckdb.PermissionException as error:  # 1.5 opens the files of IMPORT DATABASE while it parses
+        raise QueryRefused("only queries that read are answered") from error
     except duckdb.Error as error:
         if "CTE needs a SELECT" in str(error):  # how 1.5 says it
             raise QueryRefused("only queries that read are answered") from error
