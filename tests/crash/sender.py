@@ -28,8 +28,8 @@ MAX_REQUESTS = 20_000
 class Transport(Protocol):
     """One connection that a client owns."""
 
-    def send(self, body: bytes) -> bool:
-        """Whether the request was acknowledged."""
+    def send(self, body: bytes) -> str:
+        """Why the request was not acknowledged; empty when it was."""
 
     def close(self) -> None:
         """Let go."""
@@ -43,13 +43,13 @@ class GrpcTransport:
         self._channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=options)
         self._export = self._channel.unary_unary(EXPORT)
 
-    def send(self, body: bytes) -> bool:
+    def send(self, body: bytes) -> str:
         """See Transport."""
         try:
             answer = self._export(body, timeout=ANSWER_SECONDS)
-        except grpc.RpcError:
-            return False
-        return not ExportTraceServiceResponse.FromString(answer).partial_success.rejected_spans
+        except grpc.RpcError as error:
+            return f"{error.code()}: {error.details()}"
+        return str(ExportTraceServiceResponse.FromString(answer).partial_success.error_message)
 
     def close(self) -> None:
         """See Transport."""
@@ -62,16 +62,16 @@ class HttpTransport:
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
 
-    def send(self, body: bytes) -> bool:
+    def send(self, body: bytes) -> str:
         """See Transport."""
         try:
             self._connection.request("POST", "/v1/traces", body, {"Content-Type": "application/x-protobuf"})
             response = self._connection.getresponse()
             response.read()
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as error:
             self._connection.close()
-            return False
-        return response.status == 200
+            return repr(error)
+        return "" if response.status == 200 else f"HTTP {response.status}"
 
     def close(self) -> None:
         """See Transport."""
@@ -89,6 +89,8 @@ class Sender:
     acknowledged: dict[str, int] = field(default_factory=dict)
     """Span id -> cost in pico-USD."""
     resent: int = 0
+    problem: str = ""
+    """Why the last request that had to be sent again was not acknowledged."""
     abandoned: Event = field(default_factory=Event)
     """Set when the test is over: then nothing is sent again."""
 
@@ -100,7 +102,8 @@ class Sender:
             if self.enough.is_set():
                 break
             body, costs = self.request(sequence)
-            while not self.transport.send(body):
+            while problem := self.transport.send(body):
+                self.problem = problem
                 if self.abandoned.is_set():
                     return
                 self.resent += 1

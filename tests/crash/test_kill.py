@@ -48,7 +48,7 @@ def test_killed_at_random_every_acknowledged_span_is_there_once(tmp_path: Path, 
         enough.set()
         for sender in senders:
             sender.thread.join(SENDER_END_SECONDS)
-            assert not sender.thread.is_alive()
+            assert not sender.thread.is_alive(), f"sender {sender.number} is stuck: {sender.problem}"
         assert collector.terminate() == 0, collector.log
     finally:
         enough.set()
