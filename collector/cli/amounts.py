@@ -10,6 +10,7 @@ STORED_DECIMALS = Decimal("1e-12")
 """A pico-USD: the finest amount that the ledger holds."""
 
 _WIDE = Context(prec=80, rounding=ROUND_HALF_EVEN)
+_THREE_DIGITS = Context(prec=3, rounding=ROUND_HALF_EVEN)
 
 
 def decimals_for(amounts: Iterable[Decimal | None]) -> int:
@@ -75,9 +76,9 @@ def short_count(number: int | None) -> str:
     if abs(number) < 10_000:
         return f"{number:,}"
     for unit, size in (("k", 10**3), ("M", 10**6), ("G", 10**9), ("T", 10**12)):
-        scaled = Decimal(number) / size
-        if abs(scaled) < Decimal("999.5"):
-            return f"{scaled:.{max(0, 2 - max(0, scaled.copy_abs().adjusted()))}f}{unit}"
+        scaled = _THREE_DIGITS.divide(Decimal(number), Decimal(size))
+        if abs(scaled) < 1000:
+            return f"{scaled:.{max(0, 2 - scaled.adjusted())}f}{unit}"
     return f"{number:.3g}"
 
 
