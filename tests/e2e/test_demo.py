@@ -116,3 +116,18 @@ def test_ctrl_c_ends_the_demo_cleanly(tmp_path: Path, seen: str, exit_code: int,
     assert "Traceback" not in text
     assert port
     assert not listens(port)
+
+
+def test_a_port_that_is_taken_is_replaced_and_said(tmp_path: Path) -> None:
+    """Somebody else's collector keeps its port, and the demo names the one that it uses instead."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        with demo(tmp_path / "demo.duckdb", "--grpc-port", str(taken)) as process:
+            assert process.stdout is not None
+            first, second = process.stdout.readline(), process.stdout.readline()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait() == 130
+    assert first.startswith(f"port {taken} is taken; using ")
+    assert grpc_port(second) == int(first.split()[-1])
