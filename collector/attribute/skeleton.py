@@ -125,7 +125,10 @@ def read_skeleton(skeleton: pa.Table) -> Spans:
     leaf, aggregate = _is(kind, CallKind.LEAF), _is(kind, CallKind.AGGREGATE)
     has_usage = _bools(table["has_usage"])
     # A failed call without usage costs 0 for certain: only a cost above 0 is money of its own.
-    has_cost = (_ints(table["cost_pico_usd"]) > 0) | _bools(pc.is_valid(table["reported_cost_pico_usd"]))
+    failed = _bools(table["failed"])
+    reported = _ints(table["reported_cost_pico_usd"])
+    has_reported = _bools(pc.is_valid(table["reported_cost_pico_usd"])) & (~failed | (reported > 0))
+    has_cost = (_ints(table["cost_pico_usd"]) > 0) | has_reported
     return Spans(
         table=table,
         org=org,
@@ -140,7 +143,7 @@ def read_skeleton(skeleton: pa.Table) -> Spans:
         output_tokens=_ints(table["output_tokens"]),
         has_usage=has_usage,
         has_money=has_usage | has_cost,
-        failed=_bools(table["failed"]),
+        failed=failed,
         scope=encode(table["scope_name"])[0],
         response_id=encode(table["response_id"])[0],
     )

@@ -79,7 +79,8 @@ def _settle_without_rates(table: pa.Table, batch: _Batch) -> Array:
         has_usage |= valid(column)
     reported_column = combined(table["reported_cost_pico_usd"])
     reported = ints(reported_column)
-    has_reported = valid(reported_column) & (reported >= 0)
+    by_provider, failures = bools(table["reported_by_provider"]), bools(table["failed"])
+    has_reported = valid(reported_column) & (reported >= 0) & ((reported > 0) | ~failures | by_provider)
     billable = has_usage | has_reported
     flags = batch.result.flags
     open_ = known & (leaf | billable)
@@ -88,7 +89,7 @@ def _settle_without_rates(table: pa.Table, batch: _Batch) -> Array:
         batch.settle_as_said(hit, Status.FREE, 0, REASON_CACHE_HIT)
     open_ &= ~hit
     if has_reported.any():
-        taken = open_ & has_reported & (bools(table["reported_by_provider"]) | ~has_usage)
+        taken = open_ & has_reported & (by_provider | ~has_usage)
         too_high = taken & (reported > MAX_COST_PICO_USD)
         batch.settle_as_said(too_high, Status.UNPRICED, None, REASON_TOO_HIGH)
         fits = taken & ~too_high
@@ -96,7 +97,7 @@ def _settle_without_rates(table: pa.Table, batch: _Batch) -> Array:
         open_ &= ~taken
     silent = open_ & ~billable & (flags & UNREADABLE == 0)
     if silent.any():
-        failed = silent & bools(table["failed"])
+        failed = silent & failures
         batch.settle_as_said(failed, Status.FREE, 0, REASON_FAILED)
         named = np.array([bool(said) for said in batch.names.said()])[batch.names.of_row]
         open_ &= ~failed & ~(silent & ~named)

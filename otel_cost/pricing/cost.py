@@ -149,8 +149,8 @@ def _row_for_common(found: Choice, at_ns: int, usage: Mapping[str, int]) -> Rate
 def _price_special(call: Call, digest: str) -> tuple[bool, Cost | None]:
     """Calls that are settled without rates: no usage, a reported cost, a cache hit. (False, None): they are not."""
     reported = call.reported_cost_pico_usd
-    if reported is not None and reported < 0:
-        reported = None
+    if reported is not None and (reported < 0 or (reported == 0 and call.failed and not call.reported_by_provider)):
+        reported = None  # that a failure without usage cost nothing is no amount that somebody reported
     usage, flags = call.usage, int(call.flags)
     billable = bool(usage) or reported is not None
     leaf = call.kind is CallKind.LEAF

@@ -62,6 +62,15 @@ LOGFIRE = replace(
         # Chat spans of the Claude Agent SDK count in parts that do not add up; the root has the final usage.
         ignore(has(k.GEN_AI_USAGE_PARTIAL_INPUT)),
         ignore(has(k.GEN_AI_USAGE_PARTIAL_OUTPUT)),
+        # A stream's request span ends before the answer; the answer's usage is on a log span of its own, in whatever
+        # trace is current by then. A request that failed has a level and stays a call.
+        ignore(
+            has(k.LOGFIRE_REQUEST_DATA),
+            is_in(k.LOGFIRE_SPAN_TYPE, "span"),
+            lacks(k.LOGFIRE_RESPONSE_DATA),
+            lacks(ANY_USAGE),
+            lacks(k.LOGFIRE_LEVEL),
+        ),
         *RULES,
         aggregate(
             is_in(k.LOGFIRE_MSG_TEMPLATE, "agent run: {name!r}"), operation="invoke_agent", agent=(k.LOGFIRE_NAME,)
