@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.store.call_rows import call_rows
+from collector.store.call_rows import VERDICT_COLUMNS, call_rows
+from collector.store.compare import differs
 from collector.store.known_traces import BatchTraces, Key, KnownTraces, Responses
 from collector.store.rows import plain, skeleton
 from collector.store.seq_index import ABSENT
@@ -132,8 +134,7 @@ def _write(connection: Any, whole: _Whole, attribute: Attribute, revision: int) 
         with registered(connection, touched=_key_table(whole.keys)):
             stored = fetch(connection, query("stored_calls"), [whole.earliest_seq])
         if stored.num_rows:
-            with registered(connection, call_row=rows, stored_call=stored):
-                rows = fetch(connection, query("changed_call_rows"))
+            rows = rows.filter(pa.array(_changed(rows, stored)))
             replaced = _remove_replaced(connection, rows, stored, revision)
     if rows.num_rows:
         with registered(connection, call_row=rows):
@@ -141,13 +142,23 @@ def _write(connection: Any, whole: _Whole, attribute: Attribute, revision: int) 
     return rows.num_rows, replaced
 
 
+def _changed(rows: pa.Table, stored: pa.Table) -> npt.NDArray[np.bool_]:
+    """Which rows are not stored, or stored with another verdict."""
+    places = pc.index_in(rows.column("seq"), value_set=stored.column("seq").combine_chunks())
+    before = stored.take(pc.fill_null(places, 0))
+    changed = differs(rows, before, VERDICT_COLUMNS)
+    changed |= pc.is_null(places).to_numpy()
+    return changed
+
+
 def _remove_replaced(connection: Any, rows: pa.Table, stored: pa.Table, revision: int) -> int:
-    seqs = rows.column("seq")
-    replaced = pa.table({"seq": seqs.filter(pc.is_in(seqs, value_set=stored.column("seq").combine_chunks()))})
+    """Delete the stored form of `rows` and note it for sealed segments. How many there were."""
+    replaced = stored.select(["seq", "revision"])
+    replaced = replaced.filter(pc.is_in(replaced.column("seq"), value_set=rows.column("seq").combine_chunks()))
     if replaced.num_rows:
         bounds = pc.min_max(replaced.column("seq")).as_py()
         with registered(connection, call_row=replaced):
-            connection.execute(query("retract_calls"), [revision, bounds["min"], bounds["max"]])
+            connection.execute(query("retract_calls"), [revision])
             connection.execute(query("delete_retracted"), [bounds["min"], bounds["max"]])
     count: int = replaced.num_rows
     return count

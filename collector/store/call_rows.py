@@ -49,6 +49,10 @@ _FILLED = {name: f"filled_{name}" for name in (*FILLED_TEXT_COLUMNS, *FILLED_TOK
 _OF_THE_VERDICT = [name for name in ATTRIBUTION_SCHEMA.names if name not in _KEY and name not in _FILLED.values()]
 
 
+VERDICT_COLUMNS = [*_OF_THE_VERDICT, *_FILLED]
+"""What may change in a row when its trace is judged again."""
+
+
 def call_rows(spans: pa.Table, verdicts: pa.Table, revision: int) -> pa.Table:
     """Columns as `_ledger.call_log` has them, one row per verdict, in any order of the verdicts.
 

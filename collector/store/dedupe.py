@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from collector.store.compare import differs
 from collector.store.statements import fetch, query, registered
 
 _KEY = ["org_id", "trace_id", "span_id"]
@@ -65,7 +66,7 @@ def sort_out(connection: Any, batch: pa.Table, seen: npt.NDArray[np.bool_]) -> S
     changed = np.zeros(batch.num_rows, dtype=bool)
     if len(duplicates):
         repeats = rows[~first]
-        changed[repeats] = _differs(batch.take(repeats), batch.take(first_of[repeats]))
+        changed[repeats] = differs(batch.take(repeats), batch.take(first_of[repeats]), _CONTENT)
         if len(stored):
             changed[_changed_since_stored(connection, batch, stored)] = True
     return Sorted(rows[is_new], duplicates, rows[changed])
@@ -86,20 +87,6 @@ def _first_in_batch(batch: pa.Table) -> tuple[npt.NDArray[np.bool_], Rows]:
         groups.column("row_min").to_numpy(), pc.list_value_length(lists).to_numpy()
     )
     return first_of == rows, first_of
-
-
-def _differs(left: pa.Table, right: pa.Table) -> npt.NDArray[np.bool_]:
-    different = np.zeros(left.num_rows, dtype=bool)
-    for name in _CONTENT:
-        ours, theirs = (_plain(table.column(name)) for table in (left, right))
-        unequal = pc.not_equal(pc.is_null(ours), pc.is_null(theirs))
-        unequal = pc.or_(unequal, pc.fill_null(pc.not_equal(ours, theirs), False))
-        different |= unequal.to_numpy()
-    return different
-
-
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
 def _stored(connection: Any, batch: pa.Table, rows: Rows) -> Rows:
