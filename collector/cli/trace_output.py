@@ -128,7 +128,7 @@ class _Shown:
             yield self._head(place)
             bar = place.below + (DOWN if children else BLANK)
             for note in self._notes(place.node):
-                yield _Line(Text(bar, style="dim").append_text(note))
+                yield _Line(Text().append(bar, style="dim").append_text(note))
             stack.extend(place.child(child, last=child is children[-1]) for child in reversed(children))
 
     def _chosen(self, nodes: Sequence[Node]) -> list[Node]:
@@ -139,7 +139,7 @@ class _Shown:
 
     def _head(self, place: _Place) -> _Line:
         node, span = place.node, place.node.span
-        tree = Text(place.guide, style="dim").append(printable(span.name), style="" if node.calls else "dim")
+        tree = Text().append(place.guide, style="dim").append(printable(span.name), style="" if node.calls else "dim")
         if span.counted and span.agent and not any(span.agent in name for name in (*place.above, span.name)):
             tree.append(f" [{printable(span.agent)}]", style="cyan")
         figures = (_tokens(span), self._self_cost(node), self._inclusive_cost(node))
