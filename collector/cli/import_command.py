@@ -105,7 +105,6 @@ def _tell(tally: Tally, db: Path, json_output: bool) -> None:
     known = f", {count(tally.duplicate_spans)} already there" if tally.duplicate_spans else ""
     refused = tally.rejected_spans + tally.rejected_requests
     bad = f", {count(tally.rejected_requests)} requests and {count(tally.rejected_spans)} spans refused"
-    click.echo(
-        f"{count(tally.stored_spans)} span{'' if tally.stored_spans == 1 else 's'} stored in {db}{known}{bad if refused else ''}"
-    )
+    noun = "span" if tally.stored_spans == 1 else "spans"
+    click.echo(f"{count(tally.stored_spans)} {noun} stored in {db}{known}{bad if refused else ''}")
     click.echo("See them: otel-cost report --since all")
