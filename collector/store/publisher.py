@@ -40,6 +40,7 @@ class Content:
 
     hot: dict[str, pa.Table]
     sealed: dict[str, list[Segment]]
+    prices: pa.Table | None  # None: as in the template
 
 
 class Publisher:
@@ -48,7 +49,7 @@ class Publisher:
     def __init__(self, layout: Layout, config: StoreConfig) -> None:
         self._layout = layout
         self._config = config
-        self._has_template = False
+        self._prices_in_template: int | None = None  # None: there is no template yet
 
     def start(self, connection: Any) -> None:
         """Clear what a crash left behind. In the writer."""
@@ -87,18 +88,20 @@ class Publisher:
         for source, key in segments.KEYS.items():
             sealed_to = sealed[source][-1].last_key if sealed[source] else 0
             hot[source] = reader.table(f"SELECT * FROM _ledger.{source} WHERE {key} > ? ORDER BY seq", [sealed_to])
-        for name in ("price_row", "budget", "budget_event"):
+        for name in ("budget", "budget_event"):
             hot[name] = reader.table(f"SELECT * FROM _ledger.{name}")
         hot["call_retraction"] = reader.table(query("relevant_retractions"))
         hot["publication"] = reader.table("SELECT * FROM publication")
-        return Content(hot, sealed)
+        count = reader.rows("SELECT count(*) FROM _ledger.price_row")[0][0]
+        same = count == self._prices_in_template
+        return Content(hot, sealed, None if same else reader.table("SELECT * FROM _ledger.price_row"))
 
     def _replace(self, content: Content) -> None:
         partial = self._layout.folder / f"publishing-{os.getpid()}.duckdb"
         _remove(partial)
         try:
-            if not self._has_template:
-                self._make_template(content)
+            if content.prices is not None:
+                self._make_template(content, content.prices)
             shutil.copyfile(self._layout.template, partial)
             self._fill(partial, content)
             segments.sync(partial)
@@ -108,8 +111,8 @@ class Publisher:
             _remove(partial)
             raise
 
-    def _make_template(self, content: Content) -> None:
-        """Tables of the right types and all views, once per process: creating views is most of a publication's cost."""
+    def _make_template(self, content: Content, prices: pa.Table) -> None:
+        """Tables of the right types, all views, and the prices: what costs most and changes least."""
         _remove(self._layout.template)
         with _open(self._layout.template) as connection:
             connection.begin()
@@ -118,11 +121,13 @@ class Publisher:
             for name, table in content.hot.items():
                 with registered(connection, source=table.slice(0, 0)):
                     connection.execute(f"CREATE TABLE {_target(name)} AS SELECT * FROM source")
+            with registered(connection, source=prices):
+                connection.execute("CREATE TABLE _ledger.price_row AS SELECT * FROM source")
             for source in segments.KEYS:
                 connection.execute(self._joined(source, [], 0))
             views.create(connection, publication=False)
             connection.commit()
-        self._has_template = True
+        self._prices_in_template = prices.num_rows
 
     def _fill(self, path: Path, content: Content) -> None:
         with _open(path) as connection:

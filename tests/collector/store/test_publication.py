@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from collector.store import Store, views
 from collector.store.query import query_published
@@ -164,3 +165,15 @@ def test_a_publication_is_complete_after_stop_and_needs_no_collector(open_store:
     assert published(ledger_path, "SELECT count(*) FROM calls") == [(1,)]
     assert not store.layout.dirty.exists()
     assert query_published(ledger_path, "SELECT trace_id FROM calls WHERE trace_id = ?", [f"{1:032x}"]).num_rows == 1
+
+
+def test_prices_of_each_card_are_published_once(open_store: OpenStore, ledger_path: Path) -> None:
+    """Remembering a card again adds nothing; open periods are NULL."""
+    rate = {"card": "c1", "model": "gpt-4o", "unit": "input_tokens", "rate_pico_usd": 2_500_000, "per": 1}
+    period = {"valid_from_ns": -(2**63), "valid_to_ns": 2**63 - 1, "input_tokens_above": -1}
+    store = open_store()
+    for _ in range(2):
+        store.remember_card(pa.Table.from_pylist([{**rate, **period}]))
+        store.publish()
+    columns = "card, model, rate_pico_usd, valid_from, valid_to, input_tokens_above"
+    assert published(ledger_path, f"SELECT {columns} FROM prices") == [("c1", "gpt-4o", 2_500_000, None, None, None)]
