@@ -27,8 +27,9 @@ from collector.service import DRAIN_SECONDS, Addresses, Service
 from collector.store import StoreConfig
 from collector.store.query import query_published
 from tests.collector.forward.targets import Received, grpc_target
-from tests.crash.collector_process import CollectorProcess, free_ports
 from tests.crash.sender import GrpcTransport, HttpTransport, Sender, Transport
+from tests.support.collector_process import CollectorProcess
+from tests.support.ports import free_port
 
 ANY = Endpoint("127.0.0.1", 0)
 
@@ -114,7 +115,7 @@ def test_spans_of_both_transports_are_in_the_file_after_a_stop(tmp_path: Path) -
 def test_a_target_that_is_down_does_not_hold_back_the_ledger(tmp_path: Path) -> None:
     """Spans are acknowledged and stored while Jaeger is away, and reach it when it comes."""
     received = Received()
-    (port,) = free_ports(1)
+    port = free_port()
     target = ForwardConfig(
         "otlp/jaeger", "grpc", f"127.0.0.1:{port}", tls=ClientTls(insecure=True), retry=RetryConfig(0.05, 0.1)
     )
@@ -186,38 +187,26 @@ def test_a_second_collector_on_the_same_ledger_does_not_start(tmp_path: Path) ->
     run(scenario)
 
 
-@pytest.fixture
-def process(tmp_path: Path) -> CollectorProcess:
-    """`otel-cost collect` on free ports, not started."""
-    grpc_port, http_port, health_port = free_ports(3)
-    return CollectorProcess(tmp_path, grpc_port, http_port, health_port)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_under_load_loses_nothing_that_was_acknowledged(
-    process: CollectorProcess, number: signal.Signals
-) -> None:
+def test_a_signal_under_load_loses_nothing_that_was_acknowledged(tmp_path: Path, number: signal.Signals) -> None:
     """The first signal stores and answers what waits; exit code 0; the file is complete without a restart."""
     enough = Event()
-    senders = [
-        Sender(1, GrpcTransport(process.grpc_port), enough, Random(1)),
-        Sender(2, HttpTransport(process.http_port), enough, Random(2)),
-    ]
+    senders: list[Sender] = []
     try:
-        process.spawn()
-        process.wait_until_ready()
-        for sender in senders:
-            sender.thread.start()
-        while not all(len(sender.acknowledged) > 50 for sender in senders):
-            assert all(sender.thread.is_alive() for sender in senders)
-            enough.wait(0.01)
-        assert process.terminate(number) == 0, process.log
+        with CollectorProcess(tmp_path) as process:
+            senders.append(Sender(1, GrpcTransport(process.grpc_port), enough, Random(1)))
+            senders.append(Sender(2, HttpTransport(process.http_port), enough, Random(2)))
+            for sender in senders:
+                sender.thread.start()
+            while not all(len(sender.acknowledged) > 50 for sender in senders):
+                assert all(sender.thread.is_alive() for sender in senders)
+                enough.wait(0.01)
+            assert process.stop(number) == 0, process.log
     finally:
         enough.set()
         for sender in senders:
             sender.abandoned.set()
             sender.thread.join(30)
-        process.cleanup()
     found = query_published(process.database, "SELECT span_id FROM calls").column("span_id").to_pylist()
     for sender in senders:
         assert set(sender.acknowledged) <= set(found)
@@ -235,24 +224,19 @@ def half_a_request(port: int) -> socket.socket:
 
 @pytest.mark.parametrize(("signals", "exit_code", "longest_seconds"), [(1, 0, 25.0), (2, 130, DRAIN_SECONDS)])
 def test_a_client_that_never_finishes_delays_the_end_by_the_deadline_at_most(
-    process: CollectorProcess, signals: int, exit_code: int, longest_seconds: float
+    tmp_path: Path, signals: int, exit_code: int, longest_seconds: float
 ) -> None:
     """One signal waits for the deadline, then ends cleanly; a second one ends at once."""
-    try:
-        process.spawn()
-        process.wait_until_ready()
-        with half_a_request(process.http_port):
-            started_seconds = time.monotonic()
+    with CollectorProcess(tmp_path) as process, half_a_request(process.http_port):
+        started_seconds = time.monotonic()
+        process.signal(signal.SIGTERM)
+        while "stopping:" not in process.log:
+            assert time.monotonic() < started_seconds + longest_seconds
+            time.sleep(0.01)
+        if signals == 2:
             process.signal(signal.SIGTERM)
-            while "stopping:" not in process.log:
-                assert time.monotonic() < started_seconds + longest_seconds
-                time.sleep(0.01)
-            if signals == 2:
-                process.signal(signal.SIGTERM)
-            assert process.wait() == exit_code, process.log
+        assert process.wait() == exit_code, process.log
         assert time.monotonic() - started_seconds < longest_seconds
-    finally:
-        process.cleanup()
 
 
 def test_the_greeting_says_what_to_do_next(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from threading import Event
 import pytest
 
 from collector.store.query import query_published
-from tests.crash.collector_process import CollectorProcess, free_ports
 from tests.crash.sender import GrpcTransport, HttpTransport, Sender, Transport
+from tests.support.collector_process import CollectorProcess
 
 LONGEST_LIFE_SECONDS = 1.5
 SENDER_END_SECONDS = 60.0
@@ -23,38 +23,31 @@ SENDER_END_SECONDS = 60.0
 )
 def test_killed_at_random_every_acknowledged_span_is_there_once(tmp_path: Path, kills: int, seed: int) -> None:
     """Four clients over gRPC and HTTP resend what was not acknowledged; the ledger's total equals theirs."""
-    grpc_port, http_port, health_port = free_ports(3)
-    collector = CollectorProcess(tmp_path, grpc_port, http_port, health_port)
     chance, enough = random.Random(seed), Event()
-    transports: list[Transport] = [GrpcTransport(grpc_port), HttpTransport(http_port)]
-    transports += [GrpcTransport(grpc_port), HttpTransport(http_port)]
-    senders = [
-        Sender(number, transport, enough, random.Random(f"{seed}/{number}"))
-        for number, transport in enumerate(transports, start=1)
-    ]
+    senders: list[Sender] = []
     try:
-        collector.spawn()
-        collector.wait_until_ready()
-        for sender in senders:
-            sender.thread.start()
-        for turn in range(kills):
-            time.sleep(chance.uniform(0.0, LONGEST_LIFE_SECONDS))
-            collector.kill()
-            collector.spawn()
-            if turn % 4:  # every fourth time it is killed while it starts
-                collector.wait_until_ready()
-        collector.wait_until_ready()
-        time.sleep(LONGEST_LIFE_SECONDS)
-        enough.set()
-        for sender in senders:
-            sender.thread.join(SENDER_END_SECONDS)
-            assert not sender.thread.is_alive(), f"sender {sender.number} is stuck: {sender.problem}"
-        assert collector.terminate() == 0, collector.log
+        with CollectorProcess(tmp_path) as collector:
+            transports: list[Transport] = [GrpcTransport(collector.grpc_port), HttpTransport(collector.http_port)]
+            transports += [GrpcTransport(collector.grpc_port), HttpTransport(collector.http_port)]
+            for number, transport in enumerate(transports, start=1):
+                senders.append(Sender(number, transport, enough, random.Random(f"{seed}/{number}")))
+                senders[-1].thread.start()
+            for turn in range(kills):
+                time.sleep(chance.uniform(0.0, LONGEST_LIFE_SECONDS))
+                collector.kill()
+                collector.spawn()
+                if turn % 4:  # every fourth time it is killed while it starts
+                    collector.wait_until_ready()
+            collector.wait_until_ready()
+            time.sleep(LONGEST_LIFE_SECONDS)
+            enough.set()
+            for sender in senders:
+                sender.thread.join(SENDER_END_SECONDS)
+                assert not sender.thread.is_alive(), f"sender {sender.number} is stuck: {sender.problem}"
     finally:
         enough.set()
         for sender in senders:
             sender.abandoned.set()
-        collector.cleanup()
     assert sum(sender.resent for sender in senders) > 0, "no kill hit a request: the test proves nothing"
     _compare(collector, senders)
 

@@ -1,10 +1,9 @@
-"""`otel-cost collect` as a child process on free loopback ports, for tests that want the real thing."""
+"""`otel-cost collect` as a process of its own that a test can stop, kill and start again at the same place."""
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
+import http.client
+import signal as signals
 import subprocess
 import sys
 import time
@@ -12,33 +11,32 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-READY_SECONDS = 30.0
-STOP_SECONDS = 30.0
+from tests.support.ports import free_ports
 
-
-def free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+READY_SECONDS = 60.0
+STOP_SECONDS = 60.0
 
 
 class CollectorProcess:
-    """Starts on entry and waits until both OTLP ports answer; stops by SIGTERM on exit and checks for a clean end."""
+    """One collector on fixed loopback ports and one ledger; each `spawn` is a new process at the same place.
 
-    def __init__(self, folder: Path, *, grpc_port: int | None = None, http_port: int | None = None) -> None:
+    As a context it starts on entry and waits until spans are taken; on exit it is asked to end, unless the test did
+    that, and must end cleanly. After a failure in the body it is killed, so that the failure is what is reported.
+    """
+
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.grpc_port = grpc_port or free_port()
-        self.http_port = http_port or free_port()
+        self.grpc_port, self.http_port, self.health_port = free_ports(3)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def grpc_url(self) -> str:
+        """Where an app's gRPC exporter sends."""
         return f"http://127.0.0.1:{self.grpc_port}"
 
     @property
     def http_url(self) -> str:
+        """Where an app's HTTP exporter sends."""
         return f"http://127.0.0.1:{self.http_port}"
 
     @property
@@ -48,70 +46,98 @@ class CollectorProcess:
 
     @property
     def log(self) -> str:
-        """All that it wrote so far."""
+        """What all its processes have said."""
         return (self.folder / "collector.log").read_text()
 
     def _config(self) -> str:
-        return (
-            "receivers:\n  otlp:\n    protocols:\n"
-            f"      grpc: {{endpoint: '127.0.0.1:{self.grpc_port}'}}\n"
-            f"      http: {{endpoint: '127.0.0.1:{self.http_port}'}}\n"
-            f"exporters:\n  duckdb: {{path: '{self.database}'}}\n"
-            "service:\n  pipelines:\n    traces: {receivers: [otlp], exporters: [duckdb]}\n"
-        )
+        return f"""
+receivers:
+  otlp:
+    protocols:
+      grpc: {{endpoint: "127.0.0.1:{self.grpc_port}"}}
+      http: {{endpoint: "127.0.0.1:{self.http_port}"}}
+exporters:
+  duckdb: {{path: "{self.database}", publish_interval: 500ms}}
+  prometheus: {{endpoint: "127.0.0.1:0"}}
+extensions:
+  health_check: {{endpoint: "127.0.0.1:{self.health_port}"}}
+"""
 
-    def start(self) -> None:
-        """Start the process; returns once both ports accept connections.
-
-        Raises:
-            RuntimeError: it ended, or did not listen in time; the message holds its log.
-        """
+    def spawn(self) -> None:
+        """Start a process, without waiting until it takes spans."""
         config = self.folder / "collector.yaml"
         config.write_text(self._config())
         with (self.folder / "collector.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "collector", "collect", "--config", str(config)],
+                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                start_new_session=True,
             )
-        for port in (self.grpc_port, self.http_port):
-            self._wait_for(port)
 
-    def _wait_for(self, port: int) -> None:
-        deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline:
-            if self._process is None or self._process.poll() is not None:
-                break
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return
+    def wait_until_ready(self) -> None:
+        """Return when the health check says that spans are taken."""
+        deadline_seconds = time.monotonic() + READY_SECONDS
+        while self.health() != 200:
+            assert self._process is not None
+            assert self._process.poll() is None, f"the collector ended:\n{self.log}"
+            assert time.monotonic() < deadline_seconds, f"the collector does not start:\n{self.log}"
             time.sleep(0.02)
-        raise RuntimeError(f"the collector does not listen on {port}:\n{self.log}")
+
+    def health(self) -> int | None:
+        """Status of the health check; None when nobody answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.health_port, timeout=2)
+        try:
+            connection.request("GET", "/")
+            return connection.getresponse().status
+        except OSError:
+            return None
+        finally:
+            connection.close()
 
     def kill(self) -> None:
-        """End it at once, as the kernel would (SIGKILL)."""
+        """`kill -9`."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
 
-    def stop(self) -> int:
-        """Ask it to end (SIGTERM) and return its exit code."""
+    def signal(self, number: signals.Signals) -> None:
+        """Send a signal, without waiting."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended."""
+        assert self._process is not None
         return self._process.wait(STOP_SECONDS)
 
+    def stop(self, number: signals.Signals = signals.SIGTERM) -> int:
+        """Ask it to end; its exit code."""
+        self.signal(number)
+        return self.wait()
+
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.spawn()
+            self.wait_until_ready()
+        except BaseException:
+            self._leave_nothing()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process is None or self._process.poll() is not None:
-            return
-        if error is not None:
+        try:
+            if error is None and self._runs():
+                assert self.stop() == 0, self.log
+        finally:
+            self._leave_nothing()
+
+    def _runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def _leave_nothing(self) -> None:
+        if self._runs():
             self.kill()
-            return
-        code = self.stop()
-        assert code == 0, f"the collector ended with {code}:\n{self.log}"

@@ -14,6 +14,7 @@ from collector.decode.otlp_json import to_protobuf
 from collector.store import Store, StoreConfig
 from tests.collector.cli import scenario
 from tests.collector.cli.scenario import TOTAL, run, run_json
+from tests.support.wire import varint
 
 SAMPLES = Path(__file__).parents[2] / "testdata" / "otlp_samples"
 SPANS = 13
@@ -38,15 +39,7 @@ def as_protobuf(requests: list[Any]) -> bytes:
 
 def as_delimited(requests: list[Any]) -> bytes:
     bodies = [to_protobuf(json.dumps(request).encode()) for request in requests]
-    return b"".join(_varint(len(body)) + body for body in bodies)
-
-
-def _varint(value: int) -> bytes:
-    head = b""
-    while value >= 0x80:
-        head += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return head + bytes([value])
+    return b"".join(varint(len(body)) + body for body in bodies)
 
 
 def total_usd(ledger: Path) -> str:

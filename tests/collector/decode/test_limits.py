@@ -16,6 +16,7 @@ from collector.decode import Decoded, DecodeLimits, Request, decode_requests
 from collector.errors import MalformedRequest, RequestTooLarge
 from collector.limits import MAX_STRUCTURED_NODES, MAX_VALUE_DEPTH, TRUNCATION_MARK
 from tests.collector.decode.reference import actual, random_request
+from tests.support.wire import field
 
 USAGE = "gen_ai.usage.input_tokens"
 
@@ -137,25 +138,17 @@ def test_values_that_nest_beyond_what_protobuf_reads_cost_the_span() -> None:
     """protobuf's parser refuses them; here the other spans stay."""
 
     def array(inner: bytes) -> bytes:
-        return _field(5, _field(1, inner))
+        return field(5, field(1, inner))
 
     value = b""
     for _ in range(500):
         value = array(value)
-    deep = _field(9, _field(1, b"k") + _field(2, value))
-    spans = [_field(1, b"t" * 16) + _field(2, bytes([1, *[0] * 7])), _field(1, b"t" * 16) + _field(2, b"s" * 8) + deep]
-    body = _field(1, _field(2, b"".join(_field(2, span) for span in spans)))
+    deep = field(9, field(1, b"k") + field(2, value))
+    spans = [field(1, b"t" * 16) + field(2, bytes([1, *[0] * 7])), field(1, b"t" * 16) + field(2, b"s" * 8) + deep]
+    body = field(1, field(2, b"".join(field(2, span) for span in spans)))
     decoded = decode_requests([Request(body, "o")])
     assert decoded.outcomes[0].accepted_spans == 1
     assert decoded.outcomes[0].reason == "1x attribute is not valid UTF-8 or does not parse"
-
-
-def _field(number: int, data: bytes) -> bytes:
-    size, length = len(data), b""
-    while size > 127:
-        length += bytes([size & 127 | 128])
-        size >>= 7
-    return bytes([number << 3 | 2]) + length + bytes([size]) + data
 
 
 def _spoiled(part: str) -> bytes:

@@ -11,6 +11,7 @@ from collector.decode.columns import ATTRIBUTE_SCHEMA, SPAN_SCHEMA, SpanBatch
 from collector.decode.protobuf import decode_requests
 from collector.decode.request import Request
 from tests.collector.decode.reference import actual, expected, random_request
+from tests.support.wire import field
 
 
 def _whole(batch: SpanBatch) -> None:
@@ -92,34 +93,30 @@ def test_a_malformed_request_spoils_none_of_its_neighbours() -> None:
     assert actual(decoded.batch) == [row for body in good for row in expected(body)]
 
 
-def _field(number: int, data: bytes) -> bytes:
-    return bytes([number << 3 | 2, len(data)]) + data
-
-
 def _body(*attributes: bytes, span: bytes = b"", scope: bytes = b"", resource: bytes = b"") -> bytes:
-    spans = _field(1, b"t" * 16) + _field(2, b"s" * 8) + b"".join(_field(9, one) for one in attributes) + span
-    return _field(1, resource + _field(2, scope + _field(2, spans)))
+    spans = field(1, b"t" * 16) + field(2, b"s" * 8) + b"".join(field(9, one) for one in attributes) + span
+    return field(1, resource + field(2, scope + field(2, spans)))
 
 
-_TEXT, _NUMBER = _field(1, b"text"), b"\x18\x05"
-_STATUS = _field(15, _field(2, b"message")), _field(15, b"\x18\x02")
-_SCOPE = _field(1, _field(1, b"name")), _field(1, _field(2, b"version"))
+_TEXT, _NUMBER = field(1, b"text"), b"\x18\x05"
+_STATUS = field(15, field(2, b"message")), field(15, b"\x18\x02")
+_SCOPE = field(1, field(1, b"name")), field(1, field(2, b"version"))
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        _body(_field(1, b"k") + _field(2, _TEXT + _NUMBER)),
-        _body(_field(1, b"k") + _field(2, _NUMBER + _TEXT)),
-        _body(_field(1, b"k") + _field(2, _TEXT) + _field(2, _NUMBER)),
-        _body(_field(1, b"k") + _field(2, _TEXT) + _field(2, b"")),
-        _body(_field(1, b"k") + _field(1, b"k2") + _field(2, _TEXT)),
-        _body(_field(2, _TEXT)),
+        _body(field(1, b"k") + field(2, _TEXT + _NUMBER)),
+        _body(field(1, b"k") + field(2, _NUMBER + _TEXT)),
+        _body(field(1, b"k") + field(2, _TEXT) + field(2, _NUMBER)),
+        _body(field(1, b"k") + field(2, _TEXT) + field(2, b"")),
+        _body(field(1, b"k") + field(1, b"k2") + field(2, _TEXT)),
+        _body(field(2, _TEXT)),
         _body(b""),
         _body(span=b"".join(_STATUS)),
         _body(scope=b"".join(_SCOPE)),
-        _body(resource=_field(1, _field(1, _field(1, b"a"))) + _field(1, _field(1, _field(1, b"b")))),
-        _body(span=_field(5, b"first") + _field(5, b"last")),
+        _body(resource=field(1, field(1, field(1, b"a"))) + field(1, field(1, field(1, b"b")))),
+        _body(span=field(5, b"first") + field(5, b"last")),
         _body(span=b"\xa3\x06\xa4\x06"),
         _body(span=b"\x28\x05"),
         _body(span=b"\x30\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -23,6 +22,7 @@ from collector.forward.job import ForwardJob
 from collector.forward.otlp import OtlpForwarder
 from collector.telemetry import Telemetry
 from tests.collector.forward.targets import LIMIT_SECONDS, Received, grpc_target, http_target
+from tests.support.ports import free_port
 
 QUICK = RetryConfig(initial_interval_seconds=0.02, max_interval_seconds=0.05, max_elapsed_seconds=LIMIT_SECONDS)
 Target = Callable[..., AbstractContextManager[int]]
@@ -56,13 +56,6 @@ def forwarding(config: ForwardConfig) -> Iterator[tuple[OtlpForwarder, Telemetry
         yield forwarder, telemetry
     finally:
         forwarder.stop(LIMIT_SECONDS)
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def ids(received: Received) -> list[int]:

@@ -16,6 +16,7 @@ import requests
 
 from collector.receive.status import PROTOBUF
 from tests.collector.receive.support import TRACE_EXPORT, request_of
+from tests.support.wire import field
 
 ROOT = Path(__file__).parents[3]
 MIB = 1024 * 1024
@@ -106,24 +107,16 @@ def test_empty_messages_by_the_million_are_refused(server: Server, level: str) -
     if level == "resources":
         body = b"\x0a\x00" * (9 * MIB)
     elif level == "scopes":
-        body = _field(1, body)
+        body = field(1, body)
     else:
-        body = _field(1, _field(2, body))
+        body = field(1, field(2, body))
     assert server.post(body) == 413
     assert server.peak_mib() < PEAK_MIB
-
-
-def _field(number: int, data: bytes) -> bytes:
-    size, length = len(data), b""
-    while size > 127:
-        length += bytes([size & 127 | 128])
-        size >>= 7
-    return bytes([number << 3 | 2]) + length + bytes([size]) + data
 
 
 @pytest.mark.parametrize("number", [9, 11, 13], ids=["attributes", "events", "links"])
 def test_one_span_of_millions_of_parts_is_refused(server: Server, number: int) -> None:
     """Attributes, events and links too are counted before they are opened."""
-    span = _field(1, b"t" * 16) + _field(2, b"s" * 8) + bytes([number << 3 | 2, 0]) * (9 * MIB)
-    assert server.post(_field(1, _field(2, _field(2, span)))) == 413
+    span = field(1, b"t" * 16) + field(2, b"s" * 8) + bytes([number << 3 | 2, 0]) * (9 * MIB)
+    assert server.post(field(1, field(2, field(2, span)))) == 413
     assert server.peak_mib() < PEAK_MIB
