@@ -67,7 +67,7 @@ def load_exchange(file: Path) -> Exchange:
     streams = "chunks" in response or "chunks_b64" in response
     return Exchange(
         name=record["name"],
-        method=request["method"],
+        method=request["method"].upper(),
         path=path,
         model=_model(path, body),
         asks_stream=_asks_stream(path, body),

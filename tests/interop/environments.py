@@ -22,7 +22,7 @@ def environment(name: str, requirements: Path) -> Path:
     if not (stamp.exists() and stamp.read_text() == digest):
         _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(home))
         python = str(home / "bin" / "python")
-        _uv("pip", "install", "--quiet", "--prerelease=allow", "--python", python, "-r", str(requirements))
+        _uv("pip", "install", "--quiet", "--python", python, "-r", str(requirements))
         _uv("pip", "install", "--quiet", "--no-deps", "--python", python, "--editable", str(ROOT))
         stamp.write_text(digest)
     return home / "bin"

@@ -81,8 +81,10 @@ def _as_expected(row: dict[str, Any], expected: tuple[Expected, ...]) -> Expecte
     )
 
 
-@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+RUNS = [pytest.param(case, protocol, id=f"{case.name}-{protocol}") for case in CASES for protocol in case.protocols]
+
+
+@pytest.mark.parametrize(("case", "protocol"), RUNS)
 def test_an_unchanged_app_is_priced_right(case: Case, protocol: str, tmp_path: Path) -> None:
     """Each call of the app is in the ledger once, with its tokens and its exact cost."""
     bin_folder = environment(case.name, case.requirements)
