@@ -15,7 +15,7 @@ from collector.cli.ledger import HOW_TO_SEND, Ledger
 from collector.cli.report import TIMES, Measures, Report, Row, Selection, extent
 from collector.cli.table import Column, print_table, printable
 
-AGENTS_WIDTH = 30
+AGENTS_WIDTH = 24
 
 
 def print_report(out: Console, report: Report, selection: Selection) -> None:
@@ -119,7 +119,7 @@ def _columns(report: Report) -> list[Column]:
     columns += [figure.column(shown, footer) for figure in _AFTER_SHARE]
     if report.by == "run":
         agents = [_agents(row) for row in report.rows] + [""] * bool(report.other)
-        columns.append(Column("agents", agents, [""], 3, left=True, least=AGENTS_WIDTH))
+        columns.append(Column("agents", agents, [""], 1, left=True, least=AGENTS_WIDTH))
     if report.by == "agent":
         columns += [figure.column(shown, footer) for figure in _OF_AGENTS]
     return columns + [figure.column(shown, footer) for figure in _TOKENS]
