@@ -54,6 +54,13 @@ async def submit(committer: Committer, *bodies: bytes) -> list[Outcome]:
     return await asyncio.gather(*(committer.submit(Request(body, "default")) for body in bodies))
 
 
+async def submitted(committer: Committer, body: bytes) -> asyncio.Task[Outcome]:
+    """A request that is queued, or refused: then its task is done."""
+    task = asyncio.create_task(committer.submit(Request(body, "default")))
+    await asyncio.sleep(0.001)
+    return task
+
+
 async def behind_a_slow_commit(committer: Committer, ledger: Ledger, *bodies: bytes) -> list[Outcome]:
     """The outcomes of requests that came while another one was being committed."""
     ledger.gate.clear()
@@ -164,11 +171,8 @@ def test_stopping_stores_what_waits_and_refuses_what_comes() -> None:
         tasks = [asyncio.create_task(committer.submit(Request(body, "default"))) for body in (b"a", b"b", b"c")]
         await asyncio.to_thread(ledger.entered.wait, LIMIT_SECONDS)
         stopping = asyncio.create_task(asyncio.to_thread(committer.stop, LIMIT_SECONDS))
-        late = asyncio.create_task(committer.submit(Request(b"late", "default")))
-        while not late.done():  # taken, since the stop had not begun
+        while not (late := await submitted(committer, b"late")).done():  # taken, since the stop had not begun
             tasks.append(late)
-            late = asyncio.create_task(committer.submit(Request(b"late", "default")))
-            await asyncio.sleep(0.001)
         assert isinstance(late.result().error, ShuttingDown)
         ledger.gate.set()
         assert await stopping

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import json
 import random
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import permutations
 from pathlib import Path
@@ -82,10 +83,10 @@ class Ledger:
         self._store.start()
         self._pipeline = Pipeline(self._store, default_card(), DecodeLimits(), [], Telemetry())
 
-    def send(self, requests: Iterable[Request]) -> None:
-        """Each request is a transaction of its own."""
-        for request in requests:
-            for outcome in self._pipeline.process([request]):
+    def send(self, transactions: Iterable[Sequence[Request]]) -> None:
+        """Each group of requests is a transaction of its own."""
+        for requests in transactions:
+            for outcome in self._pipeline.process(requests):
                 assert (outcome.error, outcome.rejected_spans) == (None, 0)
 
     def restart(self) -> None:
@@ -97,12 +98,16 @@ class Ledger:
         """Publish and close."""
         self._store.stop()
 
-    def calls(self, organisation: str = ORGANISATION) -> list[Call]:
-        """The view `calls` of the published file, as any DuckDB client sees it. Close first."""
+    def calls(self) -> dict[str, list[Call]]:
+        """The view `calls` of the published file by organisation, as any DuckDB client sees it. Close first."""
+        found: dict[str, list[Call]] = defaultdict(list)
         with duckdb.connect(str(self._config.path), read_only=True) as connection:
-            rows = connection.execute("SELECT * FROM calls WHERE org_id = ?", [organisation])
+            rows = connection.execute("SELECT * FROM calls")
             names = [column[0] for column in rows.description or []]
-            return [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
+            for row in rows.fetchall():
+                call = dict(zip(names, row, strict=True))
+                found[call["org_id"]].append(call)
+        return found
 
 
 def assert_expected(sample: str, calls: list[Call]) -> None:
@@ -151,34 +156,51 @@ def test_whole_samples_give_their_calls_once(tmp_path: Path) -> None:
     """All samples in one file, each sent whole by an organisation of its own, twice."""
     ledger = Ledger(tmp_path)
     requests = [as_request(read_json(f"{sample}.json"), sample) for sample in SAMPLES]
-    ledger.send([*requests, *requests])
+    ledger.send([request] for request in [*requests, *requests])
     ledger.close()
+    calls = ledger.calls()
     for sample in SAMPLES:
-        assert_expected(sample, ledger.calls(sample))
+        assert_expected(sample, calls[sample])
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_single_spans_in_random_order_twice_with_a_restart_give_the_same_calls(seed: int, tmp_path: Path) -> None:
-    """Every span of every sample in a request of its own, shuffled, sent twice, the store restarted in the middle."""
-    twice = [request for sample in SAMPLES for request in single_span_requests(sample, sample)] * 2
-    random.Random(seed).shuffle(twice)
+def test_single_spans_in_random_order_twice_with_a_restart_give_the_same_calls(tmp_path: Path) -> None:
+    """Every span of every sample in a request of its own, shuffled, sent twice, the store restarted in the middle.
+
+    Three shuffles side by side: a transaction takes the next span of each, for organisations of each one's own.
+    """
+    shuffles = range(3)
+    lanes = [
+        [request for sample in SAMPLES for request in single_span_requests(sample, f"{shuffle}/{sample}")] * 2
+        for shuffle in shuffles
+    ]
+    for shuffle, lane in zip(shuffles, lanes, strict=True):
+        random.Random(shuffle).shuffle(lane)
+    transactions = list(zip(*lanes, strict=True))
     ledger = Ledger(tmp_path)
-    ledger.send(twice[: len(twice) // 2])
+    ledger.send(transactions[: len(transactions) // 2])
     ledger.restart()
-    ledger.send(twice[len(twice) // 2 :])
+    ledger.send(transactions[len(transactions) // 2 :])
     ledger.close()
-    for sample in SAMPLES:
-        assert_expected(sample, ledger.calls(sample))
+    calls = ledger.calls()
+    for shuffle in shuffles:
+        for sample in SAMPLES:
+            assert_expected(sample, calls[f"{shuffle}/{sample}"])
 
 
 @pytest.mark.parametrize("sample", ["composed_two_instrumentations_one_process", "vercel_streamtext_two_steps"])
 def test_every_order_of_arrival_gives_the_same_calls(sample: str, tmp_path: Path) -> None:
-    """Outer before inner, inner before outer, calls before their totals and after: all permutations."""
+    """Outer before inner, inner before outer, calls before their totals and after: all permutations.
+
+    Side by side: a transaction takes the next span of every order, for an organisation of each one's own.
+    """
     ledger = Ledger(tmp_path)
     orders = list(permutations(range(len(single_span_requests(sample)))))
+    lanes = []
     for number, order in enumerate(orders):
         requests = single_span_requests(sample, f"order-{number}")
-        ledger.send(requests[place] for place in order)
+        lanes.append([requests[place] for place in order])
+    ledger.send(zip(*lanes, strict=True))
     ledger.close()
+    calls = ledger.calls()
     for number in range(len(orders)):
-        assert_expected(sample, ledger.calls(f"order-{number}"))
+        assert_expected(sample, calls[f"order-{number}"])

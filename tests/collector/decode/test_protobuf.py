@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from itertools import islice
 
 import pytest
 from google.protobuf.message import DecodeError
@@ -62,21 +64,32 @@ def _mutate(body: bytes, rng: random.Random) -> bytes:
     return bytes(data)
 
 
+def _groups(bodies: list[bytes], rng: random.Random) -> Iterator[list[bytes]]:
+    while bodies:
+        size = rng.choice([1, 2, 10, 30])
+        yield bodies[:size]
+        bodies = bodies[size:]
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_mutated_requests_lose_at_most_what_protobuf_refuses(seed: int) -> None:
-    """5,000 damaged requests: accepted by protobuf means the same spans; refused means refused, or a reason given."""
+    """5,000 damaged requests, alone and with neighbours: accepted by protobuf means the same spans; refused means
+    refused, or a reason given."""
     rng = random.Random(1000 + seed)
-    for _ in range(500):
-        body = _mutate(random_request(rng).SerializeToString(), rng)
-        decoded = decode_requests([Request(body, "o")])
-        outcome = decoded.outcomes[0]
-        try:
-            rows = expected(body)
-        except DecodeError:
-            assert outcome.malformed or outcome.reason, body.hex()
-            continue
-        assert outcome.error is None, body.hex()
-        assert actual(decoded.batch) == rows, body.hex()
+    bodies = [_mutate(random_request(rng).SerializeToString(), rng) for _ in range(500)]
+    for group in _groups(bodies, rng):
+        decoded = decode_requests([Request(body, "o") for body in group])
+        rows = iter(actual(decoded.batch))
+        for body, outcome in zip(group, decoded.outcomes, strict=True):
+            found = list(islice(rows, outcome.accepted_spans))
+            try:
+                wanted = expected(body)
+            except DecodeError:
+                assert outcome.malformed or outcome.reason, body.hex()
+                continue
+            assert outcome.error is None, body.hex()
+            assert found == wanted, body.hex()
+        assert list(rows) == []
 
 
 def test_a_malformed_request_spoils_none_of_its_neighbours() -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any
 
 import pyarrow as pa
-import pytest
 
 from collector import attribute as stage
 from collector.store import Store
@@ -14,7 +14,8 @@ from tests.collector.store.conftest import OpenStore
 from tests.collector.store.ledger_rows import attribute, batch, call, span
 
 VERDICTS = """
-SELECT trace_id, span_id, counted, duplicate_of, agent, customer, cost_usd FROM attempts ORDER BY trace_id, span_id
+SELECT trace_id, span_id, counted, duplicate_of, agent, customer, cost_usd, org_id FROM attempts
+ORDER BY org_id, trace_id, span_id
 """
 
 
@@ -22,15 +23,15 @@ def verdicts(store: Store) -> list[tuple[Any, ...]]:
     return store.read(lambda reader: reader.rows(VERDICTS))
 
 
-def pipeline_runs() -> list[dict[str, Any]]:
+def pipeline_runs(**values: Any) -> list[dict[str, Any]]:
     """Four traces: agents two levels deep, a response id shared by two of them, calls of their own owners."""
     rows: list[dict[str, Any]] = []
     for trace in range(1, 5):
-        rows.append(span(trace, 1, agent=f"root-{trace}", customer="acme"))
-        rows.append(span(trace, 2, 1, agent="planner"))
-        rows.extend(call(trace, number, 2) for number in (3, 4))
-        rows.append(call(trace, 5, 1, customer="own"))
-        rows.append(call(trace, 6, 1, response_id=f"response-{trace // 2}"))
+        rows.append(span(trace, 1, agent=f"root-{trace}", customer="acme", **values))
+        rows.append(span(trace, 2, 1, agent="planner", **values))
+        rows.extend(call(trace, number, 2, **values) for number in (3, 4))
+        rows.append(call(trace, 5, 1, customer="own", **values))
+        rows.append(call(trace, 6, 1, response_id=f"response-{trace // 2}", **values))
     return rows
 
 
@@ -68,22 +69,31 @@ def test_two_new_traces_of_one_batch_with_one_response_id_stay_joined(open_store
         assert [row[2] for row in verdicts(store)] == [True, False]
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_any_order_of_arrival_ends_in_the_same_verdicts(open_store: OpenStore, seed: int) -> None:
-    """Split at random, resent, with a restart in the middle: as if everything had come in one batch."""
-    chance = random.Random(seed)
-    rows = pipeline_runs()
+def test_any_order_of_arrival_ends_in_the_same_verdicts(open_store: OpenStore) -> None:
+    """Split at random, resent, with restarts in the middle: as if everything had come in one batch.
+
+    Twelve orders side by side: a batch takes the next few spans of each, for an organisation of each one's own.
+    """
+    chance = random.Random(1)
+    organisations = [f"org-{number}" for number in range(12)]
+    lanes = []
+    for organisation in organisations:
+        rows = pipeline_runs(org_id=organisation)
+        lane = [*rows, *chance.sample(rows, 8)]
+        chance.shuffle(lane)
+        lanes.append(lane)
     store = open_store()
-    sent = [*rows, *chance.sample(rows, 8)]
-    chance.shuffle(sent)
-    while sent:
-        size = chance.randint(1, 5)
-        store.append(batch(sent[:size]), attribute)
-        del sent[:size]
-        if chance.random() < 0.1:
+    for batches in itertools.count():
+        if not any(lanes):
+            break
+        taken = [lane.pop() for lane in lanes for _ in range(min(len(lane), chance.randint(1, 5)))]
+        store.append(batch(taken), attribute)
+        if batches % 4 == 2:
             store.stop()
             store = open_store()
-    assert verdicts(store) == _in_one_batch(open_store, store, rows)
+    assert verdicts(store) == _in_one_batch(
+        open_store, store, [row for org in organisations for row in pipeline_runs(org_id=org)]
+    )
 
 
 def _in_one_batch(open_store: OpenStore, used: Store, rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:

@@ -38,11 +38,9 @@ def ledger(store: Store, sql: str) -> list[tuple[Any, ...]]:
 
 
 def grow(store: Store, traces: range) -> None:
-    """Calls first, their agent in a later batch: every row is judged twice."""
-    for trace in traces:
-        store.append(batch([call(trace, number, 1) for number in range(2, 8)]), attribute)
-        if trace > 3:
-            store.append(batch([span(trace - 3, 1, agent=f"agent {trace % 3}")]), attribute)
+    """Calls first, their agent three traces later: every row is judged twice."""
+    store.append(batch([call(trace, number, 1) for trace in traces for number in range(2, 8)]), attribute)
+    store.append(batch([span(trace - 3, 1, agent=f"agent {trace % 3}") for trace in traces if trace > 3]), attribute)
 
 
 def test_an_empty_ledger_is_published_at_start(open_store: OpenStore, ledger_path: Path) -> None:
