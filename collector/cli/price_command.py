@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from collector.cli.pricing_input import InputError, PriceRequest, parse_json, request_from
+from collector.cli.pricing_input import InputError, PriceRequest, parse_json, request_from, unknown_units
 from collector.cli.table import Column, console, print_table, printable
 from otel_cost.pricing import Cost, Line, RateCard, Status, default_card, price
 from otel_cost.pricing.money import format_usd
@@ -73,6 +73,8 @@ def command(
         request = request_from(raw | {"usage": _option("usage", usage), "context": _option("context", context)})
     except InputError as error:
         raise click.UsageError(str(error)) from error
+    for remark in unknown_units(request.usage):
+        click.echo(remark, err=True)
     cost = price_request(request, default_card())
     if json_output:
         click.echo(_dump(as_json(cost)))

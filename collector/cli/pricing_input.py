@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 from typing import Any
 
 from otel_cost.pricing.money import divide_half_even
@@ -101,6 +102,17 @@ def usage_from(value: Any) -> dict[str, int]:
     if not isinstance(value, dict):
         raise InputError(f"usage: expected an object of unit: quantity, got {_kind(value)}")
     return {key: _quantity(key, quantity) for key, quantity in value.items() if quantity is not None}
+
+
+def unknown_units(usage: Mapping[str, int]) -> list[str]:
+    """What to tell somebody who typed a unit that does not exist, one line each, with the nearest spelling."""
+    remarks = []
+    for key in usage:
+        if key not in UNITS:
+            near = get_close_matches(key, UNITS, n=1)
+            guess = f'; did you mean "{near[0]}"?' if near else ""
+            remarks.append(f"usage.{key}: no such unit, so it has no rate{guess}")
+    return remarks
 
 
 def _quantity(key: str, value: Any) -> int:

@@ -145,3 +145,9 @@ def test_random_lines_never_crash() -> None:
     result = run("--jsonl", "-", stdin="\n".join(lines) + "\n")
     assert result.exit_code == 2
     assert len(result.stdout.splitlines()) == 500
+
+
+def test_a_mistyped_unit_is_named_with_its_nearest_spelling() -> None:
+    result = run("--model", "gpt-4o", "--usage", '{"input_tokns": 1000}')
+    assert result.exit_code == 0
+    assert 'usage.input_tokns: no such unit, so it has no rate; did you mean "input_tokens"?' in result.stderr
