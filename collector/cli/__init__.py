@@ -7,10 +7,14 @@ bad input file); 130 interrupted.
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import click
 
 from otel_cost import __version__
+
+EXIT_INTERRUPTED = 130
+"""What a shell reports of a process that Ctrl-C ended: 128 and the number of the signal."""
 
 COMMANDS = {
     "collect": "receive spans, price them, keep them; until Ctrl-C",
@@ -34,6 +38,17 @@ class _LazyGroup(click.Group):
         module = import_module(f"collector.cli.{cmd_name}_command")
         command: click.Command = module.command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Ctrl-C ends a command with its own exit code, without a traceback; click alone would say 1, as for a failure.
+
+        A command that has something to finish or to say handles it first.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            raise SystemExit(EXIT_INTERRUPTED) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

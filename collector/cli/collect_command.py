@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from collector.cli import EXIT_INTERRUPTED
 from collector.config import Config, ConfigError, Endpoint, load
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collector.service import Addresses
 
 _SEND, _PROTOCOL = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"
-EXIT_FAILED, EXIT_WRONG, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILED, EXIT_WRONG = 1, 2
 
 _HELP = """
 Receive OTLP spans, price every model call, keep them in a DuckDB ledger; until Ctrl-C.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from collector.cli import EXIT_INTERRUPTED
 from collector.cli.amounts import count
 from collector.cli.ledger import db_option
 from collector.cli.table import console, printable
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collector.cli.importing import Tally
 
 PROBLEMS_SHOWN = 20
-INTERRUPTED = 130
 
 
 @click.command(name="import", short_help="load OTLP files into the ledger; needs no running collector")
@@ -69,7 +69,7 @@ def command(files: tuple[Path, ...], db: Path, json_output: bool) -> None:
         importer.tally.problems.append(f"stopped: {error}")
     except KeyboardInterrupt:
         importer.tally.problems.append("interrupted; what was stored stays")
-        raise SystemExit(INTERRUPTED) from None
+        raise SystemExit(EXIT_INTERRUPTED) from None
     finally:
         importer.stop()
         _tell(importer.tally, db, json_output)
