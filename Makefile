@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+# A process per core; a test file's fixtures are mostly made once, since each process takes a run of neighbours.
+PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check format soak interop bench clean
@@ -23,20 +26,20 @@ run: $(VENV)/.run  ## run the demo pipeline against a collector and keep collect
 	$(BIN)/python -m examples.demo
 
 test: $(VENV)/.dev  ## run the tests
-	$(BIN)/python -m pytest
+	$(PYTEST) $(PARALLEL)
 
 check: $(VENV)/.dev  ## format check, lint, types, import contracts, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(PYTEST) $(PARALLEL)
 
 soak: $(VENV)/.dev  ## the long crash and duplicate-storm tests
-	$(BIN)/python -m pytest -m soak
+	$(PYTEST) -m soak
 
 interop: $(VENV)/.dev  ## unchanged apps of other projects' SDKs; makes an environment per case
-	$(BIN)/python -m pytest -m interop tests/interop
+	$(PYTEST) -m interop tests/interop
 
 bench: $(VENV)/.dev  ## what the app half costs, beside its peers, in one run
 	$(BIN)/python -m benchmarks.app_overhead

@@ -9,6 +9,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.cli.otlp_files import Format, Piece, UnreadableFile, detect, opened, pieces
+from tests.support.wire import varint
 
 EMPTY = b'{"resourceSpans":[]}'
 
@@ -24,14 +25,7 @@ def request(*names: str) -> bytes:
 
 def delimited(*bodies: bytes) -> bytes:
     """Bodies with their lengths as varints before them."""
-    framed = b""
-    for body in bodies:
-        length = len(body)
-        while length >= 0x80:
-            framed += bytes([length & 0x7F | 0x80])
-            length >>= 7
-        framed += bytes([length]) + body
-    return framed
+    return b"".join(varint(len(body)) + body for body in bodies)
 
 
 def read(path: Path) -> tuple[Format, list[Piece]]:
