@@ -7,6 +7,7 @@ from collector.errors import CollectorError, StartupError, StoreUnavailable
 __all__ = [
     "LedgerDamaged",
     "NotPublished",
+    "PathUnusable",
     "QueryFailed",
     "QueryRefused",
     "SchemaTooNew",
@@ -26,6 +27,10 @@ class StoreLocked(StartupError):
 
 class SchemaTooNew(StartupError):
     """The ledger was written by a newer version of the program. It was not touched."""
+
+
+class PathUnusable(StartupError):
+    """No ledger can be kept at this path: it may not be written, or something else lies there. It was not touched."""
 
 
 class LedgerDamaged(StartupError):

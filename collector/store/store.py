@@ -17,7 +17,7 @@ from collector.store.append import Appended, Position
 from collector.store.attribution import Attribute
 from collector.store.config import StoreConfig
 from collector.store.database import HighWater, LedgerCheck, Report
-from collector.store.errors import StoreUnavailable
+from collector.store.errors import PathUnusable, StoreUnavailable
 from collector.store.known_traces import KnownTraces
 from collector.store.layout import Layout
 from collector.store.lock import InstanceLock
@@ -66,8 +66,16 @@ class Store:
     def start(self) -> LedgerCheck:
         """Open the ledger and bring the publication up to it.
 
-        Raises StoreLocked, SchemaTooNew, LedgerDamaged (nothing was changed) or StoreUnavailable (disk full).
+        Raises StoreLocked, PathUnusable, SchemaTooNew, LedgerDamaged (nothing was changed) or StoreUnavailable (disk
+        full).
         """
+        try:
+            return self._start()
+        except OSError as error:
+            raise PathUnusable(f"{self.layout.published}: no ledger can be kept here: {error}") from error
+
+    def _start(self) -> LedgerCheck:
+        self._refuse_foreign_file()
         self.layout.folder.mkdir(parents=True, exist_ok=True)
         self._lock.acquire(self._config.lock_wait_seconds)
         try:
@@ -122,6 +130,17 @@ class Store:
         """Keep a rate card for the view `prices`, once per digest. `prices`: `collector.store.prices.PRICE_SCHEMA`."""
         self._write(lambda connection: store_card(connection, prices))
         self._cards += 1
+
+    def _refuse_foreign_file(self) -> None:
+        """Publishing replaces the file as a whole: what is not ours, or has lost its ledger, would be gone."""
+        published = self.layout.published
+        if published.is_dir():
+            raise PathUnusable(f"{published}: is a directory; name a file in it")
+        if not self.layout.ledger.exists() and published.exists() and published.stat().st_size:
+            raise PathUnusable(
+                f"{published}: exists, and is not published from a ledger in {self.layout.folder.name} beside it; it "
+                "would be overwritten. Move it away, or choose another path (exporters.duckdb.path, or --db)."
+            )
 
     def _published_all(self) -> bool:
         return self._published == (self._position, self._cards)

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from collector.store import Store, StoreConfig
-from collector.store.errors import LedgerDamaged, NotPublished, SchemaTooNew, StoreLocked
+from collector.store.errors import LedgerDamaged, NotPublished, PathUnusable, SchemaTooNew, StoreLocked
 from collector.store.query import query_published
 from tests.collector.store.conftest import OpenStore
 from tests.collector.store.ledger_rows import attribute, batch, call, span
@@ -155,3 +155,24 @@ def test_a_ledger_that_does_not_exist_is_said_so(ledger_path: Path) -> None:
     with pytest.raises(NotPublished, match="there is no ledger here"):
         query_published(ledger_path, "SELECT 1")
     assert not ledger_path.exists()
+
+
+def test_a_file_of_somebody_else_is_never_overwritten(ledger_path: Path) -> None:
+    """Publishing replaces the file as a whole, so a path at which something else lies is refused before that."""
+    ledger_path.write_bytes(b"a spreadsheet")
+    with pytest.raises(PathUnusable, match="would be overwritten"):
+        Store(StoreConfig(ledger_path)).start()
+    assert ledger_path.read_bytes() == b"a spreadsheet"
+    assert [path.name for path in ledger_path.parent.iterdir()] == [ledger_path.name]
+
+
+def test_a_directory_is_no_ledger(tmp_path: Path) -> None:
+    with pytest.raises(PathUnusable, match="is a directory"):
+        Store(StoreConfig(tmp_path)).start()
+
+
+def test_a_path_that_cannot_be_written_is_said_in_one_sentence(tmp_path: Path) -> None:
+    """Whatever the system says: here a parent that is a file."""
+    (tmp_path / "file").touch()
+    with pytest.raises(PathUnusable, match=r"file/costs.duckdb: no ledger can be kept here: .*Not a directory"):
+        Store(StoreConfig(tmp_path / "file" / "costs.duckdb")).start()
