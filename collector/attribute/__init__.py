@@ -15,6 +15,7 @@ from collector.attribute.nesting import join_nested
 from collector.attribute.output import assemble
 from collector.attribute.owners import resolve_owners
 from collector.attribute.retries import find_retries
+from collector.attribute.roots import join_roots
 from collector.attribute.skeleton import read_skeleton
 from collector.attribute.tree import build_tree
 
@@ -24,9 +25,10 @@ __all__ = ["attribute"]
 def attribute(skeleton: pa.Table) -> pa.Table:
     """Judge every GenAI span of the traces in `skeleton`.
 
-    `skeleton` has `SKELETON_SCHEMA`: all known spans of whole traces, and of the traces that share a response id with
-    them, in any order. The result has `ATTRIBUTION_SCHEMA`: one row per span whose `call_kind` is not NULL, in the
-    order of `skeleton`. Malformed trees (missing parents, cycles, a span that is its own parent) never raise.
+    `skeleton` has `SKELETON_SCHEMA`: all known spans of whole traces, and of the traces that may hold another record of
+    their calls (a shared response id, a root call at the same time), in any order. The result has
+    `ATTRIBUTION_SCHEMA`: one row per span whose `call_kind` is not NULL, in the order of `skeleton`. Malformed trees
+    (missing parents, cycles, a span that is its own parent) never raise.
     """
     spans = read_skeleton(skeleton)
     tree = build_tree(spans)
@@ -34,6 +36,7 @@ def attribute(skeleton: pa.Table) -> pa.Table:
     join_shared_ids(calls)
     join_siblings(calls)
     join_nested(calls, tree)
+    join_roots(calls)
     verdict = count(spans, tree, calls)
     owners = resolve_owners(spans, tree, verdict)
     retries = find_retries(spans, calls, verdict, owners["agent"].codes)

@@ -15,6 +15,7 @@ class _Group:
 
     rows: list[int]
     scopes: set[int]
+    response_ids: set[str]
     preference: tuple[int, ...]  # of the most preferred records; only they are in the two maps below
     earliest: dict[int, tuple[int, str, str]]  # trace -> key of its first record
     deepest: dict[int, tuple[int, tuple[int, str, str], Record]]  # trace -> its deepest, then first, record
@@ -23,6 +24,7 @@ class _Group:
         """Take over another group's records. The cost follows the size of the other."""
         self.rows.extend(other.rows)
         self.scopes |= other.scopes
+        self.response_ids |= other.response_ids
         if other.preference > self.preference:
             return
         if other.preference < self.preference:
@@ -93,6 +95,10 @@ class Calls:
         """The instrumentations that have already recorded this row's call."""
         return self._group(self.root(row)).scopes
 
+    def response_ids(self, row: int) -> set[str]:
+        """The provider's ids that the records of this row's call say."""
+        return self._group(self.root(row)).response_ids
+
     def best(self, row: int) -> Record:
         """The record to keep of this row's call: the preferred one (`Record.preference`), then the deepest."""
         group = self._groups.get(self.root(row))
@@ -104,4 +110,5 @@ class Calls:
             return found
         record = self.record(root)
         deepest = {record.trace: (-int(self.depth[root]), record.key, record)}
-        return _Group([root], {record.scope}, record.preference, {record.trace: record.key}, deepest)
+        ids = set() if record.response_id is None else {record.response_id}
+        return _Group([root], {record.scope}, ids, record.preference, {record.trace: record.key}, deepest)
