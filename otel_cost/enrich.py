@@ -24,9 +24,10 @@ AttributeValue = str | float
 WRAPPER = "wrapper"
 DUPLICATE = "duplicate"
 MAX_REMEMBERED = 4096
-"""Span ids and response ids remembered (twice as many at most, 3 MB). Beyond it a repeated call may be priced twice."""
+"""Span ids and response ids remembered (twice as many at most, 2 MB). Beyond it a repeated call may be priced twice."""
 
 _PRICED_HERE = frozenset({Status.PRICED, Status.FREE, Status.ESTIMATED})
+_LEARNED = (Status.PRICED, Status.UNPRICED)
 _STATUS = keys.OTEL_COST_COST_STATUS
 _USAGE_COST_KEYS = (
     keys.GEN_AI_USAGE_COST_AMOUNT,
@@ -42,12 +43,11 @@ class Enricher:
         self._card = card or default_card()
         self._shortcuts = Shortcuts(self._card)
         self._above_calls: Recent[tuple[int, int], bool] = Recent(MAX_REMEMBERED)
-        self._responses: Recent[tuple[int, str], object] = Recent(MAX_REMEMBERED)
+        self._responses: Recent[int, object] = Recent(MAX_REMEMBERED)
 
     def enrich(
         self,
         attributes: Mapping[str, object],
-        *,
         trace_id: int,
         span_id: int,
         parent_id: int | None,
@@ -62,9 +62,10 @@ class Enricher:
         `span_kind` and `status_code` are OTLP numbers. A wrapper and a duplicate get a status and no cost.
         Raises whatever normalising or pricing raises (nothing, by their contract): the caller owns the promise.
         """
-        above_call = self._above_calls.pop((trace_id, span_id)) is not None
+        above_calls = self._above_calls
+        above_call = not above_calls.is_empty and above_calls.pop((trace_id, span_id)) is not None
         if above_call and parent_id is not None:
-            self._above_calls.put((trace_id, parent_id), True)
+            above_calls.put((trace_id, parent_id), True)
         if _STATUS in attributes:
             return {}
         shape = (scope_name, span_kind, status_code, tuple(attributes))
@@ -91,7 +92,7 @@ class Enricher:
         if cost is None:
             return {}
         added = _cost_attributes(cost, attributes)
-        if cost.status is Status.PRICED:
+        if cost.status in _LEARNED:
             with suppress(Exception):  # only speed is lost
                 self._shortcuts.learn(shape, span_name, start_time_ns, attributes, call, added)
         return added
@@ -104,7 +105,8 @@ class Enricher:
             return {keys.OTEL_COST_COST_STATUS: WRAPPER}
         if parent_id is not None:
             self._above_calls.put((trace_id, parent_id), True)
-        if response_id and not self._responses.add((trace_id, response_id)):
+        # The hash (64 bits, seeded) takes half the memory and time of what it stands for.
+        if response_id and not self._responses.add(hash((trace_id, response_id))):
             return {keys.OTEL_COST_COST_STATUS: DUPLICATE}
         return None
 

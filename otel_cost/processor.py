@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -22,6 +22,7 @@ from otel_cost.spans import (
     cost_attributes,
     detect,
     inside,
+    live,
     snapshot,
     stamp_inside,
 )
@@ -34,7 +35,8 @@ MAX_OPEN_SPANS = 4096
 """Started spans with something inherited that are remembered (twice as many at most): an app may never end some."""
 
 _Open = tuple[Mapping[str, str], Mapping[str, str]]  # what a span was handed: by its context, and all in all
-_AGENT = keys.OTEL_COST_AGENT
+_AGENT, _AGENT_NAME = keys.OTEL_COST_AGENT, keys.GEN_AI_AGENT_NAME
+_NOTHING: Mapping[str, str] = {}
 _OWNER_KEYS = tuple(OWNER_KEYS.values())
 _S = TypeVar("_S", bound=ReadableSpan)
 _Attributes = Mapping[str, object]
@@ -57,6 +59,7 @@ class CostSpanProcessor(SpanProcessor):
         self._open: Recent[int, _Open] = Recent(MAX_OPEN_SPANS)
         self._has_handed = False  # nothing is looked up where nothing was ever inherited
         self._path = detect()
+        self._is_inside = self._path is WritePath.INSIDE
         self._is_late = self._path is not WritePath.NONE  # until `_on_ending` is seen to be called
         if self._path in (WritePath.ON_END, WritePath.NONE):
             _logger.warning(
@@ -83,10 +86,9 @@ class CostSpanProcessor(SpanProcessor):
             self._stats.failed("on_start", error)
 
     def _on_ending(self, span: Span) -> None:
-        path = self._path
-        if path is WritePath.INSIDE:
+        if self._is_inside:
             self._price(span, inside, add_inside)
-        elif path is WritePath.PUBLIC:
+        elif self._path is WritePath.PUBLIC:
             self._price(span, snapshot, add_public)
         else:
             return
@@ -106,13 +108,14 @@ class CostSpanProcessor(SpanProcessor):
         return True
 
     def _hand_down(self, span: Span, parent_context: Context | None, from_context: Mapping[str, str]) -> None:
-        handed = self._from_parent(span, parent_context, from_context) if span.parent is not None else from_context
+        parent = span.parent
+        handed = from_context if parent is None else self._from_parent(parent.span_id, parent_context, from_context)
         if handed:
-            is_inside = self._path is WritePath.INSIDE
+            is_inside = self._is_inside
             own = inside(span) if is_inside else snapshot(span)
             stamps = {key: value for key, value in handed.items() if key not in own}
-            if keys.GEN_AI_AGENT_NAME in own:
-                stamps.pop(_AGENT, None)  # the span names its agent itself
+            if _AGENT in stamps and _AGENT_NAME in own:
+                del stamps[_AGENT]  # the span names its agent itself
             if stamps and is_inside:
                 stamp_inside(span, stamps)
             elif stamps:
@@ -123,25 +126,19 @@ class CostSpanProcessor(SpanProcessor):
                 self._stats.count("open_spans_forgotten", forgotten)
 
     def _from_parent(
-        self, span: Span, parent_context: Context | None, from_context: Mapping[str, str]
+        self, parent_id: int, parent_context: Context | None, from_context: Mapping[str, str]
     ) -> Mapping[str, str]:
         """Owners by nearness: a context entered inside the parent, then the parent's own, then what it inherited."""
-        opened = self._open.get(span.parent.span_id) if span.parent is not None else None
-        handed = dict(opened[1]) if opened is not None else {}
+        opened = self._open.get(parent_id)
+        before, handed = opened if opened is not None else (_NOTHING, _NOTHING)
         parent = trace.get_current_span(parent_context)
-        own = snapshot(parent)
+        own = _owners_of(live(parent) if self._is_inside else snapshot(parent), handed.get(_AGENT))
         if own:
-            name = own.get(keys.GEN_AI_AGENT_NAME)
-            if isinstance(name, str) and own.get(_AGENT) in (None, handed.get(_AGENT)):
-                own[_AGENT] = name
-            for key in _OWNER_KEYS:
-                if key in own:
-                    handed[key] = own[key]
+            handed = {**handed, **own}
         if opened is None:
-            handed.update(from_context)
-        elif from_context:
-            before = opened[0]
-            handed.update((key, value) for key, value in from_context.items() if before.get(key) != value)
+            return {**handed, **from_context} if from_context else handed
+        if from_context and from_context is not before:
+            return {**handed, **{key: value for key, value in from_context.items() if before.get(key) != value}}
         return handed
 
     def _price(self, span: _S, read: Callable[[_S], _Attributes], add: Callable[[_S, _Added], int]) -> None:
@@ -151,7 +148,7 @@ class CostSpanProcessor(SpanProcessor):
             if added:
                 self._stats.priced(added)
             opened = self._open.pop(span.context.span_id) if self._has_handed else None
-            if opened is not None and keys.GEN_AI_AGENT_NAME in attributes:
+            if opened is not None and _AGENT_NAME in attributes:
                 _name_agent(attributes, opened[1].get(_AGENT), added)
             if added:
                 left_out = add(span, added)
@@ -161,8 +158,20 @@ class CostSpanProcessor(SpanProcessor):
             self._stats.failed("on_end", error)
 
 
+def _owners_of(attributes: _Attributes, inherited_agent: object) -> dict[str, Any]:
+    """What a span says itself of who pays."""
+    if not attributes:
+        return {}
+    get = attributes.get
+    found = {key: value for key in _OWNER_KEYS if (value := get(key)) is not None}
+    name = get(_AGENT_NAME)
+    if isinstance(name, str) and found.get(_AGENT, inherited_agent) == inherited_agent:
+        found[_AGENT] = name
+    return found
+
+
 def _name_agent(attributes: _Attributes, inherited_agent: str | None, added: dict[str, AttributeValue]) -> None:
     """An agent span named after its start is nearer than what it inherited then."""
-    name = attributes[keys.GEN_AI_AGENT_NAME]
+    name = attributes[_AGENT_NAME]
     if inherited_agent is not None and attributes.get(_AGENT) == inherited_agent != name and isinstance(name, str):
         added[_AGENT] = name

@@ -26,6 +26,11 @@ class Recent(Generic[K, V]):
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is remembered."""
+        return not self._young and not self._old
+
     def get(self, key: K) -> V | None:
         """What was last remembered for the key."""
         found = self._young.get(key)

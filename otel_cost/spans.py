@@ -36,14 +36,14 @@ def cost_attributes(enricher: Enricher, span: ReadableSpan, attributes: Mapping[
     context, parent, scope = span.context, span.parent, span.instrumentation_scope
     return enricher.enrich(
         attributes,
-        trace_id=context.trace_id,
-        span_id=context.span_id,
-        parent_id=None if parent is None or parent.is_remote else parent.span_id,
-        scope_name="" if scope is None else scope.name,
-        span_name=span.name,
-        span_kind=span.kind._value_ + 1,  # OTLP counts from 1, the SDK from 0
-        status_code=span.status.status_code._value_,
-        start_time_ns=span.start_time or 0,
+        context.trace_id,
+        context.span_id,
+        None if parent is None or parent.is_remote else parent.span_id,
+        "" if scope is None else scope.name,
+        span.name,
+        span.kind._value_ + 1,  # OTLP counts from 1, the SDK from 0
+        span.status.status_code._value_,
+        span.start_time or 0,
     )
 
 
@@ -66,6 +66,12 @@ def add_public(span: Span, added: Mapping[str, AttributeValue]) -> int:
 def inside(span: Span) -> dict[str, Any]:
     """The dict in which the SDK keeps a span's attributes: to be read, never changed."""
     return span._attributes._dict  # type: ignore[no-any-return, union-attr]
+
+
+def live(span: object) -> dict[str, Any]:
+    """`inside` of any span, which may be of another kind and still written to: single lookups only."""
+    attributes = getattr(getattr(span, "_attributes", None), "_dict", None)
+    return attributes if type(attributes) is dict else snapshot(span)
 
 
 def stamp_inside(span: Span, stamps: Mapping[str, str]) -> None:

@@ -88,6 +88,11 @@ def pick_row(found: Choice, at_ns: int, input_tokens: int) -> tuple[RateRow, int
     return choose(found.standard, at_ns, input_tokens) or found.standard[-1], flags
 
 
+def rows_in_order(found: Choice) -> tuple[RateRow, ...]:
+    """The rows as `pick_row` tries them: the first that applies, else the last."""
+    return found.rows if found.rows is found.standard else (*found.rows, *found.standard)
+
+
 def price(
     *,
     provider: str | None,

@@ -51,6 +51,8 @@ def pico_usd(usd: str | int | Decimal) -> int:
 
 def format_usd(amount_pico_usd: int) -> str:
     """Pico-USD as an exact decimal string of dollars without trailing zeros: 7_536_000_000 -> "0.007536"."""
+    if 0 < amount_pico_usd < PICO_PER_USD:  # most calls; twice as fast
+        return "0." + str(amount_pico_usd).zfill(12).rstrip("0")
     sign = "-" if amount_pico_usd < 0 else ""
     whole, fraction = divmod(abs(amount_pico_usd), PICO_PER_USD)
     if not fraction:
