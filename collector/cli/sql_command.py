@@ -7,7 +7,7 @@ import decimal
 import json
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,10 @@ from collector.store.errors import QueryRefused
 from collector.store.user_query import Answer, UserQuery, ask
 
 _SHOWN_ROWS = 200
+_EPOCH = date(1970, 1, 1)
+_INFINITE_DAYS = 2**31 - 1
+_DAYS_IN_400_YEARS = 146_097
+"""The calendar repeats itself after so many days."""
 
 
 @click.command("sql")
@@ -99,7 +103,26 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
     if pa.types.is_timestamp(column.type):
         text = column.cast(pa.timestamp(column.type.unit)).cast(pa.string())
         return [value and _iso(value) for value in text.to_pylist()]
-    return [_plain(value) for value in column.to_pylist()]
+    if pa.types.is_date32(column.type):
+        return [None if days is None else _day(days) for days in column.cast(pa.int32()).to_pylist()]
+    try:
+        return [_plain(value) for value in column.to_pylist()]
+    except (OverflowError, ValueError) as error:
+        raise click.ClickException(
+            f"a value of type {column.type} cannot be shown ({error}); CAST it to VARCHAR"
+        ) from None
+
+
+def _day(days: int) -> str:
+    """A date of DuckDB: `infinity`, and years that Python does not know, included."""
+    if abs(days) == _INFINITE_DAYS:
+        return "infinity" if days > 0 else "-infinity"
+    try:
+        return (_EPOCH + timedelta(days=days)).isoformat()
+    except OverflowError:
+        year, rest = divmod(days, _DAYS_IN_400_YEARS)
+        day = _EPOCH + timedelta(days=rest)
+        return f"{day.year + 400 * year}-{day:%m-%d}"
 
 
 def _iso(text: str) -> str:

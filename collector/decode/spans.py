@@ -187,7 +187,8 @@ def _numbers(spans: pa.RecordBatch, verdict: Verdict, lost: arrays.Ints) -> dict
     columns: dict[str, pa.Array] = {}
     for name, wire in (("start_time_ns", "start_time_unix_nano"), ("end_time_ns", "end_time_unix_nano")):
         times = np.asarray(spans.column(wire).to_numpy(), dtype=np.uint64)
-        verdict.reject(f"{wire} is beyond the year 2262", times > np.uint64(2**63 - 1))
+        # 2**63 - 1 itself is how DuckDB writes `infinity`, which is no time.
+        verdict.reject(f"{wire} is beyond the year 2262", times >= np.uint64(2**63 - 1))
         columns[name] = pa.array(times.view(np.int64))
     columns["kind"] = _enum(spans.column("kind"), 5)
     columns["status_code"] = _enum(spans.column("status").field(1), 2)

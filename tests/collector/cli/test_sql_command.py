@@ -108,3 +108,26 @@ def test_while_a_collector_runs_the_answer_says_its_age(tmp_path: Path) -> None:
         store.stop()
     assert result.stdout == "n\n0\n"
     assert "s ago), 0 spans; the collector refreshes it" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("DATE '2026-02-28'", "2026-02-28"),
+        ("DATE '12345-02-28'", "12345-02-28"),
+        ("DATE '0044-03-15 (BC)'", "-43-03-15"),
+        ("DATE 'infinity'", "infinity"),
+        ("DATE '-infinity'", "-infinity"),
+        ("NULL::DATE", None),
+    ],
+)
+def test_dates_that_python_does_not_know(ledger_path: Path, value: str, shown: str | None) -> None:
+    """DuckDB has years beyond 9999, and two dates that are no days."""
+    assert json.loads(sql(ledger_path, "--json", f"SELECT {value} AS day").stdout) == [{"day": shown}]
+
+
+def test_a_value_that_python_does_not_know_inside_another_is_said(ledger_path: Path) -> None:
+    """Not a traceback: the sentence says what to do."""
+    result = sql(ledger_path, "SELECT [DATE 'infinity'] AS days")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "CAST it to VARCHAR" in result.stderr

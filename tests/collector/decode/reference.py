@@ -83,7 +83,7 @@ def _is_good(span: Span) -> bool:
         and len(span.span_id) == 8
         and any(span.span_id)
         and len(span.parent_span_id) in (0, 8)
-        and max(span.start_time_unix_nano, span.end_time_unix_nano) < 2**63
+        and max(span.start_time_unix_nano, span.end_time_unix_nano) < 2**63 - 1
     )
 
 
