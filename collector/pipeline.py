@@ -5,8 +5,9 @@ One call of `Pipeline.process` is one transaction. Stages know columns only, nev
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 
 from collector import telemetry as metrics
 from collector.attribute import attribute
+from collector.attribute.fallback import attribute_or_fall_back
 from collector.decode import decode_requests
 from collector.decode.columns import LEDGER_SCHEMA, LEDGER_USAGE_COLUMNS, CallColumns, SpanBatch
 from collector.decode.remainder import attributes_json
@@ -26,6 +28,8 @@ from collector.store import Store
 from collector.telemetry import Telemetry
 from otel_cost.call import CallKind
 from otel_cost.pricing import RateCard
+
+logger = logging.getLogger(__name__)
 
 
 class Forwarder(Protocol):
@@ -67,7 +71,10 @@ class Pipeline:
             ledger = ledger_table(batch, calls, costs)
             self._telemetry.observe(metrics.PIPELINE_SECONDS, time.perf_counter() - started_seconds)
             verdicts = self._append(ledger)
-            self._forward(requests, decoded, ledger, verdicts)
+            try:
+                self._forward(requests, decoded, ledger, verdicts)
+            except Exception:  # the spans are on disk: whatever else fails, their senders must hear that
+                logger.exception("%d spans are stored and cannot be forwarded", ledger.num_rows)
         self._count(decoded)
         return decoded.outcomes
 
@@ -75,16 +82,26 @@ class Pipeline:
         """Store the batch; returns what attribution said of its traces."""
         verdicts: list[pa.Table] = []
         started_seconds = time.perf_counter()
-        appended = self._store.append(ledger, _recorded(attribute, verdicts))
+        appended = self._store.append(ledger, lambda skeleton: self._attribute(skeleton, verdicts))
         self._telemetry.observe(metrics.COMMIT_SECONDS, time.perf_counter() - started_seconds)
         self._telemetry.observe(metrics.GROUP_SPANS, ledger.num_rows)
         self._telemetry.add(metrics.SPANS_STORED, appended.accepted)
         self._telemetry.add(metrics.SPANS_DUPLICATE, appended.duplicates)
+        self._telemetry.add(metrics.SPANS_CHANGED, appended.changed)
         leaves = ledger.filter(pc.equal(ledger.column("call_kind").cast(pa.string()), CallKind.LEAF.value))
         for status in pc.value_counts(leaves.column("cost_status").cast(pa.string())):
             if status["values"].is_valid:
                 self._telemetry.add(metrics.CALLS, status["counts"].as_py(), status["values"].as_py())
         return verdicts
+
+    def _attribute(self, skeleton: pa.Table, results: list[pa.Table]) -> pa.Table:
+        """The verdicts on whole traces, kept in `results`. Runs inside the append: spans beyond its start are new."""
+        judged = attribute_or_fall_back(skeleton, self._store.position.seq + 1, attribute)
+        for trace_id, error in zip(judged.failed_traces, judged.reasons, strict=True):
+            logger.error("trace %s is stored, but counted span by span: attribution failed", trace_id, exc_info=error)
+        self._telemetry.add(metrics.TRACES_UNJUDGED, len(judged.failed_traces))
+        results.append(judged.verdicts)
+        return judged.verdicts
 
     def _forward(
         self, requests: Sequence[Request], decoded: Decoded, ledger: pa.Table, verdicts: Sequence[pa.Table]
@@ -132,12 +149,3 @@ def _usage_json(calls: CallColumns, row_count: int) -> pa.Array:
     body = pc.utf8_slice_codeunits(pc.binary_join_element_wise(*pairs, ""), 1)
     objects = pc.binary_join_element_wise("{", body, "}", "")
     return pc.if_else(pc.equal(body, ""), pa.scalar(None, pa.string()), objects)
-
-
-def _recorded(stage: Callable[[pa.Table], pa.Table], results: list[pa.Table]) -> Callable[[pa.Table], pa.Table]:
-    def recorded(skeleton: pa.Table) -> pa.Table:
-        result = stage(skeleton)
-        results.append(result)
-        return result
-
-    return recorded

@@ -49,11 +49,20 @@ SPANS_STORED = Metric("otel_cost_spans_stored_total", "counter", "Spans added to
 SPANS_DUPLICATE = Metric(
     "otel_cost_spans_duplicate_total", "counter", "Spans acknowledged and not added: the ledger already had them."
 )
+SPANS_CHANGED = Metric(
+    "otel_cost_spans_changed_total",
+    "counter",
+    "Duplicates that differ from the span stored under the same trace and span id; the stored one is kept.",
+)
+TRACES_UNJUDGED = Metric(
+    "otel_cost_traces_unjudged_total",
+    "counter",
+    "Times that a trace was counted span by span because attribution failed on it; the log says why.",
+)
 SPANS_REJECTED = Metric(
     "otel_cost_spans_rejected_total",
     "counter",
-    "Spans refused one by one in a partial success, by reason.",
-    ("reason",),
+    "Spans refused one by one in a partial success; the answer to their sender says why.",
 )
 CALLS = Metric(
     "otel_cost_call_spans_total",

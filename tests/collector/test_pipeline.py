@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector import telemetry as metrics
+from collector.attribute import attribute
 from collector.decode.columns import LEDGER_SCHEMA
 from collector.decode.request import DecodeLimits, Request
 from collector.errors import MalformedRequest, StoreUnavailable
@@ -83,6 +84,14 @@ def request(*spans: dict[str, Any], org_id: str = "default") -> Request:
 def call(number: int, **attributes: Any) -> dict[str, Any]:
     """A model call."""
     return {"id": number.to_bytes(8, "big"), **CHAT, **USAGE, **attributes}
+
+
+def of_trace(number: int, *spans: dict[str, Any]) -> Request:
+    """A request whose spans are all of one trace."""
+    message = ExportTraceServiceRequest.FromString(request(*spans).body)
+    for span in message.resource_spans[0].scope_spans[0].spans:
+        span.trace_id = number.to_bytes(16, "big")
+    return Request(message.SerializeToString(), "default")
 
 
 def rows(store: Store, sql: str) -> list[tuple[Any, ...]]:
@@ -200,3 +209,56 @@ def test_forwarded_calls_carry_cost_and_owners_and_other_spans_are_untouched(sto
     assert "otel_cost.cost_usd" not in by_name["invoke_agent writer"]
     assert by_name["invoke_agent writer"]["otel_cost.cost_status"].string_value == "wrapper"
     assert set(by_name["GET /"]) == {"http.request.method"}
+
+
+def test_a_fault_of_attribution_refuses_nothing_and_is_made_good_by_the_next_span(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A trace on which the rules fail is counted span by span, others as ever; repaired rules repair its verdicts."""
+    poisonous = f"{2:032x}"
+
+    def failing(skeleton: pa.Table) -> pa.Table:
+        if poisonous in skeleton.column("trace_id").to_pylist() and skeleton.num_rows > 1:
+            raise ZeroDivisionError("a fault of ours")
+        return attribute(skeleton)
+
+    stages, telemetry = pipeline(store)
+    wrapper = {"id": b"\x0a" * 8, "name": "agent", **USAGE, "gen_ai.operation.name": "invoke_agent",
+               "gen_ai.agent.name": "writer"}  # fmt: skip
+    inner = {**call(1), "parent": b"\x0a" * 8}
+    stages.process([of_trace(2, inner)])
+    monkeypatch.setattr("collector.pipeline.attribute", failing)
+    others = [of_trace(number, wrapper, inner) for number in (1, 3, 4)]
+    outcomes = stages.process([*others, of_trace(2, wrapper, {**call(2), "parent": b"\x0a" * 8})])
+    assert [(outcome.accepted_spans, outcome.error) for outcome in outcomes] == [(2, None)] * 4
+    counted = "SELECT CAST(trace_id AS BIGINT), count(*), count(agent) FROM calls GROUP BY ALL ORDER BY ALL"
+    assert rows(store, counted) == [(1, 1, 1), (2, 2, 0), (3, 1, 1), (4, 1, 1)]
+    assert telemetry.value(metrics.TRACES_UNJUDGED) == 1
+    assert [(poisonous in record.message, record.exc_info is not None) for record in caplog.records] == [(True, True)]
+    monkeypatch.setattr("collector.pipeline.attribute", attribute)
+    stages.process([of_trace(2, {"id": b"\x0c" * 8, "name": "late"})])
+    assert rows(store, counted) == [(1, 1, 1), (2, 2, 2), (3, 1, 1), (4, 1, 1)]
+
+
+def test_a_fault_in_forwarding_does_not_refuse_what_is_stored(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """The spans are on disk, so their sender is told so."""
+
+    class Broken(Forwarded):
+        def offer(self, job: ForwardJob) -> None:
+            raise ZeroDivisionError
+
+    stages, _ = pipeline(store, Broken())
+    (outcome,) = stages.process([request(call(1))])
+    assert (outcome.accepted_spans, outcome.error) == (1, None)
+    assert "cannot be forwarded" in caplog.text
+
+
+def test_a_span_that_comes_again_with_other_content_is_counted(store: Store) -> None:
+    """The first one is kept: money does not change because a sender reuses ids. The counter shows that it happens."""
+    stages, telemetry = pipeline(store)
+    stages.process([request(call(1))])
+    stages.process([request(call(1))])
+    assert telemetry.value(metrics.SPANS_CHANGED) == 0
+    stages.process([request(call(1, **{"gen_ai.usage.output_tokens": 7}))])
+    assert telemetry.value(metrics.SPANS_CHANGED) == 1
+    assert rows(store, "SELECT output_tokens FROM calls") == [(100,)]
