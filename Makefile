@@ -6,6 +6,9 @@ PYTEST := $(BIN)/python -m pytest
 # A process per core; a test file's fixtures are mostly made once, since each process takes a run of neighbours.
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
+# Tests start many processes; without its bytecode each one compiles everything again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test check format soak interop bench clean
 

@@ -54,6 +54,14 @@ async def submit(committer: Committer, *bodies: bytes) -> list[Outcome]:
     return await asyncio.gather(*(committer.submit(Request(body, "default")) for body in bodies))
 
 
+async def in_commit(committer: Committer, ledger: Ledger, body: bytes) -> asyncio.Task[Outcome]:
+    """A request whose commit has begun and goes on until the gate is opened."""
+    ledger.gate.clear()
+    task = asyncio.create_task(committer.submit(Request(body, "default")))
+    await asyncio.to_thread(ledger.entered.wait, LIMIT_SECONDS)
+    return task
+
+
 async def submitted(committer: Committer, body: bytes) -> asyncio.Task[Outcome]:
     """A request that is queued, or refused: then its task is done."""
     task = asyncio.create_task(committer.submit(Request(body, "default")))
@@ -63,9 +71,7 @@ async def submitted(committer: Committer, body: bytes) -> asyncio.Task[Outcome]:
 
 async def behind_a_slow_commit(committer: Committer, ledger: Ledger, *bodies: bytes) -> list[Outcome]:
     """The outcomes of requests that came while another one was being committed."""
-    ledger.gate.clear()
-    first = asyncio.create_task(committer.submit(Request(b"first", "default")))
-    await asyncio.to_thread(ledger.entered.wait, LIMIT_SECONDS)
+    first = await in_commit(committer, ledger, b"first")
     rest = [asyncio.create_task(committer.submit(Request(body, "default"))) for body in bodies]
     await asyncio.sleep(0)  # each task runs up to its queueing
     ledger.gate.set()
@@ -106,9 +112,7 @@ def test_no_sender_is_answered_before_its_commit() -> None:
     ledger = Ledger()
 
     async def scenario(committer: Committer) -> None:
-        ledger.gate.clear()
-        task = asyncio.create_task(committer.submit(Request(b"x", "default")))
-        await asyncio.to_thread(ledger.entered.wait, LIMIT_SECONDS)
+        task = await in_commit(committer, ledger, b"x")
         assert not task.done()
         ledger.gate.set()
         assert await task == Outcome(1)
@@ -167,9 +171,8 @@ def test_stopping_stores_what_waits_and_refuses_what_comes() -> None:
     ledger = Ledger()
 
     async def scenario(committer: Committer) -> None:
-        ledger.gate.clear()
-        tasks = [asyncio.create_task(committer.submit(Request(body, "default"))) for body in (b"a", b"b", b"c")]
-        await asyncio.to_thread(ledger.entered.wait, LIMIT_SECONDS)
+        tasks = [await in_commit(committer, ledger, b"a")]
+        tasks += [await submitted(committer, body) for body in (b"b", b"c")]
         stopping = asyncio.create_task(asyncio.to_thread(committer.stop, LIMIT_SECONDS))
         while not (late := await submitted(committer, b"late")).done():  # taken, since the stop had not begun
             tasks.append(late)
@@ -188,9 +191,7 @@ def test_a_commit_that_hangs_does_not_hang_the_shutdown() -> None:
     ledger = Ledger()
 
     async def scenario(committer: Committer) -> None:
-        ledger.gate.clear()
-        stuck = asyncio.create_task(committer.submit(Request(b"stuck", "default")))
-        await asyncio.to_thread(ledger.entered.wait, LIMIT_SECONDS)
+        stuck = await in_commit(committer, ledger, b"stuck")
         waiting = asyncio.create_task(committer.submit(Request(b"waiting", "default")))
         await asyncio.sleep(0)
         assert not await asyncio.to_thread(committer.stop, 0.05)
@@ -207,9 +208,7 @@ def test_a_sender_that_left_does_not_disturb_the_others() -> None:
     ledger = Ledger()
 
     async def scenario(committer: Committer) -> Outcome:
-        ledger.gate.clear()
-        gone = asyncio.create_task(committer.submit(Request(b"gone", "default")))
-        await asyncio.to_thread(ledger.entered.wait, LIMIT_SECONDS)
+        gone = await in_commit(committer, ledger, b"gone")
         gone.cancel()
         other = asyncio.create_task(committer.submit(Request(b"other", "default")))
         await asyncio.sleep(0)

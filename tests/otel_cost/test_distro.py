@@ -32,11 +32,11 @@ print("the app's own output")
 """
 
 
-def _run_instrumented(tmp_path: Path, **environment: str) -> tuple[dict[str, object], str]:
-    """Exported attributes of the app's span, and everything on stderr."""
+def _run(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The unchanged app under `opentelemetry-instrument`, writing its spans to stdout."""
     app = tmp_path / "app.py"
     app.write_text(UNCHANGED_APP)
-    done = subprocess.run(
+    return subprocess.run(
         [str(Path(sys.executable).parent / "opentelemetry-instrument"), sys.executable, str(app)],
         capture_output=True,
         text=True,
@@ -50,6 +50,11 @@ def _run_instrumented(tmp_path: Path, **environment: str) -> tuple[dict[str, obj
             **environment,
         },
     )
+
+
+def _run_instrumented(tmp_path: Path, **environment: str) -> tuple[dict[str, object], str]:
+    """Exported attributes of the app's span, and everything on stderr."""
+    done = _run(tmp_path, **environment)
     assert "the app's own output" in done.stdout
     spans = done.stdout.replace("the app's own output\n", "")
     attributes: dict[str, object] = json.loads(spans)["attributes"]
@@ -73,15 +78,7 @@ def test_one_variable_switches_it_off(tmp_path: Path) -> None:
 
 def test_a_disabled_sdk_is_none_of_our_business(tmp_path: Path) -> None:
     """OTEL_SDK_DISABLED=true: no spans, no noise, and the app runs."""
-    app = tmp_path / "app.py"
-    app.write_text(UNCHANGED_APP)
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "opentelemetry-instrument"), sys.executable, str(app)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "console"},
-    )
+    done = _run(tmp_path, OTEL_SDK_DISABLED="true")
     assert done.stdout == "the app's own output\n"
     assert "otel-cost" not in done.stderr
 

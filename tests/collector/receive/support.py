@@ -70,6 +70,24 @@ class Running:
             return answer
 
 
+class Hold:
+    """From its making, requests to the receivers wait in the pipeline until `release`."""
+
+    def __init__(self, receivers: Running) -> None:
+        self.entered = threading.Event()
+        self._loop = receivers.loop
+        self._gate: asyncio.Future[None] = receivers.loop.create_future()
+        receivers.pipeline.released = self._wait
+
+    def _wait(self) -> asyncio.Future[None]:
+        self.entered.set()
+        return self._gate
+
+    def release(self) -> None:
+        """Let them go on."""
+        self._loop.call_soon_threadsafe(self._gate.set_result, None)
+
+
 @contextmanager
 def running(config: ReceiverConfig | None = None) -> Iterator[Running]:
     """Receivers on 127.0.0.1, stopped at the end."""

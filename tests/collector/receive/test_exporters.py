@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 from collector.errors import CannotListen
 from collector.receive import GrpcReceiver, HttpReceiver, ReceiverConfig, TlsFiles
 from collector.receive.status import PROTOBUF
-from tests.collector.receive.support import TRACE_EXPORT, Pipeline, Running, request_of, running
+from tests.collector.receive.support import TRACE_EXPORT, Hold, Pipeline, Running, request_of, running
 
 
 def _exporters(receivers: Running) -> list[SpanExporter]:
@@ -54,21 +54,14 @@ def test_sdk_exporters_deliver_spans(index: int) -> None:
 def test_an_answer_comes_only_after_the_pipeline_has_it() -> None:
     """While the commit is pending the client waits; stopping waits for it and then says so."""
     with running() as receivers:
-        gate: asyncio.Future[None] = receivers.loop.create_future()
-        entered = threading.Event()
-
-        def wait() -> asyncio.Future[None]:
-            entered.set()
-            return gate
-
-        receivers.pipeline.released = wait
+        hold = Hold(receivers)
         body = request_of(["a"]).SerializeToString()
         with receivers.channel() as channel:
             answer = channel.unary_unary(TRACE_EXPORT).future(body, timeout=30)
-            assert entered.wait(10)
+            assert hold.entered.wait(10)
             assert not answer.done()
             stopping = asyncio.run_coroutine_threadsafe(receivers.grpc.stop(20), receivers.loop)
-            receivers.loop.call_soon_threadsafe(gate.set_result, None)
+            hold.release()
             assert answer.result(20) == b""
             stopping.result(20)
     assert [span["name"] for span in receivers.pipeline.spans] == ["a"]
@@ -77,14 +70,7 @@ def test_an_answer_comes_only_after_the_pipeline_has_it() -> None:
 def test_stopping_over_http_waits_for_the_answer_under_way() -> None:
     """A request that is being committed gets its 200."""
     with running() as receivers:
-        gate: asyncio.Future[None] = receivers.loop.create_future()
-        entered = threading.Event()
-
-        def wait() -> asyncio.Future[None]:
-            entered.set()
-            return gate
-
-        receivers.pipeline.released = wait
+        hold = Hold(receivers)
         answers: list[int] = []
 
         def post() -> None:
@@ -94,9 +80,9 @@ def test_stopping_over_http_waits_for_the_answer_under_way() -> None:
 
         client = threading.Thread(target=post)
         client.start()
-        assert entered.wait(10)
+        assert hold.entered.wait(10)
         stopping = asyncio.run_coroutine_threadsafe(receivers.http.stop(20), receivers.loop)
-        receivers.loop.call_soon_threadsafe(gate.set_result, None)
+        hold.release()
         stopping.result(20)
         client.join(20)
     assert answers == [200]

@@ -16,8 +16,9 @@ import requests
 from google.rpc import error_details_pb2, status_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from collector.errors import CannotListen, Overloaded, StoreUnavailable
+from collector.errors import CannotListen, Overloaded, ShuttingDown, StoreUnavailable
 from collector.receive import GrpcReceiver, HttpReceiver, ReceiverConfig
+from collector.receive.intake import Intake
 from collector.receive.status import JSON, PROTOBUF
 from tests.collector.receive.support import Pipeline, Running, request_of, running
 
@@ -217,6 +218,22 @@ def test_a_full_receiver_refuses_with_a_retry_hint() -> None:
         assert _post(receivers, large).status_code == 503
         assert _post(receivers, BODY).status_code == 200
         assert receivers.call(BODY) == b""
+
+
+def test_what_comes_while_the_receiver_drains_is_to_be_sent_again() -> None:
+    """Between the stop and the closing of the port a request may still come: refused retryably, never taken."""
+
+    async def scenario() -> None:
+        intake = Intake(ReceiverConfig("127.0.0.1", 0), "http", Pipeline().submit)
+        async with intake.request("traces"):
+            intake.draining = True
+            with pytest.raises(ShuttingDown):
+                async with intake.request("traces"):
+                    raise AssertionError
+            assert not intake.idle.is_set()
+        assert intake.idle.is_set()
+
+    asyncio.run(scenario())
 
 
 def test_a_second_collector_on_the_same_port_fails_with_the_address(receivers: Running) -> None:
