@@ -1,10 +1,9 @@
 """One model call in our words: what every dialect is normalised to and what pricing reads."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntFlag, StrEnum
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 DIMENSIONS = (
     "run",
@@ -48,8 +47,21 @@ class Flag(IntFlag):
     ESTIMATED = 1 << 13  # the emitter estimated the tokens
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+_flags: dict[int, Flag] = {}
+
+
+def flag_of(bits: int) -> Flag:
+    """The flags of a bit set. Building one costs a microsecond, and there are few combinations."""
+    try:
+        return _flags[bits]
+    except KeyError:
+        return _flags.setdefault(bits, Flag(bits))
+
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Call(NamedTuple):
     """A span as the ledger reads it. `None` means that the span does not say; it never means 0.
 
     `usage` maps unit keys of `otel_cost.pricing.units` to whole quantities in the unit's quantum (tokens, or
@@ -66,9 +78,9 @@ class Call:
     response_model: str | None = None
     response_id: str | None = None
     service_tier: str | None = None
-    usage: Mapping[str, int] = field(default_factory=dict)
+    usage: Mapping[str, int] = _NOTHING
     reported_cost_pico_usd: int | None = None
     reported_by_provider: bool = False
     failed: bool = False
-    owners: Mapping[str, str] = field(default_factory=dict)
+    owners: Mapping[str, str] = _NOTHING
     flags: Flag = Flag.NONE

@@ -8,8 +8,6 @@ Never raises: what cannot be is cut, and flagged (`otel_cost.call.Flag`).
 here and int64 columns in the collector.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 

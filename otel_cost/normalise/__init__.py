@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from otel_cost import attributes as k
-from otel_cost.call import Call, Flag
+from otel_cost.call import Call, flag_of
 from otel_cost.normalise.owners import ALL_OWNER_KEYS, OWNER_KEYS, RESOURCE_KEYS
 from otel_cost.normalise.plan import GATE, NAME_GATE, Plan, blobs_of, dialect_of, plan_for
 from otel_cost.normalise.reader import own_agent, read
@@ -22,7 +22,6 @@ __all__ = ["normalise", "own_dimensions", "resource_owners"]
 MAX_PLANS = 4_096
 """Shapes of spans kept. An app has tens; an emitter that invents keys per span must not grow it for ever."""
 
-_FLAGS: dict[int, Flag] = {}  # building a Flag costs a microsecond; there are few combinations
 _plans: dict[tuple[str | None, str | None, tuple[str, ...]], Plan] = {}
 
 
@@ -71,7 +70,7 @@ def normalise(
         reading.cost_by_provider,
         reading.failed,
         owners,
-        _FLAGS[flags] if flags in _FLAGS else _FLAGS.setdefault(flags, Flag(flags)),
+        flag_of(flags),
     )
 
 

@@ -4,11 +4,9 @@ Spans of one emitter have few shapes (sets of keys), so a plan is built once per
 alone is decided here, and only questions about values are left for each span.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 from otel_cost import attributes as k
 from otel_cost.call import CallKind
@@ -71,8 +69,7 @@ def dialect_of(scope_name: str, span_name: str, attributes: Mapping[str, object]
     return GENERIC
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedRule:
+class PlannedRule(NamedTuple):
     """A rule whose conditions on keys hold; `when` are those on values."""
 
     kind: CallKind
@@ -81,8 +78,7 @@ class PlannedRule:
     when: Conditions
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """A dialect's table for spans with one set of keys."""
 
     dialect: Dialect
@@ -138,6 +134,7 @@ Slot = tuple[str, int, tuple[object, ...]]
 """What a key is to a dialect: the field (a unit, a text field, `cost`), its precedence there, the entry of the plan."""
 
 
+@cache
 def _slots(dialect: Dialect) -> Mapping[str, tuple[Slot, ...]]:
     """The table turned round: key -> what it is read for."""
     slots: dict[str, list[Slot]] = {}
@@ -154,12 +151,9 @@ def _slots(dialect: Dialect) -> Mapping[str, tuple[Slot, ...]]:
     return {key: tuple(rows) for key, rows in slots.items()}
 
 
-_SLOTS = {dialect.name: _slots(dialect) for dialect in DIALECTS}
-
-
 def plan_for(dialect: Dialect, keys: frozenset[str]) -> Plan:
     """The dialect's table for spans that have exactly these keys (virtual keys of JSON attributes included)."""
-    slots = _SLOTS[dialect.name]
+    slots = _slots(dialect)
     found: dict[str, Any] = {}
     for key in slots.keys() & keys:
         for field, order, entry in slots[key]:

@@ -5,11 +5,10 @@ A *dialect* is one instrumentation's way to write a model call as a span. Its ta
 The scalar reader is `otel_cost.normalise.reader`, the column reader is `collector.normalise`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
+from typing import NamedTuple
 
 from otel_cost.call import CallKind
 
@@ -31,8 +30,7 @@ TOTAL = "total_tokens"
 """Not a billable unit: the emitter's own sum. It decides what the input includes and is then dropped."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """One place where a field may stand: an attribute key and the named transform that reads its value."""
 
     key: str
@@ -69,8 +67,7 @@ class Test(Enum):
     ENDS = "ends"  # its text ends with one of the values
 
 
-@dataclass(frozen=True, slots=True)
-class When:
+class When(NamedTuple):
     """One condition on an attribute or a pseudo-key."""
 
     subject: str
@@ -103,8 +100,7 @@ def ends(key: str, *values: str) -> When:
     return When(key, Test.ENDS, values)
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """What a span is when all conditions hold. The first rule that holds decides; none: an aggregate.
 
     `operation` replaces what the operation's sources say. `agent` says where an agent span keeps its own name.
@@ -140,8 +136,7 @@ class Input(StrEnum):
     DISJOINT = "disjoint"  # no part at all, and the output excludes its parts too
 
 
-@dataclass(frozen=True, slots=True)
-class Accounting:
+class Accounting(NamedTuple):
     """Which counting a span follows: the first row whose conditions hold. No providers: any."""
 
     counting: Input
@@ -149,7 +144,7 @@ class Accounting:
     when: tuple[When, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Dialect:
     """One instrumentation's vocabulary.
 

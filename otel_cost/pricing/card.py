@@ -6,8 +6,6 @@ A model's rows are chosen by variant (standard, batch, ...), then time, then siz
 pico-USD per `Unit.per` natural units.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

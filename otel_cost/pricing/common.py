@@ -7,32 +7,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from otel_cost.call import Flag
+from otel_cost.call import Flag, flag_of
 from otel_cost.pricing import units
 from otel_cost.pricing.card import RateRow
 from otel_cost.pricing.money import MAX_COST_PICO_USD
 from otel_cost.pricing.result import Cost, Line, Status
 
 _INPUT, _READ, _WRITE, _WRITE_1H = units.INPUT, units.CACHE_READ, units.CACHE_WRITE, units.CACHE_WRITE_1H
-_OUTPUT, _REASONING = units.OUTPUT, units.REASONING
-_KEYS = frozenset({_INPUT, _READ, _WRITE, _WRITE_1H, _OUTPUT, _REASONING})
-_PRICED, _NONE = Status.PRICED, Flag.NONE
-_TTL, _FALLBACK, _BOTH = Flag.TTL_ASSUMED, Flag.RATE_FALLBACK, Flag.TTL_ASSUMED | Flag.RATE_FALLBACK
+_OUTPUT, _REASONING, _WRITE_5M = units.OUTPUT, units.REASONING, units.CACHE_WRITE_5M
+_KEYS = frozenset({_INPUT, _READ, _WRITE, _WRITE_5M, _WRITE_1H, _OUTPUT, _REASONING})
+_PRICED = Status.PRICED
+_TTL_ASSUMED, _RATE_FALLBACK = int(Flag.TTL_ASSUMED), int(Flag.RATE_FALLBACK)
 _new = tuple.__new__
 
 
-def price_common(row: RateRow, usage: Mapping[str, int], digest: str) -> Cost | None:
-    """Price usage of text tokens only; None where the general way must look."""
+def price_common(row: RateRow, usage: Mapping[str, int], digest: str, flags: int) -> Cost | None:
+    """Price usage of text tokens only; None where the general way must look. `flags` are the call's own."""
     rates = row.common
-    if rates is None or not usage.keys() <= _KEYS:
+    if rates is None or not (usage.keys() <= _KEYS or _others_are_zero(usage)):
         return None
     get = usage.get
-    whole, read, write, hour = get(_INPUT, 0), get(_READ, 0), get(_WRITE, 0), get(_WRITE_1H, 0)
-    output, reasoning = get(_OUTPUT, 0), get(_REASONING, 0)
+    whole, read, output, reasoning = get(_INPUT, 0), get(_READ, 0), get(_OUTPUT, 0), get(_REASONING, 0)
+    write, short, hour = get(_WRITE, 0), get(_WRITE_5M, 0), get(_WRITE_1H, 0)
     try:
-        if not (0 <= hour <= write and 0 <= read <= whole - write and 0 <= reasoning <= output):
+        if not (0 <= read <= whole - write and 0 <= hour <= write - short <= write and 0 <= reasoning <= output):
             return None
-        if not 0 < whole + output <= units.MAX_QUANTITY or type(whole + output + write + reasoning + read) is not int:
+        known = whole + output + write + short + reasoning + read
+        if not 0 < whole + output <= units.MAX_QUANTITY or type(known) is not int:
             return None
     except TypeError:
         return None
@@ -56,7 +57,7 @@ def price_common(row: RateRow, usage: Mapping[str, int], digest: str) -> Cost | 
             amount = short * write_rate
             total += amount
             fallback = fallback or write_fallback
-            assumed = long_write and _WRITE_1H not in usage
+            assumed = long_write and _WRITE_1H not in usage and _WRITE_5M not in usage
             lines.append(_new(Line, (_WRITE, short, write_rate, 1, amount)))
         if hour:
             amount = hour * hour_rate
@@ -73,8 +74,15 @@ def price_common(row: RateRow, usage: Mapping[str, int], digest: str) -> Cost | 
         lines.append(_new(Line, (_REASONING, reasoning, reasoning_rate, 1, amount)))
     if not 0 < total <= MAX_COST_PICO_USD:
         return None
-    flags = (_BOTH if fallback else _TTL) if assumed else (_FALLBACK if fallback else _NONE)
-    return _new(Cost, (_PRICED, total, row.model, digest, row.key, tuple(lines), None, flags))
+    if assumed:
+        flags |= _TTL_ASSUMED
+    if fallback:
+        flags |= _RATE_FALLBACK
+    return _new(Cost, (_PRICED, total, row.model, digest, row.key, tuple(lines), None, flag_of(flags)))
+
+
+def _others_are_zero(usage: Mapping[str, int]) -> bool:
+    return all(key in _KEYS or (type(quantity) is int and not quantity) for key, quantity in usage.items())
 
 
 def rates_own_hour(row: RateRow) -> bool:

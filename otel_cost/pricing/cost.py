@@ -1,12 +1,10 @@
 """What a call costs: usage x rates = lines, and the total is the sum of the lines."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from otel_cost import usage as counting
-from otel_cost.call import Call, CallKind, Flag
+from otel_cost.call import Call, CallKind, Flag, flag_of
 from otel_cost.pricing import units
 from otel_cost.pricing.card import BEGINNING_NS, STANDARD, ModelCard, RateCard, RateRow, choose, default_card
 from otel_cost.pricing.common import price_common
@@ -28,7 +26,9 @@ UNREADABLE = int(Flag.NEGATIVE | Flag.NOT_A_NUMBER | Flag.TOO_LARGE)
 _ESTIMATED, _CACHE_HIT = int(Flag.ESTIMATED), int(Flag.CACHE_HIT)
 _VARIANT_NOT_PRICED, _BEFORE_FIRST = int(Flag.VARIANT_NOT_PRICED), int(Flag.BEFORE_FIRST_PRICE)
 _RATE_FALLBACK, _TTL_ASSUMED = int(Flag.RATE_FALLBACK), int(Flag.TTL_ASSUMED)
-_NO_FLAG, _IGNORE = Flag.NONE, CallKind.IGNORE
+_UNUSUAL = UNREADABLE | _ESTIMATED | _CACHE_HIT
+"""Flags that make a cost something else than priced."""
+_IGNORE = CallKind.IGNORE
 
 
 class Choice(NamedTuple):
@@ -130,16 +130,16 @@ def price_call(call: Call, *, start_time_ns: int, card: RateCard | None = None) 
     if card is None:
         card = default_card()
     usage = call.usage
-    if not usage or call.reported_cost_pico_usd is not None or call.flags is not _NO_FLAG:
+    flags = call.flags._value_  # arithmetic on flags costs a microsecond per step
+    if not usage or call.reported_cost_pico_usd is not None or flags & _CACHE_HIT:
         settled, cost = _price_special(call, card.digest)
         if settled:
             return cost
     found = remembered_choice(card, call.provider, call.request_model, call.response_model, call.service_tier)
-    if call.flags is _NO_FLAG and (row := found.only or _row_for_common(found, start_time_ns, usage)) is not None:
-        usual = price_common(row, usage, card.digest)
+    if not flags & _UNUSUAL and (row := found.only or _row_for_common(found, start_time_ns, usage)) is not None:
+        usual = price_common(row, usage, card.digest, flags)
         if usual is not None:
             return usual
-    flags = int(call.flags)
     return price_usage(found, call.request_model, call.response_model, start_time_ns, usage, card.digest, flags)
 
 
@@ -193,7 +193,7 @@ def price_usage(
     usage, unreadable = counting.clean(usage)
     flags |= unreadable | found.flags
     if found.model is None:
-        return Cost(Status.UNPRICED, None, said, digest, None, (), found.reason, Flag(flags))
+        return Cost(Status.UNPRICED, None, said, digest, None, (), found.reason, flag_of(flags))
     parts, input_tokens, split_flags = counting.split(usage)
     row, row_flags = pick_row(found, at_ns, input_tokens)
     flags |= split_flags | row_flags
@@ -202,7 +202,7 @@ def price_usage(
     if units.REQUESTS not in usage and units.REQUESTS in row.explicit:
         parts[units.REQUESTS] = 1
     elif not usage:
-        return Cost(Status.UNPRICED, None, found.model.model, digest, None, (), _missing_reason(flags), Flag(flags))
+        return Cost(Status.UNPRICED, None, found.model.model, digest, None, (), _missing_reason(flags), flag_of(flags))
     for unit, least in found.model.minimums.items():
         _raise_to_minimum(parts, unit, least)
     lines, missing, line_flags = receipt(row, parts)
@@ -249,10 +249,10 @@ def _ttl_flag(row: RateRow, parts: Mapping[str, int], usage: Mapping[str, int]) 
 def _settle(model: str, row: RateRow, lines: list[Line], missing: list[str], digest: str, flags: int) -> Cost:
     reason = f"no rate for {', '.join(missing)}" if missing else None
     if missing and not lines:
-        return Cost(Status.UNPRICED, None, model, digest, row.key, (), reason, Flag(flags))
+        return Cost(Status.UNPRICED, None, model, digest, row.key, (), reason, flag_of(flags))
     total = sum(line.cost_pico_usd for line in lines)
     if total > MAX_COST_PICO_USD:
-        return Cost(Status.UNPRICED, None, model, digest, row.key, (), REASON_TOO_HIGH, Flag(flags))
+        return Cost(Status.UNPRICED, None, model, digest, row.key, (), REASON_TOO_HIGH, flag_of(flags))
     if flags & UNREADABLE:
         reason = f"{reason}; {REASON_UNREADABLE}" if reason else REASON_UNREADABLE
     if reason:
@@ -263,7 +263,7 @@ def _settle(model: str, row: RateRow, lines: list[Line], missing: list[str], dig
         status = Status.FREE
     else:
         status = Status.PRICED
-    return Cost(status, total, model, digest, row.key, tuple(lines), reason, Flag(flags))
+    return Cost(status, total, model, digest, row.key, tuple(lines), reason, flag_of(flags))
 
 
 def receipt_lines(card: RateCard, rate_row: str, usage: Mapping[str, int]) -> tuple[Line, ...]:

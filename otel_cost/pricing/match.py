@@ -13,8 +13,6 @@
     prices `claude-opus-5-5`, nor `gpt-4` `gpt-4o`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """A price and its receipt: the values that pricing yields, and a receipt as one line of text."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import NamedTuple
 

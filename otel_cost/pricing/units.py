@@ -9,8 +9,6 @@ Three kinds of facts, all data:
   lattice of genai-prices (a part without a price is billed as the nearest whole that has one).
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 MICRO = 1_000_000
