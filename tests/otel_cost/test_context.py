@@ -294,3 +294,14 @@ def test_leaving_in_another_context_than_entered_harms_nothing() -> None:
     scope.__exit__(None, None, None)
     assert dropped()["left in another context than entered"] == 1
     assert inherited() == {}
+
+
+def test_leaving_an_outer_scope_first_leaves_the_inner_one_alone() -> None:
+    """Scopes entered by hand may be left in the wrong order: counted, and each still ends only itself."""
+    outer, inner = run("outer"), agent("inner")
+    before = dropped().get("left in another context than entered", 0)
+    with outer, inner:
+        outer.__exit__(None, None, None)
+        assert inherited() == {RUN: "outer", AGENT: "inner"}
+    assert dropped()["left in another context than entered"] == before + 1
+    assert inherited() == {}

@@ -181,6 +181,17 @@ def test_a_target_that_says_later_is_tried_again(protocol: str, target: Target, 
     assert ids(received) == [7]
 
 
+def test_each_wait_for_a_target_is_longer_than_the_last() -> None:
+    """Waits of 0.05, 0.1, 0.2 and 0.4 seconds, each a fifth more or less: a target in trouble is left in peace."""
+    received = Received(answers=[_http_error(503)] * 4)
+    patient = RetryConfig(initial_interval_seconds=0.05, max_interval_seconds=10, max_elapsed_seconds=LIMIT_SECONDS)
+    with http_target(received) as port, forwarding(exporter("http", port, retry=patient)) as (forwarder, _):
+        started_seconds = time.monotonic()
+        forwarder.offer(job(1))
+        received.wait_for(lambda: len(received.spans) == 1)
+    assert time.monotonic() - started_seconds > 0.8 * 0.75
+
+
 @pytest.mark.parametrize(
     ("protocol", "target", "answer"),
     [

@@ -156,6 +156,16 @@ def test_segments_that_nobody_names_are_removed(open_store: OpenStore) -> None:
     assert {path.name for path in store.layout.segments.iterdir()} == named
 
 
+def test_what_a_crash_left_of_a_publication_is_removed_at_start(open_store: OpenStore) -> None:
+    """Half a file would stay for ever: each process writes under a name of its own."""
+    store = open_store()
+    store.stop()
+    left = store.layout.folder / "publishing-1.duckdb"
+    left.write_bytes(b"half a file")
+    open_store()
+    assert not left.exists()
+
+
 def test_a_publication_is_complete_after_stop_and_needs_no_collector(open_store: OpenStore, ledger_path: Path) -> None:
     store = open_store()
     store.append(batch([call(1, 1)]), attribute)

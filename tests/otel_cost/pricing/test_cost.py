@@ -74,6 +74,9 @@ def cost_of(
         ("groq", "whisper-large-v3", {"audio_seconds": 3_000_000}, "0.000308333333"),
         # 5 searches at 10 per thousand and 10 tokens
         ("openai", "gpt-4o", {"input_tokens": 10, "web_searches": 5}, "0.050025"),
+        # 1,100 x 1.00 and one request at 12 per thousand, which a span need not count
+        ("perplexity", "sonar", {"input_tokens": 1_000, "output_tokens": 100}, "0.0131"),
+        ("perplexity", "sonar", {"input_tokens": 1_000, "output_tokens": 100, "requests": 3}, "0.0371"),
     ],
 )
 def test_invoices(provider: str, name: str, usage: dict[str, int], usd: str) -> None:
