@@ -14,6 +14,7 @@ CollectorError
     RetryableError               nothing was stored: sending the same bytes later is safe and right
       Overloaded                 the queue or the memory is full
       StoreUnavailable           the ledger cannot commit now (disk full, reopening)
+      StalledRequest             the body stopped arriving
       ShuttingDown               the process drains and takes nothing new
   StartupError                   the process cannot start; the message is for the operator
     CannotListen                 an endpoint cannot be bound, or its TLS files cannot be read
@@ -76,6 +77,10 @@ class Overloaded(RetryableError):
 
 class StoreUnavailable(RetryableError):
     """The ledger cannot commit now."""
+
+
+class StalledRequest(RetryableError):
+    """The body stopped arriving before it was complete."""
 
 
 class ShuttingDown(RetryableError):

@@ -67,3 +67,7 @@ makes them give up after one or two, a shorter one makes a full collector fuller
 MAX_IN_FLIGHT_BYTES = 512 * 1024 * 1024
 """Bodies that one receiver holds at once, partly received ones included. Above it new bytes are refused with a retry
 hint. Too low: a few large batches shut out all others. Too high: slow senders of large bodies fill the memory."""
+
+MAX_SILENCE_SECONDS = 20.0
+"""A sender may be silent so long in the middle of a body; then its place is given to others. Connections whose peer is
+gone without a word would else hold `MAX_CONCURRENT_REQUESTS` for good. Lower: senders on a bad line must start anew."""

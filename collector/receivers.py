@@ -18,6 +18,7 @@ REASONS: dict[type[BaseException], str] = {
     errors.Overloaded: "queue_full",
     errors.StoreUnavailable: "store",
     errors.ShuttingDown: "stopping",
+    errors.StalledRequest: "sender_left",
     errors.MalformedRequest: "malformed",
     errors.RequestTooLarge: "too_large",
     errors.Unauthenticated: "unauthenticated",

@@ -24,9 +24,11 @@ from collector.errors import (
     MalformedRequest,
     MethodNotAllowed,
     RequestTooLarge,
+    StalledRequest,
     UnknownPath,
     UnsupportedMediaType,
 )
+from collector.limits import MAX_SILENCE_SECONDS
 from collector.receive.config import ReceiverConfig
 from collector.receive.inflate import BodyReader
 from collector.receive.intake import Authenticate, Intake, Lease, Observe, Signal, Submit, default_organization, ignore
@@ -37,8 +39,8 @@ _SMALL_JSON_BYTES = 64 * 1024
 """JSON up to this size is converted on the event loop (a few ms); more goes to a thread."""
 
 _CLOSE_SECONDS = 1.0
-"""After the last answer, how long open connections get to close by themselves. A TLS peer that left without a word
-never does."""
+"""When stopping, how long bodies may go on arriving; and after the last answer, how long open connections get to close
+by themselves. A TLS peer that left without a word never does."""
 
 
 class _Server(uvicorn.Server):
@@ -109,6 +111,7 @@ class HttpReceiver:
         if server is None or serving is None:
             return
         server.should_exit = True
+        self._intake.hurry(_CLOSE_SECONDS)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._intake.idle.wait(), deadline_seconds)
         await asyncio.wait({serving}, timeout=_CLOSE_SECONDS)
@@ -180,7 +183,7 @@ class _Endpoint:
         organization = self._intake.organization(request.headers.get("authorization"))
         if not media_type:
             raise UnsupportedMediaType(f"content type {request.headers.get('content-type', '')[:80]!r}")
-        body = await _read_body(request, self._intake.config.max_request_bytes, lease)
+        body = await _read_body(request, self._intake, lease)
         if self._signal != "traces":
             return b"{}" if media_type == JSON else b""
         if media_type == JSON:
@@ -201,18 +204,28 @@ def _media_type(request: Request) -> str:
     return named if named in {PROTOBUF, JSON} else ""
 
 
-async def _read_body(request: Request, max_bytes: int, lease: Lease) -> bytes:
-    """Raises `RequestTooLarge`, `MalformedRequest`, `UnsupportedEncoding`, `Overloaded`."""
+async def _read_body(request: Request, intake: Intake, lease: Lease) -> bytes:
+    """Raises `RequestTooLarge`, `MalformedRequest`, `UnsupportedEncoding`, `Overloaded`, `StalledRequest`."""
+    max_bytes = intake.config.max_request_bytes
     reader = BodyReader(request.headers.get("content-encoding", "").strip().lower(), max_bytes)
     announced = request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > max_bytes:
         raise RequestTooLarge(f"the request has {announced} bytes, at most {max_bytes} are taken")
+    now, patience = asyncio.get_running_loop().time, asyncio.timeout(MAX_SILENCE_SECONDS)
+    intake.reading.add(patience)
     try:
-        async for chunk in request.stream():
-            reader.feed(chunk)
-            lease.hold(reader.held_bytes)
+        async with patience:
+            async for chunk in request.stream():
+                reader.feed(chunk)
+                lease.hold(reader.held_bytes)
+                if not intake.draining:
+                    patience.reschedule(now() + MAX_SILENCE_SECONDS)
+    except TimeoutError:
+        raise StalledRequest("the body stopped arriving before it was complete") from None
     except ClientDisconnect:
         raise MalformedRequest("the connection closed before the body was complete") from None
+    finally:
+        intake.reading.discard(patience)
     return reader.finish()
 
 

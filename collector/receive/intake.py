@@ -84,12 +84,20 @@ class Intake:
         self.in_flight_requests = 0
         self.in_flight_bytes = 0
         self.draining = False
+        self.reading: set[asyncio.Timeout] = set()  # the patience left with each body that is arriving
         self.idle = asyncio.Event()  # set while nothing is in flight
         self.idle.set()
         self._transport = transport
         self._submit = submit
         self._authenticate = authenticate
         self._observe = observe
+
+    def hurry(self, seconds: float) -> None:
+        """Give the bodies that are arriving so much time and no more."""
+        until = asyncio.get_running_loop().time() + seconds
+        for patience in self.reading:
+            if not patience.expired():
+                patience.reschedule(until)
 
     @asynccontextmanager
     async def request(self, signal: Signal) -> AsyncIterator[Lease]:

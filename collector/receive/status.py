@@ -49,6 +49,7 @@ STATUSES: dict[type[errors.RequestError], Status] = {
     errors.PermanentError: Status(_GRPC.INVALID_ARGUMENT, 400),
     errors.Overloaded: UNAVAILABLE,
     errors.StoreUnavailable: UNAVAILABLE,
+    errors.StalledRequest: UNAVAILABLE,
     errors.ShuttingDown: UNAVAILABLE,
     errors.RetryableError: UNAVAILABLE,
 }
@@ -99,6 +100,8 @@ def http_error(error: BaseException, media_type: str) -> tuple[int, dict[str, st
     headers = {"content-type": media_type}
     if status.retryable:
         headers["retry-after"] = str(RETRY_AFTER_SECONDS)
+    if isinstance(error, errors.StalledRequest):
+        headers["connection"] = "close"
     if isinstance(error, errors.MethodNotAllowed):
         headers["allow"] = "POST"
     message = rpc_status(error)

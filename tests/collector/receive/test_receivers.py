@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,40 @@ def test_a_request_above_the_cap_is_refused_for_good() -> None:
         assert answer.status_code == 413
         assert _post(receivers, b"z" * 50_000_000).status_code == 413
         assert _post(receivers, BODY).status_code == 200
+
+
+def _stalled(receivers: Running) -> socket.socket:
+    """A sender that is silent in the middle of its body."""
+    head = f"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: {PROTOBUF}\r\ncontent-length: 100\r\n\r\n"
+    sender = socket.create_connection(("127.0.0.1", receivers.http.port), timeout=30)
+    sender.sendall(head.encode() + BODY[:10])
+    return sender
+
+
+def test_a_silent_sender_gives_up_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told to send again, its connection is closed, and those who wait for a place get it."""
+    monkeypatch.setattr("collector.receive.http.MAX_SILENCE_SECONDS", 0.1)
+    with running(ReceiverConfig("127.0.0.1", 0, max_concurrent_requests=1)) as receivers:
+        with _stalled(receivers) as sender:
+            answer = b"".join(iter(lambda: sender.recv(1000), b""))
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after" in answer
+        assert _post(receivers, BODY).status_code == 200
+        assert len(receivers.pipeline.spans) == 2
+
+
+def test_stopping_does_not_wait_for_a_silent_sender(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has not arrived is not stored, so it need not be waited for: the deadline is for what has."""
+    with running() as receivers:
+        reading = receivers.http._intake.reading
+        with _stalled(receivers) as sender:
+            while not reading:
+                time.sleep(0.01)
+            monkeypatch.setattr("collector.receive.http._CLOSE_SECONDS", 0.1)
+            started_seconds = time.monotonic()
+            asyncio.run_coroutine_threadsafe(receivers.http.stop(20), receivers.loop).result(30)
+            assert time.monotonic() - started_seconds < 10
+            assert sender.recv(1000).startswith(b"HTTP/1.1 503 ")
 
 
 def test_a_full_receiver_refuses_with_a_retry_hint() -> None:
