@@ -15,9 +15,10 @@ from collector.attribute.duplicates import MAX_SIBLINGS_COMPARED, MIN_OVERLAP
 from collector.attribute.identity import Record, overlap_of_shorter, tokens_agree
 from collector.attribute.skeleton import UNKNOWN, Bools, Ints, Spans, encode, pair_codes
 
-ROOT_START_WINDOW_NS = 1_000_000_000
-"""Two instrumentations of one call start within a millisecond of each other, and within some hundred where the first
-call of a process loads certificates between the two. A wider window would only find more twins by chance."""
+ROOT_START_WINDOW_NS = 250_000_000
+"""Two instrumentations of one call start it within a millisecond of each other, as they wrap the same function; threads
+that wait for the interpreter's lock and a throttled container make it some hundred. A wider window would mostly find
+more twins by chance: in a service whose instrumentations record different calls, they grow with it."""
 
 
 def join_roots(calls: Calls) -> None:

@@ -66,8 +66,8 @@ def append(connection: Any, known: KnownTraces, position: Position, batch: pa.Ta
         _rollback(connection)
         raise
     known.remember(traces, position.seq + 1)
-    if judged.responses is not None:
-        known.remember_responses(judged.responses)
+    if judged.links is not None:
+        known.remember_links(judged.links)
     return Committed(after, appended, judged.replaced)
 
 

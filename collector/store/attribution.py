@@ -2,7 +2,7 @@
 
 For the traces that a batch touches and that hold a model call, the stored spans are read back, the attribution stage
 judges the whole trace, and only rows whose verdict changed are written. Traces that carry the same provider response
-id are judged together, because one of their calls is a second record of the other.
+id, or the same root call, are judged together, because one of their calls is a second record of the other.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from collector.store.call_rows import VERDICT_COLUMNS, call_rows
 from collector.store.compare import differs
-from collector.store.known_traces import BatchTraces, Key, KnownTraces, Responses
+from collector.store.known_traces import BatchTraces, Key, KnownTraces, Links
 from collector.store.rows import plain, skeleton
 from collector.store.seq_index import ABSENT
 from collector.store.statements import fetch, query, registered
@@ -26,8 +26,11 @@ from collector.store.statements import fetch, query, registered
 Attribute = Callable[[pa.Table], pa.Table]
 """`SKELETON_SCHEMA` of whole traces -> `ATTRIBUTION_SCHEMA` of their calls and wrappers."""
 
-_RESPONSE_ROUNDS = 8
-"""Traces chained by shared response ids; more than two in a chain is already strange."""
+_ROUNDS = 6
+"""Traces chained by what they share. A response id chains two; parallel identical root calls may chain any number."""
+
+_JUDGED_ROUNDS = 3
+"""Of a chain that does not end, so many links are judged; the others are read because they bear on these."""
 
 _NOT_IN_SKELETON = [
     "trace_state",
@@ -45,7 +48,7 @@ _NOT_IN_SKELETON = [
 class Judged:
     """What one batch meant for attribution."""
 
-    responses: Responses | None  # to be remembered after the commit; None: no call among the new spans
+    links: Links | None  # to be remembered after the commit; None: no call among the new spans
     written: int = 0
     replaced: int = 0  # of those written
 
@@ -56,6 +59,7 @@ class _Whole:
 
     spans: pa.Table
     keys: Collection[Key]
+    judged: Collection[Key]  # those of `keys` whose verdicts are certain
     earliest_seq: int | None  # None: nothing is stored
 
 
@@ -70,12 +74,12 @@ def judge(
     spans = new.drop_columns(_NOT_IN_SKELETON)
     if not relevant.all():
         spans = spans.filter(pa.array(relevant[traces.of_span]))
-    responses = Responses.of(spans) if traces.has_call.any() else None
+    links = Links.of(spans) if traces.has_call.any() else None
     stored = {traces.keys[i]: int(first_seq[i]) for i in np.flatnonzero(relevant & (first_seq != ABSENT))}
     keys = {traces.keys[i] for i in np.flatnonzero(relevant)}
-    whole = _whole(connection, known, spans, keys, stored, responses)
+    whole = _whole(connection, known, spans, keys, stored, links)
     written, replaced = _write(connection, whole, attribute, revision)
-    return Judged(responses, written, replaced)
+    return Judged(links, written, replaced)
 
 
 def _whole(
@@ -84,23 +88,27 @@ def _whole(
     new: pa.Table,
     keys: set[Key],
     stored: dict[Key, int],
-    responses: Responses | None,
+    links: Links | None,
 ) -> _Whole:
-    """The new spans with the stored ones of their traces, and of traces that share a response id, and so on."""
-    tables, to_look_at = [new], [] if responses is None else [responses]
+    """The new spans with the stored ones of their traces, and of traces that may record the same call, and so on."""
+    tables, to_look_at = [new], [] if links is None else [links]
     earliest: int | None = None
-    for _ in range(_RESPONSE_ROUNDS):
+    certain = keys
+    for reached in range(_ROUNDS):
         if stored:
+            keys = keys | stored.keys()
             earliest = min(min(stored.values()), earliest if earliest is not None else min(stored.values()))
             tables.append(_stored_spans(connection, stored))
-            to_look_at.append(Responses.of(tables[-1]))
+            to_look_at.append(Links.of(tables[-1]))
+        if reached <= _JUDGED_ROUNDS:
+            certain = keys
         stored = _sharing(connection, known, to_look_at, keys)
         if not stored:
+            certain = keys
             break
-        keys.update(stored)
         to_look_at = []
     spans = tables[0] if len(tables) == 1 else pa.concat_tables([plain(table) for table in tables])
-    return _Whole(spans, keys, earliest)
+    return _Whole(spans, keys, certain, earliest)
 
 
 def _stored_spans(connection: Any, first_seq_of: dict[Key, int]) -> pa.Table:
@@ -108,14 +116,23 @@ def _stored_spans(connection: Any, first_seq_of: dict[Key, int]) -> pa.Table:
         return fetch(connection, query("stored_spans"), [min(first_seq_of.values())])
 
 
-def _sharing(connection: Any, known: KnownTraces, found: list[Responses], keys: set[Key]) -> dict[Key, int]:
-    """First seq of the stored traces, not among `keys`, that carry a response id of `found`."""
-    wanted = [responses.table.filter(pa.array(known.shared(responses))) for responses in found]
-    if not any(table.num_rows for table in wanted):
+def _sharing(connection: Any, known: KnownTraces, found: list[Links], keys: Collection[Key]) -> dict[Key, int]:
+    """First seq of the stored traces, not among `keys`, that may record a call of `found` again."""
+    others: list[pa.Table] = []
+    responses = [each.responses.table.filter(pa.array(known.shared(each.responses))) for each in found]
+    if any(table.num_rows for table in responses):
+        with registered(connection, wanted_response=pa.concat_tables(responses)):
+            others.append(fetch(connection, query("traces_of_responses")))
+    roots = [each.roots.wanted(known.roots.may_pair(each.roots)) for each in found]
+    if any(table.num_rows for table in roots):
+        wanted = pa.concat_tables(roots)
+        period = [pc.min(wanted.column("from_ns")).as_py(), pc.max(wanted.column("to_ns")).as_py()]
+        with registered(connection, wanted_root=wanted):
+            others.append(fetch(connection, query("traces_of_root_calls"), period))
+    if not others:
         return {}
-    with registered(connection, wanted_response=pa.concat_tables(wanted)):
-        others = fetch(connection, query("traces_of_responses"))
-    traces = BatchTraces.of(others.append_column("call_kind", pa.nulls(others.num_rows, pa.string())))
+    table = pa.concat_tables(others)
+    traces = BatchTraces.of(table.append_column("call_kind", pa.nulls(table.num_rows, pa.string())))
     first_seq, _ = known.states(traces.hashes)
     pairs = zip(traces.keys, first_seq.tolist(), strict=True)
     return {key: max(seq, 0) for key, seq in pairs if key not in keys}
@@ -129,6 +146,9 @@ def _key_table(keys: Collection[Key]) -> pa.Table:
 def _write(connection: Any, whole: _Whole, attribute: Attribute, revision: int) -> tuple[int, int]:
     """(rows written, how many of them took the place of another)."""
     rows = call_rows(whole.spans, attribute(skeleton(whole.spans)), revision)
+    if len(whole.judged) < len(whole.keys):
+        ids = zip(rows.column("org_id").to_pylist(), rows.column("trace_id").to_pylist(), strict=True)
+        rows = rows.filter(pa.array([key in whole.judged for key in ids]))
     replaced = 0
     if whole.earliest_seq is not None:
         with registered(connection, touched=_key_table(whole.keys)):

@@ -1,4 +1,4 @@
-"""64-bit hashes of traces and provider response ids, as keys of `SeqIndex`. They never leave the process."""
+"""64-bit hashes of traces, response ids and kinds of calls, as keys of `SeqIndex`. They never leave the process."""
 
 from __future__ import annotations
 
@@ -27,25 +27,26 @@ def trace_hashes(org_ids: pa.Array, trace_ids: pa.Array) -> Hashes:
         return text_hashes(org_ids, trace_ids)
     text = np.frombuffer(trace_ids.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
     words = text.view(np.uint64) if offsets[0] % 8 == 0 else text.copy().view(np.uint64)
-    mixed = (words.reshape(-1, 4) * _MULTIPLIERS).sum(axis=1, dtype=np.uint64) ^ _org_hashes(org_ids)
-    return _finish(mixed)
+    mixed = (words.reshape(-1, 4) * _MULTIPLIERS).sum(axis=1, dtype=np.uint64) ^ value_hashes(org_ids)
+    return spread(mixed)
 
 
 def text_hashes(org_ids: pa.Array, texts: pa.Array) -> Hashes:
     """One hash per row of any text."""
     hashed = np.fromiter((hash(text) for text in texts.to_pylist()), np.int64, len(texts)).view(np.uint64)
-    return _finish(hashed ^ _org_hashes(org_ids))
+    return spread(hashed ^ value_hashes(org_ids))
 
 
-def _org_hashes(org_ids: pa.Array) -> Hashes:
-    encoded = org_ids if pa.types.is_dictionary(org_ids.type) else org_ids.dictionary_encode()
-    of_each: Any = np.array([hash(org) ^ _SALT for org in encoded.dictionary.to_pylist()], dtype=object)
+def value_hashes(texts: pa.Array) -> Hashes:
+    """One hash per row of texts that repeat: each distinct one is hashed once."""
+    encoded = texts if pa.types.is_dictionary(texts.type) else texts.dictionary_encode()
+    of_each: Any = np.array([hash(text) ^ _SALT for text in encoded.dictionary.to_pylist()], dtype=object)
     known = np.array([value & (2**64 - 1) for value in of_each], dtype=np.uint64)
     hashes: Hashes = known[encoded.indices.to_numpy(zero_copy_only=False)]
     return hashes
 
 
-def _finish(mixed: Hashes) -> Hashes:
+def spread(mixed: Hashes) -> Hashes:
     """Spread what differs over all bits (the finaliser of SplitMix64)."""
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

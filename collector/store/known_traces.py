@@ -1,4 +1,4 @@
-"""What the store remembers of traces and provider response ids, so that most batches need no look-up.
+"""What the store remembers of traces, provider response ids and root calls, so that most batches need no look-up.
 
 Only spans of a trace that holds a model call matter to attribution. A batch whose traces hold none is a pure append,
 and a span of a trace that was never seen cannot be stored already.
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.store.hashes import Hashes, text_hashes, trace_hashes
+from collector.store.root_calls import RootCalls, RootIndex
 from collector.store.seq_index import ABSENT, SeqIndex, Values
 from collector.store.statements import fetch, query
 
@@ -65,6 +66,19 @@ class Responses:
         return Responses(table.take(first), hashes[first], traces[first])
 
 
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What may connect calls with records of them in other traces."""
+
+    responses: Responses
+    roots: RootCalls
+
+    @staticmethod
+    def of(spans: pa.Table) -> Links:
+        """`spans` are rows of `_ledger.span_log`."""
+        return Links(Responses.of(spans), RootCalls.of(spans))
+
+
 class KnownTraces:
     """Per trace the first span's seq and whether it holds a call; per response id the first trace that used it."""
 
@@ -73,6 +87,7 @@ class KnownTraces:
         self._traces = SeqIndex(capacity)
         self._responses = SeqIndex(capacity)
         self._shared: set[int] = set()
+        self.roots = RootIndex(capacity)
 
     @property
     def complete(self) -> bool:
@@ -87,6 +102,7 @@ class KnownTraces:
         pairs = fetch(connection, query("all_response_ids"), [self._capacity])
         org_ids, ids, trace_ids = (_one_chunk(pairs.column(name)) for name in ("org_id", "response_id", "trace_id"))
         self._remember_responses(text_hashes(org_ids, ids), trace_hashes(org_ids, trace_ids))
+        self.roots.load(connection)
 
     def states(self, hashes: Hashes) -> tuple[Values, Flags]:
         """(seq of the first stored span or `ABSENT`, whether a stored span is a call) of each trace."""
@@ -104,9 +120,10 @@ class KnownTraces:
         """Whether each response id is known from another trace than the one beside it."""
         return self._shared_elsewhere(responses.hashes, responses.traces)
 
-    def remember_responses(self, responses: Responses) -> None:
+    def remember_links(self, links: Links) -> None:
         """Call after the commit."""
-        self._remember_responses(responses.hashes, responses.traces)
+        self._remember_responses(links.responses.hashes, links.responses.traces)
+        self.roots.remember(links.roots)
 
     def _shared_elsewhere(self, hashes: Hashes, traces: Hashes) -> Flags:
         first_trace = self._responses.find(hashes)

@@ -51,7 +51,7 @@ PAIRS = {
     "traceloop beside native, stream": (traceloop("p", 51), native("p")),
     "openinference around native": (openinference(None), native("other")),
     "openinference beside native, stream": (openinference("p"), native("p")),
-    "openinference beside native, stream, two traces": (openinference(None), native(None, trace_id="t2")),
+    "openinference beside native, stream, two traces": (openinference(None), native(None, trace_id="t2", at=0.1)),
     "abandoned stream": (official(output=1, response_id="msg_0123456789"), native("other", output=0)),
     "abandoned stream without ids": (official(output=1), native("other", output_tokens=None, response_id=None)),
 }

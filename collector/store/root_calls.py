@@ -1,0 +1,138 @@
+"""What the store remembers of parentless calls, to find a call's second record where it began a trace of its own.
+
+Two records of one call are in one service, of two instrumentations, say the same input tokens, start within
+`START_WINDOW_NS`, and one has no response id (docs/counting.md). Per service, tokens and time the index knows which
+instrumentation recorded calls, so that a service with one instrumentation never needs a look-up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from collector.store.hashes import Hashes, spread, value_hashes
+from collector.store.seq_index import ABSENT, SeqIndex, Values
+from collector.store.statements import fetch, query
+from otel_cost.call import CallKind
+
+START_WINDOW_NS = 250_000_000
+"""How far apart two records of one call may start: at least what attribution pairs over."""
+
+_LATEST_NS = 2**63 - 2 - START_WINDOW_NS  # DuckDB reads 2**63 - 1 as infinity
+
+_SERVICE, _TOKENS, _CELL = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9)
+_SCOPE_BITS = 26
+_MIXED = 0
+"""In the place of a scope: more than one was seen."""
+
+_COLUMNS = ["org_id", "service_name", "scope_name", "input_tokens", "output_tokens", "response_id"]
+
+
+@dataclass(frozen=True, slots=True)
+class RootCalls:
+    """The parentless calls among some spans, side by side."""
+
+    spans: pa.Table  # their rows of `_ledger.span_log`
+    kinds: Hashes  # of organisation, service and input tokens
+    cells: Values  # start time in steps of the window
+    scopes: Values
+    lacks_id: npt.NDArray[np.bool_]
+
+    @staticmethod
+    def of(spans: pa.Table) -> RootCalls:
+        """`spans` are rows of `_ledger.span_log`. Calls that do not say service, scope or input cannot be paired."""
+        is_leaf = pc.equal(spans.column("call_kind"), CallKind.LEAF.value)
+        fits = pc.and_(pc.is_null(spans.column("parent_span_id")), pc.greater(spans.column("input_tokens"), 0))
+        for name in ("service_name", "scope_name"):
+            fits = pc.and_(fits, pc.is_valid(spans.column(name)))
+        found = spans.filter(pc.and_(fits, is_leaf))
+        orgs, services, scopes = (value_hashes(_one(found.column(name))) for name in _COLUMNS[:3])
+        tokens = found.column("input_tokens").to_numpy().astype(np.uint64)
+        start_ns = found.column("start_time").cast(pa.int64()).to_numpy()
+        return RootCalls(
+            spans=found,
+            kinds=orgs + services * _SERVICE + tokens * _TOKENS,
+            cells=np.maximum(start_ns // START_WINDOW_NS, 0),
+            scopes=np.maximum(spread(scopes) >> np.uint64(64 - _SCOPE_BITS), 1).astype(np.int64),
+            lacks_id=pc.is_null(found.column("response_id")).to_numpy(),
+        )
+
+    def keys(self, cells_later: int = 0) -> Hashes:
+        """What calls of one kind that start in one cell have in common."""
+        return spread(self.kinds + (self.cells + cells_later).astype(np.uint64) * _CELL)
+
+    def wanted(self, flags: npt.NDArray[np.bool_]) -> pa.Table:
+        """The calls for which `flags` holds, as the look-up reads them."""
+        chosen = self.spans.filter(pa.array(flags))
+        start_ns, end_ns = (chosen.column(name).cast(pa.int64()).to_numpy() for name in ("start_time", "end_time"))
+        low, high = (
+            np.maximum(start_ns, START_WINDOW_NS) - START_WINDOW_NS,
+            np.minimum(start_ns, _LATEST_NS) + START_WINDOW_NS,
+        )
+        times = {"from_ns": low, "to_ns": high, "start_ns": start_ns, "end_ns": end_ns}
+        return pa.table({name: _plain(chosen.column(name)) for name in _COLUMNS} | times)
+
+
+class RootIndex:
+    """Per kind of call and cell: the instrumentation that recorded such calls, and whether any lacks a response id.
+
+    A value holds, from the top: the cell (so that the oldest fall out first), the scope, the flag.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._index = SeqIndex(capacity)
+
+    def load(self, connection: Any) -> None:
+        """Rebuild from the ledger."""
+        self._index.load(
+            *self._states(RootCalls.of(fetch(connection, query("all_root_calls"), [START_WINDOW_NS, self._capacity])))
+        )
+
+    def may_pair(self, roots: RootCalls) -> npt.NDArray[np.bool_]:
+        """Which calls may have a record of another instrumentation in the ledger."""
+        may = np.zeros(len(roots.kinds), np.bool_)
+        if not len(may):
+            return may
+        for cells_later in (-1, 0, 1):
+            keys, place = np.unique(roots.keys(cells_later), return_inverse=True)
+            state = self._index.find(keys)[place]
+            other = (state != ABSENT) & (_scope(state) != roots.scopes)
+            may |= other & (roots.lacks_id | ((state & 1) == 1))
+        return may
+
+    def remember(self, roots: RootCalls) -> None:
+        """Call after the commit."""
+        if len(roots.kinds):
+            self._index.put(*self._states(roots))
+
+    def _states(self, roots: RootCalls) -> tuple[Hashes, Values]:
+        """The keys of `roots`, and their values joined with those known before."""
+        keys, first, place = np.unique(roots.keys(), return_index=True, return_inverse=True)
+        low, high = np.full(len(keys), np.iinfo(np.int64).max), np.zeros(len(keys), np.int64)
+        np.minimum.at(low, place, roots.scopes)
+        np.maximum.at(high, place, roots.scopes)
+        lacks_id = np.bincount(place, weights=roots.lacks_id, minlength=len(keys)) > 0
+        before = self._index.find(keys)
+        known = before != ABSENT
+        one = (low == high) & (~known | (_scope(before) == low))
+        lacks_id |= known & ((before & 1) == 1)
+        scope = np.where(one, low, _MIXED)
+        return keys, (roots.cells[first] << (_SCOPE_BITS + 1)) | (scope << 1) | lacks_id
+
+
+def _scope(state: Values) -> Values:
+    return (state >> 1) & ((1 << _SCOPE_BITS) - 1)
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    return column.unify_dictionaries().combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
