@@ -102,6 +102,18 @@ def test_a_verdict_that_changes_after_sealing_is_published(open_store: OpenStore
     assert published(ledger_path, "SELECT calls FROM agents ORDER BY agent NULLS LAST") == [(1,), (38,)]
 
 
+def test_a_segment_that_lost_many_rows_is_written_again(open_store: OpenStore, ledger_path: Path) -> None:
+    """Once more than a quarter of its verdicts have changed; until then they are subtracted at every query."""
+    store = open_store(**{**SMALL, "segment_fanout": 100})
+    store.append(batch([call(trace, 2, 1) for trace in range(1, 41)]), attribute)
+    store.publish()
+    for late, subtracted in ((range(1, 11), 10), (range(11, 16), 0)):
+        store.append(batch([span(trace, 1, agent="late") for trace in late]), attribute)
+        store.publish()
+        assert published(ledger_path, "SELECT count(*) FROM _ledger.call_retraction") == [(subtracted,)]
+        assert published(ledger_path, TOTALS) == ledger(store, TOTALS)
+
+
 def test_views_have_the_columns_of_the_live_ones(open_store: OpenStore, ledger_path: Path) -> None:
     store = open_store()
     for name in views.NAMES:
