@@ -9,7 +9,6 @@ import ast
 import json
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
 
 from otel_cost.call import Flag
 from otel_cost.normalise.vocabulary import HOST_PROVIDERS, HOST_SUFFIX_PROVIDERS, OPERATIONS, PROVIDERS, UNSAID_TIERS
@@ -168,6 +167,8 @@ def _scaled(value: object, factor: int, limit: int) -> Number:
 
 
 def _scaled_text(value: str, factor: int, limit: int) -> Number:
+    from decimal import Decimal, InvalidOperation  # hardly ever needed, and a millisecond of the app's start-up
+
     try:
         number = Decimal(value.strip()) if len(value) <= MAX_NUMBER_CHARACTERS else Decimal("NaN")
         if number.is_nan():

@@ -32,24 +32,26 @@ from otel_cost.pricing.providers import (
 MAX_REMEMBERED = 8192
 MAX_NAME_LENGTH = 512
 
+# Patterns are compiled when first used: most names are exact, and an app pays for its start-up.
+
 _WRAPPERS = (
-    re.compile(r"^arn:[^/]*:(?:inference-profile|foundation-model|custom-model)/"),
-    re.compile(r"^projects/.*/(?:publishers/[^/]+/)?models/"),
-    re.compile(r"^publishers/[^/]+/models/"),
-    re.compile(r"^models/"),
-    re.compile(r"^accounts/fireworks/models/"),
+    r"^arn:[^/]*:(?:inference-profile|foundation-model|custom-model)/",
+    r"^projects/.*/(?:publishers/[^/]+/)?models/",
+    r"^publishers/[^/]+/models/",
+    r"^models/",
+    r"^accounts/fireworks/models/",
 )
-_TRAILERS = re.compile(r"(?:\[1m\]|@default|@latest)$")
-_DATE = re.compile(r"(?:[-@]20\d{6}|-20\d{2}-[01]\d-[0-3]\d|-(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))(?=$|-v\d|:)")
-_REVISION = re.compile(r"-00\d$")
-_COMPACT_DATE = re.compile(r"-(20\d{2})([01]\d)([0-3]\d)(?=$|-|:)")
-_REGION = re.compile(r"^(?:us-gov|us|eu|apac|au|jp|in|ca|sa|me|af|global)\.")
+_TRAILERS = r"(?:\[1m\]|@default|@latest)$"
+_DATE = r"(?:[-@]20\d{6}|-20\d{2}-[01]\d-[0-3]\d|-(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))(?=$|-v\d|:)"
+_REVISION = r"-00\d$"
+_COMPACT_DATE = r"-(20\d{2})([01]\d)([0-3]\d)(?=$|-|:)"
+_REGION = r"^(?:us-gov|us|eu|apac|au|jp|in|ca|sa|me|af|global)\."
 _SUFFIX_WORD = (
     r"(?:latest|default|preview|exp|experimental|beta|stable|instruct|it|v\d+(?:\.\d+)?|e?\d+b"
     r"|20\d{6}|20\d{2}-\d{2}-\d{2}|\d{2}-\d{4}|\d{2}-\d{2}|\d{4}|0\d\d)"
 )
-_SUFFIX = re.compile(rf"(?:[-@:]{_SUFFIX_WORD}|:\d+k?)*")
-_SUFFIX_AFTER_SEPARATOR = re.compile(rf"(?:{_SUFFIX_WORD}(?:[-@:]{_SUFFIX_WORD}|:\d+k?)*)?")
+_SUFFIX = rf"(?:[-@:]{_SUFFIX_WORD}|:\d+k?)*"
+_SUFFIX_AFTER_SEPARATOR = rf"(?:{_SUFFIX_WORD}(?:[-@:]{_SUFFIX_WORD}|:\d+k?)*)?"
 _SEPARATORS = ("-", "@", ":", ".", "/")
 
 
@@ -168,12 +170,12 @@ def _unwrapped(provider_id: str, name: str) -> Iterator[str]:
     changed = True
     while changed:
         changed = False
-        for wrapper in _WRAPPERS:
-            shorter = wrapper.sub("", name)
+        for wrapper in _WRAPPERS if "/" in name else ():
+            shorter = _compiled(wrapper).sub("", name)
             if shorter and shorter != name:
                 name, changed = shorter, True
                 yield name
-        shorter = _TRAILERS.sub("", name)
+        shorter = _compiled(_TRAILERS).sub("", name)
         if shorter and shorter != name:
             name, changed = shorter, True
             yield name
@@ -219,9 +221,9 @@ def _pattern_matches(pattern: Pattern, name: str) -> Flag | None:
         return None
     rest = name[start + len(pattern.text) :]
     grammar = _SUFFIX_AFTER_SEPARATOR if pattern.text.endswith(_SEPARATORS) else _SUFFIX
-    if not pattern.text.endswith(".ft-") and not grammar.fullmatch(rest):
+    if not pattern.text.endswith(".ft-") and not _compiled(grammar).fullmatch(rest):
         return None
-    region = _REGION.match(name)
+    region = _compiled(_REGION).match(name)
     unpriced_region = region is not None and region.end() <= start and region.group() not in ("us.",)
     return Flag.VARIANT_NOT_PRICED if unpriced_region else Flag.NONE
 
@@ -231,10 +233,10 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-_CLAUDE_NUMBER_FIRST = re.compile(r"claude-(\d(?:[-.]\d)?)-(opus|sonnet|haiku|fable|mythos)(?=$|[-@:])")
-_CLAUDE_NAME_FIRST = re.compile(r"claude-(opus|sonnet|haiku|fable|mythos)-(\d(?:[-.]\d)?)(?=$|[-@:])")
-_DOTTED_VERSION = re.compile(r"(?<=\d)\.(?=\d)")
-_DASHED_VERSION = re.compile(r"(?<=\D\d)-(?=\d(?:$|\D))")
+_CLAUDE_NUMBER_FIRST = r"claude-(\d(?:[-.]\d)?)-(opus|sonnet|haiku|fable|mythos)(?=$|[-@:])"
+_CLAUDE_NAME_FIRST = r"claude-(opus|sonnet|haiku|fable|mythos)-(\d(?:[-.]\d)?)(?=$|[-@:])"
+_DOTTED_VERSION = r"(?<=\d)\.(?=\d)"
+_DASHED_VERSION = r"(?<=\D\d)-(?=\d(?:$|\D))"
 
 
 def _variations(name: str) -> Iterator[tuple[str, str]]:
@@ -243,13 +245,13 @@ def _variations(name: str) -> Iterator[tuple[str, str]]:
     for spelling in list(spellings)[1:]:
         yield spelling, "other spelling"
     for spelling in spellings:
-        expanded = _COMPACT_DATE.sub(r"-\1-\2-\3", spelling)
+        expanded = _compiled(_COMPACT_DATE).sub(r"-\1-\2-\3", spelling)
         if expanded != spelling:
             yield expanded, "date written with dashes"
-        undated = _DATE.sub("", spelling)
+        undated = _compiled(_DATE).sub("", spelling)
         if undated != spelling:
             yield undated, "name without its date"
-        if (plain := _REVISION.sub("", spelling)) != spelling:
+        if (plain := _compiled(_REVISION).sub("", spelling)) != spelling:
             yield plain, "name without its revision"
         if spelling.endswith("-latest"):
             yield spelling.removesuffix("-latest"), "name without -latest"
@@ -259,7 +261,7 @@ def _spellings(name: str) -> Iterator[str]:
     yield name
     if name.startswith("gpt-35"):
         yield "gpt-3.5" + name[6:]
-    for base in (name, _DOTTED_VERSION.sub("-", name), _DASHED_VERSION.sub(".", name)):
+    for base in (name, _compiled(_DOTTED_VERSION).sub("-", name), _compiled(_DASHED_VERSION).sub(".", name)):
         yield base
-        yield _CLAUDE_NUMBER_FIRST.sub(r"claude-\2-\1", base)
-        yield _CLAUDE_NAME_FIRST.sub(r"claude-\2-\1", base)
+        yield _compiled(_CLAUDE_NUMBER_FIRST).sub(r"claude-\2-\1", base)
+        yield _compiled(_CLAUDE_NAME_FIRST).sub(r"claude-\2-\1", base)

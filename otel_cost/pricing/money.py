@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from decimal import Context, Decimal, InvalidOperation
+from typing import TYPE_CHECKING
 
 from otel_cost.errors import MoneyError
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 PICO_PER_USD = 10**12
 MAX_COST_PICO_USD = 999_999 * PICO_PER_USD
 """What fits a stored `DECIMAL(18,12)`. A single call above it is a mistake in its usage, not a price."""
-
-_EXACT = Context(prec=80)
+_DIGITS = 80
 
 
 def divide_half_even(numerator: int, denominator: int) -> int:
@@ -28,10 +30,12 @@ def to_decimal(value: str | int | Decimal) -> Decimal:
     Raises:
         MoneyError: `value` is a float, a bool, not a number, or not finite.
     """
+    from decimal import Context, Decimal, InvalidOperation  # cards are compiled with it; an app only multiplies
+
     if isinstance(value, (bool, float)) or not isinstance(value, (str, int, Decimal)):
         raise MoneyError(f"money is given as text, int or Decimal, not {type(value).__name__}: {value!r}")
     try:
-        number = _EXACT.create_decimal(value.strip() if isinstance(value, str) else value)
+        number = Context(prec=_DIGITS).create_decimal(value.strip() if isinstance(value, str) else value)
     except InvalidOperation:
         raise MoneyError(f"not a decimal number: {value!r}") from None
     if not number.is_finite():

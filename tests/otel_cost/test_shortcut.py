@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Mapping
 
@@ -24,6 +25,8 @@ SCOPES = (
     "pydantic-ai",
     "logfire.openai",
     "litellm",
+    "openlit.otel.tracing",
+    "opentelemetry.instrumentation.anthropic",
     "my.own.scope",
 )
 MODELS = (
@@ -45,8 +48,11 @@ GEN_AI = {
     "gen_ai.usage.cache_read.input_tokens": 0.4,
     "gen_ai.usage.cache_creation.input_tokens": 0.1,
     "gen_ai.usage.reasoning.output_tokens": 0.3,
-    "gen_ai.usage.total_tokens": 0.05,
-    "operation.cost": 0.05,
+    "anthropic.usage.cache_creation.ephemeral_5m_input_tokens": 0.1,
+    "anthropic.usage.cache_creation.ephemeral_1h_input_tokens": 0.1,
+    "gen_ai.usage.total_tokens": 0.2,
+    "operation.cost": 0.1,
+    "gen_ai.usage.cost": 0.1,
     "gen_ai.usage.cost.currency": 0.03,
 }
 OPENINFERENCE = {
@@ -54,9 +60,25 @@ OPENINFERENCE = {
     "llm.token_count.prompt": 0.95,
     "llm.token_count.completion": 0.9,
     "llm.token_count.prompt_details.cache_read": 0.4,
-    "llm.token_count.total": 0.1,
+    "llm.token_count.prompt_details.cache_write": 0.2,
+    "llm.token_count.prompt_details.audio": 0.4,
+    "llm.token_count.completion_details.audio": 0.4,
+    "llm.token_count.total": 0.4,
 }
-SMALL = ("cache", "reasoning")  # parts, which are mostly smaller than their wholes
+FIRST_GENERATION = {
+    "gen_ai.system": 0.9,
+    "llm.request.type": 0.9,
+    "gen_ai.usage.prompt_tokens": 0.95,
+    "gen_ai.usage.completion_tokens": 0.95,
+    "gen_ai.usage.cache_read_input_tokens": 0.4,
+    "gen_ai.usage.cache_creation_input_tokens": 0.3,
+    "llm.usage.total_tokens": 0.6,
+}
+COUNTS = {*GEN_AI, *OPENINFERENCE, *FIRST_GENERATION} - {
+    *("openinference.span.kind", "gen_ai.system", "llm.request.type", "gen_ai.usage.cost.currency"),
+}
+WHOLES = ("input_tokens", "output_tokens", "prompt_tokens", "completion_tokens", "prompt", "completion")
+SMALL = ("cache", "reasoning", "cost")  # parts, which are mostly smaller than their wholes
 ODD: tuple[object, ...] = (-1, 0, True, 1.5, 12.0, "12", "", None, (1, 2), 2**40, 2**40 + 1, 2**70)
 
 
@@ -79,8 +101,10 @@ def _shapes(chance: random.Random) -> list[Mapping[str, object]]:
             "logfire.span_type": "span",
         }
         attributes |= {key: value for key, value in optional.items() if chance.random() < 0.2}
-        for vocabulary in chance.choice(((GEN_AI,), (GEN_AI,), (OPENINFERENCE,), (GEN_AI, OPENINFERENCE))):
+        choices = ((GEN_AI,), (GEN_AI,), (OPENINFERENCE,), (FIRST_GENERATION,), (GEN_AI, OPENINFERENCE))
+        for vocabulary in chance.choice(choices):
             attributes |= dict.fromkeys((key for key, share in vocabulary.items() if chance.random() < share), 0)
+        attributes |= {key: "chat" for key in ("llm.request.type",) if key in attributes}
         if "openinference.span.kind" in attributes:
             attributes["openinference.span.kind"] = chance.choice(("LLM", "LLM", "CHAIN"))
         if chance.random() < 0.7:
@@ -94,18 +118,29 @@ def _filled(shape: Mapping[str, object], number: int, chance: random.Random) -> 
     provider, model = chance.choice(MODELS)
     attributes = dict(shape)
     for key in attributes:
-        if key == "gen_ai.provider.name":
+        if key in ("gen_ai.provider.name", "gen_ai.system"):
             attributes[key] = provider
         elif "model" in key:
             attributes[key] = model
-        if key in GEN_AI or key.startswith("llm.token_count"):
+        if key in COUNTS:
             small = chance.randrange(chance.choice((2, 50, 3_000)))
             large = chance.randrange(chance.choice((50, 5_000, 400_000)))
             plain = small if any(word in key for word in SMALL) else large
+            plain = 0 if "audio" in key and chance.random() < 0.9 else plain
             attributes[key] = chance.choice(ODD) if chance.random() < 0.02 else plain
+    counted = {key: value for key, value in attributes.items() if key in COUNTS and type(value) is int}
+    whole = sum(value for key, value in counted.items() if key.endswith(WHOLES) and not _is_part(key))
+    parts = sum(value for key, value in counted.items() if "cache" in key)
+    for key in attributes:
+        if "total" in key and chance.random() < 0.8:
+            attributes[key] = whole + chance.choice((0, 0, parts))
     if "gen_ai.response.id" in attributes:
         attributes["gen_ai.response.id"] = chance.choice((f"r-{number}", f"r-{number}", f"r-{number}", "", '"x"', 7))
     return attributes
+
+
+def _is_part(key: str) -> bool:
+    return any(word in key for word in (*SMALL, "details"))
 
 
 def _enrich(enricher: Enricher, number: int, scope: str, kind: int, at_ns: int, said: Mapping[str, object]) -> object:
@@ -140,7 +175,51 @@ def test_the_short_way_and_the_long_way_agree(monkeypatch: pytest.MonkeyPatch, s
             is not None
         )
         assert _enrich(short, number, scope, kind, at_ns, said) == expected, said
-    assert taken > 150
+    assert taken > 500
+
+
+@pytest.mark.parametrize(
+    ("scope", "provider"),
+    [
+        ("opentelemetry.instrumentation.genai.anthropic", "anthropic"),
+        ("opentelemetry.instrumentation.genai.bedrock", "aws.bedrock"),
+        ("opentelemetry.instrumentation.google_generativeai", "google"),
+        ("openlit.otel.tracing", "anthropic"),
+        ("opentelemetry.instrumentation.openai.v1", "x_ai"),
+    ],
+)
+def test_the_ways_agree_however_parts_wholes_and_totals_relate(
+    monkeypatch: pytest.MonkeyPatch, scope: str, provider: str
+) -> None:
+    """Every relation of small counts, totals of every reading among them, and every counting of the input."""
+    short, long = Enricher(), Enricher()
+    monkeypatch.setattr(long._shortcuts, "_recipes", _Never())
+    taken = 0
+    grid = itertools.product((0, 5, 10), (0, 4), (0, 3, 8), (None, 0, 3), (0, 3, 4), range(5))
+    for number, (entered, output, read, written, reasoning, reading) in enumerate(grid):
+        parts = read + (written or 0)
+        totals = (None, entered + output, entered + output + parts, entered + output + reasoning, 99)
+        counts = {
+            "gen_ai.usage.input_tokens": entered,
+            "gen_ai.usage.output_tokens": output,
+            "gen_ai.usage.cache_read.input_tokens": read,
+            "gen_ai.usage.cache_creation.input_tokens": written,
+            "gen_ai.usage.reasoning.output_tokens": reasoning,
+            "gen_ai.usage.total_tokens": totals[reading],
+        }
+        said: dict[str, object] = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": provider,
+            "gen_ai.request.model": {"google": "gemini-2.5-pro", "x_ai": "grok-4"}.get(provider, "claude-sonnet-4-5"),
+            **{key: value for key, value in counts.items() if value is not None},
+        }
+        expected = _enrich(long, number, scope, 3, START_NS, said)
+        taken += (
+            short._shortcuts.price((scope, 3, 0, tuple(said)), f"chat {said['gen_ai.request.model']}", START_NS, said)
+            is not None
+        )
+        assert _enrich(short, number, scope, 3, START_NS, said) == expected, said
+    assert taken > 100
 
 
 class _Never(dict[object, object]):

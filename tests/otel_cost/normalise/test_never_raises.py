@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_cost.call import DIMENSIONS, Flag
-from otel_cost.normalise import normalise, own_dimensions
-from tests.strategies import ALL_KEYS, Span, spans
+from otel_cost.normalise import own_dimensions
+from tests.strategies import ALL_KEYS, Span, normalised, spans
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
@@ -32,13 +32,7 @@ WHOLES = {
 
 def check(span: Span) -> None:
     """The reading of a span is well formed."""
-    call = normalise(
-        scope_name=span.scope_name,
-        span_name=span.name,
-        span_kind=span.kind,
-        status_code=span.status,
-        attributes=span.attributes,
-    )
+    call = normalised(span)
     if call is None:
         return
     assert set(call.owners) <= set(DIMENSIONS)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from otel_cost.normalise import normalise
 from tests.otel_cost.normalise.samples import SAMPLES, expected_of, sample_spans
+from tests.strategies import normalised
 
 USAGE = {
     "input_tokens_total": "input_tokens",
@@ -43,13 +43,7 @@ def test_every_span_of_a_sample(path: Path) -> None:
     wanted = {row["span_id"]: row for row in expectations["llm_calls"]}
     costs = expectations.get("expected_reported_cost_usd")
     for span_id, span in sample_spans(path):
-        call = normalise(
-            scope_name=span.scope_name,
-            span_name=span.name,
-            span_kind=span.kind,
-            status_code=span.status,
-            attributes=span.attributes,
-        )
+        call = normalised(span)
         if span_id in wanted:
             accepted = {"accept_provider": expectations.get("accept_provider", ())}
             _check(call, wanted[span_id] | accepted, path.stem)
