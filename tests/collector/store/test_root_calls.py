@@ -38,6 +38,12 @@ def rows(store: Store, sql: str) -> list[tuple[Any, ...]]:
     return store.read(lambda reader: reader.rows(sql))
 
 
+def asked(store: Store, rows: list[dict[str, Any]]) -> list[bool]:
+    """Whether the store would look for other records of these calls."""
+    flags = store._known.roots.may_pair(RootCalls.of(span_rows(batch(rows), 1)))
+    return [bool(flag) for flag in flags]
+
+
 def loaded(reads: list[int]) -> Any:
     """The product's attribution, noting how many spans it was given each time."""
 
@@ -67,14 +73,14 @@ def test_records_in_two_batches_are_one_call(open_store: OpenStore, first: int, 
 
 
 def test_records_of_two_services_are_two_calls(open_store: OpenStore) -> None:
-    """Nothing is looked up for them."""
+    """Nothing is looked up for them, nor for two organisations."""
     native, other = records(1)
-    reads: list[int] = []
     store = open_store()
-    for row in (native, other | {"service_name": "worker"}, other | {"org_id": "else"}):
-        store.append(batch([row]), loaded(reads))
+    store.append(batch([native]), stage.attribute)
+    elsewhere = [other | {"service_name": "worker"}, other | {"org_id": "else"}]
+    assert asked(store, [*elsewhere, other]) == [False, False, True]
+    store.append(batch(elsewhere), stage.attribute)
     assert rows(store, "SELECT count(*) FROM calls") == [(3,)]
-    assert reads == [1, 1, 1]
 
 
 def test_one_instrumentation_is_never_looked_up(open_store: OpenStore) -> None:
@@ -83,19 +89,19 @@ def test_one_instrumentation_is_never_looked_up(open_store: OpenStore) -> None:
     store = open_store()
     jobs = [call(number, 1, scope_name="one", start_time_ns=START_NS + number * MS_NS) for number in range(50)]
     for at in range(0, 50, 10):
+        assert not any(asked(store, jobs[at : at + 10]))
         store.append(batch(jobs[at : at + 10]), loaded(reads))
     assert reads == [10] * 5
-    assert rows(store, "SELECT count(*) FROM calls") == [(50,)]
 
 
 def test_two_instrumentations_that_both_know_the_id_are_never_looked_up(open_store: OpenStore) -> None:
-    """Their ids tell."""
+    """Their ids tell. One call without an id, of any instrumentation, makes the difference."""
     native, other = records(1)
-    reads: list[int] = []
     store = open_store()
-    for row in (native, other | {"response_id": "msg_another"}):
-        store.append(batch([row]), loaded(reads))
-    assert reads == [1, 1]
+    store.append(batch([native]), stage.attribute)
+    assert asked(store, [other | {"response_id": "msg_another"}, other]) == [False, True]
+    store.append(batch([native | {"trace_id": f"{9:032x}", "response_id": None}]), stage.attribute)
+    assert asked(store, [other | {"response_id": "msg_another"}]) == [True]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -128,6 +134,7 @@ def test_an_endless_chain_of_identical_calls_is_counted_right(open_store: OpenSt
         store.append(batch(sent[at : at + 16]), loaded(reads))
     assert rows(store, COUNTED) == [("anthropic_native", 64, "0.800000000000")]
     store.append(batch(records(200, 0)[:1]), loaded(reads))
+    assert rows(store, COUNTED) == [("anthropic_native", 65, "0.812500000000")]
     assert reads[-1] < len(sent) / 2
 
 
@@ -143,7 +150,7 @@ def test_the_index_keeps_the_newest(open_store: OpenStore) -> None:
     at = range(0, 400 * SECOND_NS, SECOND_NS)
     store.append(batch([records(1 + i, at_ns)[0] for i, at_ns in enumerate(at)]), stage.attribute)
     store._writer.submit(lambda: index.load(store._connection)).result()
-    asked = RootCalls.of(span_rows(batch([records(1 + i, at_ns)[1] for i, at_ns in enumerate(at)]), 1))
-    found = index.may_pair(asked).tolist()
+    others = batch([records(1 + i, at_ns)[1] for i, at_ns in enumerate(at)])
+    found = index.may_pair(RootCalls.of(span_rows(others, 1))).tolist()
     assert found == sorted(found)
     assert 100 <= sum(found) <= 102
