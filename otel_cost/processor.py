@@ -20,6 +20,7 @@ from otel_cost.spans import (
     add_public,
     add_replaced,
     cost_attributes,
+    cost_attributes_inside,
     detect,
     inside,
     live,
@@ -37,7 +38,7 @@ MAX_OPEN_SPANS = 4096
 _Open = tuple[Mapping[str, str], Mapping[str, str]]  # what a span was handed: by its context, and all in all
 _AGENT, _AGENT_NAME = keys.OTEL_COST_AGENT, keys.GEN_AI_AGENT_NAME
 _NOTHING: Mapping[str, str] = {}
-_OWNER_KEYS = tuple(OWNER_KEYS.values())
+_OWNER_KEYS = frozenset(OWNER_KEYS.values())
 _S = TypeVar("_S", bound=ReadableSpan)
 _Attributes = Mapping[str, object]
 _Added = Mapping[str, AttributeValue]
@@ -87,9 +88,9 @@ class CostSpanProcessor(SpanProcessor):
 
     def _on_ending(self, span: Span) -> None:
         if self._is_inside:
-            self._price(span, inside, add_inside)
+            self._price(span, inside, cost_attributes_inside, add_inside)
         elif self._path is WritePath.PUBLIC:
-            self._price(span, snapshot, add_public)
+            self._price(span, snapshot, cost_attributes, add_public)
         else:
             return
         self._is_late = False
@@ -97,7 +98,7 @@ class CostSpanProcessor(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Called after `_on_ending`, which did the work if the SDK, and every wrapper around us, calls it."""
         if self._is_late:
-            self._price(span, snapshot, add_replaced)
+            self._price(span, snapshot, cost_attributes, add_replaced)
 
     def shutdown(self) -> None:
         """Forget what is remembered of open spans."""
@@ -113,9 +114,11 @@ class CostSpanProcessor(SpanProcessor):
         if handed:
             is_inside = self._is_inside
             own = inside(span) if is_inside else snapshot(span)
-            stamps = {key: value for key, value in handed.items() if key not in own}
-            if _AGENT in stamps and _AGENT_NAME in own:
-                del stamps[_AGENT]  # the span names its agent itself
+            stamps = handed
+            if _AGENT_NAME in own or not handed.keys().isdisjoint(own):
+                stamps = {key: value for key, value in handed.items() if key not in own}
+                if _AGENT_NAME in own:
+                    stamps.pop(_AGENT, None)  # the span names its agent itself
             if stamps and is_inside:
                 stamp_inside(span, stamps)
             elif stamps:
@@ -141,10 +144,16 @@ class CostSpanProcessor(SpanProcessor):
             return {**handed, **{key: value for key, value in from_context.items() if before.get(key) != value}}
         return handed
 
-    def _price(self, span: _S, read: Callable[[_S], _Attributes], add: Callable[[_S, _Added], int]) -> None:
+    def _price(
+        self,
+        span: _S,
+        read: Callable[[_S], _Attributes],
+        cost: Callable[[Enricher, ReadableSpan, _Attributes], dict[str, AttributeValue]],
+        add: Callable[[_S, _Added], int],
+    ) -> None:
         try:
             attributes = read(span)
-            added = cost_attributes(self._enricher, span, attributes)
+            added = cost(self._enricher, span, attributes)
             if added:
                 self._stats.priced(added)
             opened = self._open.pop(span.context.span_id) if self._has_handed else None
@@ -163,7 +172,9 @@ def _owners_of(attributes: _Attributes, inherited_agent: object) -> dict[str, An
     if not attributes:
         return {}
     get = attributes.get
-    found = {key: value for key in _OWNER_KEYS if (value := get(key)) is not None}
+    found: dict[str, Any] = {}
+    if not _OWNER_KEYS.isdisjoint(attributes):
+        found = {key: value for key in _OWNER_KEYS if (value := get(key)) is not None}
     name = get(_AGENT_NAME)
     if isinstance(name, str) and found.get(_AGENT, inherited_agent) == inherited_agent:
         found[_AGENT] = name
