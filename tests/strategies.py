@@ -25,6 +25,8 @@ from collector.decode.columns import (
 )
 from collector.normalise.keys import BLOB, DISCRETE, KEY_ROLES, NUMBER, conditions
 from otel_cost import attributes as k
+from otel_cost.call import Call
+from otel_cost.normalise import normalise
 from otel_cost.normalise.dialects import DIALECTS
 from otel_cost.normalise.owners import ALL_OWNER_KEYS
 from otel_cost.normalise.plan import BLOB_PATHS
@@ -42,6 +44,17 @@ class Span:
     status: int = 0
     attributes: dict[str, object] = field(default_factory=dict)
     resource: dict[str, object] = field(default_factory=dict)
+
+
+def normalised(span: Span) -> Call | None:
+    """What the scalar reader says of a span."""
+    return normalise(
+        scope_name=span.scope_name,
+        span_name=span.name,
+        span_kind=span.kind,
+        status_code=span.status,
+        attributes=span.attributes,
+    )
 
 
 MODELS = ("gpt-4o", "claude-sonnet-4-5", "gemini-2.5-pro", "anthropic.claude-3-haiku", " gpt-4o ", '"gpt-4o"')

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from collector.decode.columns import OWNER_COLUMNS, RESOURCE_OWNER_COLUMNS, SpanBatch
 from collector.normalise import normalise_columns
-from otel_cost.normalise import normalise, own_dimensions, reader, resource_owners
+from otel_cost.normalise import own_dimensions, reader, resource_owners
 from tests.otel_cost.normalise.samples import SAMPLES, sample_spans
-from tests.strategies import Maker, Span, batch_of, spans
+from tests.strategies import Maker, Span, batch_of, normalised, spans
 
 BATCH = 4_000
 FIELDS = (
@@ -27,13 +27,7 @@ FIELDS = (
 
 def scalar(span: Span) -> dict[str, Any]:
     """What the scalar reader says of a span, under the names of the columns."""
-    call = normalise(
-        scope_name=span.scope_name,
-        span_name=span.name,
-        span_kind=span.kind,
-        status_code=span.status,
-        attributes=span.attributes,
-    )
+    call = normalised(span)
     owners = own_dimensions(span.attributes) if call is None else call.owners
     found: dict[str, Any] = {name: owners.get(name) for name in OWNER_COLUMNS}
     resource = resource_owners(span.resource)
