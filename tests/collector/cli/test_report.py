@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,20 @@ from typing import Any
 import pytest
 
 from collector.cli.report import CALL_DIMENSIONS
-from tests.collector.cli.scenario import CRITIC, HELPER, PLANNER, RETRY, TOTAL, WASTED, WRITER, run, run_json
+from tests.collector.cli.scenario import (
+    CRITIC,
+    HELPER,
+    PLANNER,
+    RETRY,
+    SECOND_NS,
+    TOTAL,
+    WASTED,
+    WRITER,
+    helper,
+    note,
+    run,
+    run_json,
+)
 
 
 def report(ledger: str, *arguments: str) -> Any:
@@ -119,6 +133,18 @@ def test_hours_are_those_of_the_time_zone(ledger: str) -> None:
     assert row["value"].endswith("+05:30")
     (row,) = report(ledger, "--by", "hour", "--tz", "America/St_Johns", "--where", "run=note-2")["rows"]
     assert row["value"].endswith(("-03:30", "-02:30"))
+
+
+def test_by_time_the_newest_comes_first_whatever_it_cost(tmp_path: Path) -> None:
+    """Money orders all other groups; days in order of their cost would be no history."""
+    file, ledger = tmp_path / "spans.jsonl", str(tmp_path / "ledger.duckdb")
+    first_of_2026_ns = 1_767_268_800_000_000_000  # noon
+    days = (helper(first_of_2026_ns), note(first_of_2026_ns + 24 * 3600 * SECOND_NS))
+    file.write_text("".join(json.dumps(trace.request()) + "\n" for trace in days))
+    run_json("import", str(file), "--db", ledger)
+    rows = report(ledger, "--by", "day", "--since", "all", "--tz", "UTC")["rows"]
+    assert [row["value"] for row in rows] == ["2026-01-02", "2026-01-01"]
+    assert Decimal(rows[0]["cost_usd"]) < Decimal(rows[1]["cost_usd"])
 
 
 def test_a_window_without_calls_says_where_they_are(ledger: str) -> None:
