@@ -182,8 +182,10 @@ class _Probe(SpanProcessor):
     def _on_ending(self, span: Span) -> None:
         add, path = (add_public, WritePath.PUBLIC) if span.is_recording() else (add_inside, WritePath.INSIDE)
         with suppress(Exception):
+            if path is WritePath.INSIDE and not _reads_alike(span):
+                return
             add(span, {_PROBE: 1.0})
-            if _PROBE in inside(span) and (path is WritePath.PUBLIC or _reads_alike(span)):
+            if _PROBE in inside(span):
                 self.path = path
 
     def on_end(self, span: ReadableSpan) -> None:

@@ -142,8 +142,12 @@ class Template:
                 return None
             write, hour = written
             parts += write
-        if parts > whole or self._counting is _EXCLUSIVE or recipe.total is not None:
-            total = None if recipe.total is None else attributes[recipe.total]
+        total = None
+        if recipe.total is not None:
+            total = attributes[recipe.total]
+            if type(total) is not int:
+                return None
+        if parts > whole or self._counting is _EXCLUSIVE or (total is not None and total != whole + output):
             entered = self._with_parts(whole, output, parts, reasoning, total)
             if entered is None:
                 return None
@@ -159,13 +163,11 @@ class Template:
                 break
         return None if rates is None else self._added(rates, whole - parts, cached, write - hour, hour, said, reasoning)
 
-    def _with_parts(self, whole: int, output: int, parts: int, reasoning: int, total: Any) -> int | None:
+    def _with_parts(self, whole: int, output: int, parts: int, reasoning: int, total: int | None) -> int | None:
         """The input with its parts, by the rules of `settle`; None where they change more than that."""
         counting = self._counting
         excluded = counting is _EXCLUSIVE
         if total is not None:
-            if type(total) is not int:
-                return None
             if total != whole + output:
                 if total != whole + output + parts or parts == reasoning or counting is Input.INCLUSIVE:
                     return None

@@ -7,6 +7,8 @@ import logging
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 
+from otel_cost import spans
+
 
 class _PublicWrite(SpanProcessor):
     def _on_ending(self, span: Span) -> None:
@@ -34,3 +36,10 @@ def test_a_public_write_in_on_ending_is_still_dropped(caplog: pytest.LogCaptureF
         "add_inside() are needed only for older SDKs: detect() picks WritePath.PUBLIC by itself. Once the oldest "
         "supported opentelemetry-sdk has the fix, drop INSIDE and this test."
     )
+
+
+def test_an_sdk_whose_spans_read_otherwise_inside_is_not_reached_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Private fields are used only where they say the same as the public ones, on a real span."""
+    assert spans.detect() is spans.WritePath.INSIDE
+    monkeypatch.setattr(spans, "cost_attributes_inside", lambda *_: (0, 0))
+    assert spans.detect() is spans.WritePath.ON_END
