@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from collector.cli.trace import receipt, span_of
+from otel_cost.pricing import default_card
 from tests.collector.cli.scenario import (
     CRITIC,
     HELPER,
     HELPER_TRACE,
     NOTE_TRACE,
+    OPENAI_SCOPE,
     PLANNER,
     RETRY,
     UNKNOWN_TRACE,
     WASTED,
     WRITER,
+    Trace,
+    call,
     run,
     run_json,
+    usage,
 )
 
 
@@ -137,3 +146,29 @@ def test_a_tree_fits_80_columns_and_carries_no_colours_when_piped(ledger: str, m
     text = run("trace", NOTE_TRACE, "--db", ledger).stdout
     assert max(map(len, text.splitlines())) <= 80
     assert "\x1b" not in text
+
+
+def test_spans_that_are_each_others_parents_are_drawn_once_with_their_cost(tmp_path: Path) -> None:
+    """No correct sender makes such a trace; its money is not lost for that."""
+    trace = Trace("c5" * 16, 1_767_268_800_000_000_000, {})
+    said = call("openai", "gpt-4o", "planner", **usage(600, 100))
+    first = trace.add("first", scope=OPENAI_SCOPE, attributes=said)
+    second = trace.add("second", first)
+    trace.spans[0]["spans"][0]["parentSpanId"] = second
+    file, ledger = tmp_path / "spans.json", str(tmp_path / "ledger.duckdb")
+    file.write_text(json.dumps(trace.request()))
+    run_json("import", str(file), "--db", ledger)
+    answer = run_json("trace", trace.trace_id, "--db", ledger)
+    assert [(span["depth"], span["name"]) for span in answer["spans"]] == [(0, "first"), (1, "second")]
+    assert Decimal(answer["cost_usd"]) == Decimal("0.0025")
+
+
+def test_a_price_that_these_rates_do_not_give_has_no_receipt() -> None:
+    """It was made with another card: lines that add up to something else would explain nothing."""
+    line = defaultdict[str, Any](lambda: None, start_time_ns=0, end_time_ns=0, input_tokens=600, output_tokens=100)
+    line |= {"cost_usd": Decimal("0.0025"), "rate_row": "openai|gpt-4o|standard||"}
+    lines = receipt(span_of(line), default_card())
+    assert lines is not None
+    assert sum(each.cost_usd for each in lines) == Decimal("0.0025")
+    assert receipt(span_of(line | {"cost_usd": Decimal("0.0026")}), default_card()) is None
+    assert receipt(span_of(line | {"rate_row": "openai|gone|standard||"}), default_card()) is None
