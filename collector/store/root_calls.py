@@ -30,14 +30,15 @@ _SCOPE_BITS = 26
 _MIXED = 0
 """In the place of a scope: more than one was seen."""
 
-_COLUMNS = ["org_id", "service_name", "scope_name", "input_tokens", "output_tokens", "response_id"]
+_COLUMNS = ["org_id", "service_name", "scope_name", "input_tokens", "response_id"]
 
 
 @dataclass(frozen=True, slots=True)
 class RootCalls:
     """The parentless calls among some spans, side by side."""
 
-    spans: pa.Table  # their rows of `_ledger.span_log`
+    spans: pa.Table  # what the look-up reads of their rows of `_ledger.span_log`
+    services: Hashes  # of organisation and service
     kinds: Hashes  # of organisation, service and input tokens
     cells: Values  # start time in steps of the window
     scopes: Values
@@ -50,13 +51,15 @@ class RootCalls:
         fits = pc.and_(pc.is_null(spans.column("parent_span_id")), pc.greater(spans.column("input_tokens"), 0))
         for name in ("service_name", "scope_name"):
             fits = pc.and_(fits, pc.is_valid(spans.column(name)))
-        found = spans.filter(pc.and_(fits, is_leaf))
-        orgs, services, scopes = (value_hashes(_one(found.column(name))) for name in _COLUMNS[:3])
+        found = spans.select([*_COLUMNS, "start_time", "end_time"]).filter(pc.and_(fits, is_leaf))
+        orgs, names, scopes = (value_hashes(_one(found.column(name))) for name in _COLUMNS[:3])
+        services = orgs + names * _SERVICE
         tokens = found.column("input_tokens").to_numpy().astype(np.uint64)
         start_ns = found.column("start_time").cast(pa.int64()).to_numpy()
         return RootCalls(
             spans=found,
-            kinds=orgs + services * _SERVICE + tokens * _TOKENS,
+            services=services,
+            kinds=services + tokens * _TOKENS,
             cells=np.maximum(start_ns // START_WINDOW_NS, 0),
             scopes=np.maximum(spread(scopes) >> np.uint64(64 - _SCOPE_BITS), 1).astype(np.int64),
             lacks_id=pc.is_null(found.column("response_id")).to_numpy(),
@@ -70,16 +73,15 @@ class RootCalls:
         """The calls for which `flags` holds, as the look-up reads them."""
         chosen = self.spans.filter(pa.array(flags))
         start_ns, end_ns = (chosen.column(name).cast(pa.int64()).to_numpy() for name in ("start_time", "end_time"))
-        low, high = (
-            np.maximum(start_ns, START_WINDOW_NS) - START_WINDOW_NS,
-            np.minimum(start_ns, _LATEST_NS) + START_WINDOW_NS,
-        )
+        low = np.maximum(start_ns, START_WINDOW_NS) - START_WINDOW_NS
+        high = np.minimum(start_ns, _LATEST_NS) + START_WINDOW_NS
         times = {"from_ns": low, "to_ns": high, "start_ns": start_ns, "end_ns": end_ns}
         return pa.table({name: _plain(chosen.column(name)) for name in _COLUMNS} | times)
 
 
 class RootIndex:
-    """Per kind of call and cell: the instrumentation that recorded such calls, and whether any lacks a response id.
+    """Per kind of call and cell, and per service: the instrumentation that recorded such calls, and whether any of
+    them lacks a response id.
 
     A value holds, from the top: the cell (so that the oldest fall out first), the scope, the flag.
     """
@@ -87,43 +89,52 @@ class RootIndex:
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._index = SeqIndex(capacity)
+        self._services = SeqIndex(capacity)
 
     def load(self, connection: Any) -> None:
         """Rebuild from the ledger."""
-        self._index.load(
-            *self._states(RootCalls.of(fetch(connection, query("all_root_calls"), [START_WINDOW_NS, self._capacity])))
-        )
+        roots = RootCalls.of(fetch(connection, query("all_root_calls"), [START_WINDOW_NS, self._capacity]))
+        self._services.load(*_joined(self._services, roots.services, roots))
+        self._index.load(*_joined(self._index, roots.keys(), roots))
 
     def may_pair(self, roots: RootCalls) -> npt.NDArray[np.bool_]:
         """Which calls may have a record of another instrumentation in the ledger."""
-        may = np.zeros(len(roots.kinds), np.bool_)
-        if not len(may):
-            return may
-        for cells_later in (-1, 0, 1):
-            keys, place = np.unique(roots.keys(cells_later), return_inverse=True)
-            state = self._index.find(keys)[place]
-            other = (state != ABSENT) & (_scope(state) != roots.scopes)
-            may |= other & (roots.lacks_id | ((state & 1) == 1))
-        return may
+        if not len(roots.kinds):
+            return np.zeros(0, np.bool_)
+        several = _found_of_another_scope(self._services, roots.services, roots)
+        if not several.any():
+            return several
+        before, same, after = (_found_of_another_scope(self._index, roots.keys(later), roots) for later in (-1, 0, 1))
+        return before | same | after
 
     def remember(self, roots: RootCalls) -> None:
         """Call after the commit."""
         if len(roots.kinds):
-            self._index.put(*self._states(roots))
+            self._services.put(*_joined(self._services, roots.services, roots))
+            self._index.put(*_joined(self._index, roots.keys(), roots))
 
-    def _states(self, roots: RootCalls) -> tuple[Hashes, Values]:
-        """The keys of `roots`, and their values joined with those known before."""
-        keys, first, place = np.unique(roots.keys(), return_index=True, return_inverse=True)
-        low, high = np.full(len(keys), np.iinfo(np.int64).max), np.zeros(len(keys), np.int64)
-        np.minimum.at(low, place, roots.scopes)
-        np.maximum.at(high, place, roots.scopes)
-        lacks_id = np.bincount(place, weights=roots.lacks_id, minlength=len(keys)) > 0
-        before = self._index.find(keys)
-        known = before != ABSENT
-        one = (low == high) & (~known | (_scope(before) == low))
-        lacks_id |= known & ((before & 1) == 1)
-        scope = np.where(one, low, _MIXED)
-        return keys, (roots.cells[first] << (_SCOPE_BITS + 1)) | (scope << 1) | lacks_id
+
+def _found_of_another_scope(index: SeqIndex, keys: Hashes, roots: RootCalls) -> npt.NDArray[np.bool_]:
+    """Whether a call of another scope is known by each key, and it or the one at hand lacks an id."""
+    distinct, place = np.unique(keys, return_inverse=True)
+    state = index.find(distinct)[place]
+    pairs: npt.NDArray[np.bool_] = (state != ABSENT) & (_scope(state) != roots.scopes)
+    pairs &= roots.lacks_id | ((state & 1) == 1)
+    return pairs
+
+
+def _joined(index: SeqIndex, keys: Hashes, roots: RootCalls) -> tuple[Hashes, Values]:
+    """The distinct keys of `roots`, and their values joined with those that `index` holds."""
+    distinct, first, place = np.unique(keys, return_index=True, return_inverse=True)
+    low, high = np.full(len(distinct), np.iinfo(np.int64).max), np.zeros(len(distinct), np.int64)
+    np.minimum.at(low, place, roots.scopes)
+    np.maximum.at(high, place, roots.scopes)
+    lacks_id = np.bincount(place, weights=roots.lacks_id, minlength=len(distinct)) > 0
+    before = index.find(distinct)
+    known = before != ABSENT
+    one = (low == high) & (~known | (_scope(before) == low))
+    lacks_id |= known & ((before & 1) == 1)
+    return distinct, (roots.cells[first] << (_SCOPE_BITS + 1)) | (np.where(one, low, _MIXED) << 1) | lacks_id
 
 
 def _scope(state: Values) -> Values:

@@ -3,9 +3,9 @@ SELECT
     service_name,
     scope_name,
     input_tokens,
-    response_id IS NULL AS lacks_id,
     max(response_id) AS response_id,
     max(start_time) AS start_time,
+    max(end_time) AS end_time,
     'leaf' AS call_kind,
     CAST(NULL AS VARCHAR) AS parent_span_id
 FROM _ledger.span_log
