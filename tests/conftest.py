@@ -16,7 +16,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No OTEL_* variable of the caller changes what a test sees."""
+    """No OTEL_* variable of the caller, nor the size of a terminal, changes what a test sees."""
     for name in list(os.environ):
-        if name.startswith("OTEL_"):
+        if name.startswith("OTEL_") or name in {"COLUMNS", "LINES"}:
             monkeypatch.delenv(name)
