@@ -29,6 +29,11 @@ class StoreConfig:
     """Traces that a late span can reopen without a scan, 16 bytes each. The oldest fall out."""
     seal_spans: int = 20_000
     """A publication copies at most about this many spans; beyond it they are sealed into a Parquet segment."""
+    seal_bytes: int = 32 << 20
+    """The same for their texts: spans that carry prompts take 100 KB and more each."""
+    segment_bytes: int = 128 << 20
+    """Segments of wide rows are not merged beyond so many bytes before compression: DuckDB holds the row groups that
+    it writes in memory, several times over, and fails when that is more than `memory_limit_mib`."""
     segment_fanout: int = 8
     segment_grace_seconds: float = 3600.0
     """A segment that no publication names any more is kept this long for readers of an older one."""

@@ -73,10 +73,12 @@ class Publisher:
         def cut(reader: Any) -> list[Segment]:
             present = segments.live(reader, source)
             sealed_to = present[-1].last_key if present else 0
-            extent = Extent(*reader.rows(query(_EXTENTS[source]), [sealed_to])[0])
+            rows = reader.rows(query(_EXTENTS[source]), [sealed_to, self._config.seal_bytes])
+            hot = [Extent(*row) for row in rows]
             retracted = dict(reader.rows(query("retracted_by_segment"))) if source == "call_log" else {}
             as_of = reader.rows("SELECT coalesce(max(batch), 0) FROM _ledger.batch")[0][0]
-            wanted = segments.plans(source, present, extent, retracted, self._config)
+            raw_bytes = segments.sizes(self._layout.segments)
+            wanted = segments.plans(source, present, hot, retracted, raw_bytes, self._config)
             return [segments.write(reader, self._layout.segments, plan, as_of) for plan in wanted]
 
         for segment in read(cut):

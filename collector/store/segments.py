@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from pyarrow import parquet
 
 from collector.store.config import StoreConfig
 from collector.store.statements import query
@@ -22,6 +25,15 @@ KEYS = {"span_log": "seq", "call_log": "revision"}
 """Table -> the column by which it is cut."""
 
 _LARGEST_TIER = 3
+
+MIN_GROUP_ROWS, MAX_GROUP_ROWS = 2_048, 122_880
+"""Rows of a Parquet row group: DuckDB's smallest and its default."""
+
+GROUP_BYTES = 32 << 20
+"""Of a row group. DuckDB holds several in memory while it writes, and fails when they do not fit."""
+
+RawBytes = Callable[["Segment"], int]
+"""Bytes of a segment before compression."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +55,16 @@ class Plan:
     source: str
     first_key: int
     last_key: int
+    group_rows: int = MAX_GROUP_ROWS
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How far a table reaches and what of it is not sealed."""
+    """A piece of a table that is not sealed: it ends with `last_key`."""
 
     last_key: int
-    hot_rows: int
+    rows: int
+    text_bytes: int
 
 
 def live(connection: Any, source: str) -> list[Segment]:
@@ -58,31 +72,61 @@ def live(connection: Any, source: str) -> list[Segment]:
     return [Segment(*row) for row in connection.rows(query("live_segments"), [source])]
 
 
+def sizes(folder: Path) -> RawBytes:
+    """Asks the segments themselves how large they are before compression."""
+
+    @lru_cache(maxsize=4096)
+    def raw_bytes(file: str) -> int:
+        metadata = parquet.read_metadata(folder / file)
+        return sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
+
+    return lambda segment: raw_bytes(segment.file)
+
+
 def plans(
-    source: str, segments: Sequence[Segment], extent: Extent, retracted: dict[str, int], config: StoreConfig
+    source: str,
+    segments: Sequence[Segment],
+    hot: Sequence[Extent],
+    retracted: dict[str, int],
+    raw_bytes: RawBytes,
+    config: StoreConfig,
 ) -> list[Plan]:
-    """What is worth writing now: the hot rows if they are many, and one merge."""
+    """What is worth writing now: the hot rows if they are many, their full pieces if they are large, and one merge."""
     wanted: list[Plan] = []
-    sealed_to = segments[-1].last_key if segments else 0
-    if extent.hot_rows >= config.seal_spans:
-        wanted.append(Plan(source, sealed_to + 1, extent.last_key))
-    merge = _merge(segments, config) or _rewrite(segments, retracted)
+    first_key = segments[-1].last_key + 1 if segments else 1
+    many = sum(piece.rows for piece in hot) >= config.seal_spans
+    for piece in hot if many else hot[:-1]:
+        wanted.append(Plan(source, first_key, piece.last_key, _group_rows(piece.rows, piece.text_bytes)))
+        first_key = piece.last_key + 1
+    merge = _merge(segments, raw_bytes, config) or _rewrite(segments, retracted)
     if merge is not None:
         wanted.append(merge)
     return wanted
 
 
-def _merge(segments: Sequence[Segment], config: StoreConfig) -> Plan | None:
-    """The newest run of `segment_fanout` neighbours that are all of one tier or below."""
+def _merge(segments: Sequence[Segment], raw_bytes: RawBytes, config: StoreConfig) -> Plan | None:
+    """The newest run of `segment_fanout` neighbours that are all of one tier or below, and together not too large."""
     for tier in range(_LARGEST_TIER):
         run: list[Segment] = []
+        rows = size_bytes = 0
         for segment in reversed(segments):
-            if _tier(segment, config) > tier:
+            rows, size_bytes = rows + segment.rows, size_bytes + raw_bytes(segment)
+            if _tier(segment, config) > tier or _too_wide(rows, size_bytes, config):
                 break
             run.append(segment)
         if len(run) >= config.segment_fanout:
-            return Plan(run[-1].source, run[-1].first_key, run[0].last_key)
+            return Plan(run[-1].source, run[-1].first_key, run[0].last_key, _group_rows(rows, size_bytes))
     return None
+
+
+def _group_rows(rows: int, size_bytes: int) -> int:
+    """Rows that take about `GROUP_BYTES`, as far as DuckDB lets choose."""
+    return max(MIN_GROUP_ROWS, min(MAX_GROUP_ROWS, GROUP_BYTES * rows // max(size_bytes, 1)))
+
+
+def _too_wide(rows: int, size_bytes: int, config: StoreConfig) -> bool:
+    """Even the smallest row group would be too large, so that the size of the whole counts."""
+    return size_bytes > config.segment_bytes and size_bytes // rows * MIN_GROUP_ROWS > GROUP_BYTES
 
 
 def _tier(segment: Segment, config: StoreConfig) -> int:
@@ -108,7 +152,7 @@ def write(connection: Any, folder: Path, plan: Plan, as_of_batch: int) -> Segmen
     target = str(partial).replace("'", "''")
     (written,) = connection.rows(
         f"COPY (SELECT * FROM _ledger.{plan.source} WHERE {key} BETWEEN {plan.first_key} AND {plan.last_key}) "
-        f"TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
+        f"TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {plan.group_rows})"
     )[0]
     partial.chmod(0o444)
     sync(partial)

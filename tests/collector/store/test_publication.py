@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pytest
 
 from collector.store import Store, views
 from collector.store.query import query_published
@@ -197,3 +198,30 @@ def test_prices_of_each_card_are_published_once(open_store: OpenStore, ledger_pa
         store.publish()
     columns = "card, model, rate_pico_usd, valid_from, valid_to, input_tokens_above"
     assert published(ledger_path, f"SELECT {columns} FROM prices") == [("c1", "gpt-4o", 2_500_000, None, None, None)]
+
+
+def test_spans_with_long_texts_are_sealed_by_size(open_store: OpenStore, ledger_path: Path) -> None:
+    """Captured prompts make a few spans large: what is copied at each refresh, and each file, stays small."""
+    store = open_store(seal_bytes=100_000, segment_bytes=300_000, segment_fanout=2, segment_grace_seconds=0.0)
+    wide = '{"prompt":"' + "x" * 30_000 + '"}'
+    for first in range(1, 41, 10):
+        store.append(batch([call(trace, 2, attributes=wide) for trace in range(first, first + 10)]), attribute)
+        store.publish()
+        (hot,) = published(ledger_path, "SELECT coalesce(sum(strlen(attributes)), 0) FROM _ledger.hot_span_log")
+        assert hot[0] < 200_000
+        assert published(ledger_path, TOTALS) == ledger(store, TOTALS)
+    assert len(published(ledger_path, "SELECT * FROM _ledger.sealed_file")) > 2
+
+
+@pytest.mark.soak
+def test_a_ledger_larger_than_its_memory_is_published(open_store: OpenStore, ledger_path: Path) -> None:
+    """Many wide spans between two refreshes: DuckDB may hold 448 MiB, the texts take 600 MB."""
+    store = open_store(memory_limit_mib=448)
+    for first in range(1, 6001, 250):
+        rows = [
+            call(trace, 2, attributes=f'{{"prompt":"{os.urandom(50_000).hex()}"}}')
+            for trace in range(first, first + 250)
+        ]
+        store.append(batch(rows), attribute)
+    assert store.publish()
+    assert published(ledger_path, "SELECT count(*), sum(strlen(attributes)) FROM spans") == [(6000, 6000 * 100_013)]
