@@ -22,6 +22,7 @@ from collector.decode.remainder import attributes_json
 from collector.decode.request import Decoded, DecodeLimits, Outcome, Request
 from collector.forward.costs import added_attributes
 from collector.forward.job import ForwardJob
+from collector.limits import MAX_NAME_BYTES, TRUNCATION_MARK
 from collector.normalise import normalise_columns
 from collector.price import price_columns
 from collector.store import Store
@@ -126,8 +127,8 @@ def ledger_table(batch: SpanBatch, calls: CallColumns, costs: pa.Table) -> pa.Ta
     spans = batch.spans
     columns: dict[str, pa.ChunkedArray | pa.Array] = {
         **{name: spans.column(name) for name in spans.column_names},
-        **{name: calls.calls.column(name) for name in calls.calls.column_names},
-        **{name: costs.column(name) for name in costs.column_names},
+        **{name: _short(calls.calls.column(name)) for name in calls.calls.column_names},
+        **{name: _short(costs.column(name)) for name in costs.column_names},
         "usage_json": _usage_json(calls, spans.num_rows),
         "attributes": attributes_json(batch.attributes, spans.num_rows),
         "resource": batch.resources.column("attributes_json").take(spans.column("resource_index")),
@@ -136,6 +137,23 @@ def ledger_table(batch: SpanBatch, calls: CallColumns, costs: pa.Table) -> pa.Ta
     for name in LEDGER_USAGE_COLUMNS:
         columns[name] = calls.usage.get(name, nulls)
     return pa.table([columns[field.name].cast(field.type) for field in LEDGER_SCHEMA], schema=LEDGER_SCHEMA)
+
+
+def _short(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Names as they are, or cut at `MAX_NAME_BYTES` where one is longer; other types untouched."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if kind != pa.string() or column.nbytes <= MAX_NAME_BYTES:
+        return column
+    texts = [chunk.dictionary if pa.types.is_dictionary(column.type) else chunk for chunk in column.chunks]
+    if all((pc.max(pc.binary_length(text)).as_py() or 0) <= MAX_NAME_BYTES for text in texts):
+        return column
+    plain = column.cast(pa.string())
+    start = pc.utf8_slice_codeunits(plain, 0, MAX_NAME_BYTES // 4)  # a character takes 4 bytes at most
+    return pc.if_else(
+        pc.greater(pc.binary_length(plain), MAX_NAME_BYTES),
+        pc.binary_join_element_wise(start, TRUNCATION_MARK, ""),
+        plain,
+    )
 
 
 def _usage_json(calls: CallColumns, row_count: int) -> pa.Array:

@@ -72,11 +72,22 @@ def _write(table: pa.Table, form: str | None) -> None:
 
 
 def _write_json(table: pa.Table) -> None:
-    names = table.column_names
+    names = _distinct(table.column_names)
     click.echo("[", nl=False)
     for number, row in enumerate(_rows(table)):
         click.echo((",\n " if number else "\n ") + json.dumps(dict(zip(names, row, strict=True))), nl=False)
     click.echo("\n]" if table.num_rows else "]")
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """An object can hold each name once: of equal ones, as a join gives them, the later ones get a number."""
+    found: list[str] = []
+    for name in names:
+        candidate, number = name, 1
+        while candidate in found:
+            candidate, number = f"{name}_{number}", number + 1
+        found.append(candidate)
+    return found
 
 
 def _write_table(table: pa.Table) -> None:

@@ -18,6 +18,7 @@ from collector.decode.columns import LEDGER_SCHEMA
 from collector.decode.request import DecodeLimits, Request
 from collector.errors import MalformedRequest, StoreUnavailable
 from collector.forward.job import ForwardJob
+from collector.limits import TRUNCATION_MARK
 from collector.pipeline import Pipeline
 from collector.store import Appended, Store, StoreConfig
 from collector.store.attribution import Attribute
@@ -262,3 +263,16 @@ def test_a_span_that_comes_again_with_other_content_is_counted(store: Store) -> 
     stages.process([request(call(1, **{"gen_ai.usage.output_tokens": 7}))])
     assert telemetry.value(metrics.SPANS_CHANGED) == 1
     assert rows(store, "SELECT output_tokens FROM calls") == [(100,)]
+
+
+def test_names_of_any_length_are_stored_cut(store: Store) -> None:
+    """A model name of megabytes costs its sender the end of the name; others and the usage are as ever."""
+    stages, _ = pipeline(store)
+    long = {"gen_ai.request.model": "é" * 1_000_000, "gen_ai.response.id": "x" * 1025, "user.id": "y" * 1024}
+    stages.process([request(call(1), call(2, **long))])
+    (short, cut) = rows(
+        store, 'SELECT request_model, model, response_id, "user", input_tokens FROM calls ORDER BY span_id'
+    )
+    assert short == ("gpt-4o", "gpt-4o", None, None, 1_000)
+    name = "é" * 256 + TRUNCATION_MARK
+    assert cut == (name, name, "x" * 256 + TRUNCATION_MARK, "y" * 1024, 1_000)

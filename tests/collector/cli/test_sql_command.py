@@ -131,3 +131,9 @@ def test_a_value_that_python_does_not_know_inside_another_is_said(ledger_path: P
     result = sql(ledger_path, "SELECT [DATE 'infinity'] AS days")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "CAST it to VARCHAR" in result.stderr
+
+
+def test_columns_of_one_name_are_all_in_the_json(ledger_path: Path) -> None:
+    """A join gives the names of both sides."""
+    result = sql(ledger_path, "--json", "SELECT 1 AS a, 2 AS a, 3 AS a_1, 4 AS a")
+    assert json.loads(result.stdout) == [{"a": 1, "a_1": 2, "a_1_1": 3, "a_2": 4}]
