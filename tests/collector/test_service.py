@@ -15,11 +15,14 @@ from pathlib import Path
 from random import Random
 from threading import Event
 
+import duckdb
 import pytest
 from click.testing import CliRunner
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.cli.collect_command import command, greeting
 from collector.config import Config, Endpoint
+from collector.decode import DecodeLimits
 from collector.errors import CannotListen, StartupError
 from collector.forward.config import ClientTls, ForwardConfig, RetryConfig
 from collector.receive.config import ReceiverConfig
@@ -110,6 +113,51 @@ def test_spans_of_both_transports_are_in_the_file_after_a_stop(tmp_path: Path) -
 
     run(scenario)
     assert total_pico_usd(settings.store.path) == sum(costs.values())
+
+
+def test_the_published_file_follows_while_the_collector_runs(tmp_path: Path) -> None:
+    """Nobody has to stop it to see what was spent."""
+    settings = config(tmp_path)
+
+    def published() -> int:
+        with duckdb.connect(str(settings.store.path), read_only=True) as connection:
+            return int(connection.execute("SELECT count(*) FROM calls").fetchall()[0][0])
+
+    async def scenario() -> None:
+        async with running(settings) as (_, addresses):
+            costs = await asyncio.to_thread(send, addresses)
+            deadline_seconds = time.monotonic() + 30
+            while await asyncio.to_thread(published) != len(costs):
+                assert time.monotonic() < deadline_seconds
+                await asyncio.sleep(0.05)
+
+    run(scenario)
+
+
+def test_a_span_with_too_many_attributes_keeps_what_it_cost(tmp_path: Path) -> None:
+    """Limits cut what an app adds, never usage, model or owner, wherever they stand among thousands of others."""
+    settings = config(tmp_path)
+    body, costs = Sender(1, HttpTransport(0), Event(), Random(1)).request(0)
+    request = ExportTraceServiceRequest.FromString(body)
+    for span in request.resource_spans[0].scope_spans[0].spans:
+        own = list(span.attributes)
+        del span.attributes[:]
+        for number in range(DecodeLimits().max_attributes_per_span + 1):
+            span.attributes.add(key=f"app.{number}").value.int_value = number
+        span.attributes.extend(own)
+        span.attributes.add(key="session.id").value.string_value = "talk-1"
+
+    async def scenario() -> None:
+        async with running(settings) as (_, addresses):
+            assert addresses.http is not None
+            transport = HttpTransport(addresses.http.port)
+            assert await asyncio.to_thread(transport.send, request.SerializeToString()) == ""
+            transport.close()
+
+    run(scenario)
+    assert total_pico_usd(settings.store.path) == sum(costs.values())
+    answer = query_published(settings.store.path, "SELECT DISTINCT conversation FROM calls")
+    assert answer.column("conversation").to_pylist() == ["talk-1"]
 
 
 def test_a_target_that_is_down_does_not_hold_back_the_ledger(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from otel_cost.normalise.dialects import DIALECTS
 from otel_cost.normalise.owners import OWNER_KEYS
 from otel_cost.normalise.plan import BLOB_PATHS, GATE
 from otel_cost.normalise.rules import INSIDE, TOTAL, Dialect, Test
-from otel_cost.normalise.transforms import BLOBS, NUMBERS, TEXTS
+from otel_cost.normalise.transforms import BLOBS, NUMBERS, TEXTS, host
 from otel_cost.pricing import units
 
 BY_NAME = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
@@ -87,3 +87,12 @@ def test_owner_tables_cover_every_dimension() -> None:
 def test_owner_keys_alone_do_not_make_a_span_gen_ai() -> None:
     """Owner keys travel on every span of an app."""
     assert {key for row in OWNER_KEYS.values() for key in row} & GATE == set()
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["api.groq.com", "api.groq.com:443", "https://api.groq.com/openai/v1", "HTTPS://API.GROQ.COM:8443/openai/v1"],
+)
+def test_a_host_names_its_provider_in_every_form(said: str) -> None:
+    """`server.address` is a bare name by convention; instrumentations also put URLs and ports there."""
+    assert host(said) == "groq"
