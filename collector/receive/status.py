@@ -112,10 +112,11 @@ def http_error(error: BaseException, media_type: str) -> tuple[int, dict[str, st
 
 def success(outcome: Outcome, media_type: str) -> bytes:
     """`ExportTraceServiceResponse`: empty when all was taken, else a partial success that says what was not."""
+    if not outcome.rejected_spans and not outcome.reason:
+        return b"{}" if media_type == JSON else b""
     response = ExportTraceServiceResponse()
-    if outcome.rejected_spans or outcome.reason:
-        response.partial_success.rejected_spans = outcome.rejected_spans
-        response.partial_success.error_message = outcome.reason
+    response.partial_success.rejected_spans = outcome.rejected_spans
+    response.partial_success.error_message = outcome.reason
     if media_type == JSON:
         return json_format.MessageToJson(response, indent=None).encode()
     body: bytes = response.SerializeToString()
