@@ -9,6 +9,8 @@ def main() -> None:
     """Run the command line; exits with 2 and the install command when the service half is absent."""
     try:
         from collector.cli import main as run
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     except ModuleNotFoundError as error:
         sys.stderr.write(
             f"otel-cost: the command line needs the service half ({error.name} is not installed).\n"
