@@ -115,7 +115,7 @@ class CostSpanProcessor(SpanProcessor):
             is_inside = self._is_inside
             own = inside(span) if is_inside else snapshot(span)
             stamps = handed
-            if _AGENT_NAME in own or not handed.keys().isdisjoint(own):
+            if _AGENT_NAME in own or not handed.keys().isdisjoint(own.keys()):
                 stamps = {key: value for key, value in handed.items() if key not in own}
                 if _AGENT_NAME in own:
                     stamps.pop(_AGENT, None)  # the span names its agent itself
