@@ -11,6 +11,7 @@ from collector.committer import Committer, CommitterConfig
 from collector.config import Config, Endpoint
 from collector.decode.request import DecodeLimits
 from collector.forward.otlp import OtlpForwarder
+from collector.normalise import ESSENTIAL_KEYS
 from collector.pipeline import Pipeline
 from collector.price import card_table
 from collector.receive.config import ReceiverConfig
@@ -19,7 +20,6 @@ from collector.serve.probes import Pages, ProbeServer, health_pages, metrics_pag
 from collector.store import Store
 from collector.telemetry import Telemetry
 from collector.timer import PublishTimer
-from otel_cost import attributes
 from otel_cost.pricing import default_card
 
 logger = logging.getLogger(__name__)
@@ -27,8 +27,6 @@ logger = logging.getLogger(__name__)
 DRAIN_SECONDS = 7.0
 """Time to store and answer what waits at shutdown. Docker kills a container 10 s after asking it to stop; the store
 needs the rest to publish and close. What is not stored by then is refused, and its sender sends it again."""
-ESSENTIAL_KEYS = frozenset(key for name, key in vars(attributes).items() if name.isupper() and isinstance(key, str))
-"""Attributes that say what a call used, cost and belongs to: decoding never cuts or drops them."""
 FORWARD_DRAIN_SECONDS = 1.0
 """Time for forwarders to send what waits. Forwarding is best effort; the ledger has the spans."""
 
