@@ -23,6 +23,7 @@ from typing import BinaryIO
 
 GZIP_MAGIC = b"\x1f\x8b"
 RESOURCE_SPANS_TAG = 0x0A  # field 1, length-delimited: what every non-empty request begins with
+RESOURCE_SPANS_FIELDS = b"\x0a\x12\x1a"  # tags of its fields, in the order in which they are written
 MAX_VARINT_BYTES = 5  # a request's length fits 32 bits
 SPOOL_BYTES = 32 * 1024 * 1024
 LINES_LOOKED_AT = 3
@@ -90,6 +91,11 @@ def size_of(content: BinaryIO) -> int:
 def detect(content: BinaryIO) -> Format:
     """The format by content; the position is at the start afterwards."""
     try:
+        # First, because a length in front may be any byte: a letter, a brace, a space.
+        if _is_bare(content):
+            return Format.PROTOBUF
+        if _is_framed(content):
+            return Format.DELIMITED
         content.seek(0)
         head = content.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
         if not head:
@@ -100,7 +106,7 @@ def detect(content: BinaryIO) -> Format:
             return Format.JSON_LINES if _looks_like_lines(content) else Format.JSON
         if head[:1].isascii() and head[:1].isalpha():
             return Format.JSON_LINES
-        return Format.PROTOBUF if _is_bare(content) else Format.DELIMITED
+        return Format.DELIMITED
     finally:
         content.seek(0)
 
@@ -138,16 +144,32 @@ def _is_object(text: bytes) -> bool:
 
 
 def _is_bare(content: BinaryIO) -> bool:
-    """Whether the file is exactly a row of `resource_spans` fields, as one request is."""
+    """Whether the file is exactly one request that is not empty."""
+    size = size_of(content)
     content.seek(0)
-    end = size_of(content)
+    return size > 0 and _is_request(content, size)
+
+
+def _is_framed(content: BinaryIO) -> bool:
+    """Whether the file begins with a length and a request that is exactly as long."""
+    size = size_of(content)
+    content.seek(0)
+    end = (_varint(content) or 0) + content.tell()
+    return content.tell() < end <= size and _is_request(content, end)
+
+
+def _is_request(content: BinaryIO, end: int) -> bool:
+    """Whether what lies between the position and `end` is a row of `resource_spans` fields, as a request is."""
     while content.tell() < end:
         if content.read(1) != bytes([RESOURCE_SPANS_TAG]):
             return False
         length = _varint(content)
-        if length is None or content.tell() + length > end:
+        start = content.tell()
+        if length is None or start + length > end:
             return False
-        content.seek(length, 1)
+        if length and content.read(1) not in RESOURCE_SPANS_FIELDS:
+            return False
+        content.seek(start + length)
     return True
 
 

@@ -65,6 +65,17 @@ def test_the_format_is_found_by_looking(
     assert all(not piece.error for piece in cut)
 
 
+def test_a_length_that_looks_like_text_is_still_a_length(tmp_path: Path) -> None:
+    """A protobuf file may begin with any letter, a brace or a space: it is the length of what follows."""
+    path = tmp_path / "spans.binpb"
+    for size in range(150):
+        path.write_bytes(request("x" * size))
+        assert (read(path)[0], size) == (Format.PROTOBUF, size)
+        path.write_bytes(delimited(request("x" * size), request("a")))
+        found, cut = read(path)
+        assert (found, len(cut), size) == (Format.DELIMITED, 2, size)
+
+
 def test_bodies_come_out_as_they_went_in(tmp_path: Path) -> None:
     path = tmp_path / "spans.binpb"
     bodies = [request("a"), request("b" * 500)]
