@@ -11,9 +11,6 @@ import pyarrow as pa
 Hashes = npt.NDArray[np.uint64]
 
 _TRACE_ID_BYTES = 32
-_MULTIPLIERS = np.array(
-    [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93], dtype=np.uint64
-)
 _SALT = hash("otel-cost ledger") & (2**64 - 1)
 """Differs from process to process, so that nobody outside can choose ids that collide."""
 
@@ -27,8 +24,10 @@ def trace_hashes(org_ids: pa.Array, trace_ids: pa.Array) -> Hashes:
         return text_hashes(org_ids, trace_ids)
     text = np.frombuffer(trace_ids.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
     words = text.view(np.uint64) if offsets[0] % 8 == 0 else text.copy().view(np.uint64)
-    mixed = (words.reshape(-1, 4) * _MULTIPLIERS).sum(axis=1, dtype=np.uint64) ^ value_hashes(org_ids)
-    return spread(mixed)
+    mixed = value_hashes(org_ids)
+    for word in words.reshape(-1, 4).T:  # spread after each: sums of words are equal for ids that were counted up
+        mixed = spread(mixed ^ word)
+    return mixed
 
 
 def text_hashes(org_ids: pa.Array, texts: pa.Array) -> Hashes:
