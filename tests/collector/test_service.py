@@ -18,7 +18,6 @@ from threading import Event
 import duckdb
 import pytest
 from click.testing import CliRunner
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.cli.collect_command import command, greeting
 from collector.config import Config, Endpoint
@@ -32,6 +31,7 @@ from collector.store.query import query_published
 from tests.collector.forward.targets import Received, grpc_target
 from tests.crash.sender import GrpcTransport, HttpTransport, Sender, Transport
 from tests.support.collector_process import CollectorProcess
+from tests.support.plain_calls import plain_calls
 from tests.support.ports import free_port
 
 ANY = Endpoint("127.0.0.1", 0)
@@ -78,8 +78,8 @@ def send(addresses: Addresses) -> dict[str, int]:
     costs = {}
     transports: list[Transport] = [GrpcTransport(addresses.grpc.port), HttpTransport(addresses.http.port)]
     for number, transport in enumerate(transports, 1):
-        body, added = Sender(number, transport, Event(), Random(number)).request(0)
-        assert transport.send(body) == ""
+        request, added = plain_calls(number)
+        assert transport.send(request.SerializeToString()) == ""
         transport.close()
         costs.update(added)
     return costs
@@ -137,8 +137,7 @@ def test_the_published_file_follows_while_the_collector_runs(tmp_path: Path) -> 
 def test_a_span_with_too_many_attributes_keeps_what_it_cost(tmp_path: Path) -> None:
     """Limits cut what an app adds, never usage, model or owner, wherever they stand among thousands of others."""
     settings = config(tmp_path)
-    body, costs = Sender(1, HttpTransport(0), Event(), Random(1)).request(0)
-    request = ExportTraceServiceRequest.FromString(body)
+    request, costs = plain_calls(1)
     for span in request.resource_spans[0].scope_spans[0].spans:
         own = list(span.attributes)
         del span.attributes[:]
@@ -255,9 +254,9 @@ def test_a_signal_under_load_loses_nothing_that_was_acknowledged(tmp_path: Path,
         for sender in senders:
             sender.abandoned.set()
             sender.thread.join(30)
-    found = query_published(process.database, "SELECT span_id FROM calls").column("span_id").to_pylist()
+    found = query_published(process.database, "SELECT span_id FROM spans").column("span_id").to_pylist()
     for sender in senders:
-        assert set(sender.acknowledged) <= set(found)
+        assert {span_id for part in sender.acknowledged for span_id in part.span_ids} <= set(found)
     assert len(found) == len(set(found))
     assert "Traceback" not in process.log
 
