@@ -2,7 +2,8 @@
 
 It answers "has this trace been seen, and from which span on" without touching the disk. New entries live in a dict;
 when it grows they become a sorted numpy run, and runs are merged. About 16 bytes per old entry. Rebuilt from the
-ledger at start. Two keys with one hash are taken for one, so hashes must spread whatever ids are counted up (`hashes.py`).
+ledger at start. Two keys with one hash are taken for one, so hashes must spread whatever ids apps count up
+(`hashes.py`).
 """
 
 from __future__ import annotations
