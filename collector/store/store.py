@@ -56,6 +56,7 @@ class Store:
         self._known = KnownTraces(config.indexed_traces)
         self._position = Position()
         self._cards = 0
+        self._journal = 0
         self._since_checkpoint = 0
 
     @property
@@ -97,17 +98,23 @@ class Store:
         else:
             self._close()
 
-    def append(self, batch: pa.Table, attribute: Attribute) -> Appended:
+    @property
+    def journal(self) -> int:
+        """The last journal record whose spans are committed; 0 when there is none."""
+        return self._journal
+
+    def append(self, batch: pa.Table, attribute: Attribute, journal: int = 0) -> Appended:
         """Store the new spans of `batch` (LEDGER_SCHEMA), judge the traces they touch, commit, fsync, return.
 
         Raises StoreUnavailable when nothing was acknowledged and sending again may help; other exceptions are faults
-        of the batch or of `attribute`, and nothing was committed.
+        of the batch or of `attribute`, and nothing was committed. `journal` is the number of the last journal record
+        in `batch`; 0 when it did not come through the journal.
         """
-        return self.submit(batch, attribute).result()
+        return self.submit(batch, attribute, journal).result()
 
-    def submit(self, batch: pa.Table, attribute: Attribute) -> Future[Appended]:
+    def submit(self, batch: pa.Table, attribute: Attribute, journal: int = 0) -> Future[Appended]:
         """`append` without waiting."""
-        return self._writer.submit(lambda: self._append(batch, attribute))
+        return self._writer.submit(lambda: self._append(batch, attribute, journal))
 
     def read(self, work: Callable[[Reader], T]) -> T:
         """Run `work` on a snapshot of the ledger. It must return values, not lazy results. Raises StoreUnavailable."""
@@ -160,7 +167,7 @@ class Store:
         self._readers.open(self._connection)
         return checked
 
-    def _append(self, batch: pa.Table, attribute: Attribute) -> Appended:
+    def _append(self, batch: pa.Table, attribute: Attribute, journal: int) -> Appended:
         free_bytes = shutil.disk_usage(self.layout.folder).free
         if free_bytes < self._config.free_space_floor_bytes:
             raise StoreUnavailable(f"{self.layout.folder}: {free_bytes >> 20} MiB of disk left, nothing is accepted")
@@ -171,6 +178,7 @@ class Store:
             self._position = committed.position
             self._high_water.keep(committed.position)
             self._since_checkpoint += committed.appended.accepted
+        self._journal = max(self._journal, journal)
         return committed.appended
 
     def _guarded(self, work: Callable[[], T]) -> T:
