@@ -21,7 +21,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from collector.decode import arrays
 from collector.decode.attributes import AmbiguousValue
-from collector.decode.columns import ATTRIBUTE_SCHEMA, SPAN_SCHEMA, SpanBatch
 from collector.decode.request import Decoded, DecodeLimits, Outcome, Request
 from collector.decode.spans import SpanColumns, span_columns
 from collector.decode.wire import parse, parse_sliced
@@ -169,11 +168,3 @@ def _confirmed(outcome: Outcome, request: Request) -> Outcome:
     except DecodeError as error:
         return Outcome(0, error=MalformedRequest(str(error)))
     return outcome
-
-
-def empty_batch() -> SpanBatch:
-    """A batch of nothing, with every schema right."""
-    resources = pa.table({"attributes_json": pa.array([], pa.string())})
-    return SpanBatch(
-        SPAN_SCHEMA.empty_table(), ATTRIBUTE_SCHEMA.empty_table(), resources, ATTRIBUTE_SCHEMA.empty_table()
-    )
