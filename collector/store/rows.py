@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.decode.columns import LEDGER_SCHEMA, LEDGER_USAGE_COLUMNS, SKELETON_SCHEMA
+from collector.decode.columns import DICT_STRING, LEDGER_SCHEMA, LEDGER_USAGE_COLUMNS, OWNER_COLUMNS, SKELETON_SCHEMA
 
 MONEY = pa.decimal128(18, 12)
 LARGEST_PICO_USD = 10**18 - 1
@@ -16,6 +16,32 @@ LARGEST_PICO_USD = 10**18 - 1
 
 _TIMES = {"start_time_ns": "start_time", "end_time_ns": "end_time"}
 _MONEY = {"cost_pico_usd": "cost_usd", "reported_cost_pico_usd": "reported_cost_usd"}
+
+
+def _stored(field: pa.Field) -> pa.Field:
+    if field.name in _TIMES:
+        return pa.field(_TIMES[field.name], pa.timestamp("ns"), field.nullable)
+    if field.name in _MONEY:
+        return pa.field(_MONEY[field.name], MONEY, field.nullable)
+    return field
+
+
+ROW_SCHEMA = pa.schema(
+    [
+        pa.field("seq", pa.int64(), nullable=False),  # order of arrival, from 1
+        *(_stored(field) for field in LEDGER_SCHEMA),
+        # What the whole trace said of the span when the row was written; all NULL unless `call_kind` is set.
+        pa.field("revision", pa.int64()),  # the batch that judged it
+        pa.field("counted", pa.bool_()),
+        pa.field("not_counted_reason", DICT_STRING),
+        pa.field("duplicate_of", pa.string()),
+        *(pa.field(f"owner_{name}", DICT_STRING) for name in OWNER_COLUMNS),  # resolved: who pays
+        pa.field("attempt", pa.int32()),
+        pa.field("retry_of", pa.string()),
+        pa.field("wasted", pa.bool_()),
+    ]
+)
+"""Rows of the segments: one per span, for ever; later verdicts are amendments beside them."""
 
 
 def money(pico_usd: pa.ChunkedArray) -> pa.Array:

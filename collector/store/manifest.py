@@ -1,0 +1,199 @@
+"""Which Parquet segments make up the ledger: written, recorded, replaced, forgotten.
+
+A segment is complete and on disk before its name appears in the manifest, and it is never changed. What the manifest
+says changes in the transaction that also holds the batch row, so a crash leaves at most files that nobody names.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+from collector.store.rows import ROW_SCHEMA
+
+GROUP_ROWS = 122_880
+"""Rows of a Parquet row group at most: DuckDB's own default, what it reads in parallel and skips by statistics."""
+
+RANGES = 4
+RANGE_GAP_NS = 60 * 10**9
+"""A segment with a few spans from another time gets several narrow ranges instead of one wide one."""
+
+_DELTA = ("seq", "start_time", "end_time")
+_STATISTICS = ["seq", "start_time"]
+
+Ranges = tuple[tuple[int, int], ...]
+"""(low, high) in nanoseconds since the epoch, both included, ascending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One file of spans."""
+
+    file: str  # relative to the folder of segments, or absolute
+    first_seq: int
+    last_seq: int
+    rows: int
+    size_bytes: int
+    cost_usd: Decimal
+    start_ranges_ns: Ranges
+    org_ids: tuple[str, ...]
+    tier: int = 0
+    cold: bool = False
+
+    def overlaps(self, ranges: Iterable[tuple[int, int]]) -> bool:
+        """Whether a span that starts in one of `ranges` may be in it."""
+        return any(low <= last and first <= high for low, high in ranges for first, last in self.start_ranges_ns)
+
+
+def start_ranges(starts_ns: npt.NDArray[np.int64]) -> Ranges:
+    """At most `RANGES` ranges that hold all of `starts_ns`, cut at the widest gaps."""
+    ordered = np.sort(starts_ns)
+    gaps = np.diff(ordered)
+    wide = np.flatnonzero(gaps > RANGE_GAP_NS)
+    cuts = np.sort(wide[np.argsort(gaps[wide])[::-1][: RANGES - 1]])
+    lows = [0, *(cuts + 1).tolist()]
+    highs = [*cuts.tolist(), len(ordered) - 1]
+    return tuple((int(ordered[low]), int(ordered[high])) for low, high in zip(lows, highs, strict=True))
+
+
+def parquet_options(schema: pa.Schema) -> dict[str, Any]:
+    """How rows are written: small, quick to write, and readable by every DuckDB from 1.5 on."""
+    return {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": [field.name for field in schema if pa.types.is_dictionary(field.type)],
+        "column_encoding": {name: "DELTA_BINARY_PACKED" for name in _DELTA if name in schema.names},
+        "write_statistics": [name for name in _STATISTICS if name in schema.names],
+        "store_decimal_as_integer": True,
+        "store_schema": False,
+    }
+
+
+def write(folder: Path, tables: Iterable[pa.Table], tier: int = 0) -> Segment:
+    """Write non-empty rows (`ROW_SCHEMA`, ascending seq) into one new file; complete and synced when it returns.
+
+    Raises OSError; a file that is not complete is removed.
+    """
+    partial = folder / f".{uuid.uuid4().hex}.partial"
+    rows, cost, orgs = 0, Decimal(0), set()
+    starts: list[npt.NDArray[np.int64]] = []
+    first_seq = last_seq = 0
+    try:
+        with parquet.ParquetWriter(partial, ROW_SCHEMA, **parquet_options(ROW_SCHEMA)) as writer:
+            for table in tables:
+                writer.write_table(table, row_group_size=GROUP_ROWS)
+                ends = pc.min_max(table.column("seq")).as_py()
+                first_seq, last_seq = first_seq or ends["min"], ends["max"]
+                rows += table.num_rows
+                cost += pc.sum(table.column("cost_usd").cast(pa.decimal128(38, 12))).as_py() or 0
+                orgs.update(table.column("org_id").unique().to_pylist())
+                starts.append(np.asarray(table.column("start_time").cast(pa.int64()).to_numpy(), np.int64))
+        file = f"{first_seq}-{last_seq}-{uuid.uuid4().hex[:8]}.parquet"
+        partial.chmod(0o444)
+        sync(partial)
+        os.replace(partial, folder / file)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    sync(folder)
+    size_bytes = (folder / file).stat().st_size
+    ranges = start_ranges(np.concatenate(starts))
+    return Segment(file, first_seq, last_seq, rows, size_bytes, cost, ranges, tuple(sorted(orgs)), tier)
+
+
+def record(connection: Any, segment: Segment) -> None:
+    """Make a written segment part of the ledger. In a transaction of the writer."""
+    flat = [end for pair in segment.start_ranges_ns for end in pair]
+    connection.execute(
+        "INSERT INTO _ledger.segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+        [
+            segment.file,
+            segment.first_seq,
+            segment.last_seq,
+            segment.rows,
+            segment.size_bytes,
+            segment.cost_usd,
+            flat,
+            list(segment.org_ids),
+            segment.tier,
+            segment.cold,
+            _now(),
+        ],
+    )
+
+
+def replace(connection: Any, old: Sequence[Segment], new: Sequence[Segment]) -> None:
+    """Put `new` in the place of `old`, whose files stay for readers. In a transaction of the writer."""
+    for segment in new:
+        record(connection, segment)
+    for segment in old:
+        connection.execute(
+            "INSERT INTO _ledger.segment SELECT * REPLACE (?::TIMESTAMP AS retired_at) FROM _ledger.segment "
+            "WHERE file = ? AND retired_at IS NULL",
+            [_now(), segment.file],
+        )
+        connection.execute("DELETE FROM _ledger.segment WHERE file = ? AND retired_at IS NULL", [segment.file])
+
+
+def live(connection: Any) -> list[Segment]:
+    """The segments that make up the ledger, in order of seq."""
+    found = connection.execute(
+        "SELECT file, first_seq, last_seq, row_count, size_bytes, cost_usd, start_ranges_ns, org_ids, tier, cold "
+        "FROM _ledger.segment WHERE retired_at IS NULL ORDER BY first_seq, last_seq"
+    ).fetchall()
+    return [
+        Segment(file, first, last, rows, size, cost, _pairs(ranges), tuple(orgs), tier, cold)
+        for file, first, last, rows, size, cost, ranges, orgs, tier, cold in found
+    ]
+
+
+def path_of(folder: Path, file: str) -> Path:
+    """Where a segment's file is."""
+    return folder / file  # an absolute one stays as it is
+
+
+def forget_retired(connection: Any, folder: Path, grace_seconds: float) -> None:
+    """Delete the files that have been out of use for the grace period, then their rows. In the writer."""
+    before = _now() - timedelta(seconds=grace_seconds)
+    old = connection.execute("SELECT file FROM _ledger.segment WHERE retired_at <= ?", [before]).fetchall()
+    if old:
+        for (file,) in old:
+            path_of(folder, file).unlink(missing_ok=True)
+        connection.execute("DELETE FROM _ledger.segment WHERE retired_at <= ?", [before])
+
+
+def remove_strays(connection: Any, folder: Path) -> None:
+    """At start: delete files that the manifest does not know, left by a crash."""
+    known = {row[0] for row in connection.execute("SELECT file FROM _ledger.segment").fetchall()}
+    for path in folder.iterdir():
+        if path.is_file() and path.name not in known:
+            path.unlink()
+
+
+def sync(path: Path) -> None:
+    """fsync a file or a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _pairs(flat: Sequence[int]) -> Ranges:
+    return tuple(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
