@@ -96,6 +96,12 @@ extensions:
         finally:
             connection.close()
 
+    def resident_bytes(self) -> int:
+        """Memory of the process now."""
+        assert self._process is not None
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) << 10
+
     def kill(self) -> None:
         """`kill -9`."""
         assert self._process is not None
