@@ -97,6 +97,13 @@ def sparse(length: int, rows: Sequence[int] | Ints, values: Sequence[object], ki
     return pa.array(values, kind).take(pa.array(picks, mask=picks < 0))
 
 
+def where(numbers: npt.NDArray[np.generic], present: Mask) -> pa.Array:
+    """Numbers as they are, NULL where `present` is false."""
+    if not present.any():
+        return pa.nulls(len(numbers), pa.from_numpy_dtype(numbers.dtype))
+    return pa.array(numbers, mask=~present)
+
+
 def empty_to_null(strings: pa.Array) -> pa.Array:
     """An empty string says nothing, in proto3 as here."""
     sizes = lengths(strings)

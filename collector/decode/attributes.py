@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from collector.decode import arrays, values
 from collector.decode.columns import (
@@ -21,24 +21,17 @@ from collector.decode.columns import (
     VALUE_JSON,
     VALUE_STRING,
 )
+from collector.decode.key_values import ARRAY, BOOL, BYTES, DOUBLE, INT, MAP, UNSET, KeyValues, parse_key_values
 from collector.decode.request import DecodeLimits
-from collector.decode.wire import parse_sliced
 
 _SOUNDS_ESSENTIAL = re.compile(r"usage|token|cost|model|provider|operation|system$", re.IGNORECASE)
 
-_MEMBERS = (
-    ("string_value", VALUE_STRING),
-    ("bool_value", VALUE_BOOL),
-    ("int_value", VALUE_INT),
-    ("double_value", VALUE_DOUBLE),
-    ("array_value", VALUE_JSON),
-    ("kvlist_value", VALUE_JSON),
-    ("bytes_value", VALUE_BYTES),
+_KIND_OF_MEMBER = np.array(
+    [VALUE_JSON, VALUE_STRING, VALUE_BOOL, VALUE_INT, VALUE_DOUBLE, VALUE_JSON, VALUE_JSON, VALUE_BYTES], dtype=np.int8
 )
+"""`value_type` of each member of `AnyValue`; a value that is not set is JSON (null)."""
 
-
-class AmbiguousValue(Exception):
-    """A value has two members of its oneof on the wire; only protobuf's own parser knows which came last."""
+Kinds = npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +47,24 @@ def long_attributes(key_values: pa.BinaryArray, owners: arrays.Ints, limits: Dec
     """One row per serialised `KeyValue`; `owners` ascending. Raises `MalformedRequest`, `AmbiguousValue`."""
     if not len(key_values):
         return LongAttributes(ATTRIBUTE_SCHEMA.empty_table(), np.zeros(0, dtype=np.int64), 0)
-    batch = parse_sliced("KeyValue", key_values, limits.slice_bytes)
-    encoded = pc.dictionary_encode(batch.column(0))
+    parsed = parse_key_values(key_values, limits.slice_bytes)
+    encoded = parsed.pieces.take(pa.array(parsed.keys)).dictionary_encode()
     names, bad_names = arrays.text(encoded.dictionary)
     keys = pa.DictionaryArray.from_arrays(encoded.indices, names)
-    members = {name: batch.column(1).field(position) for position, (name, _) in enumerate(_MEMBERS)}
-    kinds = _kinds(members, len(batch))
-    strings, bad_rows = arrays.text(members["string_value"])
-    strings, kinds, broken = _structured(strings, members, kinds, limits)
+    kinds = _KIND_OF_MEMBER[parsed.members]
+    payloads, broken = _payloads(parsed, limits)
+    strings, bad_rows = arrays.text(payloads)
     strings, kinds, truncated = _truncate(strings, kinds, keys, limits)
     if len(bad_names):
         bad_rows = np.union1d(bad_rows, np.flatnonzero(np.isin(_indices(keys), bad_names)))
     table = pa.Table.from_arrays(
         [
-            pa.array(owners.astype(np.int32)),
+            pa.array(owners.astype(np.int32, copy=False)),
             keys,
             pa.array(kinds),
             strings,
-            _integers(members, len(batch)),
-            members["double_value"],
+            arrays.where(parsed.integers, (parsed.members == INT) | (parsed.members == BOOL)),
+            arrays.where(parsed.doubles, parsed.members == DOUBLE),
         ],
         schema=ATTRIBUTE_SCHEMA,
     )
@@ -84,67 +76,42 @@ def _indices(keys: pa.DictionaryArray) -> arrays.Ints:
     return np.asarray(keys.indices.to_numpy(), dtype=np.int64)
 
 
-def _kinds(members: dict[str, pa.Array], length: int) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
-    """`value_type` per row; a value that is not set is JSON (null)."""
-    kinds = np.zeros(length, dtype=np.int8)
-    filled = np.zeros(length, dtype=np.int8)
-    for name, kind in _MEMBERS:
-        array = members[name]
-        if array.null_count == length:
-            continue
-        present = array.is_valid().to_numpy(zero_copy_only=False)
-        kinds[present] = kind
-        filled += present
-    if filled.max(initial=0) > 1:
-        raise AmbiguousValue
-    kinds[filled == 0] = VALUE_JSON
-    return kinds
+def _payloads(parsed: KeyValues, limits: DecodeLimits) -> tuple[pa.BinaryArray, arrays.Ints]:
+    """The text of every value that is no number, NULL for the others; also says which rows do not parse.
 
-
-def _integers(members: dict[str, pa.Array], length: int) -> pa.Array:
-    flags = members["bool_value"]
-    if flags.null_count == length:
-        return members["int_value"]
-    return pc.coalesce(members["int_value"], flags.cast(pa.int64()))
-
-
-def _structured(
-    strings: pa.StringArray,
-    members: dict[str, pa.Array],
-    kinds: np.ndarray[tuple[int], np.dtype[np.int8]],
-    limits: DecodeLimits,
-) -> tuple[pa.StringArray, np.ndarray[tuple[int], np.dtype[np.int8]], arrays.Ints]:
-    """Fills in the text of arrays, maps, bytes and unset values; also says which rows do not parse."""
-    writers: tuple[tuple[str, Callable[[bytes], str | None]], ...] = (
-        ("array_value", lambda wire: values.array_json(wire, limits.max_structured_bytes)),
-        ("kvlist_value", lambda wire: values.map_json(wire, limits.max_structured_bytes)),
-        ("bytes_value", lambda wire: base64.b64encode(wire).decode()),
+    Arrays, maps and bytes are written once per distinct value: most are short lists such as finish reasons.
+    """
+    writers: tuple[tuple[int, Callable[[bytes], str | None]], ...] = (
+        (ARRAY, lambda wire: values.array_json(wire, limits.max_structured_bytes)),
+        (MAP, lambda wire: values.map_json(wire, limits.max_structured_bytes)),
+        (BYTES, lambda wire: base64.b64encode(wire).decode()),
     )
-    rows: list[int] = []
-    texts: list[str | None] = []
-    for name, write in writers:
-        array = members[name]
-        if array.null_count == len(array):
+    texts = ["null"]
+    broken = [np.zeros(0, dtype=np.int64)]
+    picks = np.where(parsed.members == UNSET, len(parsed.pieces), parsed.payloads)
+    for member, write in writers:
+        rows = np.flatnonzero(parsed.members == member)
+        if not len(rows):
             continue
-        found = np.flatnonzero(array.is_valid().to_numpy(zero_copy_only=False))
-        rows.extend(found.tolist())
-        texts.extend(write(wire) for wire in array.take(pa.array(found)).to_pylist())
-    broken = np.asarray([row for row, text in zip(rows, texts, strict=True) if text is None], dtype=np.int64)
-    unset = np.flatnonzero(kinds == VALUE_JSON)
-    if len(unset) > len(rows) or rows:
-        unset = np.setdiff1d(unset, np.asarray(rows, dtype=np.int64))
-        rows.extend(unset.tolist())
-        texts.extend(["null"] * len(unset))
-        strings = pc.coalesce(strings, arrays.sparse(len(strings), rows, texts, pa.string()))
-    return strings, kinds, broken
+        encoded = parsed.pieces.take(pa.array(parsed.payloads[rows])).dictionary_encode()
+        codes = encoded.indices.to_numpy()
+        written = [write(wire) for wire in encoded.dictionary.to_pylist()]
+        picks[rows] = len(parsed.pieces) + len(texts) + codes
+        broken.append(rows[np.array([text is None for text in written])[codes]])
+        texts.extend(text or "" for text in written)
+    pieces = parsed.pieces
+    if len(texts) > 1 or (picks == len(pieces)).any():
+        pieces = pa.concat_arrays([pieces, pa.array(texts, pa.string()).cast(pa.binary())])
+    is_number = (parsed.members >= BOOL) & (parsed.members <= DOUBLE)
+    return pieces.take(pa.array(picks, mask=is_number)), np.concatenate(broken)
 
 
 def _truncate(
     strings: pa.StringArray,
-    kinds: np.ndarray[tuple[int], np.dtype[np.int8]],
+    kinds: Kinds,
     keys: pa.DictionaryArray,
     limits: DecodeLimits,
-) -> tuple[pa.StringArray, np.ndarray[tuple[int], np.dtype[np.int8]], int]:
+) -> tuple[pa.StringArray, Kinds, int]:
     """Cuts long text at a character. Structured values stay whole: cut JSON would not be JSON."""
     long = (arrays.lengths(strings) > limits.max_string_bytes) & (kinds != VALUE_JSON)
     if not long.any():

@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.decode import arrays
-from collector.decode.attributes import AmbiguousValue
+from collector.decode.key_values import AmbiguousValue
 from collector.decode.request import Decoded, DecodeLimits, Outcome, Request
 from collector.decode.spans import SpanColumns, span_columns
 from collector.decode.wire import parse, parse_sliced

@@ -19,6 +19,8 @@ from collector import limits
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 class _Writer:
     """Turns one value into plain JSON data, up to `MAX_STRUCTURED_NODES` elements and `MAX_VALUE_DEPTH` levels."""
@@ -72,7 +74,7 @@ def double(value: float) -> float | str:
 
 def compact(data: Json) -> str:
     """JSON text without spaces; characters beyond ASCII stay as they are."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(data)
 
 
 def array_json(wire: bytes, max_bytes: int) -> str | None:
