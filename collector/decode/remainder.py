@@ -8,21 +8,27 @@ result.
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.decode import arrays
 from collector.decode.columns import VALUE_BOOL, VALUE_BYTES, VALUE_DOUBLE, VALUE_INT, VALUE_STRING
+from collector.decode.values import compact
 
 _ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
 _OPENINGS = ("{", ",", '",')  # first of its owner; after a bare value; after a quoted one
 _QUOTES = ("", '"')
+_FORMS = len(_OPENINGS) * len(_QUOTES)
 _ENDINGS = ("{}", "}", '"}')  # the same for the end of the object
 _TRUTHS = pa.array(["false", "true"], pa.string())
 _MAX_DENSE_PAIRS = 20_000_000
+
+Picks = npt.NDArray[np.int32]
 
 
 def attributes_json(attributes: pa.Table, row_count: int) -> pa.StringArray:
@@ -32,102 +38,122 @@ def attributes_json(attributes: pa.Table, row_count: int) -> pa.StringArray:
     Integers are JSON numbers of any size; NaN and the infinities are the strings "NaN", "Infinity", "-Infinity".
     """
     attributes = _last_wins(attributes.combine_chunks(), row_count)
-    owners = _numpy(attributes, "owner_index")
-    if not len(owners):
+    if not len(attributes):
         return pa.array(["{}"] * row_count, pa.string())
+    owners = _numpy(attributes, "owner_index")
+    kinds = _numpy(attributes, "value_type")
     keys = arrays.single(attributes.column("key"))
-    values, quoted = _values(attributes)
-    first = np.concatenate([[True], owners[1:] != owners[:-1]])
-    before = np.where(first, 0, 1 + np.concatenate([[False], quoted[:-1]]))
-    codes = np.asarray(keys.indices.to_numpy(), dtype=np.int64)
-    prefixes, prefix_texts = _prefixes(codes * 6 + before * 2 + quoted, keys.dictionary)
+    quoted = (kinds == VALUE_STRING) | (kinds == VALUE_BYTES)
+    forms = np.full(len(owners), 2, dtype=np.int32)
+    forms[1:] += 2 * quoted[:-1]
+    forms[1:] *= owners[1:] == owners[:-1]
+    forms[0] = 0
+    forms += quoted
+    forms += keys.indices.to_numpy() * _FORMS
+    prefixes, prefix_texts = _prefixes(forms, keys.dictionary)
     counts = np.bincount(owners, minlength=row_count)
-    last = np.concatenate([[False], quoted])[np.cumsum(counts)]  # of owners without attributes this is not used
-    endings = np.where(counts == 0, 0, 1 + last)
-    return _lay_out(prefix_texts, values, prefixes, endings, counts)
+    endings = np.where(counts == 0, 0, 1 + quoted[np.cumsum(counts) - 1])
+    return _lay_out(prefix_texts, _values(attributes, kinds), prefixes, endings, counts)
+
+
+@dataclass(slots=True)
+class _Values:
+    """The JSON of every value without its quotes: row `picks[i]` of the texts, one array after the other."""
+
+    texts: list[pa.StringArray]
+    picks: Picks
+
+    def put(self, rows: arrays.Ints, texts: pa.StringArray) -> None:
+        """The value of the rows is a text of their own."""
+        self.picks[rows] = self._end() + np.arange(len(rows), dtype=np.int32)
+        self.texts.append(texts)
+
+    def choose(self, rows: arrays.Ints, choices: arrays.Ints, texts: pa.StringArray) -> None:
+        """The value of the rows is one of few texts."""
+        self.picks[rows] = self._end() + choices
+        self.texts.append(texts)
+
+    def _end(self) -> int:
+        return sum(map(len, self.texts))
 
 
 def _lay_out(
-    prefix_texts: list[str], values: pa.Array, prefixes: arrays.Ints, endings: arrays.Ints, counts: arrays.Ints
+    prefix_texts: list[str], values: _Values, prefixes: arrays.Ints, endings: arrays.Ints, counts: arrays.Ints
 ) -> pa.StringArray:
     """prefix, value, prefix, value, ..., ending of each owner, one after the other in one buffer."""
-    pieces = pa.concat_arrays([pa.array([*prefix_texts, *_ENDINGS], pa.string()), values])
-    rows = np.repeat(np.arange(len(counts)), counts)
-    at = 2 * np.arange(len(prefixes)) + rows
-    picks = np.empty(2 * len(prefixes) + len(counts), dtype=np.int64)
-    picks[at] = prefixes
-    picks[at + 1] = len(prefix_texts) + len(_ENDINGS) + np.arange(len(prefixes))
+    fixed = pa.array([*prefix_texts, *_ENDINGS], pa.string())
     stops = 2 * np.cumsum(counts) + np.arange(len(counts))
+    at = np.arange(0, 2 * len(prefixes), 2) + np.repeat(np.arange(len(counts)), counts)
+    picks = np.empty(2 * len(prefixes) + len(counts), dtype=np.int32)
+    picks[at] = prefixes
+    picks[at + 1] = values.picks + len(fixed)
     picks[stops] = len(prefix_texts) + endings
-    laid = pieces.take(pa.array(picks))
-    ends = arrays.offsets(laid)[np.concatenate([[0], stops + 1])]
-    return pa.StringArray.from_buffers(len(counts), pa.py_buffer(np.ascontiguousarray(ends)), laid.buffers()[2])
+    laid = pa.concat_arrays([fixed, *values.texts]).take(pa.array(picks))
+    ends = np.zeros(len(counts) + 1, dtype=np.int32)
+    ends[1:] = arrays.offsets(laid)[stops + 1]
+    return pa.StringArray.from_buffers(len(counts), pa.py_buffer(ends), laid.buffers()[2])
 
 
-def _prefixes(codes: arrays.Ints, names: pa.StringArray) -> tuple[arrays.Ints, list[str]]:
+def _prefixes(codes: Picks, names: pa.StringArray) -> tuple[arrays.Ints, list[str]]:
     """The texts of the prefixes in use, and for every attribute which one is its own.
 
     A code is six times the key, plus two times the opening, plus one if the value has quotes.
     """
-    in_use = np.zeros(6 * len(names), dtype=np.bool_)
+    in_use = np.zeros(_FORMS * len(names), dtype=np.bool_)
     in_use[codes] = True
     used = np.flatnonzero(in_use)
-    keys = names.take(pa.array(used // 6)).to_pylist()
-    forms = ((used % 6) // 2).tolist(), (used % 2).tolist()
+    keys = names.take(pa.array(used // _FORMS)).to_pylist()
     texts = [
-        f"{_OPENINGS[opening]}{json.dumps(key, ensure_ascii=False)}:{_QUOTES[has_quotes]}"
-        for key, opening, has_quotes in zip(keys, *forms, strict=True)
+        f"{_OPENINGS[form // 2]}{compact(key)}:{_QUOTES[form % 2]}"
+        for key, form in zip(keys, (used % _FORMS).tolist(), strict=True)
     ]
     return (np.cumsum(in_use) - 1)[codes], texts
 
 
-def _values(attributes: pa.Table) -> tuple[pa.StringArray, arrays.Mask]:
-    """The JSON of every value without its quotes, and whether it has quotes."""
-    kinds = _numpy(attributes, "value_type")
-    quoted = (kinds == VALUE_STRING) | (kinds == VALUE_BYTES)
-    text = _escaped(arrays.single(attributes.column("string_value")), kinds == VALUE_STRING)
+def _values(attributes: pa.Table, kinds: npt.NDArray[np.int8]) -> _Values:
+    strings = arrays.single(attributes.column("string_value"))
     integers = arrays.single(attributes.column("int_value"))
-    booleans = kinds == VALUE_BOOL
-    if (kinds == VALUE_INT).any():
-        text = pc.coalesce(text, integers.cast(pa.string()))
-    if booleans.any():
-        rows = np.flatnonzero(booleans)
-        text = arrays.replace_rows(text, rows, _TRUTHS.take(integers.take(pa.array(rows))))
-    doubles = np.flatnonzero(kinds == VALUE_DOUBLE)
-    if len(doubles):
-        numbers = arrays.single(attributes.column("double_value"))
-        text = pc.coalesce(text, numbers.cast(pa.string()))
-        special = doubles[~np.isfinite(numbers.take(pa.array(doubles)).to_numpy())]
-        named = [_special(number) for number in numbers.take(pa.array(special)).to_pylist()]
-        text = arrays.replace_rows(text, special, named)
-    return text, quoted
+    values = _Values([strings], np.arange(len(strings), dtype=np.int32))
+    _put_escaped(values, strings, kinds == VALUE_STRING)
+    rows = np.flatnonzero(kinds == VALUE_INT)
+    if len(rows):
+        values.put(rows, integers.take(pa.array(rows)).cast(pa.string()))
+    rows = np.flatnonzero(kinds == VALUE_BOOL)
+    if len(rows):
+        values.choose(rows, integers.take(pa.array(rows)).to_numpy(), _TRUTHS)
+    rows = np.flatnonzero(kinds == VALUE_DOUBLE)
+    if len(rows):
+        doubles = arrays.single(attributes.column("double_value")).take(pa.array(rows))
+        special = np.flatnonzero(~np.isfinite(doubles.to_numpy()))
+        named = [_special(number) for number in doubles.take(pa.array(special)).to_pylist()]
+        values.put(rows, arrays.replace_rows(doubles.cast(pa.string()), special, named))
+    return values
 
 
 def _special(number: float) -> str:
     return '"NaN"' if number != number else '"Infinity"' if number > 0 else '"-Infinity"'
 
 
-def _escaped(strings: pa.StringArray, subject: arrays.Mask) -> pa.StringArray:
+def _put_escaped(values: _Values, strings: pa.StringArray, subject: arrays.Mask) -> None:
     """JSON escapes in the rows of `subject`; only rows that hold a character to escape are copied."""
     ends = arrays.offsets(strings)
     start, stop = int(ends[0]), int(ends[-1])
     if start == stop:
-        return strings
+        return
     data = np.frombuffer(strings.buffers()[2], dtype=np.uint8, count=stop)[start:]
     special = start + np.flatnonzero((data < 0x20) | (data == ord('"')) | (data == ord("\\")))
-    if not len(special):
-        return strings
-    rows = np.unique(np.searchsorted(ends, special, side="right") - 1)
-    rows = rows[subject[rows]]
+    holds = np.zeros(len(strings), dtype=np.bool_)
+    holds[np.searchsorted(ends, special, side="right") - 1] = True
+    rows = np.flatnonzero(holds & subject)
     if not len(rows):
-        return strings
+        return
     part = strings.take(pa.array(rows))
     for character, escape in _ESCAPES:
         part = pc.replace_substring(part, character, escape)
     part_data = np.frombuffer(part.buffers()[2], dtype=np.uint8)
     if (part_data < 0x20).any():
         part = pa.array([_controls(text) for text in part.to_pylist()], pa.string())
-    return arrays.replace_rows(strings, rows, part)
+    values.put(rows, part)
 
 
 def _controls(text: str) -> str:
@@ -140,7 +166,7 @@ def _last_wins(attributes: pa.Table, row_count: int) -> pa.Table:
     if not len(attributes):
         return attributes
     keys = arrays.single(attributes.column("key"))
-    pairs = _numpy(attributes, "owner_index") * len(keys.dictionary) + np.asarray(keys.indices.to_numpy())
+    pairs = _numpy(attributes, "owner_index") * np.int64(len(keys.dictionary)) + keys.indices.to_numpy()
     size = row_count * len(keys.dictionary)
     if size <= _MAX_DENSE_PAIRS:
         seen = np.zeros(size, dtype=np.bool_)
@@ -153,5 +179,5 @@ def _last_wins(attributes: pa.Table, row_count: int) -> pa.Table:
     return attributes.take(pa.array(np.sort(len(pairs) - 1 - last))).combine_chunks()
 
 
-def _numpy(table: pa.Table, name: str) -> arrays.Ints:
-    return np.asarray(arrays.single(table.column(name)).to_numpy(zero_copy_only=False), dtype=np.int64)
+def _numpy(table: pa.Table, name: str) -> npt.NDArray[Any]:
+    return np.asarray(arrays.single(table.column(name)).to_numpy())
