@@ -10,35 +10,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from collector.decode.columns import (
-    CALL_SCHEMA,
-    OWNER_COLUMNS,
-    RESOURCE_OWNER_COLUMNS,
-    CallColumns,
-    SpanBatch,
-)
-from collector.normalise.keys import ESSENTIAL_KEYS, GATES, KEY_IDS, ROLES
-from collector.normalise.owners import Texts, dimension_places, own_agents, without_quotes
-from collector.normalise.rows import (
-    Bools,
-    Ints,
-    Places,
-    Rows,
-    known_rows,
-    one_chunk,
-    place,
-    read_numbers,
-    values_of,
-    with_blob_rows,
-)
+from collector.decode.columns import CALL_SCHEMA, CallColumns, SpanBatch
+from collector.normalise.blobs import add_blob_rows
+from collector.normalise.fields import Bools, Fields, Ints, codes_of
+from collector.normalise.keys import ESSENTIAL_KEYS
+from collector.normalise.numbers import Numbers, read_numbers
+from collector.normalise.owners import own_owners, resource_owners
 from collector.normalise.settle import Usage, facts_of, settle_columns
-from collector.normalise.shapes import Shape, codes_of, fingerprints, read_shapes
+from collector.normalise.shapes import Shape, read_shapes, shapes_of
+from collector.normalise.texts import Texts
 from otel_cost.call import CallKind
 from otel_cost.normalise.dialects.generic import GENERIC
-from otel_cost.normalise.owners import OWNER_KEYS, RESOURCE_KEYS
 from otel_cost.normalise.plan import NAME_GATE, plan_for
 from otel_cost.normalise.reader import Reading, read
 
@@ -47,32 +31,34 @@ __all__ = ["ESSENTIAL_KEYS", "normalise_columns"]
 
 def normalise_columns(batch: SpanBatch) -> CallColumns:
     """One row of `CALL_SCHEMA` per span, in the batch's order, and the usage per unit. Never raises on span content."""
-    size = batch.spans.num_rows
-    rows, places = place(with_blob_rows(known_rows(batch.attributes)), size)
-    texts = Texts(rows)
-    quantity, valid, flags = read_numbers(rows)
-    gated = _gated(batch.spans, rows)
-    marks = np.where(gated, fingerprints(batch.spans, rows, valid, flags), np.uint64(0))
-    _, first, shape = np.unique(marks, return_index=True, return_inverse=True)
-    shapes = _read_shapes(batch.spans, rows, first, gated)
+    fields = Fields.of(batch.attributes, batch.spans.num_rows)
+    add_blob_rows(fields)
+    texts, numbers = Texts(fields), read_numbers(fields)
+    gated = _gated(batch.spans, fields)
+    shape, first = shapes_of(batch.spans, fields, numbers, gated)
+    shapes = _read_shapes(batch.spans, fields, first, gated)
     readings = [found.reading for found in shapes]
-    columns, settled = settle_columns(Usage(size, _usage(readings, shape, places, quantity)), facts_of(readings, shape))
-    flag_column = np.array([reading.flags for reading in readings], np.int64)[shape] | settled
+    usage, settled = settle_columns(
+        Usage(fields.size, _usage(readings, shape, fields, numbers)), facts_of(readings, shape)
+    )
+    flags = np.array([reading.flags for reading in readings], np.int64)[shape] | settled
     calls = {
         **_texts_of(shapes, shape),
-        "response_id": _response_ids(shapes, shape, places, texts),
-        **_costs(readings, shape, places, quantity),
+        "response_id": _response_ids(shapes, shape, fields, texts),
+        **_costs(readings, shape, fields, numbers),
         "failed": pa.array(np.array([reading.failed for reading in readings], np.bool_)[shape]),
-        "flags": pa.array(np.where(gated, flag_column, 0)),
-        **_owners(batch, shape, readings, places, texts),
-        **_resource_owners(batch),
+        "flags": pa.array(flags if gated.all() else np.where(gated, flags, 0)),
+        **own_owners(batch.spans, fields, texts, [reading.agent for reading in readings], shape),
+        **resource_owners(batch),
     }
-    usage = {
-        unit: pa.chunked_array([pa.array(values, mask=~present)])
-        for unit, (values, present) in columns.items()
-        if present.any()
-    }
-    return CallColumns(pa.table({field.name: calls[field.name] for field in CALL_SCHEMA}, schema=CALL_SCHEMA), usage)
+    return CallColumns(
+        pa.Table.from_arrays([calls[name] for name in CALL_SCHEMA.names], schema=CALL_SCHEMA),
+        {
+            unit: pa.chunked_array([pa.array(values, mask=None if present.all() else ~present)])
+            for unit, (values, present) in usage.items()
+            if present.any()
+        },
+    )
 
 
 def _nothing() -> Shape:
@@ -84,33 +70,32 @@ def _nothing() -> Shape:
 NOTHING = _nothing()
 
 
-def _gated(spans: pa.Table, rows: Rows) -> Bools:
+def _gated(spans: pa.Table, fields: Fields) -> Bools:
+    """Which spans are GenAI spans: by a key of the gate, or by their name."""
     gated = np.zeros(spans.num_rows, np.bool_)
-    gated[rows.owner[ROLES[rows.key] & GATES != 0]] = True
+    for key in fields.keys.gates:
+        gated |= fields.table[key] >= 0
+        if gated.all():
+            return gated
     name, names = codes_of(spans.column("name"))
-    named = np.array([value is not None and value.startswith(NAME_GATE) for value in names] + [False], np.bool_)
-    return gated | named[name]
+    named = [value is not None and value.startswith(NAME_GATE) for value in names]
+    return gated | np.array([*named, False], np.bool_)[name] if any(named) else gated
 
 
-def _read_shapes(spans: pa.Table, rows: Rows, first: npt.NDArray[np.intp], gated: Bools) -> list[Shape]:
-    found = iter(read_shapes(spans, rows, first[gated[first]]))
-    return [next(found) if is_gen_ai else NOTHING for is_gen_ai in gated[first]]
-
-
-def _per_shape(values: Sequence[str | None], shape: Ints) -> pa.Array:
-    """A DICT_STRING column of what is the same for all spans of a shape."""
-    distinct: dict[str, int] = {}
-    codes = np.array([-1 if value is None else distinct.setdefault(value, len(distinct)) for value in values], np.int32)
-    indices = codes[shape]
-    return pa.DictionaryArray.from_arrays(
-        pa.array(indices, pa.int32(), mask=indices < 0), pa.array(list(distinct), pa.string())
-    )
+def _read_shapes(spans: pa.Table, fields: Fields, first: Ints, gated: Bools) -> list[Shape]:
+    found = iter(read_shapes(spans, fields, first[gated[first]]))
+    return [next(found) if is_gen_ai else NOTHING for is_gen_ai in gated[first].tolist()]
 
 
 def _texts_of(shapes: Sequence[Shape], shape: Ints) -> dict[str, pa.Array]:
-    def column(value: Callable[[Shape], str | None]) -> pa.Array:
-        return _per_shape([None if found is NOTHING else value(found) for found in shapes], shape)
+    """The columns whose value is the same for all spans of a shape."""
 
+    def column(value: Callable[[Shape], str | None]) -> pa.Array:
+        values = [None if found is NOTHING else value(found) for found in shapes]
+        encoded = pa.array(values, pa.string()).dictionary_encode()
+        return pa.DictionaryArray.from_arrays(encoded.indices.take(indices), encoded.dictionary)
+
+    indices = pa.array(shape)
     return {
         "call_kind": column(lambda found: found.reading.kind.value),
         "dialect": column(lambda found: found.plan.dialect.name),
@@ -122,59 +107,31 @@ def _texts_of(shapes: Sequence[Shape], shape: Ints) -> dict[str, pa.Array]:
     }
 
 
-def _rows_of(keys: Sequence[str | None], shape: Ints, places: Places) -> npt.NDArray[np.int32]:
-    """The row of each span's key, where `keys` has one per shape; -1: none."""
-    return places.chosen(np.array([-1 if key is None else KEY_IDS[key] for key in keys], np.int16)[shape])
-
-
-def _usage(readings: Sequence[Reading], shape: Ints, places: Places, quantity: Ints) -> dict[str, tuple[Ints, Bools]]:
+def _usage(readings: Sequence[Reading], shape: Ints, fields: Fields, numbers: Numbers) -> dict[str, tuple[Ints, Bools]]:
+    """Unit -> each span's quantity (0: none), and which spans have one."""
     chosen = [dict(zip(reading.usage, reading.usage_keys, strict=True)) for reading in readings]
-    columns = {}
-    for unit in dict.fromkeys(unit for keys in chosen for unit in keys):
-        rows = _rows_of([keys.get(unit) for keys in chosen], shape, places)
-        present = rows >= 0
-        columns[unit] = quantity[rows], present
-    return columns
-
-
-def _costs(readings: Sequence[Reading], shape: Ints, places: Places, quantity: Ints) -> dict[str, pa.Array]:
-    rows = _rows_of([reading.cost_key for reading in readings], shape, places)
+    places = fields.keys.number_of
     return {
-        "reported_cost_pico_usd": pa.array(quantity[rows], mask=rows < 0),
-        "reported_by_provider": pa.array(np.array([reading.cost_by_provider for reading in readings], np.bool_)[shape]),
+        unit: numbers.chosen([places[keys[unit]] if unit in keys else -1 for keys in chosen], shape)
+        for unit in dict.fromkeys(unit for keys in chosen for unit in keys)
     }
 
 
-def _response_ids(shapes: Sequence[Shape], shape: Ints, places: Places, texts: Texts) -> pa.Array:
+def _costs(readings: Sequence[Reading], shape: Ints, fields: Fields, numbers: Numbers) -> dict[str, pa.Array]:
+    by_provider = np.array([reading.cost_by_provider for reading in readings], np.bool_)[shape]
+    places = [-1 if reading.cost_key is None else fields.keys.number_of[reading.cost_key] for reading in readings]
+    amount = pa.nulls(len(shape), pa.int64())
+    if max(places, default=-1) >= 0:
+        quantity, present = numbers.chosen(places, shape)
+        amount = pa.array(quantity, mask=~present)
+    return {"reported_cost_pico_usd": amount, "reported_by_provider": pa.array(by_provider)}
+
+
+def _response_ids(shapes: Sequence[Shape], shape: Ints, fields: Fields, texts: Texts) -> pa.Array:
     found = np.full(len(shape), -1, np.int64)
     wanted = [tuple(key for key, _, _ in one.plan.response_id) for one in shapes]
     for rank in range(max(map(len, wanted), default=0)):
-        rows = _rows_of([keys[rank] if rank < len(keys) else None for keys in wanted], shape, places)
-        found = np.where(found >= 0, found, texts.find(rows))
+        rows = fields.rows_of([keys[rank] if rank < len(keys) else None for keys in wanted], shape)
+        if rows is not None and found.min(initial=0) < 0:
+            found = np.where(found >= 0, found, texts.find(rows))
     return texts.take(found)
-
-
-def _owners(
-    batch: SpanBatch, shape: Ints, readings: Sequence[Reading], places: Places, texts: Texts
-) -> dict[str, pa.Array]:
-    found = dimension_places(OWNER_KEYS, places, texts, len(shape))
-    code, values = codes_of(batch.spans.column("name"))
-    names = without_quotes(pa.array([value or None for value in values] + [None], pa.string()))
-    valid = names.is_valid().to_numpy(zero_copy_only=False)
-    code = np.where(code < 0, len(values), code)
-    agents = [reading.agent for reading in readings]
-    found["agent"] = own_agents(found["agent"], agents, shape, places, texts, (code, valid))
-    return {dimension: texts.column(found[dimension], names) for dimension in OWNER_COLUMNS}
-
-
-def _resource_owners(batch: SpanBatch) -> dict[str, pa.Array]:
-    size = batch.resources.num_rows
-    rows, places = place(known_rows(batch.resource_attributes), size)
-    texts = Texts(rows)
-    index = values_of(one_chunk(batch.spans.column("resource_index")), np.int32)
-    return {
-        column: texts.column(found[index])
-        for column, found in zip(
-            RESOURCE_OWNER_COLUMNS, dimension_places(RESOURCE_KEYS, places, texts, size).values(), strict=True
-        )
-    }

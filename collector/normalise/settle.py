@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from collector.normalise.rows import Bools, Ints
+from collector.normalise.fields import Bools, Ints
 from otel_cost.call import CallKind, Flag
 from otel_cost.normalise.reader import Reading
 from otel_cost.normalise.rules import TOTAL, Input

@@ -2,32 +2,31 @@
 
 A shape is the scope, the relevant name, kind, status, every deciding text, which keys are there and which quantities
 are usable. All that the scalar reader decides follows from it, so a batch of thousands of spans costs tens of readings.
+Shapes are told apart exactly: each fact is a small code, and the codes of a span are digits of one number.
 """
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from collector.decode.columns import VALUE_BOOL, VALUE_BYTES, VALUE_DOUBLE, VALUE_INT, VALUE_STRING
-from collector.normalise.keys import DISCRETE, IDENTITY, KEYS, NUMBER, PRESENCE, ROLES, name_matters
-from collector.normalise.rows import Bools, Ints, Rows, count_distinct, one_chunk, values_of
+from collector.normalise.fields import Bools, Fields, Ints, codes_of, one_chunk, values_of
+from collector.normalise.keys import KEYS, name_matters
+from collector.normalise.numbers import Numbers
 from otel_cost.normalise.plan import Plan, dialect_of, plan_for
 from otel_cost.normalise.reader import Reading, read
-from otel_cost.normalise.transforms import text
 
 MAX_PLANS = 4_096
-SALT = np.uint64(secrets.randbits(64))
-"""Fingerprints are salted, so that nobody can write spans that are taken for each other."""
+LARGEST_WORD = 1 << 62
+KINDS = 8
+"""Above every `value_type`; 0 is that of a key that is not there."""
 
 _plans: dict[tuple[str, frozenset[str]], Plan] = {}
-
-Words = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,79 +37,100 @@ class Shape:
     reading: Reading
 
 
-def fingerprints(spans: pa.Table, rows: Rows, valid: Bools, flags: Ints) -> Words:
-    """One number per span, equal for spans of one shape."""
-    roles = ROLES[rows.key]
-    index = np.flatnonzero(roles & (NUMBER | DISCRETE | IDENTITY | PRESENCE))
-    words = _mix(rows.key[index].astype(np.uint64) << np.uint64(40) ^ _detail(rows, index, valid, flags))
-    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(words, dtype=np.uint64)])
-    edges = np.searchsorted(rows.owner[index], np.arange(spans.num_rows + 1))
-    own: Words = sums[edges[1:]] - sums[edges[:-1]]
-    return _mix(own ^ _span_words(spans))
+class _Words:
+    """One number per span, equal where all digits added so far are equal."""
+
+    def __init__(self, size: int) -> None:
+        self.words = np.zeros(size, np.int64)
+        self._count = 1  # words are below this
+
+    def add(self, digits: npt.NDArray[Any], count: int) -> None:
+        """Add a digit below `count` for every span."""
+        if count < 2 or not len(digits) or digits.min() == digits.max():
+            return
+        if self._count * count > LARGEST_WORD:
+            self.words, self._count = _compressed(self.words)
+        if self._count * count > LARGEST_WORD:
+            digits, count = _compressed(digits)
+        self.words = self.words * count + digits if self._count > 1 else digits.astype(np.int64)
+        self._count *= count
 
 
-def _detail(rows: Rows, index: npt.NDArray[np.intp], valid: Bools, flags: Ints) -> Words:
-    """What else than its key matters of a row: whether a quantity is usable, or the text itself."""
-    roles, kind = ROLES[rows.key[index]], rows.value_type[index]
-    detail = kind.astype(np.uint64)
-    number = np.flatnonzero(roles & NUMBER)
-    detail[number] = (valid[index[number]] | flags[index[number]] << 1).astype(np.uint64)
-    discrete = np.flatnonzero((roles & NUMBER == 0) & (roles & DISCRETE != 0))
-    whole = discrete[(kind[discrete] == VALUE_INT) | (kind[discrete] == VALUE_BOOL)]
-    detail[whole] |= _mix(rows.ints[index[whole]].astype(np.uint64)) << np.uint64(3)
-    written = discrete[kind[discrete] == VALUE_STRING]
-    codes, _ = count_distinct(rows.strings.take(pa.array(index[written])))
-    detail[written] |= (codes + 1).astype(np.uint64) << np.uint64(3)
-    passed = np.flatnonzero((roles & (NUMBER | DISCRETE) == 0) & (roles & IDENTITY != 0) & (kind == VALUE_STRING))
-    strings = rows.strings.take(pa.array(index[passed]))
-    detail[passed] |= readable(strings).astype(np.uint64) << np.uint64(3)
-    return detail
+def _compressed(values: npt.NDArray[Any]) -> tuple[Ints, int]:
+    """Equal values as equal codes from 0, and how many there are."""
+    encoded = pa.array(values).dictionary_encode()
+    return values_of(encoded.indices, np.int32).astype(np.int64), len(encoded.dictionary)
 
 
-def readable(strings: pa.Array) -> Bools:
-    """Which strings the transform `text` keeps: all but empty ones, in quotes or not."""
-    found: Bools = pc.fill_null(pc.greater(pc.binary_length(strings), 0), False).to_numpy(zero_copy_only=False).copy()
-    quoted = np.flatnonzero(pc.fill_null(pc.starts_with(strings, '"'), False).to_numpy(zero_copy_only=False))
-    for place in quoted.tolist():
-        found[place] = text(strings[place].as_py()) is not None
-    return found
+def shapes_of(spans: pa.Table, fields: Fields, numbers: Numbers, gated: Bools) -> tuple[Ints, Ints]:
+    """The shape of each span, from 0, and the first span of each shape. Spans that are not `gated` are all alike."""
+    words = _Words(spans.num_rows)
+    _add_span(words, spans)
+    for key in fields.keys.presence:
+        _add_mask(words, fields.table[key] >= 0)
+    for number, usable in enumerate(numbers.valid):
+        _add_mask(words, usable)
+        if not usable.all():
+            _add_mask(words, numbers.present[number])
+        if numbers.flags is not None:
+            words.add(*_compressed(numbers.flags[number]))
+    _add_discrete(words, fields)
+    if not gated.all():
+        words.words = np.where(gated, words.words, -1)
+    if not len(words.words) or words.words.min() == words.words.max():
+        return np.zeros(spans.num_rows, np.int64), np.zeros(min(spans.num_rows, 1), np.int64)
+    shape, count = _compressed(words.words)
+    first = np.empty(count, np.int64)
+    first[shape[::-1]] = np.arange(len(shape) - 1, -1, -1)  # of repeated places the last assignment stands
+    return shape, first
 
 
-def _span_words(spans: pa.Table) -> Words:
-    scope, _ = codes_of(spans.column("scope_name"))
+def _add_mask(words: _Words, mask: Bools) -> None:
+    if not mask.all():
+        words.add(mask, 2)
+
+
+def _add_span(words: _Words, spans: pa.Table) -> None:
+    scope, scopes = codes_of(spans.column("scope_name"))
+    words.add(scope + 1, len(scopes) + 1)
     name, names = codes_of(spans.column("name"))
-    matters = np.array([index + 1 if name_matters(value or "") else 0 for index, value in enumerate(names)] + [0])
-    kind = pc.fill_null(spans.column("kind"), 0).to_numpy().astype(np.uint64)
-    status = pc.fill_null(spans.column("status_code"), 0).to_numpy().astype(np.uint64)
-    word = (scope + 1).astype(np.uint64) << np.uint64(32) | matters[name].astype(np.uint64)
-    return _mix(_mix(word) ^ (kind << np.uint64(8) | status))
+    matters = [place + 1 for place, value in enumerate(names) if name_matters(value or "")]
+    if matters:
+        digit = np.zeros(len(names) + 1, np.int64)  # the last entry answers for NULL
+        digit[np.array(matters) - 1] = matters
+        words.add(digit[name], len(names) + 1)
+    for column in ("kind", "status_code"):
+        code = one_chunk(spans.column(column))
+        values = values_of(code.fill_null(0) if code.null_count else code, np.int8)
+        words.add(values.astype(np.int64) + 128, 256)  # int8
 
 
-def codes_of(column: pa.ChunkedArray) -> tuple[Ints, list[str | None]]:
-    """Codes (-1: NULL) and dictionary of a DICT_STRING column."""
-    array = one_chunk(column)
-    codes = values_of(array.indices, np.int32).astype(np.int64)
-    if array.null_count:
-        codes = np.where(array.is_null().to_numpy(zero_copy_only=False), -1, codes)
-    return codes, array.dictionary.to_pylist()
+def _add_discrete(words: _Words, fields: Fields) -> None:
+    """The deciding texts, all keys' in one dictionary, and what the values of other types decide."""
+    rows = fields.table[fields.keys.discrete]
+    if not rows.size or not len(fields.kind):
+        return
+    kind = np.where(rows >= 0, fields.kind[rows], np.int8(0))
+    written = kind == VALUE_STRING
+    taken = fields.strings.take(pa.array(rows.ravel(), mask=~written.ravel())).dictionary_encode()
+    codes = values_of(taken.indices, np.int32).reshape(rows.shape)
+    digits = np.where(written, codes + KINDS, kind)
+    for digit in digits:
+        words.add(digit, KINDS + len(taken.dictionary))
+    whole = (kind == VALUE_INT) | (kind == VALUE_BOOL)
+    for place in np.flatnonzero(whole.any(axis=1)).tolist():
+        words.add(*_compressed(np.where(whole[place], fields.ints[rows[place]], 0)))
 
 
-def _mix(words: Words) -> Words:
-    """splitmix64: equal words stay equal, others become unrelated."""
-    mixed = words + SALT
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
-
-
-def read_shapes(spans: pa.Table, rows: Rows, wanted: npt.NDArray[np.intp]) -> list[Shape]:
+def read_shapes(spans: pa.Table, fields: Fields, wanted: Ints) -> list[Shape]:
     """The scalar reader's answers for these spans, each of which stands for its shape."""
     picked = spans.select(("scope_name", "name", "kind", "status_code")).take(pa.array(wanted)).to_pylist()
-    starts, stops = np.searchsorted(rows.owner, wanted), np.searchsorted(rows.owner, wanted, side="right")
-    index = np.concatenate([np.arange(start, stop) for start, stop in zip(starts, stops, strict=True)] or [starts])
-    items = _items(rows.take(index))
+    rows = fields.table[fields.keys.deciding][:, wanted].T
+    said = rows >= 0
+    keys = [KEYS[fields.keys.ids[place]] for place in fields.keys.deciding[np.nonzero(said)[1]].tolist()]
+    items = list(zip(keys, _values(fields, rows[said]), strict=True))
     shapes, at = [], 0
-    for span, count in zip(picked, (stops - starts).tolist(), strict=True):
+    for span, count in zip(picked, said.sum(axis=1).tolist(), strict=True):
         scope, name = span["scope_name"] or "", span["name"] or ""
         shapes.append(_read(scope, name, span["kind"] or 0, span["status_code"] or 0, dict(items[at : at + count])))
         at += count
@@ -128,13 +148,14 @@ def _read(scope: str, name: str, kind: int, status: int, attributes: dict[str, o
     return Shape(plan, read(plan, name, kind, status, attributes))
 
 
-def _items(rows: Rows) -> list[tuple[str, object]]:
-    """Keys and values as the app wrote them; lists and bytes, which no transform reads, as empty ones."""
-    columns = (rows.key.tolist(), rows.value_type.tolist(), rows.ints.tolist(), rows.doubles.tolist())
-    return [
-        (KEYS[key], _value(kind, whole, real, string))
-        for key, kind, whole, real, string in zip(*columns, rows.strings.to_pylist(), strict=True)
-    ]
+def _values(fields: Fields, rows: npt.NDArray[np.int32]) -> list[object]:
+    """Values as the app wrote them; lists and bytes, which no transform reads, as empty ones."""
+    if not len(rows):
+        return []
+    kinds = fields.kind[rows]
+    strings = fields.strings.take(pa.array(rows, mask=kinds != VALUE_STRING)).to_pylist()
+    columns = kinds.tolist(), fields.ints[rows].tolist(), fields.doubles[rows].tolist()
+    return [_value(*value) for value in zip(*columns, strings, strict=True)]
 
 
 def _value(kind: int, whole: int, real: float, string: str | None) -> object:

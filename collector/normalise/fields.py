@@ -1,0 +1,171 @@
+"""The attributes of a batch as a dense table: one row of places per known key, one column per span.
+
+Nothing is copied: a place is the number of a row in the decoded columns. All later steps are a few numpy operations
+per role, whatever the number of keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from collector.normalise.keys import (
+    BLOB,
+    BLOB_TARGETS,
+    DISCRETE,
+    GATES,
+    IDENTITY,
+    KEY_IDS,
+    KEYS,
+    NUMBER,
+    NUMBER_TRANSFORMS,
+    PRESENCE,
+    ROLES,
+)
+from otel_cost.normalise.owners import OWNER_KEYS, RESOURCE_KEYS
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int32]
+"""Numbers of attribute rows; -1: none."""
+
+MAX_KEY_SETS = 256
+"""Sets of keys whose roles are kept. A stream of requests has few; each takes some kilobytes."""
+
+
+def one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    """A column as one array; dictionaries of its chunks are merged."""
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    if pa.types.is_dictionary(column.type):
+        column = column.unify_dictionaries()
+    combined = column.combine_chunks()
+    return combined if isinstance(combined, pa.Array) else pa.concat_arrays(combined.chunks)
+
+
+def values_of(array: pa.Array, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """The values of a fixed-width array without a copy; NULL slots hold anything."""
+    buffer = array.buffers()[1]
+    if len(array) == 0 or buffer is None:
+        return np.zeros(len(array), dtype=dtype)
+    return np.frombuffer(buffer, dtype=dtype, count=array.offset + len(array))[array.offset :]
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """The known keys of a batch, numbered from 0 ("local"), sorted by what is asked of them."""
+
+    ids: tuple[int, ...]  # local -> index into KEYS
+    local: Mapping[str, int]
+    gates: tuple[int, ...]
+    numbers: tuple[tuple[str, int, int], ...]  # transform, and its slice of `number_keys`
+    number_keys: npt.NDArray[np.intp]
+    number_of: Mapping[str, int]  # key -> place in `number_keys`
+    discrete: npt.NDArray[np.intp]
+    presence: tuple[int, ...]  # keys of which only the presence shapes a span
+    deciding: npt.NDArray[np.intp]  # all that the scalar reader looks at
+    blobs: tuple[int, ...]
+    owners: Mapping[str, tuple[int, ...]]
+    resource_owners: Mapping[str, tuple[int, ...]]
+
+
+@lru_cache(maxsize=MAX_KEY_SETS)
+def key_set(found: frozenset[int]) -> KeySet:
+    """The roles of a set of keys; the numbers inside JSON attributes are keys of their own."""
+    inside = {target for key in found if ROLES[key] & BLOB for _, target in BLOB_TARGETS[KEYS[key]]}
+    ids = tuple(sorted(found | inside))
+    local = {KEYS[key]: place for place, key in enumerate(ids)}
+
+    def having(test: Callable[[int], bool]) -> tuple[int, ...]:
+        return tuple(place for place, key in enumerate(ids) if test(int(ROLES[key])))
+
+    transforms: dict[str, list[int]] = {}
+    for place in having(lambda role: role & NUMBER != 0):
+        transforms.setdefault(NUMBER_TRANSFORMS[KEYS[ids[place]]], []).append(place)
+    number_keys = [place for places in transforms.values() for place in places]
+    ends = np.cumsum([len(places) for places in transforms.values()]).tolist()
+    return KeySet(
+        ids=ids,
+        local=local,
+        gates=having(lambda role: role & GATES != 0),
+        numbers=tuple(
+            (name, end - len(places), end) for (name, places), end in zip(transforms.items(), ends, strict=True)
+        ),
+        number_keys=np.array(number_keys, np.intp),
+        number_of={KEYS[ids[place]]: number for number, place in enumerate(number_keys)},
+        discrete=np.array(having(lambda role: role & DISCRETE != 0), np.intp),
+        presence=having(lambda role: not role & (NUMBER | DISCRETE) and role & (IDENTITY | PRESENCE) != 0),
+        deciding=np.array(having(lambda role: role & (NUMBER | DISCRETE | IDENTITY | PRESENCE) != 0), np.intp),
+        blobs=having(lambda role: role & BLOB != 0),
+        owners=_present(OWNER_KEYS, local),
+        resource_owners=_present(RESOURCE_KEYS, local),
+    )
+
+
+def _present(table: Mapping[str, tuple[str, ...]], local: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+    return {dimension: tuple(local[key] for key in keys if key in local) for dimension, keys in table.items()}
+
+
+@dataclass(slots=True)
+class Fields:
+    """The decoded attribute columns, and where in them each owner's known keys stand."""
+
+    size: int  # owners: spans, or resources
+    keys: KeySet
+    table: Rows  # [local key, owner]
+    kind: npt.NDArray[np.int8]
+    ints: Ints
+    doubles: npt.NDArray[np.float64]
+    strings: pa.Array  # NULL unless the kind is STRING, JSON or BYTES
+
+    @classmethod
+    def of(cls, attributes: pa.Table, size: int) -> Fields:
+        """The fields of an ATTRIBUTE_SCHEMA table. Of a key that stands twice on a span the last one counts."""
+        owner, key, kind, strings, ints, doubles = (one_chunk(column) for column in attributes.columns)
+        numbers = [KEY_IDS.get(name, -1) for name in key.dictionary.to_pylist()]
+        keys = key_set(frozenset(number for number in numbers if number >= 0))
+        place_of = {number: place for place, number in enumerate(keys.ids)}
+        unknown = len(keys.ids)  # a last row of the table takes the keys that no one reads
+        starts = np.array([place_of.get(number, unknown) for number in numbers] or [unknown], np.int64) * size
+        table = np.full((unknown + 1, size), -1, np.int32)
+        if len(key):
+            flat = starts[values_of(key.indices, np.int32)]
+            flat += values_of(owner, np.int32)
+            table.reshape(-1)[flat] = np.arange(len(flat), dtype=np.int32)
+        return cls(
+            size,
+            keys,
+            table,
+            values_of(kind, np.int8),
+            values_of(ints, np.int64),
+            values_of(doubles, np.float64),
+            strings,
+        )
+
+    def rows_of(self, keys: Iterable[str | None], shape: Ints) -> Rows | None:
+        """The row of each span's own key, where `keys` has one per shape; None: no span has one."""
+        places = [-1 if key is None else self.keys.local[key] for key in keys]
+        distinct = set(places)
+        if distinct == {-1} or not distinct:
+            return None
+        if len(distinct) == 1:
+            row: Rows = self.table[distinct.pop()]
+            return row
+        place = np.array(places, np.intp)[shape]
+        found = self.table[place, np.arange(self.size)]
+        return np.where(place >= 0, found, np.int32(-1)) if -1 in distinct else found
+
+
+def codes_of(column: pa.ChunkedArray) -> tuple[Rows, list[str | None]]:
+    """Codes (-1: NULL) and dictionary of a DICT_STRING column."""
+    array = one_chunk(column)
+    codes = values_of(array.indices, np.int32)
+    if array.null_count:
+        codes = np.where(array.is_null().to_numpy(zero_copy_only=False), np.int32(-1), codes)
+    return codes, array.dictionary.to_pylist()
