@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -11,29 +12,42 @@ from collector.limits import MAX_NAME_BYTES, TRUNCATION_MARK
 
 
 def ledger_table(batch: SpanBatch, calls: CallColumns, costs: pa.Table) -> pa.Table:
-    """All stages' columns side by side, one row per span: LEDGER_SCHEMA."""
+    """All stages' columns side by side, one row per span: LEDGER_SCHEMA. Columns are shared with the stages' tables."""
     spans = batch.spans
     columns: dict[str, pa.ChunkedArray | pa.Array] = {
-        **{name: spans.column(name) for name in spans.column_names},
-        **{name: _short(calls.calls.column(name)) for name in calls.calls.column_names},
-        **{name: _short(costs.column(name)) for name in costs.column_names},
+        **dict(zip(spans.column_names, spans.columns, strict=True)),
+        **{name: _short(column) for name, column in zip(calls.calls.column_names, calls.calls.columns, strict=True)},
+        **{name: _short(column) for name, column in zip(costs.column_names, costs.columns, strict=True)},
         "usage_json": _usage_json(calls, spans.num_rows),
         "attributes": attributes_json(batch.attributes, spans.num_rows),
-        "resource": batch.resources.column("attributes_json").take(spans.column("resource_index")),
+        "resource": _resource(batch),
     }
     nulls = pa.nulls(spans.num_rows, pa.int64())
     for name in LEDGER_USAGE_COLUMNS:
         columns[name] = calls.usage.get(name, nulls)
-    return pa.table([columns[field.name].cast(field.type) for field in LEDGER_SCHEMA], schema=LEDGER_SCHEMA)
+    ordered = [columns[name] for name in LEDGER_SCHEMA.names]
+    return pa.Table.from_arrays(
+        [
+            column if column.type == kind else column.cast(kind)
+            for column, kind in zip(ordered, LEDGER_SCHEMA.types, strict=True)
+        ],
+        schema=LEDGER_SCHEMA,
+    )
+
+
+def _resource(batch: SpanBatch) -> pa.Array:
+    """Each span's resource as JSON. A text is never copied per span: spans name it by its number."""
+    texts = batch.resources.column("attributes_json").combine_chunks().dictionary_encode()
+    index = batch.spans.column("resource_index").combine_chunks()
+    return pa.DictionaryArray.from_arrays(texts.indices.take(index), texts.dictionary)
 
 
 def _short(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Names as they are, or cut at `MAX_NAME_BYTES` where one is longer; other types untouched."""
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if kind != pa.string() or column.nbytes <= MAX_NAME_BYTES:
+    encoded = pa.types.is_dictionary(column.type)
+    if not encoded and column.type != pa.string():
         return column
-    texts = [chunk.dictionary if pa.types.is_dictionary(column.type) else chunk for chunk in column.chunks]
-    if all((pc.max(pc.binary_length(text)).as_py() or 0) <= MAX_NAME_BYTES for text in texts):
+    if all(_longest_bytes(chunk.dictionary if encoded else chunk) <= MAX_NAME_BYTES for chunk in column.chunks):
         return column
     plain = column.cast(pa.string())
     start = pc.utf8_slice_codeunits(plain, 0, MAX_NAME_BYTES // 4)  # a character takes 4 bytes at most
@@ -42,6 +56,16 @@ def _short(column: pa.ChunkedArray) -> pa.ChunkedArray:
         pc.binary_join_element_wise(start, TRUNCATION_MARK, ""),
         plain,
     )
+
+
+def _longest_bytes(texts: pa.StringArray) -> int:
+    """The size of the longest text, or of all together where that is short enough."""
+    _, ends, _ = texts.buffers()
+    if not len(texts) or ends is None:
+        return 0
+    offsets = np.frombuffer(ends, np.int32, count=texts.offset + len(texts) + 1)[texts.offset :]
+    together = int(offsets[-1] - offsets[0])
+    return together if together <= MAX_NAME_BYTES else int(np.diff(offsets).max())
 
 
 def _usage_json(calls: CallColumns, row_count: int) -> pa.Array:

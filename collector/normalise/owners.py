@@ -17,15 +17,25 @@ def own_owners(
     spans: pa.Table, fields: Fields, texts: Texts, agents: Sequence[tuple[str, ...]], shape: Ints
 ) -> dict[str, pa.Array]:
     """Every owner dimension as the spans say it; `agents` says per shape where an agent span keeps its own name."""
-    found = {name: texts.first(keys, fields.size) for name, keys in fields.keys.owners.items()}
+    found = {name: texts.first(keys) for name, keys in fields.keys.owners.items()}
+    found["agent"] = _own_agents(spans, fields, texts, (agents, shape), found["agent"])
+    return {name: texts.column(found[name]) for name in OWNER_COLUMNS}
+
+
+def _own_agents(
+    spans: pa.Table, fields: Fields, texts: Texts, told: tuple[Sequence[tuple[str, ...]], Ints], agent: Index | None
+) -> Index | None:
+    """`agent` completed by the names that agent spans bear themselves."""
+    agents, shape = told
     for wanted in set(agents) - {()}:
-        mine = np.array([keys == wanted for keys in agents], np.bool_)[shape] & (found["agent"] < 0)
+        if agent is None:
+            agent = np.full(fields.size, -1, np.int64)
+        mine = np.array([keys == wanted for keys in agents], np.bool_)[shape] & (agent < 0)
         for key in wanted:
             if mine.any():
-                named = _names(spans, texts) if key == SPAN_NAME else _of_key(fields, texts, key)
-                found["agent"] = np.where(mine, named, found["agent"])
-                mine &= found["agent"] < 0
-    return {name: texts.column(found[name]) for name in OWNER_COLUMNS}
+                agent = np.where(mine, _names(spans, texts) if key == SPAN_NAME else _of_key(fields, texts, key), agent)
+                mine &= agent < 0
+    return agent
 
 
 def _of_key(fields: Fields, texts: Texts, key: str) -> Index:
@@ -47,6 +57,6 @@ def resource_owners(batch: SpanBatch) -> dict[str, pa.Array]:
     texts = Texts(fields)
     index = values_of(one_chunk(batch.spans.column("resource_index")), np.int32)
     return {
-        column: texts.column(texts.first(keys, fields.size), index)
+        column: texts.column(texts.first(keys), index)
         for column, keys in zip(RESOURCE_OWNER_COLUMNS, fields.keys.resource_owners.values(), strict=True)
     }

@@ -61,8 +61,11 @@ class Facts:
 def facts_of(readings: Sequence[Reading], shape: Ints) -> Facts:
     """The facts of each span's shape."""
 
+    nowhere = np.zeros(len(shape), np.bool_)
+
     def each(fact: Callable[[Reading], bool]) -> Bools:
-        found: Bools = np.array([fact(reading) for reading in readings], np.bool_)[shape]
+        of_shape = [fact(reading) for reading in readings]
+        found: Bools = np.array(of_shape, np.bool_)[shape] if any(of_shape) else nowhere
         return found
 
     return Facts(
@@ -82,7 +85,7 @@ def settle_columns(usage: Usage, facts: Facts) -> tuple[dict[str, tuple[Ints, Bo
     total = usage.columns.pop(TOTAL, usage[TOTAL])
     flags = np.zeros(usage.size, np.int64)
     flags[_merge_writes(usage)] |= int(Flag.CLAMPED)
-    if total[1].any() or usage.columns.keys() - {IN, OUT}:
+    if total[1].any() or not _is_plain(usage, facts):
         _include(usage, total, facts, flags)
         flags[_cut(usage)] |= int(Flag.CLAMPED)
     written, _ = usage[WRITE]
@@ -99,7 +102,21 @@ def settle_columns(usage: Usage, facts: Facts) -> tuple[dict[str, tuple[Ints, Bo
     return usage.columns, flags
 
 
+def _is_plain(usage: Usage, facts: Facts) -> bool:
+    """Whether no rule below could change a count: the common case, told from a few comparisons."""
+    units = usage.columns.keys()
+    if units <= {IN, OUT}:
+        return True
+    if units - {IN, OUT, READ, REASONING} or facts.exclusive.any() or facts.disjoint.any():
+        return False
+    if facts.reasoning_beside_output.any():
+        return False
+    return not (usage[READ][0] > usage[IN][0]).any() and not (usage[REASONING][0] > usage[OUT][0]).any()
+
+
 def _merge_writes(usage: Usage) -> Bools:
+    if not usage.columns.keys() & {SHORT, LONG}:
+        return np.zeros(usage.size, np.bool_)
     (short, has_short), (long, has_long) = usage[SHORT], usage[LONG]
     split = np.where(has_short, short, 0) + np.where(has_long, long, 0)
     usage.put(WRITE, (has_short | has_long) & ~usage[WRITE][1], split)

@@ -26,7 +26,7 @@ class Texts:
         self._first_made = len(fields.strings)
         self._made: list[pa.Array] = []
         self._made_count = 0
-        self._null_columns: dict[int, pa.Array] = {}
+        self._nulls: pa.Array | None = None
         starts, stops, data = _buffers(fields.strings)
         kind = fields.kind[: len(starts)]
         self._plain = (kind == VALUE_STRING) & (stops > starts)
@@ -45,12 +45,12 @@ class Texts:
             self._make(rows, odd, found)
         return found
 
-    def first(self, keys: Sequence[int], size: int) -> Index:
-        """For each span the place of the first of the keys that has a text."""
-        found = np.full(size, -1, np.int64)
+    def first(self, keys: Sequence[int]) -> Index | None:
+        """For each span the place of the first of the keys that has a text; None: there is none of the keys."""
+        found: Index | None = None
         for key in keys:
             mine = self.find(self._fields.table[key])
-            found = mine if key == keys[0] else np.where(found >= 0, found, mine)
+            found = mine if found is None else np.where(found >= 0, found, mine)
             if found.min(initial=0) >= 0:
                 break
         return found
@@ -74,17 +74,19 @@ class Texts:
         made = places - self._first_made
         return pc.coalesce(strings, pa.concat_arrays(self._made).take(pa.array(made, mask=made < 0)))
 
-    def column(self, places: Index, of_owner: Rows | None = None) -> pa.Array:
+    def column(self, places: Index | None, of_owner: Rows | None = None) -> pa.Array:
         """The texts as a DICT_STRING array; with `of_owner`, those of the owners at these numbers."""
-        size = len(places) if of_owner is None else len(of_owner)
-        if places.max(initial=-1) < 0:
-            if size not in self._null_columns:
-                self._null_columns[size] = pa.DictionaryArray.from_arrays(pa.nulls(size, pa.int32()), NO_STRINGS)
-            return self._null_columns[size]
+        if places is None or places.max(initial=-1) < 0:
+            return self._null_column(self._fields.size if of_owner is None else len(of_owner))
         encoded = self.take(places).dictionary_encode()
         if of_owner is None:
             return encoded
         return pa.DictionaryArray.from_arrays(encoded.indices.take(pa.array(of_owner)), encoded.dictionary)
+
+    def _null_column(self, size: int) -> pa.Array:
+        if self._nulls is None:
+            self._nulls = pa.DictionaryArray.from_arrays(pa.nulls(size, pa.int32()), NO_STRINGS)
+        return self._nulls
 
     def _make(self, rows: Rows, odd: npt.NDArray[np.intp], found: Index) -> None:
         """Texts of whole numbers and of strings in JSON quotes. Empty strings and other types have none."""
