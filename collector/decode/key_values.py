@@ -71,7 +71,7 @@ def _common_form(wire: pa.BinaryArray) -> KeyValues:
     between = starts + 2 + key_sizes
     good = (_at(data, starts) == _KEY_TAG) & (key_sizes < 0x80) & (_at(data, between) == _VALUE_TAG)
     values, fits = _body(data, between + 1, ends)
-    good &= fits & (values < ends)
+    good &= fits
     members = _MEMBER_OF_TAG[_at(data, values)]
     payloads, fits = _body(data, values + 1, ends)
     is_text = _IS_TEXT[members]
@@ -102,7 +102,7 @@ def _body(data: Bytes, at: Positions, ends: Positions) -> tuple[Positions, array
     """
     first = _at(data, at)
     body = at + 1
-    fits = (first == ends - body) & (first < 0x80)
+    fits = first == ends - body
     wide = np.flatnonzero(first >= 0x80)
     if len(wide):
         start, end = at[wide], ends[wide]
@@ -144,7 +144,7 @@ def _read_numbers(
 
 
 def _varints(data: Bytes, at: Positions, ends: Positions) -> tuple[arrays.Ints, arrays.Mask]:
-    """The numbers from `at`, and whether each is one varint that stops at its end."""
+    """The numbers from `at` (their lowest 64 bits), and whether each is one varint that stops at its end."""
     sizes = ends - at
     good = (sizes > 0) & (sizes <= _MAX_VARINT_BYTES)
     numbers = np.zeros(len(at), dtype=np.uint64)
@@ -152,8 +152,6 @@ def _varints(data: Bytes, at: Positions, ends: Positions) -> tuple[arrays.Ints, 
         byte = _at(data, at + position)
         inside = position < sizes
         good &= ~inside | ((byte >= 0x80) == (position < sizes - 1))
-        if position == _MAX_VARINT_BYTES - 1:  # bits beyond the 64th
-            good &= ~inside | (byte <= 1)
         numbers |= np.where(inside, byte & 0x7F, 0).astype(np.uint64) << np.uint64(7 * position)
     return numbers.view(np.int64), good
 
