@@ -7,23 +7,34 @@ starts with 0x1f 0x8b, and zlib's two header bytes are a multiple of 31.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import grpc
 import grpc.aio
 
+from collector.decode.request import Outcome, Request
 from collector.errors import CannotListen, RequestTooLarge
+from collector.receive import bounds
 from collector.receive.config import ReceiverConfig, TlsFiles
+from collector.receive.descriptors import max_connections
 from collector.receive.inflate import inflate
-from collector.receive.intake import Authenticate, Intake, Observe, Signal, Submit, default_organization, ignore
+from collector.receive.intake import Authenticate, Intake, Lease, Observe, Signal, Submit, default_organization, ignore
 from collector.receive.status import PROTOBUF, grpc_trailers, message_of, status_of, success
+from collector.receive.tls import read, server_context
 
 SERVICES: dict[str, Signal] = {
     "opentelemetry.proto.collector.trace.v1.TraceService": "traces",
     "opentelemetry.proto.collector.metrics.v1.MetricsService": "metrics",
     "opentelemetry.proto.collector.logs.v1.LogsService": "logs",
 }
+
+_NOTHING = Outcome(0)
+"""Of a request without spans, which OTLP answers with success."""
+
+_CLOSE_SECONDS = 0.2
+"""For the library to write the last answers, when all of them are given."""
 
 Handler = Callable[[bytes, grpc.aio.ServicerContext], Awaitable[bytes]]
 
@@ -59,34 +70,56 @@ class GrpcReceiver:
         await server.start()
 
     async def stop(self, deadline_seconds: float) -> None:
-        """Takes nothing new, waits for the answers under way, and cuts what is left at the deadline."""
+        """Takes nothing new, waits for the answers under way, and cuts what is left at the deadline.
+
+        The library itself would wait for every open connection, also for one whose peer never said a word; so it is
+        told to stop only when all answers are given, and what comes until then is refused as retryable.
+        """
         self._intake.draining = True
-        if self._server is not None:
-            await self._server.stop(deadline_seconds)
-            self._server = None
+        server, self._server = self._server, None
+        if server is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._intake.idle.wait(), deadline_seconds)
+        await server.stop(_CLOSE_SECONDS if self._intake.idle.is_set() else 0)
 
     def _handler(self, signal: Signal) -> Handler:
+        intake = self._intake
+
         async def export(message: bytes, context: grpc.aio.ServicerContext) -> bytes:
+            lease: Lease | None = None
             try:
-                return await self._export(signal, message, context)
-            except Exception as error:
-                context.set_trailing_metadata(grpc_trailers(error))
-                context.set_code(status_of(error).grpc)
-                context.set_details(message_of(error))
-                return b""
+                lease = intake.request(signal)
+                body, organization = self._open(lease, message, context)
+                outcome = await intake.submit(Request(body, organization)) if body else _NOTHING
+            except BaseException as error:
+                if lease is not None:
+                    lease.end(error)
+                if not isinstance(error, Exception):
+                    raise
+                return _refuse(context, error)
+            lease.end_with(outcome)
+            return success(outcome, PROTOBUF) if outcome.error is None else _refuse(context, outcome.error)
 
         return export
 
-    async def _export(self, signal: Signal, message: bytes, context: grpc.aio.ServicerContext) -> bytes:
-        async with self._intake.request(signal) as lease:
-            organization = self._intake.organization(_authorization(context))
-            lease.hold(len(message))
-            if signal != "traces":
-                return b""
-            body = _plain(message, self._config.max_request_bytes)
-            lease.hold(len(body))
-            outcome = await self._intake.store(lease, body, organization)
-            return success(outcome, PROTOBUF)
+    def _open(self, lease: Lease, message: bytes, context: grpc.aio.ServicerContext) -> tuple[bytes, str]:
+        """The decompressed body, empty for a signal that is only answered, and whose it is. Raises a `RequestError`."""
+        authorization = _authorization(context) if self._intake.reads_tokens else None
+        organization = self._intake.organization(authorization)
+        lease.hold(len(message))
+        if lease.signal != "traces":
+            return b"", organization
+        body = _plain(message, self._config.max_request_bytes)
+        lease.hold(len(body))
+        return body, organization
+
+
+def _refuse(context: grpc.aio.ServicerContext, error: BaseException) -> bytes:
+    context.set_trailing_metadata(grpc_trailers(error))
+    context.set_code(status_of(error).grpc)
+    context.set_details(message_of(error))
+    return b""
 
 
 def _options(config: ReceiverConfig) -> list[tuple[str, int]]:
@@ -94,6 +127,12 @@ def _options(config: ReceiverConfig) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", config.max_request_bytes),
         ("grpc.per_message_decompression", 0),
         ("grpc.so_reuseport", 0),  # a second collector on the port must fail, not share its traffic
+        ("grpc.max_concurrent_streams", bounds.MAX_STREAMS_PER_CONNECTION),
+        ("grpc.max_metadata_size", bounds.MAX_HEAD_BYTES),
+        ("grpc.max_allowed_incoming_connections", max_connections()),
+        ("grpc.server_handshake_timeout_ms", int(bounds.HANDSHAKE_SECONDS * 1000)),
+        ("grpc.keepalive_time_ms", int(bounds.PING_SECONDS * 1000)),
+        ("grpc.keepalive_timeout_ms", int(bounds.UNREAD_SECONDS * 1000)),
     ]
 
 
@@ -114,14 +153,8 @@ def _bind(server: grpc.aio.Server, config: ReceiverConfig) -> int:
 
 
 def _credentials(files: TlsFiles) -> grpc.ServerCredentials:
-    return grpc.ssl_server_credentials([(_read(files.key_file), _read(files.cert_file))])
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise CannotListen(f"TLS file {path}: {error.strerror}") from error
+    server_context(files)  # the library would start with files that cannot work, and fail every client
+    return grpc.ssl_server_credentials([(read(files.key_file), read(files.cert_file))])
 
 
 def _authorization(context: grpc.aio.ServicerContext) -> str | None:

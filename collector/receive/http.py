@@ -1,62 +1,25 @@
-"""OTLP over HTTP: POST /v1/traces in protobuf or JSON, gzip or deflate or plain.
-
-The server shares the event loop of the process and leaves its signal handlers alone.
-"""
+"""OTLP over HTTP: POST /v1/traces in protobuf or JSON, gzip or deflate or plain; HTTP/1.1, with or without TLS."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import socket
-import ssl
-from collections.abc import Iterator
 
-import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import ASGIApp
-
-from collector.decode.otlp_json import to_protobuf
-from collector.errors import (
-    CannotListen,
-    MalformedRequest,
-    MethodNotAllowed,
-    RequestTooLarge,
-    StalledRequest,
-    UnknownPath,
-    UnsupportedMediaType,
-)
-from collector.limits import MAX_SILENCE_SECONDS
+from collector.errors import CannotListen
+from collector.receive import bounds
 from collector.receive.config import ReceiverConfig
-from collector.receive.inflate import BodyReader
-from collector.receive.intake import Authenticate, Intake, Lease, Observe, Signal, Submit, default_organization, ignore
-from collector.receive.status import JSON, PROTOBUF, http_error, success
+from collector.receive.connection import Endpoint, HttpConnection
+from collector.receive.descriptors import max_connections
+from collector.receive.handshake import Handshake
+from collector.receive.intake import Authenticate, Intake, Observe, Submit, default_organization, ignore
+from collector.receive.tls import server_context
 
-PATHS: dict[str, Signal] = {"/v1/traces": "traces", "/v1/metrics": "metrics", "/v1/logs": "logs"}
-_SMALL_JSON_BYTES = 64 * 1024
-"""JSON up to this size is converted on the event loop (a few ms); more goes to a thread."""
+_BACKLOG = 1024
+"""Connections that the system holds until they are taken; more are refused by it, and their clients try again."""
 
-_CLOSE_SECONDS = 1.0
-"""When stopping, how long bodies may go on arriving; and after the last answer, how long open connections get to close
-by themselves. A TLS peer that left without a word never does."""
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without signal handlers, that says when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
+_LOOK_SECONDS = 0.02
+"""When stopping, how often connections are looked at."""
 
 
 class HttpReceiver:
@@ -71,8 +34,9 @@ class HttpReceiver:
     ) -> None:
         self._config = config
         self._intake = Intake(config, "http", submit, authenticate, observe)
-        self._server: _Server | None = None
-        self._serving: asyncio.Task[None] | None = None
+        self._endpoint: Endpoint | None = None
+        self._server: asyncio.Server | None = None
+        self._sweeping: asyncio.TimerHandle | None = None
         self._port = 0
 
     @property
@@ -80,60 +44,58 @@ class HttpReceiver:
         """The bound port; 0 before `start`."""
         return self._port
 
-    def app(self) -> ASGIApp:
-        """The application alone, without a server."""
-        converting = asyncio.Semaphore(1)
-        routes = [Route(path, _Endpoint(self._intake, signal, converting)) for path, signal in PATHS.items()]
-        return Starlette(routes=routes, exception_handlers={404: _unknown_path})
-
     async def start(self) -> None:
         """Raises `CannotListen`."""
+        context = server_context(self._config.tls) if self._config.tls else None
         listener = _bind(self._config)
+        loop = asyncio.get_running_loop()
+        endpoint = Endpoint(self._intake, loop, max_connections())
+
+        def peer() -> asyncio.Protocol:
+            return HttpConnection(endpoint) if context is None else Handshake(endpoint, context)
+
+        self._server = await loop.create_server(peer, sock=listener, backlog=_BACKLOG)
         self._port = listener.getsockname()[1]
-        try:
-            config = _uvicorn_config(self.app(), self._config)
-            config.load()
-        except (OSError, ssl.SSLError) as error:
-            listener.close()
-            raise CannotListen(f"TLS files of the HTTP endpoint: {error}") from error
-        self._server = _Server(config)
-        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]), name="otlp-http")
-        listening = asyncio.create_task(self._server.listening.wait())
-        await asyncio.wait({listening, self._serving}, return_when=asyncio.FIRST_COMPLETED)
-        if not listening.done():
-            listening.cancel()
-            await self._serving
+        self._endpoint = endpoint
+        self._sweep(endpoint)
 
     async def stop(self, deadline_seconds: float) -> None:
         """Takes nothing new, waits for the answers under way, and cuts what is left at the deadline."""
         self._intake.draining = True
-        server, serving = self._server, self._serving
-        if server is None or serving is None:
+        server, endpoint = self._server, self._endpoint
+        if server is None or endpoint is None or self._sweeping is None:
             return
-        server.should_exit = True
-        self._intake.hurry(_CLOSE_SECONDS)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._intake.idle.wait(), deadline_seconds)
-        await asyncio.wait({serving}, timeout=_CLOSE_SECONDS)
-        for connection in list(server.server_state.connections):
-            if connection.transport is not None:
-                connection.transport.abort()
-        server.force_exit = True
-        await serving
-        self._server = self._serving = None
+        server.close()
+        self._sweeping.cancel()
+        for peer in list(endpoint.peers):
+            peer.drain()
+        await self._drained(endpoint, endpoint.loop.time() + deadline_seconds)
+        for peer in list(endpoint.peers):
+            peer.abort()
+        await endpoint.empty.wait()
+        self._server = self._endpoint = None
 
+    async def _drained(self, endpoint: Endpoint, deadline: float) -> None:
+        """Returns at the deadline, or so long after the last answer as its reader may take."""
+        answered_at: float | None = None
+        while endpoint.peers and (now := endpoint.loop.time()) < deadline:
+            if not self._intake.idle.is_set():
+                answered_at = None
+            elif answered_at is None:
+                answered_at = now
+            elif now - answered_at > bounds.CLOSE_SECONDS:
+                return
+            for peer in list(endpoint.peers):
+                peer.check(now)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(endpoint.empty.wait(), _LOOK_SECONDS)
 
-def _uvicorn_config(app: ASGIApp, config: ReceiverConfig) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        lifespan="off",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        ssl_certfile=config.tls.cert_file if config.tls else None,
-        ssl_keyfile=config.tls.key_file if config.tls else None,
-    )
+    def _sweep(self, endpoint: Endpoint) -> None:
+        now = endpoint.loop.time()
+        endpoint.encoder.refresh()
+        for peer in list(endpoint.peers):
+            peer.check(now)
+        self._sweeping = endpoint.loop.call_later(bounds.SWEEP_SECONDS, self._sweep, endpoint)
 
 
 def _bind(config: ReceiverConfig) -> socket.socket:
@@ -145,91 +107,8 @@ def _bind(config: ReceiverConfig) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise CannotListen(f"HTTP endpoint {config.host}:{config.port}: {error.strerror}") from error
     return listener
-
-
-class _Endpoint:
-    """One signal's path, as Starlette calls it: any method, so that wrong ones get OTLP's own error body.
-
-    A refused body need not be read to its end: uvicorn discards the rest, and the sender gets to the answer.
-    """
-
-    def __init__(self, intake: Intake, signal: Signal, converting: asyncio.Semaphore) -> None:
-        self._intake = intake
-        self._signal = signal
-        self._converting = converting
-
-    async def __call__(self, scope: dict[str, object], receive: object, send: object) -> None:
-        request = Request(scope, receive)  # type: ignore[arg-type]
-        response = await self._respond(request)
-        await response(scope, receive, send)  # type: ignore[arg-type]
-
-    async def _respond(self, request: Request) -> Response:
-        media_type = _media_type(request)
-        try:
-            if request.method != "POST":
-                raise MethodNotAllowed(f"{request.method} is not POST")
-            async with self._intake.request(self._signal) as lease:
-                content = await self._export(request, media_type, lease)
-            return Response(content, media_type=media_type)
-        except Exception as error:
-            code, headers, content = http_error(error, media_type or JSON)
-            return Response(content, code, headers)
-
-    async def _export(self, request: Request, media_type: str, lease: Lease) -> bytes:
-        organization = self._intake.organization(request.headers.get("authorization"))
-        if not media_type:
-            raise UnsupportedMediaType(f"content type {request.headers.get('content-type', '')[:80]!r}")
-        body = await _read_body(request, self._intake, lease)
-        if self._signal != "traces":
-            return b"{}" if media_type == JSON else b""
-        if media_type == JSON:
-            body = await self._from_json(body)
-        return success(await self._intake.store(lease, body, organization), media_type)
-
-    async def _from_json(self, body: bytes) -> bytes:
-        """Large bodies one at a time: as Python objects they take twenty times their size."""
-        if len(body) <= _SMALL_JSON_BYTES:
-            return to_protobuf(body)
-        async with self._converting:
-            return await asyncio.to_thread(to_protobuf, body)
-
-
-def _media_type(request: Request) -> str:
-    """The request's own format, or nothing if it is neither."""
-    named = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return named if named in {PROTOBUF, JSON} else ""
-
-
-async def _read_body(request: Request, intake: Intake, lease: Lease) -> bytes:
-    """Raises `RequestTooLarge`, `MalformedRequest`, `UnsupportedEncoding`, `Overloaded`, `StalledRequest`."""
-    max_bytes = intake.config.max_request_bytes
-    reader = BodyReader(request.headers.get("content-encoding", "").strip().lower(), max_bytes)
-    announced = request.headers.get("content-length", "0")
-    if announced.isdigit() and int(announced) > max_bytes:
-        raise RequestTooLarge(f"the request has {announced} bytes, at most {max_bytes} are taken")
-    now, patience = asyncio.get_running_loop().time, asyncio.timeout(MAX_SILENCE_SECONDS)
-    intake.reading.add(patience)
-    try:
-        async with patience:
-            async for chunk in request.stream():
-                reader.feed(chunk)
-                lease.hold(reader.held_bytes)
-                if not intake.draining:
-                    patience.reschedule(now() + MAX_SILENCE_SECONDS)
-    except TimeoutError:
-        raise StalledRequest("the body stopped arriving before it was complete") from None
-    except ClientDisconnect:
-        raise MalformedRequest("the connection closed before the body was complete") from None
-    finally:
-        intake.reading.discard(patience)
-    return reader.finish()
-
-
-async def _unknown_path(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
-    problem = UnknownPath(f"nothing at {request.url.path}; OTLP lives at {', '.join(PATHS)}")
-    code, headers, content = http_error(problem, _media_type(request) or JSON)
-    return Response(content, code, headers)

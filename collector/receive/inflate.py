@@ -7,6 +7,9 @@ import zlib
 from collector.errors import MalformedRequest, RequestTooLarge, UnsupportedEncoding
 from collector.limits import INFLATE_CHUNK_BYTES
 
+_SMALL_BYTES = 16 * 1024
+"""A Python object takes 33 bytes beside its own; pieces below this are put together as they arrive."""
+
 _WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 
@@ -23,14 +26,15 @@ class BodyReader:
             raise UnsupportedEncoding(f"content encoding {encoding[:40]!r}; gzip, deflate and identity are understood")
         self._max_bytes = max_bytes
         self._received_bytes = 0
-        self._body = bytearray()
+        self._held_bytes = 0
+        self._parts: list[bytes | bytearray] = []
         self._member: zlib._Decompress | None = None
         self._complete = True
 
     @property
     def held_bytes(self) -> int:
         """Decompressed bytes collected so far."""
-        return len(self._body)
+        return self._held_bytes
 
     def feed(self, chunk: bytes) -> None:
         """Raises `RequestTooLarge`, `MalformedRequest`."""
@@ -38,11 +42,11 @@ class BodyReader:
         if self._received_bytes > self._max_bytes:
             raise self._too_large()
         if self._bits is None:
-            self._body += chunk
+            self._keep(chunk)
             return
         while chunk:
             if self._member is None:
-                chunk = chunk if self._complete and not self._body else chunk.lstrip(b"\0")
+                chunk = chunk if self._complete and not self._held_bytes else chunk.lstrip(b"\0")
                 if not chunk:
                     return
                 self._member = zlib.decompressobj(self._bits)
@@ -53,10 +57,10 @@ class BodyReader:
         self._complete = False
         while chunk and not member.eof:
             try:
-                self._body += member.decompress(chunk, INFLATE_CHUNK_BYTES)
+                self._keep(member.decompress(chunk, INFLATE_CHUNK_BYTES))
             except zlib.error as error:
                 raise MalformedRequest(f"the compressed body is damaged: {error}") from None
-            if len(self._body) > self._max_bytes:
+            if self._held_bytes > self._max_bytes:
                 raise self._too_large()
             chunk = member.unconsumed_tail
         if member.eof:
@@ -65,10 +69,22 @@ class BodyReader:
         return b""
 
     def finish(self) -> bytes:
-        """The whole body. Raises `MalformedRequest` if the compressed data stops short."""
+        """The whole body, which is not held here any more. Raises `MalformedRequest` if compressed data stops short."""
         if not self._complete:
             raise MalformedRequest("the compressed body is incomplete")
-        return bytes(self._body)
+        body = b"".join(self._parts)
+        self._parts.clear()
+        return body
+
+    def _keep(self, piece: bytes) -> None:
+        """A body that arrived in one piece is never copied; of many small ones none is an object of its own."""
+        self._held_bytes += len(piece)
+        if len(piece) >= _SMALL_BYTES or not self._parts:
+            self._parts.append(piece)
+        elif isinstance(last := self._parts[-1], bytearray):
+            last += piece
+        else:
+            self._parts.append(bytearray(piece))
 
     def _too_large(self) -> RequestTooLarge:
         return RequestTooLarge(f"the request has more than {self._max_bytes} bytes after decompression")

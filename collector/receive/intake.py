@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,9 +15,11 @@ from collector.receive.config import ReceiverConfig
 
 log = logging.getLogger(__name__)
 
+Transport = Literal["grpc", "http"]
 Signal = Literal["traces", "metrics", "logs"]
 Submit = Callable[[Request], Awaitable[Outcome]]
-"""Resolves when the request's spans are committed; raises a `RequestError` when they are not."""
+"""Resolves when the request's spans are committed, or with what refused them in the outcome; may also raise that.
+Called on the receiver's event loop; a plain function that returns a future spares a task per request."""
 Authenticate = Callable[[str | None], str]
 """The `authorization` header -> the organisation. Raises `Unauthenticated`, `PermissionDenied`."""
 
@@ -34,7 +35,7 @@ def default_organization(authorization: str | None) -> str:  # noqa: ARG001 - wh
 class Received:
     """One answered request, for telemetry."""
 
-    transport: Literal["grpc", "http"]
+    transport: Transport
     signal: Signal
     body_bytes: int  # decompressed
     seconds: float
@@ -51,12 +52,15 @@ def ignore(received: Received) -> None:
 
 
 class Lease:
-    """The share of one request in what a receiver holds. Grows as bytes arrive."""
+    """The share of one request in what a receiver holds, from its head to its answer. Grows as bytes arrive."""
 
-    __slots__ = ("_intake", "accepted_spans", "held_bytes", "rejected_spans")
+    __slots__ = ("_ended", "_intake", "_started_seconds", "accepted_spans", "held_bytes", "rejected_spans", "signal")
 
-    def __init__(self, intake: Intake) -> None:
+    def __init__(self, intake: Intake, signal: Signal) -> None:
         self._intake = intake
+        self._started_seconds = time.perf_counter()
+        self._ended = False
+        self.signal = signal
         self.held_bytes = 0
         self.accepted_spans = 0
         self.rejected_spans = 0
@@ -68,6 +72,17 @@ class Lease:
         if self._intake.in_flight_bytes > self._intake.config.max_in_flight_bytes:
             raise Overloaded("too many bytes are waiting to be stored")
 
+    def end_with(self, outcome: Outcome) -> None:
+        """`end`, with what became of the spans."""
+        self.accepted_spans, self.rejected_spans = outcome.accepted_spans, outcome.rejected_spans
+        self.end(outcome.error)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Gives the share back and counts the request, once."""
+        if not self._ended:
+            self._ended = True
+            self._intake.leave(self, time.perf_counter() - self._started_seconds, error)
+
 
 class Intake:
     """Counts what one receiver has in flight and hands requests to the pipeline. Lives on one event loop."""
@@ -75,7 +90,7 @@ class Intake:
     def __init__(
         self,
         config: ReceiverConfig,
-        transport: Literal["grpc", "http"],
+        transport: Transport,
         submit: Submit,
         authenticate: Authenticate = default_organization,
         observe: Observe = ignore,
@@ -84,62 +99,50 @@ class Intake:
         self.in_flight_requests = 0
         self.in_flight_bytes = 0
         self.draining = False
-        self.reading: set[asyncio.Timeout] = set()  # the patience left with each body that is arriving
         self.idle = asyncio.Event()  # set while nothing is in flight
         self.idle.set()
+        self.submit = submit
+        self.organization = authenticate
+        self.reads_tokens = authenticate is not default_organization
         self._transport = transport
-        self._submit = submit
-        self._authenticate = authenticate
         self._observe = observe
 
-    def hurry(self, seconds: float) -> None:
-        """Give the bodies that are arriving so much time and no more."""
-        until = asyncio.get_running_loop().time() + seconds
-        for patience in self.reading:
-            if not patience.expired():
-                patience.reschedule(until)
-
-    @asynccontextmanager
-    async def request(self, signal: Signal) -> AsyncIterator[Lease]:
-        """Around the whole of one request, so that all are counted, whatever becomes of them."""
-        started = time.perf_counter()
-        lease = Lease(self)
-        failure: BaseException | None = None
+    def request(self, signal: Signal) -> Lease:
+        """A place for one request; whoever takes it ends it. Raises `ShuttingDown`, `Overloaded`."""
+        lease = Lease(self, signal)
         self.in_flight_requests += 1
-        self.idle.clear()
-        try:
-            if self.draining:
-                raise ShuttingDown("the collector is shutting down")
-            if self.in_flight_requests > self.config.max_concurrent_requests:
-                raise Overloaded("too many requests are waiting to be stored")
-            yield lease
-        except BaseException as error:
-            failure = error
-            if not isinstance(error, RequestError) and isinstance(error, Exception):
-                log.exception("a request failed for a reason nobody foresaw; its sender is told to try again")
-            raise
-        finally:
-            self.in_flight_requests -= 1
-            if not self.in_flight_requests:
-                self.idle.set()
-            self.in_flight_bytes -= lease.held_bytes
-            seconds = time.perf_counter() - started
-            counts = (lease.accepted_spans, lease.rejected_spans)
-            self._observe(Received(self._transport, signal, lease.held_bytes, seconds, *counts, failure))
+        if self.in_flight_requests == 1:
+            self.idle.clear()
+        refusal = self._why_not()
+        if refusal is not None:
+            lease.end(refusal)
+            raise refusal
+        return lease
 
-    def organization(self, authorization: str | None) -> str:
-        """Whose spans these are. Raises `Unauthenticated`, `PermissionDenied`."""
-        return self._authenticate(authorization)
+    def refused(self, error: BaseException) -> None:
+        """Counts what was refused before it was known to be a request."""
+        _tell_of(error)
+        self._observe(Received(self._transport, "traces", 0, 0.0, 0, 0, error))
 
-    async def store(self, lease: Lease, body: bytes, org_id: str) -> Outcome:
-        """Returns when the spans are committed. Raises what refused them.
+    def leave(self, lease: Lease, seconds: float, error: BaseException | None) -> None:
+        """Only a lease calls this, when it ends."""
+        self.in_flight_requests -= 1
+        if not self.in_flight_requests:
+            self.idle.set()
+        self.in_flight_bytes -= lease.held_bytes
+        if error is not None:
+            _tell_of(error)
+        counts = (lease.accepted_spans, lease.rejected_spans)
+        self._observe(Received(self._transport, lease.signal, lease.held_bytes, seconds, *counts, error))
 
-        An empty body is a request without spans, which OTLP answers with success.
-        """
-        if not body:
-            return Outcome(0)
-        outcome = await self._submit(Request(body, org_id))
-        if outcome.error is not None:
-            raise outcome.error
-        lease.accepted_spans, lease.rejected_spans = outcome.accepted_spans, outcome.rejected_spans
-        return outcome
+    def _why_not(self) -> RequestError | None:
+        if self.draining:
+            return ShuttingDown("the collector is shutting down")
+        if self.in_flight_requests > self.config.max_concurrent_requests:
+            return Overloaded("too many requests are waiting to be stored")
+        return None
+
+
+def _tell_of(error: BaseException) -> None:
+    if isinstance(error, Exception) and not isinstance(error, RequestError):
+        log.error("a request failed for a reason nobody foresaw; its sender is told to try again", exc_info=error)

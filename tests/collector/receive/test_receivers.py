@@ -221,7 +221,7 @@ def _stalled(receivers: Running) -> socket.socket:
 
 def test_a_silent_sender_gives_up_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told to send again, its connection is closed, and those who wait for a place get it."""
-    monkeypatch.setattr("collector.receive.http.MAX_SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr("collector.receive.connection.MAX_SILENCE_SECONDS", 0.1)
     with running(ReceiverConfig("127.0.0.1", 0, max_concurrent_requests=1)) as receivers:
         with _stalled(receivers) as sender:
             answer = b"".join(iter(lambda: sender.recv(1000), b""))
@@ -234,11 +234,11 @@ def test_a_silent_sender_gives_up_its_place(monkeypatch: pytest.MonkeyPatch) -> 
 def test_stopping_does_not_wait_for_a_silent_sender(monkeypatch: pytest.MonkeyPatch) -> None:
     """What has not arrived is not stored, so it need not be waited for: the deadline is for what has."""
     with running() as receivers:
-        reading = receivers.http._intake.reading
+        intake = receivers.http._intake
         with _stalled(receivers) as sender:
-            while not reading:
+            while not intake.in_flight_requests:
                 time.sleep(0.01)
-            monkeypatch.setattr("collector.receive.http._CLOSE_SECONDS", 0.1)
+            monkeypatch.setattr("collector.receive.bounds.CLOSE_SECONDS", 0.1)
             started_seconds = time.monotonic()
             asyncio.run_coroutine_threadsafe(receivers.http.stop(20), receivers.loop).result(30)
             assert time.monotonic() - started_seconds < 10
@@ -260,12 +260,12 @@ def test_what_comes_while_the_receiver_drains_is_to_be_sent_again() -> None:
 
     async def scenario() -> None:
         intake = Intake(ReceiverConfig("127.0.0.1", 0), "http", Pipeline().submit)
-        async with intake.request("traces"):
-            intake.draining = True
-            with pytest.raises(ShuttingDown):
-                async with intake.request("traces"):
-                    raise AssertionError
-            assert not intake.idle.is_set()
+        under_way = intake.request("traces")
+        intake.draining = True
+        with pytest.raises(ShuttingDown):
+            intake.request("traces")
+        assert not intake.idle.is_set()
+        under_way.end()
         assert intake.idle.is_set()
 
     asyncio.run(scenario())
