@@ -11,7 +11,7 @@ spans of a resource or scope for theirs), and the whole request only if none is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +20,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.decode import arrays
+from collector.decode.concat import concat_batches
 from collector.decode.key_values import AmbiguousValue
 from collector.decode.request import Decoded, DecodeLimits, Outcome, Request
 from collector.decode.spans import SpanColumns, span_columns
@@ -50,7 +51,34 @@ class Levels:
 
 
 def decode_requests(requests: Sequence[Request], limits: DecodeLimits = DEFAULT_LIMITS) -> Decoded:
-    """All accepted spans of `requests` in order. Never raises for anything that a sender can send."""
+    """All accepted spans of `requests` in order. Never raises for anything that a sender can send.
+
+    Decoding takes about eight times the memory of the bodies, so many requests are decoded in several parts.
+    """
+    parts = [_decode_part(part, limits) for part in _parts(requests, limits.part_bytes)]
+    if len(parts) == 1:
+        return parts[0]
+    return Decoded(
+        batch=concat_batches([part.batch for part in parts]),
+        outcomes=tuple(outcome for part in parts for outcome in part.outcomes),
+        truncated_values=sum(part.truncated_values for part in parts),
+        dropped_attributes=sum(part.dropped_attributes for part in parts),
+    )
+
+
+def _parts(requests: Sequence[Request], part_bytes: int) -> Iterator[Sequence[Request]]:
+    """Runs of requests of about `part_bytes`; one run if there are none."""
+    start = size = 0
+    for index, request in enumerate(requests):
+        size += len(request.body)
+        if size >= part_bytes:
+            yield requests[start : index + 1]
+            start, size = index + 1, 0
+    if start < len(requests) or not requests:
+        yield requests[start:]
+
+
+def _decode_part(requests: Sequence[Request], limits: DecodeLimits) -> Decoded:
     try:
         return _decode(requests, limits)
     except (RequestError, AmbiguousValue):
