@@ -1,6 +1,7 @@
 """The stages in the order in which spans meet them: decode, normalise, price, attribute, store; then forward.
 
-One call of `Pipeline.process` is one transaction. Stages know columns only, never each other.
+Stages know columns only, never each other. `process` runs them all on a group of requests, in one transaction. A
+collector runs them apart: decoding before requests are acknowledged, the rest behind it (`collector.applier`).
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import pyarrow as pa
@@ -17,29 +20,44 @@ from collector import telemetry as metrics
 from collector.attribute import attribute
 from collector.attribute.fallback import attribute_or_fall_back
 from collector.decode import decode_requests
+from collector.decode.columns import SpanBatch
 from collector.decode.request import Decoded, DecodeLimits, Outcome, Request
 from collector.forward.costs import added_attributes
 from collector.forward.job import ForwardJob
 from collector.ledger import ledger_table
 from collector.normalise import normalise_columns
 from collector.price import price_columns
-from collector.store import Store
+from collector.store import Appended, Store
 from collector.telemetry import Telemetry
 from otel_cost.call import CallKind
 from otel_cost.pricing import RateCard
 
 logger = logging.getLogger(__name__)
 
+Sent = tuple[Request, int]
+"""A request, and how many of its spans were accepted."""
+
 
 class Forwarder(Protocol):
-    """Where committed requests go next."""
+    """Where stored requests go next."""
 
     def offer(self, job: ForwardJob) -> None:
         """Take a job without waiting."""
 
 
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A batch on its way into the ledger."""
+
+    ledger: pa.Table  # LEDGER_SCHEMA
+    appended: Future[Appended]
+    started_seconds: float  # by time.perf_counter
+    verdicts: list[pa.Table] = field(default_factory=list)
+    """What attribution said of its traces, once it is stored; only kept for forwarders."""
+
+
 class Pipeline:
-    """Runs the stages over a group of requests. Used by one thread."""
+    """The stages over one ledger. Methods may be called from different threads, `stored` and `forward` from one."""
 
     def __init__(
         self,
@@ -55,34 +73,59 @@ class Pipeline:
         self._forwarders = forwarders
         self._telemetry = telemetry
 
+    @property
+    def forwards(self) -> bool:
+        """Whether requests are needed again once they are stored."""
+        return bool(self._forwarders)
+
     def process(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         """Commit the spans of all requests in one transaction; when this returns, they are on disk.
 
         Raises:
             StoreUnavailable: nothing was stored; sending the same again later is right.
         """
-        started_seconds = time.perf_counter()
-        decoded = decode_requests(requests, self._limits)
-        batch = decoded.batch
-        if batch.spans.num_rows:
-            calls = normalise_columns(batch)
-            costs = price_columns(calls, batch.spans.column("start_time_ns"), self._card)
-            ledger = ledger_table(batch, calls, costs)
-            self._telemetry.observe(metrics.PIPELINE_SECONDS, time.perf_counter() - started_seconds)
-            verdicts = self._append(ledger)
-            try:
-                self._forward(requests, decoded, ledger, verdicts)
-            except Exception:  # the spans are on disk: whatever else fails, their senders must hear that
-                logger.exception("%d spans are stored and cannot be forwarded", ledger.num_rows)
-        self._count(decoded)
+        decoded = self.decode(requests)
+        if decoded.batch.spans.num_rows:
+            submitted = self.submit(self.ledger(decoded.batch))
+            self.stored(submitted, submitted.appended.result())
+            accepted = [outcome.accepted_spans for outcome in decoded.outcomes]
+            self.forward(list(zip(requests, accepted, strict=True)), submitted)
+        self.count(decoded)
         return decoded.outcomes
 
-    def _append(self, ledger: pa.Table) -> Sequence[pa.Table]:
-        """Store the batch; returns what attribution said of its traces."""
+    def decode(self, requests: Sequence[Request]) -> Decoded:
+        """The accepted spans of all requests, and what to answer to each."""
+        started_seconds = time.perf_counter()
+        decoded = decode_requests(requests, self._limits)
+        self._telemetry.observe(metrics.DECODE_SECONDS, time.perf_counter() - started_seconds)
+        return decoded
+
+    def count(self, decoded: Decoded) -> None:
+        """Note what decoding left out of requests that are now answered."""
+        self._telemetry.add(metrics.SPANS_REJECTED, sum(outcome.rejected_spans for outcome in decoded.outcomes))
+        self._telemetry.add(metrics.ATTRIBUTES_TRUNCATED, decoded.truncated_values)
+        self._telemetry.add(metrics.ATTRIBUTES_DROPPED, decoded.dropped_attributes)
+
+    def ledger(self, batch: SpanBatch) -> pa.Table:
+        """What the ledger keeps of the spans, LEDGER_SCHEMA: normalised and priced."""
+        started_seconds = time.perf_counter()
+        calls = normalise_columns(batch)
+        costs = price_columns(calls, batch.spans.column("start_time_ns"), self._card)
+        ledger = ledger_table(batch, calls, costs)
+        self._telemetry.observe(metrics.PIPELINE_SECONDS, time.perf_counter() - started_seconds)
+        return ledger
+
+    def submit(self, ledger: pa.Table, journal: int = 0) -> Submitted:
+        """Hand a batch to the store, without waiting for it. `journal`: its last record, 0 without a journal."""
         verdicts: list[pa.Table] = []
         started_seconds = time.perf_counter()
-        appended = self._store.append(ledger, lambda skeleton: self._attribute(skeleton, verdicts))
-        self._telemetry.observe(metrics.COMMIT_SECONDS, time.perf_counter() - started_seconds)
+        appended = self._store.submit(ledger, lambda skeleton: self._attribute(skeleton, verdicts), journal)
+        return Submitted(ledger, appended, started_seconds, verdicts)
+
+    def stored(self, submitted: Submitted, appended: Appended) -> None:
+        """Note what became of a batch."""
+        ledger = submitted.ledger
+        self._telemetry.observe(metrics.COMMIT_SECONDS, time.perf_counter() - submitted.started_seconds)
         self._telemetry.observe(metrics.GROUP_SPANS, ledger.num_rows)
         self._telemetry.add(metrics.SPANS_STORED, appended.accepted)
         self._telemetry.add(metrics.SPANS_DUPLICATE, appended.duplicates)
@@ -91,30 +134,27 @@ class Pipeline:
         for status in pc.value_counts(leaves.column("cost_status").cast(pa.string())):
             if status["values"].is_valid:
                 self._telemetry.add(metrics.CALLS, status["counts"].as_py(), status["values"].as_py())
-        return verdicts
+
+    def forward(self, sent: Sequence[Sent], submitted: Submitted) -> None:
+        """Pass the requests of a stored batch on. Never raises: the spans are on disk, whatever else fails."""
+        if not self._forwarders:
+            return
+        try:
+            added = added_attributes(submitted.ledger, submitted.verdicts)
+            for request, accepted_spans in sent:
+                if accepted_spans:
+                    job = ForwardJob(request.body, accepted_spans, added)
+                    for forwarder in self._forwarders:
+                        forwarder.offer(job)
+        except Exception:
+            logger.exception("%d spans are stored and cannot be forwarded", submitted.ledger.num_rows)
 
     def _attribute(self, skeleton: pa.Table, results: list[pa.Table]) -> pa.Table:
-        """The verdicts on whole traces, kept in `results`. Runs inside the append: spans beyond its start are new."""
+        """The verdicts on whole traces. Runs inside the append: spans beyond its start are new."""
         judged = attribute_or_fall_back(skeleton, self._store.position.seq + 1, attribute)
         for trace_id, error in zip(judged.failed_traces, judged.reasons, strict=True):
             logger.error("trace %s is stored, but counted span by span: attribution failed", trace_id, exc_info=error)
         self._telemetry.add(metrics.TRACES_UNJUDGED, len(judged.failed_traces))
-        results.append(judged.verdicts)
+        if self._forwarders:
+            results.append(judged.verdicts)
         return judged.verdicts
-
-    def _forward(
-        self, requests: Sequence[Request], decoded: Decoded, ledger: pa.Table, verdicts: Sequence[pa.Table]
-    ) -> None:
-        if not self._forwarders:
-            return
-        added = added_attributes(ledger, verdicts)
-        for request, outcome in zip(requests, decoded.outcomes, strict=True):
-            if outcome.error is None and outcome.accepted_spans:
-                job = ForwardJob(request.body, outcome.accepted_spans, added)
-                for forwarder in self._forwarders:
-                    forwarder.offer(job)
-
-    def _count(self, decoded: Decoded) -> None:
-        self._telemetry.add(metrics.SPANS_REJECTED, sum(outcome.rejected_spans for outcome in decoded.outcomes))
-        self._telemetry.add(metrics.ATTRIBUTES_TRUNCATED, decoded.truncated_values)
-        self._telemetry.add(metrics.ATTRIBUTES_DROPPED, decoded.dropped_attributes)

@@ -7,10 +7,14 @@ import logging
 import time
 from dataclasses import dataclass
 
+from collector import telemetry as metrics
+from collector.acceptor import Acceptor
+from collector.applier import Applier
 from collector.committer import Committer, CommitterConfig
 from collector.config import Config, Endpoint
 from collector.decode.request import DecodeLimits
 from collector.forward.otlp import OtlpForwarder
+from collector.journal import Journal, JournalConfig, Quarantine
 from collector.normalise import ESSENTIAL_KEYS
 from collector.pipeline import Pipeline
 from collector.price import card_table
@@ -25,8 +29,11 @@ from otel_cost.pricing import default_card
 logger = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 7.0
-"""Time to store and answer what waits at shutdown. Docker kills a container 10 s after asking it to stop; the store
-needs the rest to publish and close. What is not stored by then is refused, and its sender sends it again."""
+"""Time to answer what waits at shutdown, and to apply what was acknowledged. Docker kills a container 10 s after asking
+it to stop; the store needs the rest to publish and close. What is not journalled by then is refused, and its sender
+sends it again; what is not applied stays in the journal for the next start."""
+LEAST_APPLY_SECONDS = 0.5
+"""Of which so much belongs to applying, however long senders took."""
 FORWARD_DRAIN_SECONDS = 1.0
 """Time for forwarders to send what waits. Forwarding is best effort; the ledger has the spans."""
 
@@ -52,8 +59,12 @@ class Service:
         self._forwarders = [OtlpForwarder(forward, self.telemetry) for forward in config.forward]
         limits = DecodeLimits(essential_keys=ESSENTIAL_KEYS)
         pipeline = Pipeline(self.store, self._card, limits, self._forwarders, self.telemetry)
+        layout = self.store.layout
+        self.journal = Journal(JournalConfig(layout.folder / "journal", config.store.free_space_floor_bytes))
+        self._applier = Applier(pipeline, self.journal, Quarantine(layout.folder / "quarantine"), self.telemetry)
+        acceptor = Acceptor(pipeline, self.journal, self._applier, self.telemetry)
         bounds = CommitterConfig(queue_bytes=config.queue_bytes)
-        self._committer = Committer(pipeline.process, bounds, self.telemetry)
+        self._committer = Committer(acceptor.process, bounds, self.telemetry)
         self._timer = PublishTimer(self.store.publish, config.store.publish_interval_seconds, self.telemetry)
         self._receivers = build_receivers(config, self._committer.submit, self.telemetry)
         self._probes: list[ProbeServer] = []
@@ -74,25 +85,32 @@ class Service:
             raise
 
     def why_unhealthy(self) -> str | None:
-        """The reason why spans are not taken, or None when they are."""
-        return None if self._serving else "starting or stopping"
+        """The reason why spans are not taken or not applied, or None when they are."""
+        if not self._serving:
+            return "starting or stopping"
+        return self._applier.failure
 
     async def stop(self) -> bool:
-        """Stop in the reverse order: take nothing new, store and answer what waits, publish, close.
+        """Stop in the reverse order: take nothing new, answer what waits, apply what was acknowledged, publish, close.
 
-        Returns whether everything that had been taken is stored.
+        Returns whether everything that had been taken was acknowledged; all of that is in the ledger or the journal.
         """
         self._serving = False
         deadline_seconds = time.monotonic() + DRAIN_SECONDS
         await asyncio.gather(*(receiver.stop(DRAIN_SECONDS) for receiver in self._receivers.values()))
         left_seconds = max(0.1, deadline_seconds - time.monotonic())
         drained = await asyncio.to_thread(self._committer.stop, left_seconds)
+        left_seconds = max(LEAST_APPLY_SECONDS, deadline_seconds - time.monotonic())
+        await asyncio.to_thread(self._applier.stop, left_seconds)
         await asyncio.to_thread(self._stop_threads)
+        if drained:  # else a write may still be under way
+            self.journal.stop(self._applier.applied)
         return drained
 
     async def _start(self) -> Addresses:
         self.store.start()
         self.store.remember_card(card_table(self._card))
+        self._start_journal()
         self._committer.start()
         self._timer.start()
         for forwarder in self._forwarders:
@@ -107,6 +125,14 @@ class Service:
         )
         self._serving = True
         return addresses
+
+    def _start_journal(self) -> None:
+        """What was acknowledged before a crash is applied in the background, before anything that comes now."""
+        applied = self.store.journal
+        self.journal.start(applied)
+        self.telemetry.gauge(metrics.JOURNAL_BYTES, lambda: self.journal.size_bytes)
+        self.telemetry.gauge(metrics.JOURNAL_FILES, lambda: self.journal.file_count)
+        self._applier.start(applied)
 
     def _listening(self, transport: str, config: ReceiverConfig | None) -> Endpoint | None:
         return None if config is None else Endpoint(config.host, self._receivers[transport].port)

@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Literal
 
 LATENCY_BUCKETS_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+SIZE_BUCKETS_REQUESTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000)
 SIZE_BUCKETS_SPANS = (1, 10, 100, 1_000, 5_000, 10_000, 20_000, 50_000, 100_000)
 
 
@@ -28,7 +29,7 @@ class Metric:
 
 
 REQUESTS_ACCEPTED = Metric(
-    "otel_cost_requests_accepted_total", "counter", "Trace requests acknowledged: their spans are on disk."
+    "otel_cost_requests_accepted_total", "counter", "Trace requests acknowledged: they are on disk."
 )
 REQUESTS_REFUSED = Metric(
     "otel_cost_requests_refused_total",
@@ -82,16 +83,60 @@ SIGNALS_DROPPED = Metric(
     "Metrics and logs requests answered and dropped, by signal: the ledger takes traces only.",
     ("signal",),
 )
-QUEUE_REQUESTS = Metric("otel_cost_queue_requests", "gauge", "Requests that wait to be committed.")
-QUEUE_BYTES = Metric("otel_cost_queue_bytes", "gauge", "Bytes of the requests that wait or are being committed.")
+QUEUE_REQUESTS = Metric("otel_cost_queue_requests", "gauge", "Requests that wait to be acknowledged.")
+QUEUE_BYTES = Metric("otel_cost_queue_bytes", "gauge", "Bytes of the requests that wait or are being journalled.")
 QUEUE_LIMIT_BYTES = Metric("otel_cost_queue_limit_bytes", "gauge", "The memory limiter's bound on queue bytes.")
+ACK_REQUESTS = Metric(
+    "otel_cost_ack_requests", "histogram", "Requests acknowledged after one sync.", (), SIZE_BUCKETS_REQUESTS
+)
+DECODE_SECONDS = Metric(
+    "otel_cost_decode_seconds", "histogram", "Time to decode one group of requests.", (), LATENCY_BUCKETS_SECONDS
+)
+JOURNAL_SECONDS = Metric(
+    "otel_cost_journal_seconds",
+    "histogram",
+    "Time to write and sync one group of requests to the journal.",
+    (),
+    LATENCY_BUCKETS_SECONDS,
+)
+JOURNAL_BYTES = Metric("otel_cost_journal_bytes", "gauge", "Bytes that the journal keeps, applied or not.")
+JOURNAL_FILES = Metric("otel_cost_journal_files", "gauge", "Files of the journal.")
+REPLAYED_REQUESTS = Metric(
+    "otel_cost_journal_replayed_requests_total",
+    "counter",
+    "Requests that an earlier run acknowledged and that were applied, or put aside, when this one started.",
+)
+UNAPPLIED_BYTES = Metric(
+    "otel_cost_unapplied_bytes", "gauge", "Memory of spans that are acknowledged and not in the ledger yet."
+)
+UNAPPLIED_LIMIT_BYTES = Metric(
+    "otel_cost_unapplied_limit_bytes", "gauge", "Bound on unapplied bytes; at it acknowledgements wait."
+)
+APPLY_LAG_SECONDS = Metric(
+    "otel_cost_apply_lag_seconds", "gauge", "Age of the oldest request that is acknowledged and not in the ledger yet."
+)
+APPLY_SECONDS = Metric(
+    "otel_cost_apply_seconds",
+    "histogram",
+    "Time from pricing one group of acknowledged spans to having it in the ledger.",
+    (),
+    LATENCY_BUCKETS_SECONDS,
+)
+APPLY_RETRIES = Metric(
+    "otel_cost_apply_retries_total", "counter", "Times that the ledger refused acknowledged spans for the moment."
+)
+QUARANTINED_REQUESTS = Metric(
+    "otel_cost_quarantined_requests",
+    "gauge",
+    "Acknowledged requests that could not be applied and lie in the quarantine folder.",
+)
 GROUP_SPANS = Metric(
     "otel_cost_commit_spans", "histogram", "Spans committed in one transaction.", (), SIZE_BUCKETS_SPANS
 )
 PIPELINE_SECONDS = Metric(
     "otel_cost_pipeline_seconds",
     "histogram",
-    "Time to decode, normalise and price one group of requests.",
+    "Time to normalise and price one group of spans.",
     (),
     LATENCY_BUCKETS_SECONDS,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -103,13 +104,13 @@ def rows(store: Store, sql: str) -> list[tuple[Any, ...]]:
 def stored_tables(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[pa.Table]:
     """The tables that are handed to the store from now on."""
     seen: list[pa.Table] = []
-    append = store.append
+    submit = store.submit
 
-    def noted(batch: pa.Table, attribute: Attribute) -> Appended:
+    def noted(batch: pa.Table, attribute: Attribute, journal: int = 0) -> Future[Appended]:
         seen.append(batch)
-        return append(batch, attribute)
+        return submit(batch, attribute, journal)
 
-    monkeypatch.setattr(store, "append", noted)
+    monkeypatch.setattr(store, "submit", noted)
     return seen
 
 

@@ -19,6 +19,7 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
+from collector import telemetry as metrics
 from collector.cli.collect_command import command, greeting
 from collector.config import Config, Endpoint
 from collector.decode import DecodeLimits
@@ -85,6 +86,14 @@ def send(addresses: Addresses) -> dict[str, int]:
     return costs
 
 
+async def applied(service: Service) -> None:
+    """Return when everything that was acknowledged is in the ledger."""
+    deadline_seconds = time.monotonic() + 30
+    while service.telemetry.value(metrics.UNAPPLIED_BYTES):
+        assert time.monotonic() < deadline_seconds
+        await asyncio.sleep(0.01)
+
+
 def total_pico_usd(database: Path) -> int:
     """The published ledger's total."""
     answer = query_published(database, "SELECT CAST(sum(cost_usd) * 1000000000000 AS HUGEINT)::VARCHAR AS t FROM calls")
@@ -102,8 +111,9 @@ def test_spans_of_both_transports_are_in_the_file_after_a_stop(tmp_path: Path) -
     costs: dict[str, int] = {}
 
     async def scenario() -> None:
-        async with running(settings) as (_, addresses):
+        async with running(settings) as (service, addresses):
             costs.update(await asyncio.to_thread(send, addresses))
+            await applied(service)
             status, text = await asyncio.to_thread(get, addresses.prometheus, "/metrics")
             assert status == 200
             assert f"\notel_cost_spans_stored_total {len(costs)}\n" in text
@@ -171,6 +181,7 @@ def test_a_target_that_is_down_does_not_hold_back_the_ledger(tmp_path: Path) -> 
     async def scenario() -> None:
         async with running(settings) as (service, addresses):
             costs = await asyncio.to_thread(send, addresses)
+            await applied(service)
             assert service.store.position.seq == len(costs)
             with grpc_target(received, port):
                 await asyncio.to_thread(received.wait_for, lambda: len(received.spans) == len(costs))
