@@ -6,6 +6,7 @@ All arrays here are whole (offset 0), as `ptars` and `pa.Array.take` make them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ import pyarrow.compute as pc
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+
+NO_ROWS: Ints = np.zeros(0, dtype=np.int64)
 
 _HEX = np.frombuffer(b"".join(b"%02x" % value for value in range(256)), dtype=np.uint16)
 
@@ -28,12 +31,18 @@ def offsets(array: pa.Array) -> npt.NDArray[np.int32]:
 
 def lengths(array: pa.Array) -> npt.NDArray[np.int32]:
     """Bytes (or elements) of each row."""
-    return np.diff(offsets(array))
+    ends = offsets(array)
+    return ends[1:] - ends[:-1]
+
+
+def rows(mask: npt.NDArray[Any]) -> Ints:
+    """The row numbers where `mask` is true (or not 0); on few rows a tenth of the time of `np.flatnonzero`."""
+    return mask.nonzero()[0]
 
 
 def owners(array: pa.Array) -> Ints:
     """For every element of a list array, the row that it belongs to."""
-    return np.repeat(np.arange(len(array), dtype=np.int64), lengths(array))
+    return np.arange(len(array), dtype=np.int64).repeat(lengths(array))
 
 
 def fixed_width(array: pa.Array, width: int) -> tuple[npt.NDArray[np.uint8], Mask]:
@@ -63,11 +72,22 @@ def hex_strings(matrix: npt.NDArray[np.uint8], present: Mask | None = None) -> p
 def text(array: pa.Array) -> tuple[pa.StringArray, Ints]:
     """Binary as string, and the rows whose bytes are not UTF-8 (their text is mended with U+FFFD)."""
     try:
-        return array.cast(pa.string()), np.zeros(0, dtype=np.int64)
+        return array.cast(pa.string()), NO_ROWS
     except pa.ArrowInvalid:
         bad = [row for row, value in enumerate(array.to_pylist()) if value is not None and not _is_utf8(value)]
     mended = [array[row].as_py().decode("utf-8", "replace").encode() for row in bad]
     return replace_rows(array, bad, mended).cast(pa.string()), np.asarray(bad, dtype=np.int64)
+
+
+def text_or_null(array: pa.Array) -> tuple[pa.StringArray, Ints]:
+    """As `text`, with NULL for an empty string, which says nothing, in proto3 as here."""
+    sizes = lengths(array)
+    if not sizes.any():
+        return pa.nulls(len(array), pa.string()), NO_ROWS
+    strings, bad = text(array)
+    if not sizes.all():
+        strings = pc.if_else(pa.array(sizes > 0), strings, pa.scalar(None, pa.string()))
+    return strings, bad
 
 
 def _is_utf8(value: bytes) -> bool:
@@ -104,17 +124,7 @@ def where(numbers: npt.NDArray[np.generic], present: Mask) -> pa.Array:
     return pa.array(numbers, mask=~present)
 
 
-def empty_to_null(strings: pa.Array) -> pa.Array:
-    """An empty string says nothing, in proto3 as here."""
-    sizes = lengths(strings)
-    if not sizes.any():
-        return pa.nulls(len(strings), strings.type)
-    if sizes.all():
-        return strings
-    return pc.if_else(pa.array(sizes > 0), strings, pa.scalar(None, strings.type))
-
-
-def values_of(array: pa.Array, dtype: npt.DTypeLike) -> npt.NDArray[np.generic]:
+def values_of(array: pa.Array, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """A primitive array without NULLs as numpy."""
     return np.asarray(array.to_numpy(zero_copy_only=False), dtype=dtype)
 

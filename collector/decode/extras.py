@@ -26,8 +26,8 @@ TRACE_FLAGS = "otel.trace_flags"
 SCOPE_ATTRIBUTES = "otel.scope.attributes"
 SCHEMA_URL = "otel.schema_url"
 
-_USUAL_FLAGS = np.array([0x000, 0x001, 0x100, 0x101], dtype=np.uint32)
-"""Nothing known, or sampled with a parent that is not remote."""
+_UNUSUAL_FLAGS = np.uint32(0xFFFFFEFE)
+"""All bits but "sampled" and "it is known whether the parent is remote"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,13 @@ def span_extras(
     extras = [
         *_dropped(DROPPED_EVENTS, spans.column("dropped_events_count"), spans.column("events"), limits),
         *_dropped(DROPPED_LINKS, spans.column("dropped_links_count"), spans.column("links"), limits),
-        *_where(TRACE_FLAGS, flags, ~np.isin(flags, _USUAL_FLAGS)),
+        *_where(TRACE_FLAGS, flags, (flags & _UNUSUAL_FLAGS) != 0),
     ]
     lists = scopes.column("scope").field(2)
     if arrays.lengths(lists).any():
         long = long_attributes(lists.values, arrays.owners(lists), limits)
         texts = attributes_json(long.table, len(scopes))
-        owners = np.flatnonzero((arrays.lengths(lists) > 0)[scope_of_span])
+        owners = arrays.rows((arrays.lengths(lists) > 0)[scope_of_span])
         extras.append(
             Extra(SCOPE_ATTRIBUTES, VALUE_JSON, owners, texts.take(pa.array(scope_of_span[owners])).to_pylist())
         )
@@ -63,11 +63,11 @@ def span_extras(
 
 def resource_extras(resources: pa.RecordBatch) -> list[Extra]:
     """Dropped attributes and the schema of the resource."""
-    dropped = resources.column("resource").field(1).fill_null(0)
-    numbers = np.asarray(dropped.to_numpy(zero_copy_only=False), dtype=np.uint32)
+    dropped = resources.column("resource").field(1)
+    numbers = arrays.values_of(dropped.fill_null(0) if dropped.null_count else dropped, np.uint32)
     extras = _where(DROPPED_ATTRIBUTES, numbers, numbers > 0)
     urls = resources.column("schema_url")
-    rows = np.flatnonzero(arrays.lengths(urls))
+    rows = arrays.rows(arrays.lengths(urls))
     if len(rows):
         texts = [url.decode("utf-8", "replace") for url in urls.take(pa.array(rows)).to_pylist()]
         extras.append(Extra(SCHEMA_URL, VALUE_STRING, rows, texts))
@@ -76,13 +76,15 @@ def resource_extras(resources: pa.RecordBatch) -> list[Extra]:
 
 def _dropped(key: str, counts: pa.Array, parts: pa.Array, limits: DecodeLimits) -> list[Extra]:
     """What the sender dropped, and what is beyond our own cap."""
+    if not len(parts.values) and not arrays.values_of(counts, np.uint32).any():
+        return []
     beyond = np.maximum(arrays.lengths(parts).astype(np.int64) - limits.max_events_per_span, 0)
     numbers = np.asarray(counts.to_numpy(), dtype=np.int64) + beyond
     return _where(key, numbers, numbers > 0)
 
 
 def _where(key: str, numbers: npt.NDArray[np.int64] | npt.NDArray[np.uint32], chosen: arrays.Mask) -> list[Extra]:
-    rows = np.flatnonzero(chosen)
+    rows = arrays.rows(chosen)
     return [Extra(key, VALUE_INT, rows, numbers[rows].tolist())] if len(rows) else []
 
 

@@ -54,7 +54,7 @@ class KeyValues:
 def parse_key_values(wire: pa.BinaryArray, slice_bytes: int) -> KeyValues:
     """Takes every row of `wire` apart. Raises `MalformedRequest`, `AmbiguousValue`."""
     parsed = _common_form(wire)
-    others = np.flatnonzero(parsed.members == UNSET)
+    others = arrays.rows(parsed.members == UNSET)
     if len(others):
         _add_others(parsed, wire.take(pa.array(others)), others, slice_bytes)
     return parsed
@@ -103,7 +103,7 @@ def _body(data: Bytes, at: Positions, ends: Positions) -> tuple[Positions, array
     first = _at(data, at)
     body = at + 1
     fits = first == ends - body
-    wide = np.flatnonzero(first >= 0x80)
+    wide = arrays.rows(first >= 0x80)
     if len(wide):
         start, end = at[wide], ends[wide]
         three = end - start - 3 >= 1 << 14
@@ -126,16 +126,16 @@ def _read_numbers(
     doubles: npt.NDArray[np.float64],
 ) -> None:
     """Fills in the numbers, and takes out of `members` those that do not end where their value ends."""
-    rows = np.flatnonzero(members == BOOL)
+    rows = arrays.rows(members == BOOL)
     if len(rows):
         flags = _at(data, at[rows])
         integers[rows] = flags
         members[rows[(ends[rows] - at[rows] != 1) | (flags > 1)]] = UNSET
-    rows = np.flatnonzero(members == INT)
+    rows = arrays.rows(members == INT)
     if len(rows):
         integers[rows], good = _varints(data, at[rows], ends[rows])
         members[rows[~good]] = UNSET
-    rows = np.flatnonzero(members == DOUBLE)
+    rows = arrays.rows(members == DOUBLE)
     if len(rows):
         good = ends[rows] - at[rows] == 8
         members[rows[~good]] = UNSET

@@ -101,7 +101,7 @@ def _prefixes(codes: Picks, names: pa.StringArray) -> tuple[arrays.Ints, list[st
     """
     in_use = np.zeros(_FORMS * len(names), dtype=np.bool_)
     in_use[codes] = True
-    used = np.flatnonzero(in_use)
+    used = arrays.rows(in_use)
     keys = names.take(pa.array(used // _FORMS)).to_pylist()
     texts = [
         f"{_OPENINGS[form // 2]}{compact(key)}:{_QUOTES[form % 2]}"
@@ -115,16 +115,16 @@ def _values(attributes: pa.Table, kinds: npt.NDArray[np.int8]) -> _Values:
     integers = arrays.single(attributes.column("int_value"))
     values = _Values([strings], np.arange(len(strings), dtype=np.int32))
     _put_escaped(values, strings, kinds == VALUE_STRING)
-    rows = np.flatnonzero(kinds == VALUE_INT)
+    rows = arrays.rows(kinds == VALUE_INT)
     if len(rows):
         values.put(rows, integers.take(pa.array(rows)).cast(pa.string()))
-    rows = np.flatnonzero(kinds == VALUE_BOOL)
+    rows = arrays.rows(kinds == VALUE_BOOL)
     if len(rows):
         values.choose(rows, integers.take(pa.array(rows)).to_numpy(), _TRUTHS)
-    rows = np.flatnonzero(kinds == VALUE_DOUBLE)
+    rows = arrays.rows(kinds == VALUE_DOUBLE)
     if len(rows):
         doubles = arrays.single(attributes.column("double_value")).take(pa.array(rows))
-        special = np.flatnonzero(~np.isfinite(doubles.to_numpy()))
+        special = arrays.rows(~np.isfinite(doubles.to_numpy()))
         named = [_special(number) for number in doubles.take(pa.array(special)).to_pylist()]
         values.put(rows, arrays.replace_rows(doubles.cast(pa.string()), special, named))
     return values
@@ -141,10 +141,10 @@ def _put_escaped(values: _Values, strings: pa.StringArray, subject: arrays.Mask)
     if start == stop:
         return
     data = np.frombuffer(strings.buffers()[2], dtype=np.uint8, count=stop)[start:]
-    special = start + np.flatnonzero((data < 0x20) | (data == ord('"')) | (data == ord("\\")))
+    special = start + arrays.rows((data < 0x20) | (data == ord('"')) | (data == ord("\\")))
     holds = np.zeros(len(strings), dtype=np.bool_)
     holds[np.searchsorted(ends, special, side="right") - 1] = True
-    rows = np.flatnonzero(holds & subject)
+    rows = arrays.rows(holds & subject)
     if not len(rows):
         return
     part = strings.take(pa.array(rows))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from collector.decode import arrays, values
-from collector.decode.attributes import cap_per_owner, long_attributes
+from collector.decode.attributes import LongAttributes, cap_per_owner, long_attributes, two_long_attributes
 from collector.decode.columns import DICT_STRING, SPAN_SCHEMA, VALUE_STRING, SpanBatch
 from collector.decode.extras import resource_extras, span_extras, with_extras
 from collector.decode.remainder import attributes_json
@@ -51,7 +51,7 @@ class Verdict:
 
     def reject(self, reason: str, wrong: arrays.Mask) -> None:
         """Spans that parse and cannot be stored."""
-        rows = np.flatnonzero(wrong & self.kept)
+        rows = arrays.rows(wrong & self.kept)
         if len(rows):
             self.rejections.append((reason, rows))
             self.kept[rows] = False
@@ -77,9 +77,9 @@ def span_columns(levels: LevelTables, org_ids: Sequence[str], limits: DecodeLimi
     """Builds every column. Raises `MalformedRequest` or `AmbiguousValue` for an attribute that spoils its request."""
     count = len(levels.spans)
     verdict = Verdict(np.ones(count, dtype=np.bool_), np.zeros(len(org_ids), dtype=np.bool_))
-    resources = _resources(levels, limits, verdict)
-    lists = levels.spans.column("attributes")
-    long = long_attributes(lists.values, arrays.owners(lists), limits)
+    lists = levels.spans.column("attributes"), levels.resources.column("resource").field(0)
+    long, long_of_resources = two_long_attributes(lists, limits)
+    resources = _resources(levels, long_of_resources, limits, verdict)
     _undecodable_spans(levels, verdict, "attribute", long.undecodable)
     attributes, lost = cap_per_owner(long.table, count, limits)
     columns = {
@@ -95,17 +95,19 @@ def span_columns(levels: LevelTables, org_ids: Sequence[str], limits: DecodeLimi
     if not verdict.kept.all():
         spans, attributes = _only(verdict.kept, spans, attributes)
     batch = SpanBatch(spans, attributes, resources.json, resources.attributes)
-    return SpanColumns(batch, verdict, long.truncated_values, int(lost.sum()))
+    return SpanColumns(batch, verdict, len(long.cut), int(lost.sum()))
 
 
 def _undecodable_spans(levels: LevelTables, verdict: Verdict, what: str, bad: arrays.Ints) -> None:
-    every = np.arange(len(levels.spans))
-    verdict.undecodable(f"{what} is not valid UTF-8 or does not parse", bad, every, levels.request_of_span)
+    if len(bad):
+        every = np.arange(len(levels.spans))
+        verdict.undecodable(f"{what} is not valid UTF-8 or does not parse", bad, every, levels.request_of_span)
 
 
 def _undecodable_scopes(levels: LevelTables, verdict: Verdict, what: str, bad: arrays.Ints) -> None:
-    requests = levels.request_of_resource[levels.resource_of_scope]
-    verdict.undecodable(f"{what} is not valid UTF-8 or does not parse", bad, levels.scope_of_span, requests)
+    if len(bad):
+        requests = levels.request_of_resource[levels.resource_of_scope]
+        verdict.undecodable(f"{what} is not valid UTF-8 or does not parse", bad, levels.scope_of_span, requests)
 
 
 def _only(kept: arrays.Mask, spans: pa.Table, attributes: pa.Table) -> tuple[pa.Table, pa.Table]:
@@ -124,14 +126,13 @@ class _Resources:
     service_names: pa.StringArray
 
 
-def _resources(levels: LevelTables, limits: DecodeLimits, verdict: Verdict) -> _Resources:
-    lists = levels.resources.column("resource").field(0)
+def _resources(levels: LevelTables, long: LongAttributes, limits: DecodeLimits, verdict: Verdict) -> _Resources:
     count = len(levels.resources)
-    long = long_attributes(lists.values, arrays.owners(lists), limits)
-    _, bad_urls = arrays.text(levels.resources.column("schema_url"))
-    bad = np.union1d(long.undecodable, bad_urls)
-    reason = "resource is not valid UTF-8 or does not parse"
-    verdict.undecodable(reason, bad, levels.resource_of_span, levels.request_of_resource)
+    _, bad_urls = arrays.text_or_null(levels.resources.column("schema_url"))
+    if len(long.undecodable) or len(bad_urls):
+        bad = np.union1d(long.undecodable, bad_urls)
+        reason = "resource is not valid UTF-8 or does not parse"
+        verdict.undecodable(reason, bad, levels.resource_of_span, levels.request_of_resource)
     table, _ = cap_per_owner(long.table, count, limits)
     table = with_extras(table, resource_extras(levels.resources))
     return _Resources(pa.table({"attributes_json": attributes_json(table, count)}), table, _service_names(table, count))
@@ -142,7 +143,7 @@ def _service_names(table: pa.Table, count: int) -> pa.StringArray:
     keys = arrays.single(table.column("key"))
     code = keys.dictionary.index(SERVICE_NAME).as_py()
     kinds = arrays.single(table.column("value_type")).to_numpy()
-    rows = np.flatnonzero((keys.indices.to_numpy() == code) & (kinds == VALUE_STRING))
+    rows = arrays.rows((keys.indices.to_numpy() == code) & (kinds == VALUE_STRING))
     owners = arrays.single(table.column("owner_index")).to_numpy()[rows]
     picks = np.full(count, -1, dtype=np.int64)
     picks[owners] = rows
@@ -173,13 +174,12 @@ def _texts(levels: LevelTables, verdict: Verdict) -> dict[str, pa.Array]:
     encoded = spans.column("name").dictionary_encode()
     names, bad = arrays.text(encoded.dictionary)
     if len(bad):
-        _undecodable_spans(levels, verdict, "name", np.flatnonzero(np.isin(encoded.indices.to_numpy(), bad)))
+        _undecodable_spans(levels, verdict, "name", arrays.rows(np.isin(encoded.indices.to_numpy(), bad)))
     columns: dict[str, pa.Array] = {"name": pa.DictionaryArray.from_arrays(encoded.indices, names)}
     status = spans.column("status").field(0)
     for name, array in (("trace_state", spans.column("trace_state")), ("status_message", status)):
-        strings, bad = arrays.text(array)
+        columns[name], bad = arrays.text_or_null(array)
         _undecodable_spans(levels, verdict, name, bad)
-        columns[name] = arrays.empty_to_null(strings)
     return columns
 
 
@@ -199,18 +199,21 @@ def _numbers(spans: pa.RecordBatch, verdict: Verdict, lost: arrays.Ints) -> dict
 
 def _enum(array: pa.Array, highest: int) -> pa.Array:
     """An enum of proto3 is open: numbers that we do not know read as 0, unspecified."""
-    numbers = np.asarray(array.fill_null(0).to_numpy(zero_copy_only=False), dtype=np.int32)
+    if array.null_count == len(array):
+        return pa.array(np.zeros(len(array), dtype=np.int8))
+    numbers = np.asarray((array.fill_null(0) if array.null_count else array).to_numpy(), dtype=np.int32)
     return pa.array(np.where((numbers < 0) | (numbers > highest), 0, numbers).astype(np.int8))
 
 
 def _scope(levels: LevelTables, limits: DecodeLimits, verdict: Verdict) -> dict[str, pa.Array]:
     columns: dict[str, pa.Array] = {}
     scope = levels.scopes.column("scope")
-    _undecodable_scopes(levels, verdict, "scope schema_url", arrays.text(levels.scopes.column("schema_url"))[1])
+    _, bad = arrays.text_or_null(levels.scopes.column("schema_url"))
+    _undecodable_scopes(levels, verdict, "scope schema_url", bad)
     for position, name in enumerate(("scope_name", "scope_version")):
-        strings, bad = arrays.text(scope.field(position))
+        strings, bad = arrays.text_or_null(scope.field(position))
         _undecodable_scopes(levels, verdict, name, bad)
-        columns[name] = _repeat(arrays.empty_to_null(strings), levels.scope_of_span)
+        columns[name] = _repeat(strings, levels.scope_of_span)
     if arrays.lengths(scope.field(2)).any():
         bad = long_attributes(scope.field(2).values, arrays.owners(scope.field(2)), limits).undecodable
         _undecodable_scopes(levels, verdict, "scope attribute", bad)
@@ -241,9 +244,12 @@ def _lists(levels: LevelTables, limits: DecodeLimits, verdict: Verdict) -> dict[
     columns: dict[str, pa.Array] = {}
     for name, write in writers:
         array = levels.spans.column(name)
-        rows = np.flatnonzero(arrays.lengths(array))
+        if not len(array.values):
+            columns[name] = pa.nulls(len(array), pa.string())
+            continue
+        rows = arrays.rows(arrays.lengths(array))
         most = limits.max_events_per_span
-        texts = [write(items[:most]) for items in array.take(pa.array(rows)).to_pylist()] if len(rows) else []
+        texts = [write(items[:most]) for items in array.take(pa.array(rows)).to_pylist()]
         broken = [row for row, text in zip(rows, texts, strict=True) if text is None]
         _undecodable_spans(levels, verdict, name.removesuffix("s"), np.asarray(broken, dtype=np.int64))
         columns[name] = arrays.sparse(len(levels.spans), rows, texts, pa.string())
