@@ -39,5 +39,5 @@ def attribute(skeleton: pa.Table) -> pa.Table:
     join_roots(calls)
     verdict = count(spans, tree, calls)
     owners = resolve_owners(spans, tree, verdict)
-    retries = find_retries(spans, calls, verdict, owners["agent"].codes)
+    retries = find_retries(spans, calls, verdict, owners["agent"])
     return assemble(spans, verdict, owners, retries)

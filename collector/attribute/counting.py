@@ -65,8 +65,10 @@ def _count_aggregates(
     spans: Spans, tree: Tree, calls: Calls, money: Bools, verdict: npt.NDArray[np.int8], duplicate_of: Ints
 ) -> None:
     """Aggregates with usage or cost, and no call with usage or cost below them, stand for their calls."""
-    paid_leaf = spans.leaf & money
-    alone = spans.aggregate & spans.has_money & ~tree.above(paid_leaf)
+    alone = spans.aggregate & spans.has_money
+    if not alone.any():
+        return
+    alone &= ~tree.above(spans.leaf & money)
     if not alone.any():
         return
     verdict[alone] = COUNTED

@@ -48,9 +48,8 @@ def _runs(keys: Ints, rows: Ints) -> Iterator[list[int]]:
 
 
 def _repeated(codes: Ints) -> Bools:
-    """Which elements have a value that occurs more than once."""
-    _, place, counts = np.unique(codes, return_inverse=True, return_counts=True)
-    return np.asarray(counts[place] > 1)
+    """Which elements have a value that occurs more than once. Codes are from 0, almost without gaps."""
+    return np.asarray(np.bincount(codes)[codes] > 1)
 
 
 def join_shared_ids(calls: Calls) -> None:
@@ -59,7 +58,11 @@ def join_shared_ids(calls: Calls) -> None:
     rows = np.flatnonzero(spans.leaf & (spans.response_id.codes >= 0))
     if len(rows) < 2:
         return
-    keys = spans.org.codes[rows] * max(len(spans.response_id.values), 1) + spans.response_id.codes[rows]
+    again = _repeated(spans.response_id.codes[rows])
+    if not again.any():
+        return
+    rows = rows[again]
+    keys = pair_codes(spans.org.codes[rows], spans.response_id.codes[rows])
     again = _repeated(keys)
     for run in _runs(keys[again], rows[again]):
         families: dict[str, list[Record]] = {}
@@ -103,10 +106,12 @@ def join_siblings(calls: Calls) -> None:
     """Two instrumentations side by side: same parent, other scope, same model and tokens, at the same time."""
     spans = calls.spans
     rows = np.flatnonzero(spans.leaf)
-    if len(rows) < 2:
+    if len(rows) < 2 or (spans.scope.codes[rows] == spans.scope.codes[rows[0]]).all():
         return
-    rows = rows[_repeated(pair_codes(spans.trace[rows], spans.parent[rows]))]
-    keys = pair_codes(pair_codes(spans.trace[rows], spans.parent[rows]), spans.input_tokens[rows])
+    parents = pair_codes(spans.trace[rows], spans.parent[rows])
+    again = _repeated(parents)
+    rows = rows[again]
+    keys = pair_codes(parents[again], spans.input_tokens[rows])
     low, high = np.full(len(rows), np.iinfo(np.int64).max), np.full(len(rows), np.iinfo(np.int64).min)
     np.minimum.at(low, keys, spans.scope.codes[rows])
     np.maximum.at(high, keys, spans.scope.codes[rows])

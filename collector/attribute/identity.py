@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from collector.attribute.skeleton import UNKNOWN, Spans
 from otel_cost.call import Flag
+from otel_cost.normalise.dialects import DIALECTS
 
 OUTPUT_TOLERANCE_TOKENS = 4
 """Two instrumentations of one call may differ by so much: one of them adds the first stream event's placeholder."""
@@ -32,27 +33,8 @@ _OWN_KINDS = (
     "video",
 )
 
-_RANKS = {
-    "anthropic_native": 0,
-    "official": 1,
-    "official_bedrock": 1,
-    "botocore": 1,
-    "mistral_native": 1,
-    "pydantic_ai": 2,
-    "logfire": 2,
-    "litellm": 2,
-    "vercel": 2,
-    "vercel_7": 2,
-    "traceloop": 3,
-    "traceloop_bedrock": 3,
-    "traceloop_google": 3,
-    "openinference": 4,
-    "openlit": 5,
-}
-"""Which dialect's record of a call is kept: the SDK's own (it alone knows tier and cache lifetime), the official
-instrumentations, frameworks that pass on the provider's response id, third-party ones. Any other comes last."""
-
-_LAST_RANK = 6
+_RANKS = {dialect.name: dialect.rank for dialect in DIALECTS}
+_LAST_RANK = max(_RANKS.values())
 
 
 @lru_cache(maxsize=4096)
@@ -65,7 +47,7 @@ def model_family(model: str) -> str:
 
 
 def dialect_rank(dialect: str | None) -> int:
-    """How much a dialect is trusted when several recorded one call: 0 is kept first."""
+    """How much a dialect is trusted when several recorded one call: 0 is kept first, an unknown one last."""
     return _RANKS.get(dialect or "", _LAST_RANK)
 
 
@@ -112,9 +94,8 @@ class Record:
 
 def read_record(spans: Spans, row: int) -> Record:
     """Read one span out of the columns."""
-    text = spans.text
-    names = (text[name].text(row) for name in ("model", "request_model", "response_model"))
-    operation = text["operation"].text(row) or ""
+    names = [spans.text(name, row) for name in ("model", "request_model", "response_model")]
+    operation = spans.text("operation", row) or ""
     flags = spans.value("flags", row) or 0
     cache = [spans.value(name, row) or 0 for name in ("cache_read_tokens", "cache_write_tokens")]
     has_usage, failed = bool(spans.has_usage[row]), bool(spans.failed[row])
@@ -134,15 +115,15 @@ def read_record(spans: Spans, row: int) -> Record:
         failed=failed,
         operation=operation,
         kind=operation if operation in _OWN_KINDS else "text",
-        provider=text["provider"].text(row),
+        provider=spans.text("provider", row),
         models=frozenset(model_family(name) for name in names if name),
-        response_id=spans.response_id.text(row),
+        response_id=spans.text("response_id", row),
         preference=(
             int(not has_usage),
             int(bool(flags & Flag.ESTIMATED)),
             int(spans.value("cost_pico_usd", row) is None),
             -sum(tokens > 0 for tokens in cache),
-            dialect_rank(text["dialect"].text(row)),
+            dialect_rank(spans.text("dialect", row)),
             int(failed),
         ),
     )

@@ -24,6 +24,8 @@ MAX_CALLS_BELOW = 256
 
 def join_nested(calls: Calls, tree: Tree) -> None:
     """Compare every leaf that has leaves below it with the calls they record, innermost first."""
+    if not tree.depth.any():
+        return
     leaf = calls.spans.leaf
     outer_of = tree.nearest_above(leaf)
     inner = np.flatnonzero(leaf & (outer_of != UNKNOWN))

@@ -4,34 +4,46 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from collector.attribute.counting import Verdict
-from collector.attribute.skeleton import UNKNOWN, Coded, Ints, Spans, encode
+from collector.attribute.skeleton import UNKNOWN, Ints, Spans, encode, has_gaps, plain
 from collector.attribute.tree import Tree
+from otel_cost.call import DIMENSIONS
 
 
-def resolve_owners(spans: Spans, tree: Tree, verdict: Verdict) -> dict[str, Coded]:
-    """Per dimension the owner of every span.
+def resolve_owners(spans: Spans, tree: Tree, verdict: Verdict) -> dict[str, pa.Array]:
+    """Per dimension the owner of every span, as strings.
 
     The span's own value, else its nearest ancestor's, else what the other records of the same call find on their
     way up, else the resource's, else the other records' resources'. A run without a name is its trace.
     """
-    return {
-        name: Coded(_resolve(own, resource, tree, verdict), own.values)
-        for name, (own, resource) in spans.owners.items()
-        if name != "run"
-    } | {"run": _runs(spans, tree, verdict)}
+    found = {name: _resolve(spans, name, tree, verdict) for name in DIMENSIONS}
+    if found["run"].null_count:
+        trace = plain(spans.column("trace_id"))
+        found["run"] = trace if found["run"].null_count == len(spans) else pc.coalesce(found["run"], trace)
+    return found
 
 
-def _resolve(own: Coded, resource: Coded, tree: Tree, verdict: Verdict) -> Ints:
+def _resolve(spans: Spans, name: str, tree: Tree, verdict: Verdict) -> pa.Array:
+    own, resource = spans.column(name), spans.column(f"resource_{name}")
+    if not has_gaps(own):
+        return plain(own)  # every span says it: no one is asked
+    if own.null_count == len(own) and (resource.null_count == len(resource) or not has_gaps(resource)):
+        return plain(resource)  # no span says it, and all resources or none do
+    return _resolve_one_by_one((own, resource), tree, verdict)
+
+
+def _resolve_one_by_one(columns: tuple[pa.Array, pa.Array], tree: Tree, verdict: Verdict) -> pa.Array:
+    """The rule itself; what `_resolve` tells from whole columns is what this would find."""
+    own, resource = encode(*columns)
     codes = own.codes
-    if len(own.values) and (codes != UNKNOWN).any():
+    if (codes != UNKNOWN).any():
         near = tree.nearest(codes != UNKNOWN)
         codes = np.where(near != UNKNOWN, codes[near], UNKNOWN)
     codes = _fill(codes, verdict)
-    if not len(resource.values):
-        return codes
-    return _fill(np.where(codes != UNKNOWN, codes, resource.codes), verdict)
+    codes = _fill(np.where(codes != UNKNOWN, codes, resource.codes), verdict)
+    return own.values.take(pa.array(codes, mask=codes == UNKNOWN))
 
 
 def _fill(codes: Ints, verdict: Verdict) -> Ints:
@@ -44,11 +56,3 @@ def _fill(codes: Ints, verdict: Verdict) -> Ints:
                 filled = codes.copy() if filled is codes else filled
                 filled[kept] = known
     return filled
-
-
-def _runs(spans: Spans, tree: Tree, verdict: Verdict) -> Coded:
-    own, resource = spans.owners["run"]
-    codes = _resolve(own, resource, tree, verdict)
-    trace = encode(spans.table["trace_id"])[0]
-    shared = np.where(codes != UNKNOWN, codes, trace.codes + len(own.values))
-    return Coded(shared, pa.concat_arrays([own.values, trace.values]))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from collector.attribute.calls import Calls
 from collector.attribute.counting import COUNTED, WRAPPER, Verdict
 from collector.attribute.identity import Record, models_agree
-from collector.attribute.skeleton import UNKNOWN, Bools, Ints, Spans, pair_codes
+from collector.attribute.skeleton import UNKNOWN, Bools, Ints, Spans, encode, pair_codes
 
 MAX_FAILURES_COMPARED = 64
 """Calls that failed under one parent and wait for a repetition; older ones are taken to have been given up."""
@@ -24,7 +25,7 @@ class Retries:
     wasted: Bools
 
 
-def find_retries(spans: Spans, calls: Calls, verdict: Verdict, agent: Ints) -> Retries:
+def find_retries(spans: Spans, calls: Calls, verdict: Verdict, agents: pa.Array) -> Retries:
     """Chain attempts of one agent and operation under one parent, each to the failed one before it.
 
     An attempt repeats one that had failed and ended before it started; each failure is repeated once.
@@ -33,7 +34,7 @@ def find_retries(spans: Spans, calls: Calls, verdict: Verdict, agent: Ints) -> R
     attempt, retry_of = np.ones(len(spans), np.int64), np.full(len(spans), UNKNOWN, np.int64)
     is_call = (spans.leaf & (verdict.verdict != WRAPPER)) | (spans.aggregate & (verdict.verdict == COUNTED))
     wasted = is_call & verdict.failed
-    before = _predecessors(spans, calls, verdict, agent, is_call)
+    before = _predecessors(spans, calls, verdict, agents, is_call) if wasted.any() else {}
     for call in before:
         chain = [call]
         while attempt[chain[-1]] == 1 and chain[-1] in before:
@@ -46,11 +47,10 @@ def find_retries(spans: Spans, calls: Calls, verdict: Verdict, agent: Ints) -> R
     return Retries(attempt, retry_of, wasted)
 
 
-def _predecessors(spans: Spans, calls: Calls, verdict: Verdict, agent: Ints, is_call: Bools) -> dict[int, int]:
+def _predecessors(spans: Spans, calls: Calls, verdict: Verdict, agents: pa.Array, is_call: Bools) -> dict[int, int]:
     """Kept row of each repeated call -> kept row of the attempt before."""
     rows = np.flatnonzero(is_call)
-    if not verdict.failed[rows].any():
-        return {}
+    agent = encode(agents)[0].codes
     parents = pair_codes(spans.trace[rows], spans.parent[rows])
     suspects = np.isin(parents, parents[verdict.failed[rows]])
     families: dict[int, list[int]] = {}

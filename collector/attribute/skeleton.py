@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from otel_cost.call import DIMENSIONS, CallKind
+from otel_cost.call import CallKind
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+LARGEST_CODE = 1 << 62
+NO_TEXTS = pa.array([], pa.string())
 UNKNOWN = -1
 """The code of NULL, and the number that stands for a count that a span does not say."""
 
@@ -26,42 +26,109 @@ class Coded:
     codes: Ints
     values: pa.Array
 
-    def text(self, row: int) -> str | None:
-        """The string of one row."""
-        code = int(self.codes[row])
-        return None if code < 0 else str(self.values[code])
+
+def whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """A column as one array."""
+    if isinstance(column, pa.Array):
+        return column
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    found = column.unify_dictionaries().combine_chunks()
+    return found if isinstance(found, pa.Array) else pa.concat_arrays(found.chunks)
 
 
-def encode(*columns: pa.ChunkedArray) -> list[Coded]:
-    """String columns of equal length as codes into one shared dictionary. Empty strings are NULL."""
-    plain = [column.cast(pa.string()) for column in columns]
-    joined = pa.chunked_array([chunk for column in plain for chunk in column.chunks], pa.string())
+def encode(*columns: pa.Array | pa.ChunkedArray) -> list[Coded]:
+    """String columns (or dictionaries of strings) of equal length as codes into one shared dictionary.
+
+    Empty strings are NULL.
+    """
     length = len(columns[0])
-    if joined.null_count == len(joined):
-        nothing = np.full(length, UNKNOWN, np.int64)
-        return [Coded(nothing, pa.array([], pa.string()))] * len(columns)
-    encoded = pa.concat_arrays(joined.chunks).dictionary_encode()
-    codes = pc.fill_null(encoded.indices, UNKNOWN).to_numpy(zero_copy_only=False).astype(np.int64)
-    empty = pc.index(encoded.dictionary, "").as_py()
-    if empty >= 0:
-        codes[codes == empty] = UNKNOWN
-    return [Coded(codes[i * length : (i + 1) * length], encoded.dictionary) for i in range(len(columns))]
+    arrays = [whole(column) for column in columns]
+    said = [array for array in arrays if array.null_count < length]
+    if not said:
+        return [Coded(np.full(length, UNKNOWN, np.int64), NO_TEXTS)] * len(columns)
+    joined = said[0] if len(said) == 1 else pa.concat_arrays([plain(array) for array in said])
+    coded = _encoded(joined)
+    found, start = [], 0
+    for array in arrays:
+        if array.null_count < length:
+            found.append(Coded(coded.codes[start : start + length], coded.values))
+            start += length
+        else:
+            found.append(Coded(np.full(length, UNKNOWN, np.int64), coded.values))
+    return found
+
+
+def plain(array: pa.Array) -> pa.Array:
+    """Strings as such, whether or not they came as a dictionary."""
+    return array if array.type == pa.string() else array.cast(pa.string())
+
+
+def _encoded(array: pa.Array) -> Coded:
+    if pa.types.is_dictionary(array.type):
+        of_value = _encoded(plain(array.dictionary))  # a dictionary may hold NULL, or a text twice
+        return Coded(_gathered(of_value.codes, _codes(array.indices)), of_value.values)
+    encoded = array.dictionary_encode()
+    codes = _codes(encoded.indices)
+    empty = np.flatnonzero(lengths(encoded.dictionary) == 0)
+    if len(empty):
+        codes[codes == empty[0]] = UNKNOWN
+    return Coded(codes, encoded.dictionary)
+
+
+def _codes(indices: pa.Array) -> Ints:
+    filled = indices.fill_null(UNKNOWN) if indices.null_count else indices
+    return np.asarray(filled.to_numpy(zero_copy_only=False)).astype(np.int64)
+
+
+def _gathered(values: Ints, places: Ints) -> Ints:
+    """`values` at the places, `UNKNOWN` where the place is."""
+    return np.asarray(np.append(values, UNKNOWN)[places])
+
+
+def lengths(strings: pa.StringArray) -> npt.NDArray[np.int32]:
+    """The bytes of each string, 0 for NULL."""
+    _, ends, _ = strings.buffers()
+    if not len(strings) or ends is None:
+        return np.zeros(len(strings), np.int32)
+    return np.diff(np.frombuffer(ends, np.int32, count=strings.offset + len(strings) + 1)[strings.offset :])
+
+
+def has_gaps(column: pa.Array) -> bool:
+    """Whether any row of a string column is NULL or empty."""
+    if column.null_count:
+        return True
+    if pa.types.is_dictionary(column.type):
+        return column.dictionary.null_count > 0 or not lengths(plain(column.dictionary)).all()
+    return not lengths(column).all()
 
 
 def pair_codes(one: Ints, other: Ints) -> Ints:
     """A number for each distinct pair of elements, from 0 without gaps."""
-    codes = [np.unique(column, return_inverse=True)[1].ravel() for column in (one, other)]
-    joined = codes[0] * (len(one) + 1) + codes[1]
-    return np.asarray(np.unique(joined, return_inverse=True)[1].ravel(), dtype=np.int64)
+    if not len(one):
+        return np.zeros(0, np.int64)
+    low, width = int(other.min()), int(other.max()) - int(other.min()) + 1
+    if max(abs(int(one.min())), abs(int(one.max()))) * width >= LARGEST_CODE:
+        one, other = codes_of(one), codes_of(other)
+        low, width = 0, len(other)
+    return codes_of(one * width + (other - low))
+
+
+def codes_of(values: Ints) -> Ints:
+    """A number for each distinct value, from 0 without gaps."""
+    return _codes(pa.array(values).dictionary_encode().indices)
 
 
 def _ints(column: pa.ChunkedArray) -> Ints:
-    filled = pc.fill_null(column, UNKNOWN)
-    return np.asarray(filled.to_numpy(), dtype=np.int64)
+    array = whole(column)
+    filled = array.fill_null(UNKNOWN) if array.null_count else array
+    return np.asarray(filled.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def _bools(column: pa.ChunkedArray) -> Bools:
-    return np.asarray(pc.fill_null(column, False).to_numpy(), dtype=np.bool_)
+    array = whole(column)
+    filled = array.fill_null(False) if array.null_count else array
+    return np.asarray(filled.to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
 @dataclass(frozen=True)
@@ -84,36 +151,36 @@ class Spans:
     failed: Bools
     scope: Coded
     response_id: Coded
+    arrays: dict[str, pa.Array] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.start_ns)
 
-    @cached_property
-    def owners(self) -> dict[str, tuple[Coded, Coded]]:
-        """Per dimension: what the span says, and what its resource says, in shared codes."""
-        column = self.table.column
-        pairs = {name: encode(column(name), column(f"resource_{name}")) for name in DIMENSIONS}
-        return {name: (own, resource) for name, (own, resource) in pairs.items()}
+    def column(self, name: str) -> pa.Array:
+        """A column of the skeleton as one array."""
+        found = self.arrays.get(name)
+        if found is None:
+            found = self.arrays[name] = whole(self.table[name])
+        return found
 
-    @cached_property
-    def text(self) -> dict[str, Coded]:
-        """Columns that are read only for the few spans that need a closer look."""
-        names = ("dialect", "operation", "provider", "model", "request_model", "response_model")
-        return {name: encode(self.table.column(name))[0] for name in names}
+    def text(self, name: str, row: int) -> str | None:
+        """One string of one span; an empty one is NULL."""
+        found: str | None = self.column(name)[row].as_py()
+        return found or None
 
     def key(self, row: int) -> tuple[int, str, str]:
         """A total order of spans that does not depend on how they arrived: start time, trace id, span id."""
-        return int(self.start_ns[row]), str(self.table["trace_id"][row]), str(self.table["span_id"][row])
+        return int(self.start_ns[row]), str(self.column("trace_id")[row]), str(self.column("span_id")[row])
 
     def value(self, name: str, row: int) -> int | None:
         """One number of one span."""
-        found: int | None = self.table[name][row].as_py()
+        found: int | None = self.column(name)[row].as_py()
         return found
 
 
 def _is(kind: Coded, wanted: CallKind) -> Bools:
-    code = pc.index(kind.values, wanted.value).as_py() if len(kind.values) else UNKNOWN
-    return kind.codes == code if code >= 0 else np.zeros(len(kind.codes), np.bool_)
+    values = kind.values.to_pylist()
+    return kind.codes == values.index(wanted) if wanted in values else np.zeros(len(kind.codes), np.bool_)
 
 
 def read_skeleton(skeleton: pa.Table) -> Spans:
@@ -126,9 +193,11 @@ def read_skeleton(skeleton: pa.Table) -> Spans:
     has_usage = _bools(table["has_usage"])
     # A failed call without usage costs 0 for certain: only a cost above 0 is money of its own.
     failed = _bools(table["failed"])
-    reported = _ints(table["reported_cost_pico_usd"])
-    has_reported = _bools(pc.is_valid(table["reported_cost_pico_usd"])) & (~failed | (reported > 0))
-    has_cost = (_ints(table["cost_pico_usd"]) > 0) | has_reported
+    has_cost = _ints(table["cost_pico_usd"]) > 0
+    reported = table["reported_cost_pico_usd"]
+    if reported.null_count < len(reported):
+        is_reported = whole(reported).is_valid().to_numpy(zero_copy_only=False)
+        has_cost |= is_reported & (~failed | (_ints(reported) > 0))
     return Spans(
         table=table,
         org=org,

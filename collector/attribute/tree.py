@@ -54,6 +54,20 @@ def _parent_rows(spans: Spans) -> Ints:
     rows = np.arange(len(spans))
     if not len(rows):
         return rows
+    if _has_repeats(spans.span):
+        return _parent_rows_by_trace(spans, rows)
+    at = np.full(int(max(spans.span.max(), spans.parent.max())) + 2, UNKNOWN)
+    at[spans.span + 1] = rows
+    found = at[spans.parent + 1]
+    return np.asarray(np.where((spans.parent >= 0) & (found >= 0) & (spans.trace[found] == spans.trace), found, rows))
+
+
+def _has_repeats(codes: Ints) -> bool:
+    return bool(np.bincount(codes + 1).max() > 1)
+
+
+def _parent_rows_by_trace(spans: Spans, rows: Ints) -> Ints:
+    """The same where a span id is in several traces. Of two spans with one id in a trace the first row is meant."""
     width = int(max(spans.span.max(), spans.parent.max())) + 1
     keys = spans.trace * width + spans.span
     wanted = spans.trace * width + spans.parent

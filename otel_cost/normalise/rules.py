@@ -150,7 +150,9 @@ class Dialect:
 
     Recognised by scope name (exact, then the longest prefix), else by span name prefix, else by an attribute's value,
     else by any marker attribute.
-    `rank` orders records of one call when several instrumentations saw it: the lowest says most (TTL split, tier, id).
+    `rank` orders records of one call when several instrumentations saw it; the lowest says most and is kept: the SDK's
+    own (it alone knows tier and cache lifetime), the official instrumentations, frameworks that pass on the provider's
+    response id, third-party ones, all others.
     """
 
     name: str

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
 import pytest
 
-import otel_cost.normalise.dialects as dialects
-from collector.attribute.identity import _LAST_RANK, _RANKS, dialect_rank, model_family
+from collector.attribute.identity import dialect_rank, model_family
+from otel_cost.normalise.dialects import DIALECTS
 from tests.collector.attribute.building import Row, aggregate, counted, leaf, verdicts
 
 NATIVE = "com.anthropic.sdk.python"
@@ -170,12 +168,9 @@ def test_names_of_two_models(one: str, other: str) -> None:
     assert model_family(one) != model_family(other)
 
 
-def test_ranked_dialects_exist() -> None:
-    """A dialect that is renamed must keep its rank."""
-    names = {
-        getattr(getattr(module, value), "name", None)
-        for module in (import_module(f"{dialects.__name__}.{found.name}") for found in iter_modules(dialects.__path__))
-        for value in vars(module)
-    }
-    assert set(_RANKS) <= names
-    assert dialect_rank("unheard of") == _LAST_RANK
+def test_the_dialect_tables_say_whose_record_is_kept() -> None:
+    """The SDK's own instrumentation before the official ones, those before third parties, a stranger last of all."""
+    assert all(dialect_rank(dialect.name) == dialect.rank for dialect in DIALECTS)
+    ordered = [dialect_rank(name) for name in ("anthropic_native", "official", "pydantic_ai", "traceloop", "openlit")]
+    assert ordered == sorted(set(ordered))
+    assert dialect_rank("unheard of") == dialect_rank(None) == max(dialect.rank for dialect in DIALECTS)
