@@ -49,7 +49,7 @@ def _skeleton(seed: int) -> pa.Table:
     rng = random.Random(seed)
     rows = [row for trace in range(20) for row in _spans(rng, fingerprint(f"{seed} {trace}") * 2)]
     for name in (*DIMENSIONS, *(f"resource_{name}" for name in DIMENSIONS)):
-        values = rng.choice(((None,), ("x",), ("x", "y"), ("x", None), ("", None), ("x", "", None)))
+        values = rng.choice(((None,), ("x",), ("x", "y"), ("x", None), ("x", ""), ("",), ("x", "", None)))
         for row in rows:
             row[name] = rng.choice(values)
     rng.shuffle(rows)
