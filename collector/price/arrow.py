@@ -27,14 +27,16 @@ class Names:
 
 def combined(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     """One contiguous array."""
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if isinstance(column, pa.Array):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else column.unify_dictionaries().combine_chunks()
 
 
 def ints(column: pa.ChunkedArray | pa.Array) -> Array:
-    """A writable int64 copy, NULL as 0."""
+    """int64, NULL as 0. Not to be written to: it may be the column itself."""
     array = combined(column)
-    values = array.fill_null(0) if array.null_count else array
-    return np.array(values.to_numpy(zero_copy_only=False), dtype=np.int64)
+    values: Array = (array.fill_null(0) if array.null_count else array).to_numpy(zero_copy_only=False)
+    return values
 
 
 def valid(column: pa.Array) -> Array:
@@ -47,18 +49,19 @@ def valid(column: pa.Array) -> Array:
 
 def bools(column: pa.ChunkedArray) -> Array:
     """A mask, NULL as false."""
-    mask: Array = combined(column).fill_null(False).to_numpy(zero_copy_only=False)
+    array = combined(column)
+    mask: Array = (array.fill_null(False) if array.null_count else array).to_numpy(zero_copy_only=False)
     return mask
 
 
 def codes(column: pa.ChunkedArray) -> tuple[Array, list[str | None]]:
     """One code per row, 0 for NULL, and the texts that they stand for."""
-    if not pa.types.is_dictionary(column.type):
-        column = column.cast(pa.string()).dictionary_encode()
-    encoded = combined(column.unify_dictionaries())
+    encoded = combined(column)
+    if not pa.types.is_dictionary(encoded.type):
+        encoded = encoded.cast(pa.string()).dictionary_encode()
     indices = encoded.indices
     filled = indices.fill_null(-1) if indices.null_count else indices
-    return filled.to_numpy(zero_copy_only=False).astype(np.int64) + 1, [None, *encoded.dictionary.to_pylist()]
+    return filled.to_numpy(zero_copy_only=False) + 1, [None, *encoded.dictionary.to_pylist()]
 
 
 def names(table: pa.Table) -> Names:
@@ -67,9 +70,18 @@ def names(table: pa.Table) -> Names:
     mixed, size = np.zeros(table.num_rows, np.int64), 1
     for column, texts in columns:
         if size * len(texts) > _LARGEST_CODE:
-            distinct, mixed = np.unique(mixed, return_inverse=True)
-            size = len(distinct)
-        mixed, size = mixed * len(texts) + column, size * len(texts)
-    _, first_rows, of_row = np.unique(mixed, return_index=True, return_inverse=True)
+            mixed, size = distinct(mixed)
+        if len(texts) > 1:
+            mixed, size = mixed * len(texts) + column, size * len(texts)
+    of_row, count = distinct(mixed)
+    first_rows = np.empty(count, np.int64)
+    first_rows[of_row[::-1]] = np.arange(len(of_row) - 1, -1, -1)  # of repeated places the last assignment stands
     picked = [[texts[code] for code in column[first_rows].tolist()] for column, texts in columns]
-    return Names(list(zip(*picked, strict=True)) if len(first_rows) else [], of_row)
+    return Names(list(zip(*picked, strict=True)), of_row)
+
+
+def distinct(values: Array) -> tuple[Array, int]:
+    """A number for each distinct value, from 0 without gaps, and how many there are."""
+    encoded = pa.array(values).dictionary_encode()
+    numbers: Array = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return numbers, len(encoded.dictionary)

@@ -38,7 +38,10 @@ class Codes:
 
     def array(self) -> pa.Array:
         """The finished column."""
-        indices = pa.array(self.codes, mask=self.codes == NOTHING)
+        if not self._code_of:
+            return pa.DictionaryArray.from_arrays(pa.nulls(len(self.codes), pa.int32()), pa.array([], pa.string()))
+        missing = self.codes == NOTHING
+        indices = pa.array(self.codes, mask=missing if missing.any() else None)
         return pa.DictionaryArray.from_arrays(indices, pa.array(list(self._code_of), pa.string()))
 
 
@@ -85,7 +88,7 @@ class CostColumns:
             pa.array(self.amount_pico_usd, mask=~(self.has_amount & is_call)),
             self.status.array(),
             self.reason.array(),
-            pa.DictionaryArray.from_arrays(card_codes, pa.array([card])),
+            pa.DictionaryArray.from_arrays(card_codes, pa.array([card], pa.string())),
             self.rate_row.array(),
             pa.array(self.flags),
         ]

@@ -48,7 +48,7 @@ def price_columns(calls: CallColumns, start_time_ns: pa.ChunkedArray, card: Rate
         names=names(calls.calls),
         said=np.array([], np.int32),
         usage={key: combined(column) for key, column in calls.usage.items()},
-        result=CostColumns.of(ints(calls.calls["flags"])),
+        result=CostColumns.of(ints(calls.calls["flags"]).copy()),
     )
     batch.said = batch.result.model.table_of(batch.names.said())
     to_price = _settle_without_rates(calls.calls, batch)
@@ -139,7 +139,7 @@ def _price(positions: Array, batch: _Batch, start_time_ns: Array, card: RateCard
 
 def _choices(names_: Names, positions: Array, card: RateCard) -> list[Choice | None]:
     """The choice of each distinct name key that a call to price has."""
-    wanted = set(np.unique(names_.of_row[positions]).tolist())
+    wanted = set(np.flatnonzero(np.bincount(names_.of_row[positions])).tolist())
     return [remembered_choice(card, *key) if number in wanted else None for number, key in enumerate(names_.keys)]
 
 
