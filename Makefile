@@ -10,10 +10,10 @@ PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format soak interop bench clean
+.PHONY: help run test check format soak interop bench bench-ingest bench-soak clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(VENV)/.run: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -47,9 +47,15 @@ interop: $(VENV)/.dev  ## unchanged apps of other projects' SDKs; makes an envir
 bench: $(VENV)/.dev  ## what the app half costs, beside its peers, in one run
 	$(BIN)/python -m benchmarks.app_overhead
 
+bench-ingest: $(VENV)/.dev  ## what a received span costs, beside other collectors; installs them, takes half an hour
+	$(BIN)/python -m benchmarks.ingest
+
+bench-soak: $(VENV)/.dev  ## sustained load with readers and kills, reconciled to the span and the cent
+	$(BIN)/python -m benchmarks.soak
+
 format: $(VENV)/.dev  ## format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:  ## remove the venv and caches
-	rm -rf $(VENV) .interop .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build/benchmarks .interop .mypy_cache .ruff_cache .import_linter_cache
