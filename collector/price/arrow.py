@@ -43,7 +43,7 @@ def valid(column: pa.Array) -> Array:
     """Which rows are not NULL."""
     if not column.null_count:
         return np.ones(len(column), np.bool_)
-    mask: Array = column.is_valid().to_numpy(zero_copy_only=False)
+    mask: Array = np.array(column.is_valid().to_numpy(zero_copy_only=False))
     return mask
 
 

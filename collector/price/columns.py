@@ -47,7 +47,7 @@ def price_columns(calls: CallColumns, start_time_ns: pa.ChunkedArray, card: Rate
     batch = _Batch(
         names=names(calls.calls),
         said=np.array([], np.int32),
-        usage={key: combined(column) for key, column in calls.usage.items()},
+        usage={key: (ints(column), valid(combined(column))) for key, column in calls.usage.items()},
         result=CostColumns.of(ints(calls.calls["flags"]).copy()),
     )
     batch.said = batch.result.model.table_of(batch.names.said())
@@ -61,7 +61,7 @@ def price_columns(calls: CallColumns, start_time_ns: pa.ChunkedArray, card: Rate
 class _Batch:
     names: Names
     said: Array  # key -> code of what the spans call the model
-    usage: dict[str, pa.Array]
+    usage: dict[str, tuple[Array, Array]]  # unit -> counts (NULL as 0), and where there is one
     result: CostColumns
 
     def settle_as_said(self, where: Array, status: Status, amount: int | Array | None, reason: str | None) -> None:
@@ -75,12 +75,13 @@ def _settle_without_rates(table: pa.Table, batch: _Batch) -> Array:
     known = np.array([kind is not None and kind != CallKind.IGNORE for kind in kinds])[kind_codes]
     leaf = np.array([kind == CallKind.LEAF for kind in kinds])[kind_codes]
     has_usage = np.zeros(table.num_rows, np.bool_)
-    for column in batch.usage.values():
-        has_usage |= valid(column)
+    for _, mask in batch.usage.values():
+        has_usage |= mask
     reported_column = combined(table["reported_cost_pico_usd"])
-    reported = ints(reported_column)
+    reported, has_reported = ints(reported_column), valid(reported_column)
     by_provider, failures = bools(table["reported_by_provider"]), bools(table["failed"])
-    has_reported = valid(reported_column) & (reported >= 0) & ((reported > 0) | ~failures | by_provider)
+    if has_reported.any():
+        has_reported &= (reported >= 0) & ((reported > 0) | ~failures | by_provider)
     billable = has_usage | has_reported
     flags = batch.result.flags
     open_ = known & (leaf | billable)
@@ -147,8 +148,8 @@ def _counts(batch: _Batch, positions: Array, flags: Array) -> tuple[dict[str, Ar
     """Usable counts per unit (0 where there is none) and where there is one; flags are added in place."""
     counts: dict[str, Array] = {}
     present: dict[str, Array] = {}
-    for key, column in batch.usage.items():
-        count, mask = ints(column)[positions], valid(column)[positions]
+    for key, (said, is_said) in batch.usage.items():
+        count, mask = said[positions], is_said[positions]
         low, high = int(count.min(initial=0)), int(count.max(initial=0))
         if low < 0 or high > units.MAX_QUANTITY:
             negative, large = count < 0, count > units.MAX_QUANTITY
@@ -182,8 +183,9 @@ def _with_rules(
     used = np.zeros(len(numbers), np.bool_)
     for mask in present.values():
         used |= mask
-    with_fee = np.array([units.REQUESTS in row.explicit for row in table.rows])[numbers]
-    if with_fee.any():
+    has_fee = [units.REQUESTS in row.explicit for row in table.rows]
+    if any(has_fee):
+        with_fee = np.array(has_fee)[numbers]
         said = present.get(units.REQUESTS, np.zeros(len(numbers), np.bool_))
         own = dict(cells).get(units.REQUESTS, 0)
         cells = [cell for cell in cells if cell[0] != units.REQUESTS]
@@ -297,7 +299,7 @@ def _price_singly(
     key = int(batch.names.of_row[position])
     found = choices[key]
     assert found is not None
-    usage = {unit: column[position].as_py() for unit, column in batch.usage.items() if column[position].is_valid}
+    usage = {unit: int(count[position]) for unit, (count, mask) in batch.usage.items() if mask[position]}
     _, request_model, response_model, _ = batch.names.keys[key]
     cost = price_usage(found, request_model, response_model, int(at_ns[at]), usage, card.digest, flags)
     batch.result.put_cost(position, cost)
