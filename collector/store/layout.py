@@ -8,7 +8,8 @@
         high-water                 last batch committed, outside the ledger: shows what a damaged log has lost
         dirty                      exists while the publication may be behind the ledger
         template.duckdb            an empty publication; each refresh starts as a copy of it
-        segments/                  sealed Parquet files that the publication's views read
+        empty.parquet              the columns of a segment, and no rows
+        segments/                  Parquet files that hold the spans; ledger and publication read the same ones
         backups/                   copies made before a migration
 
 Python code must never open `ledger.duckdb` or its log while DuckDB has them open in the same process: closing any
@@ -30,6 +31,11 @@ class Layout:
     @staticmethod
     def of(path: Path) -> Layout:
         return Layout(path.absolute())
+
+    @staticmethod
+    def of_ledger(ledger: Path) -> Layout:
+        """The inverse of `ledger`."""
+        return Layout(ledger.parent.with_suffix("").absolute())
 
     @property
     def folder(self) -> Path:
@@ -58,6 +64,10 @@ class Layout:
     @property
     def template(self) -> Path:
         return self.folder / "template.duckdb"
+
+    @property
+    def empty(self) -> Path:
+        return self.folder / "empty.parquet"
 
     @property
     def segments(self) -> Path:

@@ -1,28 +1,30 @@
 """The published file: what users open while the collector has the ledger to itself.
 
-A small DuckDB file with the newest rows in it and views over sealed Parquet segments for the rest, so that a refresh
-costs what changed and not the history. It is built beside its place, synced, and renamed over the old one: a reader
-has the old file or the new one, whole. It is built in a DuckDB instance of its own, so that a full disk here cannot
-kill the instance that ingests.
+A small DuckDB file with views over the same Parquet segments that the ledger has, and copies of what is not in them:
+amendments, budgets, prices. No span is copied, so a refresh costs the same whatever arrived. It is built beside its
+place, synced, and renamed over the old one: a reader has the old file or the new one, whole. It is built in a DuckDB
+instance of its own, so that a full disk here cannot kill the instance that ingests.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
-from collector.store import segments, views
+from collector.store import manifest, retired, views
 from collector.store.config import StoreConfig
 from collector.store.database import STORAGE_VERSION
 from collector.store.layout import Layout
-from collector.store.segments import Extent, Segment
+from collector.store.manifest import Segment
 from collector.store.statements import query, registered
 
 Read = Callable[[Callable[[Any], Any]], Any]
@@ -31,16 +33,30 @@ Read = Callable[[Callable[[Any], Any]], Any]
 Write = Callable[[Callable[[Any], None]], None]
 """Runs something on the writer's connection and waits."""
 
-_EXTENTS = {"span_log": "span_extent", "call_log": "call_extent"}
+Files = Callable[[], Collection[str]]
+"""`Readers.files`."""
+
+PUBLISHED_CHANGED_RESENDS = 10_000
+"""Newest spans that came again with other content, in the published file. All are in the ledger; a sender that repeats
+everything with new content would make each refresh copy millions."""
+
+_COPIED = {
+    "amendment": "SELECT * FROM _ledger.amendment",
+    "budget": "SELECT * FROM _ledger.budget",
+    "budget_event": "SELECT * FROM _ledger.budget_event",
+    "changed_resend": f"SELECT * FROM _ledger.changed_resend ORDER BY seen_at DESC LIMIT {PUBLISHED_CHANGED_RESENDS}",
+}
+_PRICES = "SELECT * FROM _ledger.price_row"
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """One consistent state of the ledger, as far as it is copied: Arrow tables by name, and segments by table."""
+    """One consistent state of the ledger: which segments can be read, and Arrow tables of what is copied by name."""
 
-    hot: dict[str, pa.Table]
-    sealed: dict[str, list[Segment]]
-    prices: pa.Table | None  # None: as in the template
+    segments: Sequence[Segment]
+    copied: dict[str, pa.Table]
+    publication: pa.Table
+    prices: pa.Table | None  # None: as in the template, which has the types of all others too
 
 
 class Publisher:
@@ -50,53 +66,40 @@ class Publisher:
         self._layout = layout
         self._config = config
         self._prices_in_template: int | None = None  # None: there is no template yet
+        self._named: frozenset[str] = frozenset()  # files of the current publication
+        self._builder: Any = None
 
     def start(self, connection: Any) -> None:
         """Clear what a crash left behind. In the writer."""
         self._layout.segments.mkdir(parents=True, exist_ok=True)
         for left in self._layout.folder.glob("publishing-*"):
             left.unlink()
-        segments.remove_strays(connection, self._layout.segments)
 
-    def publish(self, read: Read, write: Write) -> None:
-        """Seal what is worth it, then replace the published file."""
-        for source in segments.KEYS:
-            self._seal(source, read, write)
+    def publish(self, read: Read, write: Write, files_in_use: Files = frozenset) -> None:
+        """Replace the published file, then delete the segments that nobody needs any more.
+
+        Raises OSError, duckdb.Error, StoreUnavailable; the published file is as it was then.
+        """
         content = read(self._content)
         self._replace(content)
-        write(self._forget_retired)
+        self._named = frozenset(segment.file for segment in content.segments)
 
-    def _forget_retired(self, connection: Any) -> None:
-        segments.forget_retired(connection, self._layout.segments, self._config.segment_grace_seconds)
+        def forget(connection: Any) -> None:
+            retired.forget(connection, self._layout.segments, self._config, self._named | frozenset(files_in_use()))
 
-    def _seal(self, source: str, read: Read, write: Write) -> None:
-        def cut(reader: Any) -> list[Segment]:
-            present = segments.live(reader, source)
-            sealed_to = present[-1].last_key if present else 0
-            rows = reader.rows(query(_EXTENTS[source]), [sealed_to, self._config.seal_bytes])
-            hot = [Extent(*row) for row in rows]
-            retracted = dict(reader.rows(query("retracted_by_segment"))) if source == "call_log" else {}
-            as_of = reader.rows("SELECT coalesce(max(batch), 0) FROM _ledger.batch")[0][0]
-            raw_bytes = segments.sizes(self._layout.segments)
-            wanted = segments.plans(source, present, hot, retracted, raw_bytes, self._config)
-            return [segments.write(reader, self._layout.segments, plan, as_of) for plan in wanted]
-
-        for segment in read(cut):
-            write(lambda connection, segment=segment: segments.record(connection, segment))  # type: ignore[misc]
+        write(forget)
 
     def _content(self, reader: Any) -> Content:
-        sealed = {source: segments.live(reader, source) for source in segments.KEYS}
-        hot = {}
-        for source, key in segments.KEYS.items():
-            sealed_to = sealed[source][-1].last_key if sealed[source] else 0
-            hot[source] = reader.table(f"SELECT * FROM _ledger.{source} WHERE {key} > ? ORDER BY seq", [sealed_to])
-        for name in ("budget", "budget_event"):
-            hot[name] = reader.table(f"SELECT * FROM _ledger.{name}")
-        hot["call_retraction"] = reader.table(query("relevant_retractions"))
-        hot["publication"] = reader.table("SELECT * FROM publication")
-        count = reader.rows("SELECT count(*) FROM _ledger.price_row")[0][0]
-        same = count == self._prices_in_template
-        return Content(hot, sealed, None if same else reader.table("SELECT * FROM _ledger.price_row"))
+        prices, *counts = reader.rows(query("published_counts"))[0]
+        first = prices != self._prices_in_template
+        return Content(
+            reader.segments,
+            {name: reader.table(_COPIED[name]) for name, count in zip(_COPIED, counts, strict=True) if count or first},
+            reader.table(
+                "SELECT * REPLACE (missing_spans + ? AS missing_spans) FROM publication", [reader.missing_spans]
+            ),
+            reader.table(_PRICES) if first else None,
+        )
 
     def _replace(self, content: Content) -> None:
         partial = self._layout.folder / f"publishing-{os.getpid()}.duckdb"
@@ -105,77 +108,82 @@ class Publisher:
             if content.prices is not None:
                 self._make_template(content, content.prices)
             shutil.copyfile(self._layout.template, partial)
-            self._fill(partial, content)
-            segments.sync(partial)
+            with self._attached(partial) as connection:
+                self._fill(connection, content)
+            manifest.sync(partial)
             os.replace(partial, self._layout.published)
-            segments.sync(self._layout.published.parent)
+            manifest.sync(self._layout.published.parent)
         except BaseException:
             _remove(partial)
             raise
 
     def _make_template(self, content: Content, prices: pa.Table) -> None:
         """Tables of the right types, all views, and the prices: what costs most and changes least."""
+        self._prices_in_template = None
         _remove(self._layout.template)
-        with _open(self._layout.template) as connection:
-            connection.begin()
+        with self._attached(self._layout.template) as connection:
             connection.execute("CREATE SCHEMA _ledger")
-            connection.execute("CREATE TABLE _ledger.sealed_file (file VARCHAR NOT NULL)")
-            for name, table in content.hot.items():
-                with registered(connection, source=table.slice(0, 0)):
-                    connection.execute(f"CREATE TABLE {_target(name)} AS SELECT * FROM source")
-            with registered(connection, source=prices):
-                connection.execute("CREATE TABLE _ledger.price_row AS SELECT * FROM source")
-            for source in segments.KEYS:
-                connection.execute(self._joined(source, [], 0))
-            views.create(connection, publication=False)
-            connection.commit()
+            connection.execute("CREATE TABLE _ledger.segment_file (file VARCHAR NOT NULL)")
+            connection.execute("INSERT INTO _ledger.segment_file VALUES (?)", [str(self._layout.empty)])
+            for name, table in {**content.copied, "price_row": prices}.items():
+                with registered(connection, source=table if name == "price_row" else table.slice(0, 0)):
+                    connection.execute(f"CREATE TABLE _ledger.{name} AS SELECT * FROM source")
+            with registered(connection, source=content.publication.slice(0, 0)):
+                connection.execute("CREATE TABLE publication AS SELECT * FROM source")
+            views.create_sources(connection, [self._layout.empty], [])
+            views.create_public(connection)
         self._prices_in_template = prices.num_rows
 
-    def _fill(self, path: Path, content: Content) -> None:
-        with _open(path) as connection:
+    def _fill(self, connection: Any, content: Content) -> None:
+        files = [manifest.path_of(self._layout.segments, segment.file) for segment in content.segments]
+        if files:
+            amended = has_amendments(content.segments, content.copied.get("amendment"))
+            clean = [file for file, some in zip(files, amended, strict=True) if not some]
+            views.create_sources(connection, clean, [file for file in files if file not in set(clean)])
+            _insert(connection, "_ledger.segment_file", pa.table({"file": [str(file) for file in files]}))
+        for name, table in content.copied.items():
+            _insert(connection, f"_ledger.{name}", table)
+        _insert(connection, "publication", content.publication)
+
+    @contextmanager
+    def _attached(self, path: Path) -> Iterator[Any]:
+        """One transaction on the file at `path`, which is complete and closed afterwards.
+
+        The instance stays between publications, as starting one costs more than all else; after a failure it does not.
+        """
+        if self._builder is None:
+            self._builder = duckdb.connect(config={"threads": 1, "memory_limit": "256MiB"})
+        connection = self._builder
+        try:
+            target = str(path).replace("'", "''")
+            connection.execute(f"ATTACH '{target}' AS file (STORAGE_VERSION '{STORAGE_VERSION}')")
+            connection.execute("USE file")
             connection.begin()
-            for name, table in content.hot.items():
-                if table.num_rows:
-                    with registered(connection, source=table):
-                        connection.execute(f"INSERT INTO {_target(name)} SELECT * FROM source")
-            for source, present in content.sealed.items():
-                if present:
-                    files = [str(self._layout.segments / segment.file) for segment in present]
-                    with registered(connection, source=pa.table({"file": files})):
-                        connection.execute("INSERT INTO _ledger.sealed_file SELECT * FROM source")
-                    retractions = content.hot["call_retraction"].num_rows
-                    connection.execute(self._joined(source, present, retractions))
+            yield connection
             connection.commit()
-
-    def _joined(self, source: str, present: Sequence[Segment], retractions: int) -> str:
-        """Hot and sealed rows as one view with the table's own name."""
-        view = f"CREATE OR REPLACE VIEW _ledger.{source} AS SELECT * FROM _ledger.hot_{source}"
-        if not present:
-            return view
-        files = ", ".join(_quoted(self._layout.segments / segment.file) for segment in present)
-        sealed = f"SELECT * FROM read_parquet([{files}])"
-        if source == "call_log" and retractions:
-            sealed = (
-                f"SELECT sealed.* FROM read_parquet([{files}]) AS sealed "
-                "ANTI JOIN _ledger.call_retraction AS retraction "
-                "ON retraction.seq = sealed.seq AND retraction.revision = sealed.revision"
-            )
-        return f"{view} UNION ALL BY NAME {sealed}"
+            connection.execute("USE memory")
+            connection.execute("CHECKPOINT file")
+            connection.execute("DETACH file")
+        except BaseException:
+            self._builder = None
+            connection.close()
+            raise
 
 
-def _open(path: Path) -> Any:
-    settings = {"storage_compatibility_version": STORAGE_VERSION, "threads": 1, "memory_limit": "512MiB"}
-    return duckdb.connect(str(path), config=settings)
+def has_amendments(segments: Sequence[Segment], amendments: pa.Table | None) -> list[bool]:
+    """For each segment, whether some amendment may speak of a row of it."""
+    if amendments is None:
+        return [False] * len(segments)
+    seqs = np.sort(amendments.column("seq").to_numpy())
+    first = np.searchsorted(seqs, [segment.first_seq for segment in segments], side="left")
+    last = np.searchsorted(seqs, [segment.last_seq for segment in segments], side="right")
+    return (last > first).tolist()  # type: ignore[no-any-return]
 
 
-def _target(name: str) -> str:
-    if name == "publication":
-        return name
-    return f"_ledger.hot_{name}" if name in segments.KEYS else f"_ledger.{name}"
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+def _insert(connection: Any, target: str, table: pa.Table) -> None:
+    if table.num_rows:
+        with registered(connection, source=table):
+            connection.execute(f"INSERT INTO {target} SELECT * FROM source")
 
 
 def _remove(path: Path) -> None:

@@ -1,7 +1,7 @@
 """The process that runs a user's SQL: `python -m collector.store.sandbox`, a request on stdin, Arrow on stdout.
 
 Four locks, each needed: one reading statement (`collector.store.gate`), a file opened read-only, no access to any
-other file than the sealed segments of that publication, and settings that cannot be changed. The process itself may
+other file than the segments of that publication, and settings that cannot be changed. The process itself may
 not make any file grow, and ends when its time is up.
 """
 
@@ -64,7 +64,7 @@ def answer(request: dict[str, Any]) -> pa.Table:
 
 
 def _lock_up(connection: Any, memory_limit_mib: int) -> None:
-    segments = connection.execute("SELECT file FROM _ledger.sealed_file").fetchall()
+    segments = connection.execute("SELECT file FROM _ledger.segment_file").fetchall()
     connection.execute("SET temp_directory = ''")
     connection.execute("SET allowed_paths = ?", [[name for (name,) in segments]])
     connection.execute("SET enable_external_access = false")

@@ -1,10 +1,18 @@
-"""The public SQL surface (docs/sql.md): the same views in the ledger and in its publication."""
+"""The public SQL surface (docs/sql.md): the same views in the ledger and in its publication.
+
+They stand on two names: `_ledger.span_log`, every row of the live segments, and `_ledger.call_log`, the verdicts in
+those rows with the amendments in the place of what they amend. A publication names its files; in the ledger the files
+are those of the variable that each read sets (`collector.store.sources`), so that a commit need not touch a view.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
+from collector.store import sources
 from collector.store.statements import statement
 
 ROLLUPS = {
@@ -27,32 +35,69 @@ ROLLUPS = {
 _COMPUTED = {"day": "CAST(start_time AS DATE)"}
 
 _DETAIL = ("spans", "attempts", "calls")
-_OTHERS = ("unpriced", "prices", "budgets", "budget_events")
+_OTHERS = ("unpriced", "changed_resends", "prices", "budgets", "budget_events")
 _PUBLICATION = "publication"
+_SOURCES = ("span_log", "call_log", "judged")
 
 NAMES = (*_DETAIL, *ROLLUPS, *_OTHERS, _PUBLICATION)
 """Every public view, in the order of creation."""
 
+_AMENDED = "ANTI JOIN _ledger.amendment USING (seq)"
+_AMENDMENTS = "SELECT * FROM _ledger.amendment"
 
-def create(connection: Any, *, publication: bool = True) -> None:
-    """Create or replace the views over the tables of schema `_ledger`."""
+
+def create(connection: Any) -> None:
+    """Create or replace all views in the ledger, over whatever segments are live when they are asked."""
+    sources.bind(connection, sources.prepare(connection), [])
+    connection.execute(statement("views", "span_log").format(files=sources.EXPRESSION))
+    parts = [_judged(sources.EXPRESSION, _AMENDED), _AMENDMENTS]
+    connection.execute(statement("views", "call_log").format(parts=_union(parts)))
+    create_public(connection)
+    connection.execute(statement("views", _PUBLICATION))
+
+
+def create_public(connection: Any) -> None:
+    """Create or replace what users see, except `publication`, over the two names and tables of `_ledger`."""
     for name in _DETAIL:
         connection.execute(statement("views", name))
     for name, keys in ROLLUPS.items():
         connection.execute(_rollup(name, keys))
     for name in _OTHERS:
         connection.execute(statement("views", name))
-    if publication:
-        connection.execute(statement("views", _PUBLICATION))
+
+
+def create_sources(connection: Any, clean: Iterable[Path], amended: Iterable[Path]) -> None:
+    """Create or replace the two names over segments without and with amendments; at least one file in all.
+
+    Subtracting amendments costs every row that is read, so only the segments that have some pay for it.
+    """
+    clean, amended = list(clean), list(amended)
+    connection.execute(statement("views", "span_log").format(files=_listed([*clean, *amended])))
+    parts = [_judged(_listed(clean), "")] if clean else []
+    if amended:
+        parts += [_judged(_listed(amended), _AMENDED), _AMENDMENTS]
+    connection.execute(statement("views", "call_log").format(parts=_union(parts)))
 
 
 def digest() -> str:
     """Changes whenever a view's text does."""
-    texts = [statement("views", name) for name in (*_DETAIL, *_OTHERS, _PUBLICATION, "rollup")]
-    return sha256("\n".join([*texts, repr(ROLLUPS)]).encode()).hexdigest()
+    texts = [statement("views", name) for name in (*_SOURCES, *_DETAIL, *_OTHERS, _PUBLICATION, "rollup")]
+    return sha256("\n".join([*texts, _AMENDED, repr(ROLLUPS)]).encode()).hexdigest()
 
 
 def _rollup(view: str, keys: str) -> str:
     computed = _COMPUTED.get(keys)
     select = f"{computed} AS {keys}" if computed else keys
     return statement("views", "rollup").format(view=view, select=select, group=computed or keys)
+
+
+def _judged(files: str, amended: str) -> str:
+    return statement("views", "judged").format(files=files, amended=amended)
+
+
+def _union(parts: Iterable[str]) -> str:
+    return "\nUNION ALL\n".join(parts)
+
+
+def _listed(files: Iterable[Path]) -> str:
+    return "[" + ", ".join("'" + str(file).replace("'", "''") + "'" for file in files) + "]"

@@ -8,8 +8,10 @@ SELECT
     count(*) FILTER (WHERE cost_status = 'estimated') AS estimated_calls,
     count(*) FILTER (WHERE failed) AS failed_calls,
     count(*) FILTER (WHERE attempt > 1) AS retries,
-    count(DISTINCT run) AS run_count,
-    count(DISTINCT trace_id) AS trace_count,
+    -- DuckDB computes an unused count(DISTINCT) all the same, at ten times the cost of the rest; a list goes when unused.
+    -- Of 64-bit hashes: two of ten million runs are taken for one with a probability of three in a million.
+    CAST(list_unique(list(hash(run))) AS BIGINT) AS run_count,
+    CAST(list_unique(list(hash(trace_id))) AS BIGINT) AS trace_count,
     CAST(sum(input_tokens) AS BIGINT) AS input_tokens,
     CAST(sum(output_tokens) AS BIGINT) AS output_tokens,
     CAST(sum(cache_read_tokens) AS BIGINT) AS cache_read_tokens,

@@ -1,0 +1,54 @@
+"""Which files the views of the ledger read: a variable that each read sets to the segments of its own snapshot."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pyarrow import parquet
+
+from collector.store.layout import Layout
+from collector.store.manifest import Segment, parquet_options, path_of
+from collector.store.rows import ROW_SCHEMA
+
+EXPRESSION = "getvariable('segments')"
+
+_FOLDER = "SELECT path FROM duckdb_databases() WHERE database_name = current_database()"
+
+
+def prepare(connection: Any) -> Layout:
+    """The layout of an open ledger, with the file without rows in its place. Raises OSError."""
+    layout = Layout.of_ledger(Path(connection.execute(_FOLDER).fetchall()[0][0]))
+    write_empty(layout.empty)
+    return layout
+
+
+def write_empty(path: Path) -> None:
+    """No spans, in the columns of this program: what an empty ledger reads, and what all files are taken to be like."""
+    partial = path.with_name(f".{uuid.uuid4().hex}.partial")
+    try:
+        parquet.write_table(ROW_SCHEMA.empty_table(), partial, **parquet_options(ROW_SCHEMA))
+        partial.chmod(0o444)
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def split(layout: Layout, segments: Iterable[Segment]) -> tuple[list[Segment], list[Segment]]:
+    """Segments that can be read, and those of an archive whose files are not there now, as when its disk is away."""
+    readable: list[Segment] = []
+    missing: list[Segment] = []
+    for segment in segments:
+        here = not segment.cold or path_of(layout.segments, segment.file).is_file()
+        (readable if here else missing).append(segment)
+    return readable, missing
+
+
+def bind(connection: Any, layout: Layout, segments: Iterable[Segment]) -> None:
+    """Make the views on `connection` read these segments."""
+    files = [str(layout.empty), *(str(path_of(layout.segments, segment.file)) for segment in segments)]
+    connection.execute("SET VARIABLE segments = ?", [files])

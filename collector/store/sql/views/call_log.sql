@@ -1,0 +1,2 @@
+CREATE OR REPLACE VIEW _ledger.call_log AS
+{parts}
