@@ -18,6 +18,7 @@ from collector.store.query import query_published
 from tests.crash.sender import GrpcTransport, HttpTransport, Sender, Transport
 from tests.crash.workload import Counted, Part
 from tests.support.collector_process import CollectorProcess
+from tests.support.plain_calls import plain_calls
 from tests.support.wire import varint
 
 CLIENTS = 16
@@ -64,6 +65,28 @@ def test_killed_at_random_every_acknowledged_span_is_there_once(tmp_path: Path, 
     _holds_each_span_once(collector.database, acknowledged)
     _counts_each_call_once(collector.database, acknowledged)
     _equals_an_undisturbed_load(collector.database, acknowledged, tmp_path / "undisturbed")
+
+
+def test_what_was_acknowledged_a_moment_before_the_kill_is_there(tmp_path: Path) -> None:
+    """Nobody sends anything again: an acknowledgement is a promise, whether or not the ledger has the spans by then."""
+    costs: dict[str, int] = {}
+    with CollectorProcess(tmp_path) as collector:
+        for turn in range(5):
+            transport = GrpcTransport(collector.grpc_port) if turn % 2 else HttpTransport(collector.http_port)
+            for number in range(turn * 20 + 1, turn * 20 + 21):
+                request, added = plain_calls(number)
+                assert transport.send(request.SerializeToString()) == ""
+                costs.update(added)
+            collector.kill()
+            transport.close()
+            collector.spawn()
+            collector.wait_until_ready()
+    rows = query_published(
+        collector.database, "SELECT span_id, CAST(cost_usd * 1000000000000 AS BIGINT) AS pico_usd FROM calls"
+    ).to_pylist()
+    assert {row["span_id"]: row["pico_usd"] for row in rows} == costs
+    assert len(rows) == len(costs)
+    assert not list((tmp_path / "otel-cost.duckdb.live" / "journal").iterdir()), "applied, and still kept"
 
 
 def _holds_each_span_once(ledger: Path, parts: list[Part]) -> None:

@@ -1,0 +1,400 @@
+"""From the journal into a real ledger: order, quarantine, patience, back-pressure, replay."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from collector import telemetry as metrics
+from collector.acceptor import Acceptor
+from collector.applier import Applier, ApplierConfig
+from collector.decode.columns import CallColumns, SpanBatch
+from collector.decode.request import DecodeLimits, Outcome, Request
+from collector.errors import MalformedRequest, Overloaded, StoreUnavailable
+from collector.forward.job import ForwardJob
+from collector.journal import Journal, JournalConfig, Quarantine
+from collector.normalise import normalise_columns
+from collector.pipeline import Forwarder, Pipeline
+from collector.store import Appended, Store, StoreConfig
+from collector.store.attribution import Attribute
+from collector.telemetry import Telemetry
+from otel_cost.pricing import default_card
+from tests.support.plain_calls import plain_calls
+
+LIMIT_SECONDS = 30.0
+POISON = "poison"
+
+
+class SlowStore(Store):
+    """A real store behind a gate: while it is closed, appends wait, as on a slow disk. `refusals` of them fail."""
+
+    def __init__(self, config: StoreConfig) -> None:
+        super().__init__(config)
+        self.gate = Event()
+        self.gate.set()
+        self.refusals = 0
+        self.journals: list[int] = []
+        self.sizes: list[int] = []
+
+    def submit(self, batch: pa.Table, attribute: Attribute, journal: int = 0) -> Future[Appended]:
+        """See Store."""
+        self.journals.append(journal)
+        self.sizes.append(batch.num_rows)
+        if self.refusals:
+            self.refusals -= 1
+            refused: Future[Appended] = Future()
+            refused.set_exception(StoreUnavailable("disk full"))
+            return refused
+
+        def when_open(skeleton: pa.Table) -> pa.Table:
+            assert self.gate.wait(LIMIT_SECONDS)
+            return attribute(skeleton)
+
+        return super().submit(batch, when_open, journal)
+
+
+@dataclass
+class Collector:
+    """The parts between a receiver and the ledger, over a folder that outlives them."""
+
+    folder: Path
+    config: ApplierConfig = field(default_factory=ApplierConfig)
+    forwarders: Sequence[Forwarder] = ()
+    room_seconds: float = LIMIT_SECONDS
+    applied: int | None = None  # None: what the ledger says
+    first: Callable[[Collector], None] = lambda _: None
+    """Runs before anything is applied."""
+
+    def __post_init__(self) -> None:
+        self.store = SlowStore(StoreConfig(self.folder / "costs.duckdb"))
+        self.telemetry = Telemetry()
+        live = self.store.layout.folder
+        self.journal = Journal(JournalConfig(live / "journal", free_space_floor_bytes=0))
+        self.quarantine = live / "quarantine"
+        pipeline = Pipeline(self.store, default_card(), DecodeLimits(), self.forwarders, self.telemetry)
+        self.applier = Applier(pipeline, self.journal, Quarantine(self.quarantine), self.telemetry, self.config)
+        self.acceptor = Acceptor(pipeline, self.journal, self.applier, self.telemetry, self.room_seconds)
+
+    def send(self, *requests: Request) -> Sequence[Outcome]:
+        """What a group of requests is answered."""
+        return self.acceptor.process(requests)
+
+    def settle(self) -> None:
+        """Return when everything that was acknowledged is applied."""
+        self.until(lambda: self.applier.applied == self.journal.last)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Return when something is so."""
+        deadline_seconds = time.monotonic() + LIMIT_SECONDS
+        while not condition():
+            assert time.monotonic() < deadline_seconds
+            time.sleep(0.005)
+
+    def span_ids(self) -> list[str]:
+        """The spans of the ledger, in the order in which they were stored."""
+        rows = self.store.read(lambda reader: reader.rows("SELECT span_id FROM spans ORDER BY seq"))
+        return [str(row[0]) for row in rows]
+
+
+@contextmanager
+def running(collector: Collector, stop_seconds: float = LIMIT_SECONDS) -> Iterator[Collector]:
+    """Start as the service does, stop as it does."""
+    collector.store.start()
+    applied = collector.store.journal if collector.applied is None else collector.applied
+    collector.journal.start(applied)
+    collector.first(collector)
+    collector.applier.start(applied)
+    try:
+        yield collector
+    finally:
+        collector.applier.stop(stop_seconds)
+        collector.store.gate.set()
+        collector.store.stop()
+        collector.journal.stop(collector.applier.applied)
+
+
+def request(number: int, poisonous: bool = False) -> tuple[Request, list[str]]:
+    """A request of some calls, and their ids. A poisonous one is fine for decoding, and breaks a later stage."""
+    message, costs = plain_calls(number)
+    if poisonous:
+        for span in message.resource_spans[0].scope_spans[0].spans:
+            span.name = POISON
+    return Request(message.SerializeToString(), "default"), list(costs)
+
+
+@pytest.fixture
+def poison(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of ours in the normaliser that one kind of span meets."""
+
+    def failing(batch: SpanBatch) -> CallColumns:
+        if POISON in batch.spans.column("name").to_pylist():
+            raise ZeroDivisionError("a fault of ours")
+        return normalise_columns(batch)
+
+    monkeypatch.setattr("collector.pipeline.normalise_columns", failing)
+
+
+def crash_with(folder: Path, *requests: Request) -> None:
+    """A collector that acknowledges requests and ends before it applies any."""
+
+    def refuse(collector: Collector) -> None:
+        collector.store.refusals = 1_000_000
+
+    with running(Collector(folder, first=refuse), stop_seconds=0.0) as collector:
+        for each in requests:
+            assert [outcome.error for outcome in collector.send(each)] == [None]
+
+
+def test_what_is_acknowledged_reaches_the_ledger_in_its_order(tmp_path: Path) -> None:
+    """Groups are joined, spans and records keep their order, each record number is told to the ledger."""
+    sent = [request(number) for number in range(1, 30)]
+    with running(Collector(tmp_path)) as collector:
+        collector.store.gate.clear()
+        for each, _ in sent:
+            collector.send(each)
+        collector.store.gate.set()
+        collector.settle()
+        assert collector.span_ids() == [span_id for _, ids in sent for span_id in ids]
+        assert collector.store.journals == sorted(collector.store.journals)
+        assert collector.store.journals[-1] == 29
+        assert len(collector.store.journals) < 29
+
+
+def test_an_idle_collector_applies_at_once(tmp_path: Path) -> None:
+    """With the longest linger imaginable, a single request still reaches the ledger."""
+    config = ApplierConfig(longest_linger_seconds=3600.0, linger_factor=1e9)
+    with running(Collector(tmp_path, config), stop_seconds=LIMIT_SECONDS) as collector:
+        collector.send(request(1)[0])
+        collector.settle()
+        assert collector.span_ids() == request(1)[1]
+
+
+def test_a_group_that_is_large_enough_waits_no_longer(tmp_path: Path) -> None:
+    """The linger ends when the bound of a group is reached, and one append takes no more than that."""
+    spans = [len(request(number)[1]) for number in range(1, 13)]
+    config = ApplierConfig(longest_linger_seconds=3600.0, linger_factor=1e9, group_spans=sum(spans[1:]))
+    with running(Collector(tmp_path, config)) as collector:
+        collector.send(request(1)[0])
+        collector.settle()
+        for number in range(2, 13):
+            assert collector.applier.applied == 1
+            collector.send(request(number)[0])
+        collector.settle()
+        assert collector.store.sizes == [spans[0], sum(spans[1:])]
+
+
+def test_only_accepted_spans_are_journalled(tmp_path: Path) -> None:
+    """Garbage is refused, a request without spans needs nothing, and neither takes room in the journal."""
+    empty = Request(ExportTraceServiceRequest().SerializeToString(), "default")
+    bad_only, _ = plain_calls(2)
+    for span in bad_only.resource_spans[0].scope_spans[0].spans:
+        span.trace_id = b"short"
+    with running(Collector(tmp_path)) as collector:
+        garbage, nothing, rejected, good = collector.send(
+            Request(b"\xff\xff", "default"), empty, Request(bad_only.SerializeToString(), "default"), request(1)[0]
+        )
+        assert isinstance(garbage.error, MalformedRequest)
+        assert (nothing.error, nothing.accepted_spans, good.error) == (None, 0, None)
+        assert rejected.accepted_spans == 0
+        assert rejected.rejected_spans > 0
+        assert collector.journal.last == 1
+        collector.settle()
+        assert collector.span_ids() == request(1)[1]
+
+
+@pytest.mark.usefixtures("poison")
+def test_a_request_that_cannot_be_applied_is_put_aside_and_harms_no_other(tmp_path: Path) -> None:
+    """It is found among its neighbours, kept whole with the reason, counted, and passed over."""
+    sent = [request(number, poisonous=number == 6) for number in range(1, 14)]
+    with running(Collector(tmp_path)) as collector:
+        assert [outcome.error for outcome in collector.send(*(each for each, _ in sent))] == [None] * 13
+        collector.settle()
+        collector.send(request(99)[0])
+        collector.settle()
+        expected = [span_id for number, (_, ids) in enumerate(sent, 1) if number != 6 for span_id in ids]
+        assert collector.span_ids() == expected + request(99)[1]
+        (kept,) = collector.quarantine.glob("*.pb")
+        assert kept.read_bytes() == sent[5][0].body
+        assert "a fault of ours" in json.loads(kept.with_suffix(".json").read_text())["reason"]
+        assert collector.telemetry.value(metrics.QUARANTINED_REQUESTS) == 1
+        assert collector.store.journal == 14
+
+
+def test_a_fault_of_the_store_is_found_by_halving_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever stage a request breaks, it is put aside."""
+    target = request(3)[1][0]
+    append = SlowStore.submit
+
+    def failing(store: SlowStore, batch: pa.Table, attribute: Attribute, journal: int = 0) -> Future[Appended]:
+        if target in batch.column("span_id").to_pylist():
+            broken: Future[Appended] = Future()
+            broken.set_exception(ZeroDivisionError("in the store"))
+            return broken
+        return append(store, batch, attribute, journal)
+
+    monkeypatch.setattr(SlowStore, "submit", failing)
+    with running(Collector(tmp_path)) as collector:
+        collector.send(*(request(number)[0] for number in range(1, 6)))
+        collector.settle()
+        assert collector.span_ids() == [span_id for number in (1, 2, 4, 5) for span_id in request(number)[1]]
+        assert [path.read_bytes() for path in collector.quarantine.glob("*.pb")] == [request(3)[0].body]
+
+
+def test_what_the_store_refuses_for_now_is_tried_until_it_is_stored(tmp_path: Path) -> None:
+    """A full disk behind the acknowledgement: nothing is put aside, nothing is lost, nothing is stored twice."""
+    with running(Collector(tmp_path, ApplierConfig(retry_seconds=(0.001, 0.002)))) as collector:
+        collector.store.refusals = 7
+        collector.send(request(1)[0])
+        collector.send(request(2)[0])
+        collector.settle()
+        assert collector.span_ids() == request(1)[1] + request(2)[1]
+        assert collector.telemetry.value(metrics.APPLY_RETRIES) == 7
+        assert not collector.quarantine.exists()
+
+
+def test_when_too_much_waits_acknowledgements_wait_and_then_are_refused(tmp_path: Path) -> None:
+    """Memory stays bounded; once the ledger has caught up, requests are taken again, and nothing taken was lost."""
+    config = ApplierConfig(unapplied_bytes=200_000)
+    taken: list[str] = []
+    with running(Collector(tmp_path, config, room_seconds=0.01)) as collector:
+        collector.store.gate.clear()
+        for number in range(1, 1_000):
+            each, ids = request(number)
+            try:
+                collector.send(each)
+            except Overloaded:
+                break
+            taken += ids
+        assert 200_000 <= collector.telemetry.value(metrics.UNAPPLIED_BYTES) < 400_000
+        assert collector.telemetry.value(metrics.APPLY_LAG_SECONDS) > 0
+        collector.store.gate.set()
+        collector.until(lambda: collector.applier.wait_for_room(0.01))
+        each, ids = request(5_000)
+        collector.send(each)
+        collector.settle()
+        assert collector.span_ids() == taken + ids
+        assert collector.telemetry.value(metrics.UNAPPLIED_BYTES) == 0
+        assert collector.telemetry.value(metrics.APPLY_LAG_SECONDS) == 0
+
+
+def test_what_was_acknowledged_before_a_crash_is_applied_by_the_next_start(tmp_path: Path) -> None:
+    """In its order, before what comes now."""
+    crash_with(tmp_path, *(request(number)[0] for number in range(1, 8)))
+    with running(Collector(tmp_path)) as collector:
+        collector.send(request(8)[0])
+        collector.settle()
+        assert collector.span_ids() == [span_id for number in range(1, 9) for span_id in request(number)[1]]
+        assert collector.telemetry.value(metrics.REPLAYED_REQUESTS) == 7
+    assert not list((collector.store.layout.folder / "journal").iterdir())
+
+
+def test_a_replay_of_what_the_ledger_has_changes_nothing(tmp_path: Path) -> None:
+    """A crash between the commit and the deletion of the file: the same records once more are duplicates."""
+
+    def keep_everything(collector: Collector) -> None:
+        collector.journal.release = lambda applied: None  # type: ignore[method-assign]
+
+    with running(Collector(tmp_path, first=keep_everything)) as collector:
+        for number in range(1, 6):
+            collector.send(request(number)[0])
+        collector.settle()
+        expected = collector.span_ids()
+    with running(Collector(tmp_path, applied=0)) as collector:
+        collector.settle()
+        assert collector.span_ids() == expected
+        assert collector.telemetry.value(metrics.REPLAYED_REQUESTS) == 5
+        assert collector.telemetry.value(metrics.SPANS_DUPLICATE) == len(expected)
+
+
+@pytest.mark.usefixtures("poison")
+def test_a_replay_puts_aside_what_cannot_be_applied(tmp_path: Path) -> None:
+    """A poisonous request does not keep a collector from starting."""
+    crash_with(tmp_path, request(1)[0], request(2, poisonous=True)[0], request(3)[0])
+    with running(Collector(tmp_path)) as collector:
+        collector.settle()
+        assert collector.span_ids() == request(1)[1] + request(3)[1]
+        assert len(list(collector.quarantine.glob("*.pb"))) == 1
+
+
+def test_a_stop_applies_what_was_acknowledged(tmp_path: Path) -> None:
+    """A normal end leaves nothing for the next start."""
+    with running(Collector(tmp_path, ApplierConfig(longest_linger_seconds=3600.0, linger_factor=1e9))) as collector:
+        for number in range(1, 10):
+            collector.send(request(number)[0])
+        assert collector.applier.stop(LIMIT_SECONDS)
+        assert collector.span_ids() == [span_id for number in range(1, 10) for span_id in request(number)[1]]
+
+
+def test_a_stop_while_the_store_refuses_is_quick_and_loses_nothing(tmp_path: Path) -> None:
+    """What cannot be applied stays in the journal, and the next start applies it."""
+    with running(Collector(tmp_path, ApplierConfig(retry_seconds=(1_000.0, 1_000.0)))) as collector:
+        collector.store.refusals = 1_000_000
+        collector.send(request(1)[0])
+        collector.until(lambda: collector.telemetry.value(metrics.APPLY_RETRIES) > 0)
+        assert not collector.applier.stop(0.0)
+        collector.applier.stop(LIMIT_SECONDS)
+    with running(Collector(tmp_path)) as collector:
+        collector.settle()
+        assert collector.span_ids() == request(1)[1]
+
+
+def test_a_fault_of_the_applier_stops_acknowledgements_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If even putting aside fails in a way that nobody foresaw, requests are refused and the journal keeps the rest."""
+
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError("nobody foresaw this")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("collector.pipeline.normalise_columns", broken)
+        patched.setattr(Quarantine, "keep", broken)
+        with running(Collector(tmp_path)) as collector:
+            collector.send(request(1)[0])
+            collector.until(lambda: collector.applier.failure is not None)
+            with pytest.raises(Overloaded):
+                collector.send(request(2)[0])
+    assert "nobody foresaw this" in caplog.text
+    with running(Collector(tmp_path)) as collector:
+        collector.settle()
+        assert collector.span_ids() == request(1)[1]
+
+
+class Forwarded:
+    """A forwarder that keeps what it is offered."""
+
+    def __init__(self) -> None:
+        self.jobs: list[ForwardJob] = []
+
+    def offer(self, job: ForwardJob) -> None:
+        """Keep it."""
+        self.jobs.append(job)
+
+    def span_ids(self) -> list[str]:
+        """All spans that were offered."""
+        found = [ExportTraceServiceRequest.FromString(job.payload()) for job in self.jobs]
+        return [span.span_id.hex() for each in found for span in each.resource_spans[0].scope_spans[0].spans]
+
+
+def test_requests_are_forwarded_once_they_are_in_the_ledger(tmp_path: Path) -> None:
+    """Also those that a former run acknowledged, with what the ledger says of them."""
+    crash_with(tmp_path, request(1)[0])
+    forwarded = Forwarded()
+    with running(Collector(tmp_path, forwarders=[forwarded])) as collector:
+        collector.send(request(2)[0])
+        collector.settle()
+        collector.until(lambda: len(forwarded.jobs) == 2)
+        assert forwarded.span_ids() == request(1)[1] + request(2)[1]
+        assert b"otel_cost.cost_usd" in forwarded.jobs[0].payload()
+        assert b"otel_cost.cost_usd" in forwarded.jobs[1].payload()
