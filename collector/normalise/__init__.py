@@ -89,13 +89,19 @@ def _read_shapes(spans: pa.Table, fields: Fields, first: Ints, gated: Bools) -> 
 
 def _texts_of(shapes: Sequence[Shape], shape: Ints) -> dict[str, pa.Array]:
     """The columns whose value is the same for all spans of a shape."""
+    alike, nothing = pa.array(np.zeros(len(shape), np.int32)), pa.nulls(len(shape), pa.int32())
 
     def column(value: Callable[[Shape], str | None]) -> pa.Array:
-        values = [None if found is NOTHING else value(found) for found in shapes]
-        encoded = pa.array(values, pa.string()).dictionary_encode()
-        return pa.DictionaryArray.from_arrays(encoded.indices.take(indices), encoded.dictionary)
+        texts: dict[str, int] = {}
+        said = [None if one is NOTHING else value(one) for one in shapes]
+        codes = [-1 if text is None else texts.setdefault(text, len(texts)) for text in said]
+        if len(set(codes)) > 1:
+            of_row = np.array(codes, np.int32)[shape]
+            indices = pa.array(of_row, mask=of_row < 0 if -1 in codes else None)
+        else:
+            indices = alike if texts else nothing
+        return pa.DictionaryArray.from_arrays(indices, pa.array(list(texts), pa.string()))
 
-    indices = pa.array(shape)
     return {
         "call_kind": column(lambda found: found.reading.kind.value),
         "dialect": column(lambda found: found.plan.dialect.name),
