@@ -71,8 +71,10 @@ def hex_strings(matrix: npt.NDArray[np.uint8], present: Mask | None = None) -> p
 
 def text(array: pa.Array) -> tuple[pa.StringArray, Ints]:
     """Binary as string, and the rows whose bytes are not UTF-8 (their text is mended with U+FFFD)."""
+    strings = array.view(pa.string())
     try:
-        return array.cast(pa.string()), NO_ROWS
+        strings.validate(full=True)  # as a cast does; on few rows in a fifth of its time
+        return strings, NO_ROWS
     except pa.ArrowInvalid:
         bad = [row for row, value in enumerate(array.to_pylist()) if value is not None and not _is_utf8(value)]
     mended = [array[row].as_py().decode("utf-8", "replace").encode() for row in bad]

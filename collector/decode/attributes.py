@@ -110,7 +110,7 @@ def _payloads(parsed: KeyValues, limits: DecodeLimits) -> tuple[pa.BinaryArray, 
         (MAP, lambda wire: values.map_json(wire, limits.max_structured_bytes)),
         (BYTES, lambda wire: base64.b64encode(wire).decode()),
     )
-    texts = ["null"]
+    texts = [b"null"]
     broken = [arrays.NO_ROWS]
     picks = np.where(parsed.members == UNSET, len(parsed.pieces), parsed.payloads)
     for member, write in writers:
@@ -122,10 +122,10 @@ def _payloads(parsed: KeyValues, limits: DecodeLimits) -> tuple[pa.BinaryArray, 
         written = [write(wire) for wire in encoded.dictionary.to_pylist()]
         picks[rows] = len(parsed.pieces) + len(texts) + codes
         broken.append(rows[np.array([text is None for text in written])[codes]])
-        texts.extend(text or "" for text in written)
+        texts.extend((text or "").encode() for text in written)
     pieces = parsed.pieces
     if len(texts) > 1 or (picks == len(pieces)).any():
-        pieces = pa.concat_arrays([pieces, pa.array(texts, pa.string()).cast(pa.binary())])
+        pieces = pa.concat_arrays([pieces, pa.array(texts, pa.binary())])
     is_number = (parsed.members >= BOOL) & (parsed.members <= DOUBLE)
     return pieces.take(pa.array(picks, mask=is_number)), np.concatenate(broken)
 
@@ -155,13 +155,14 @@ def essential(names: pa.StringArray, limits: DecodeLimits) -> arrays.Mask:
     )
 
 
-def cap_per_owner(table: pa.Table, owner_count: int, limits: DecodeLimits) -> tuple[pa.Table, arrays.Ints]:
-    """At most `max_attributes_per_span` rows per owner, essential keys first; and how many each owner lost."""
-    owners = np.asarray(table.column("owner_index").to_numpy(), dtype=np.int64)
-    counts = np.bincount(owners, minlength=owner_count)
+def cap_per_owner(
+    table: pa.Table, counts: npt.NDArray[np.int32], limits: DecodeLimits
+) -> tuple[pa.Table, npt.NDArray[np.int32]]:
+    """At most `max_attributes_per_span` rows per owner, which has `counts`, essential keys first; also the losses."""
     lost = np.maximum(counts - limits.max_attributes_per_span, 0)
     if not lost.any():
         return table, lost
+    owners = np.asarray(table.column("owner_index").to_numpy(), dtype=np.int64)
     keys = arrays.single(table.column("key"))
     optional = ~essential(keys.dictionary, limits)[_indices(keys)]
     order = np.lexsort((np.arange(len(owners)), optional, owners))

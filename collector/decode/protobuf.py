@@ -55,7 +55,7 @@ def decode_requests(requests: Sequence[Request], limits: DecodeLimits = DEFAULT_
 
     Decoding takes about eight times the memory of the bodies, so many requests are decoded in several parts.
     """
-    parts = [_decode_part(part, limits) for part in _parts(requests, limits.part_bytes)]
+    parts = [_decode_part(part, limits) for part in _parts(requests, limits.slice_bytes)]
     if len(parts) == 1:
         return parts[0]
     return Decoded(
@@ -66,12 +66,12 @@ def decode_requests(requests: Sequence[Request], limits: DecodeLimits = DEFAULT_
     )
 
 
-def _parts(requests: Sequence[Request], part_bytes: int) -> Iterator[Sequence[Request]]:
-    """Runs of requests of about `part_bytes`; one run if there are none."""
+def _parts(requests: Sequence[Request], slice_bytes: int) -> Iterator[Sequence[Request]]:
+    """Runs of requests of about `slice_bytes`; one run if there are none."""
     start = size = 0
     for index, request in enumerate(requests):
         size += len(request.body)
-        if size >= part_bytes:
+        if size >= slice_bytes:
             yield requests[start : index + 1]
             start, size = index + 1, 0
     if start < len(requests) or not requests:

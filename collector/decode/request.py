@@ -60,6 +60,5 @@ class DecodeLimits:
     max_events_per_span: int = limits.MAX_EVENTS_PER_SPAN
     max_string_bytes: int = limits.MAX_STRING_BYTES
     max_structured_bytes: int = limits.MAX_STRUCTURED_BYTES
-    slice_bytes: int = limits.DECODE_SLICE_BYTES
-    part_bytes: int = 4 * limits.DECODE_SLICE_BYTES
+    slice_bytes: int = 2 * limits.DECODE_SLICE_BYTES
     essential_keys: frozenset[str] = field(default_factory=frozenset)

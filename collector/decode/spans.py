@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from collector.decode import arrays, values
 from collector.decode.attributes import LongAttributes, cap_per_owner, long_attributes, two_long_attributes
-from collector.decode.columns import DICT_STRING, SPAN_SCHEMA, VALUE_STRING, SpanBatch
+from collector.decode.columns import SPAN_SCHEMA, VALUE_STRING, SpanBatch
 from collector.decode.extras import resource_extras, span_extras, with_extras
 from collector.decode.remainder import attributes_json
 from collector.decode.request import DecodeLimits
@@ -79,9 +79,9 @@ def span_columns(levels: LevelTables, org_ids: Sequence[str], limits: DecodeLimi
     verdict = Verdict(np.ones(count, dtype=np.bool_), np.zeros(len(org_ids), dtype=np.bool_))
     lists = levels.spans.column("attributes"), levels.resources.column("resource").field(0)
     long, long_of_resources = two_long_attributes(lists, limits)
-    resources = _resources(levels, long_of_resources, limits, verdict)
+    resources = _resources(levels, long_of_resources, arrays.lengths(lists[1]), limits, verdict)
     _undecodable_spans(levels, verdict, "attribute", long.undecodable)
-    attributes, lost = cap_per_owner(long.table, count, limits)
+    attributes, lost = cap_per_owner(long.table, arrays.lengths(lists[0]), limits)
     columns = {
         **_identity(levels.spans, verdict),
         **_texts(levels, verdict),
@@ -126,14 +126,16 @@ class _Resources:
     service_names: pa.StringArray
 
 
-def _resources(levels: LevelTables, long: LongAttributes, limits: DecodeLimits, verdict: Verdict) -> _Resources:
+def _resources(
+    levels: LevelTables, long: LongAttributes, sizes: npt.NDArray[np.int32], limits: DecodeLimits, verdict: Verdict
+) -> _Resources:
     count = len(levels.resources)
     _, bad_urls = arrays.text_or_null(levels.resources.column("schema_url"))
     if len(long.undecodable) or len(bad_urls):
         bad = np.union1d(long.undecodable, bad_urls)
         reason = "resource is not valid UTF-8 or does not parse"
         verdict.undecodable(reason, bad, levels.resource_of_span, levels.request_of_resource)
-    table, _ = cap_per_owner(long.table, count, limits)
+    table, _ = cap_per_owner(long.table, sizes, limits)
     table = with_extras(table, resource_extras(levels.resources))
     return _Resources(pa.table({"attributes_json": attributes_json(table, count)}), table, _service_names(table, count))
 
@@ -165,8 +167,9 @@ def _identity(spans: pa.RecordBatch, verdict: Verdict) -> dict[str, pa.Array]:
 
 
 def _any(matrix: npt.NDArray[np.uint8]) -> arrays.Mask:
-    """Which rows are not all zeros."""
-    return np.asarray(matrix.any(axis=1), dtype=np.bool_)
+    """Which rows of 8 or 16 bytes are not all zeros."""
+    words = matrix.view(np.uint64)
+    return np.asarray((words[:, 0] | words[:, -1]) != 0)
 
 
 def _texts(levels: LevelTables, verdict: Verdict) -> dict[str, pa.Array]:
@@ -183,7 +186,7 @@ def _texts(levels: LevelTables, verdict: Verdict) -> dict[str, pa.Array]:
     return columns
 
 
-def _numbers(spans: pa.RecordBatch, verdict: Verdict, lost: arrays.Ints) -> dict[str, pa.Array]:
+def _numbers(spans: pa.RecordBatch, verdict: Verdict, lost: npt.NDArray[np.int32]) -> dict[str, pa.Array]:
     columns: dict[str, pa.Array] = {}
     for name, wire in (("start_time_ns", "start_time_unix_nano"), ("end_time_ns", "end_time_unix_nano")):
         times = np.asarray(spans.column(wire).to_numpy(), dtype=np.uint64)
@@ -222,6 +225,8 @@ def _scope(levels: LevelTables, limits: DecodeLimits, verdict: Verdict) -> dict[
 
 def _repeat(strings: pa.StringArray, rows: npt.NDArray[np.int64]) -> pa.DictionaryArray:
     """`strings` taken at `rows`, each distinct text once."""
+    if len(strings) == 1 and not strings.null_count:
+        return pa.DictionaryArray.from_arrays(pa.array(rows.astype(np.int32)), strings)
     encoded = strings.dictionary_encode()
     return pa.DictionaryArray.from_arrays(encoded.indices.take(pa.array(rows)), encoded.dictionary)
 
@@ -230,7 +235,7 @@ def _placement(levels: LevelTables, org_ids: Sequence[str], service_names: pa.St
     resources = levels.resource_of_span
     orgs = pa.array(org_ids, pa.string())
     return {
-        "org_id": _repeat(orgs, levels.request_of_resource[resources]).cast(DICT_STRING),
+        "org_id": _repeat(orgs, levels.request_of_resource[resources]),
         "service_name": _repeat(service_names, resources),
         "resource_index": pa.array(resources.astype(np.int32)),
     }
