@@ -53,9 +53,9 @@ def leave_network(arguments: Sequence[str]) -> None:
     if unshare is None or subprocess.run([unshare, "-rn", "true"], capture_output=True, check=False).returncode:
         say("no network namespace here: peers only get a proxy that refuses")
         return
-    module = "benchmarks.ingest" if not sys.argv[0].endswith("soak.py") else "benchmarks.soak"
-    sys.stdout.flush()
-    os.execvpe(unshare, [unshare, "-rn", sys.executable, "-m", module, *arguments], os.environ | {INSIDE: "1"})
+    os.execvpe(
+        unshare, [unshare, "-rn", sys.executable, "-m", "benchmarks.ingest", *arguments], os.environ | {INSIDE: "1"}
+    )
 
 
 def raise_loopback() -> None:

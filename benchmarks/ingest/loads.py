@@ -34,7 +34,7 @@ class Sizes:
 
 FULL = {
     "otel-cost": Sizes(600, 10_000, 10.0, 100),
-    "rotel": Sizes(600, 10_000, 10.0, 100),
+    "rotel": Sizes(600, 20_000, 10.0, 100),
     "phoenix": Sizes(4, 200, 0.0, 20),
     "mlflow": Sizes(8, 200, 0.0, 20),
 }

@@ -33,6 +33,12 @@ MODELS = (
     ("gcp.gemini", "gemini-2.5-pro", "gemini-2.5-pro"),
     ("deepseek", "deepseek-chat", "deepseek-chat"),
 )
+HOSTS = {
+    "openai": "api.openai.com",
+    "anthropic": "api.anthropic.com",
+    "gcp.gemini": "generativelanguage.googleapis.com",
+    "deepseek": "api.deepseek.com",
+}
 SPANS_PER_TRACE = 8  # seven calls and the agent around them, which ends, and so is sent, last
 BLOCK_SPANS = 512
 TEMPLATES = 64
@@ -152,7 +158,7 @@ def _attributes(model: int, root: bool, cached: bool) -> dict[str, Any]:
         "gen_ai.response.finish_reasons": ["stop"],
         "gen_ai.conversation.id": _TEXTS["conversation"][0].decode(),
         "gen_ai.agent.name": _TEXTS["agent"][0].decode(),
-        "server.address": "api.openai.com",
+        "server.address": HOSTS[provider],
         "server.port": 443,
         "customer.id": _TEXTS["customer"][0].decode(),
         "feature": _TEXTS["feature"][0].decode(),
@@ -203,7 +209,7 @@ def _request(spans: list[bytes]) -> tuple[bytes, bytes]:
         pair.key = key
         pair.value.string_value = said
     scope = resource.scope_spans.add().scope
-    scope.name, scope.version = "opentelemetry.instrumentation.openai_v2", "2.3b0"
+    scope.name, scope.version = "opentelemetry.util.genai", "0.4b0"
     named = resource.scope_spans[0].SerializeToString()
     del resource.scope_spans[:]
     joined = b"".join(spans)

@@ -83,7 +83,8 @@ _COLUMNS: Mapping[str, Callable[[Cost], float]] = {
 }
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of aligned columns."""
     widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
@@ -109,7 +110,7 @@ def _load_table(results: Results, load: str) -> list[str]:
         )
         rows.append(row)
     head = ["", *_COLUMNS, "CPU / rotel's", "queryable after s", "generator CPU %"]
-    return [loads.TITLES[load], *("  " + line for line in _table(head, rows)), ""] if rows else []
+    return [loads.TITLES[load], *("  " + line for line in table(head, rows)), ""] if rows else []
 
 
 def _keeps(results: Results, system: str) -> bool:
@@ -134,7 +135,7 @@ def _footprint_table(results: Results) -> list[str]:
             ]
         )
     head = ["", "peak RSS MiB", "disk B/span running", "disk B/span stopped", "acked, not stored", "lost after kill -9"]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +221,11 @@ def text(results: Results) -> str:
     for load in loads.TITLES:
         out += _load_table(results, load)
     out += [*_footprint_table(results), ""]
+    return "\n".join([*out, *target_table(targets(results))])
+
+
+def target_table(found: Sequence[Target]) -> list[str]:
+    """Lines that say which targets are held."""
     said = {None: "not measured", True: "held", False: "MISSED"}
     rows = [
         [
@@ -228,9 +234,9 @@ def text(results: Results) -> str:
             f"{'<=' if one.at_most else '>='} {one.limit:,g}",
             said[one.held],
         ]
-        for one in targets(results)
+        for one in found
     ]
-    return "\n".join([*out, *_table(["target", "measured", "asked", ""], rows)])
+    return table(["target", "measured", "asked", ""], rows)
 
 
 def _medians(results: Results, system: str, load: str) -> dict[str, float]:
