@@ -1,0 +1,177 @@
+"""Keeping a ledger healthy: one small piece of work per call, and when to come again.
+
+Everything that takes time happens outside the writer: a plan from a snapshot, new files, and then one short
+transaction. A failure leaves the ledger as it was; the next call tries again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from collector.store import archive, compaction, manifest, retention
+from collector.store.archive import ArchiveMissing
+from collector.store.config import StoreConfig
+from collector.store.folding import Read
+from collector.store.inspect import Written, written_segments
+from collector.store.manifest import Segment
+from collector.store.statements import query
+from collector.store.swap import Replaced, Write, rollback, swap
+
+BUSY_PAUSE_SECONDS = 0.2
+"""Before the next piece when there may be more to do. Lower: maintenance takes a core of its own in a backlog.
+Higher: at a batch a second, small files pile up."""
+
+IDLE_PAUSE_SECONDS = 5.0
+"""Before looking again when there was nothing to do: the files of so many seconds may wait to be merged."""
+
+FAILED_PAUSE_SECONDS = 30.0
+"""After a failure. A full disk stays full for a while, and each try writes to it."""
+
+MOST_BATCHES, KEPT_BATCHES = 20_000, 2_000
+"""Rows of the batch ledger, beyond which the older ones become one, and how many stay as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Maintained:
+    """What one call did; `did` is empty when there was nothing to do."""
+
+    did: str
+    pause_seconds: float
+    problems: tuple[str, ...] = ()
+    """What an operator should know, one sentence each: they do not keep the rest from being done."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ledger:
+    """What a piece of work is done on."""
+
+    read: Read
+    write: Write
+    folder: Path
+    config: StoreConfig
+    replaced: Replaced
+    now: datetime
+    live: Sequence[Written]
+
+    @property
+    def segments(self) -> list[Segment]:
+        return [each.segment for each in self.live]
+
+
+def maintain(read: Read, write: Write, folder: Path, config: StoreConfig, replaced: Replaced) -> Maintained:
+    """Do the most useful piece of work. Raises StoreUnavailable, OSError or duckdb.Error; nothing is half done then.
+
+    Args:
+        read: runs something on a snapshot of the ledger (`Store.read`).
+        write: runs something on the writer's connection, in its thread, and waits.
+        folder: of the segments.
+        replaced: told in the writer's thread, after a commit, which segments went and which stand in their place.
+    """
+    ledger = _Ledger(read, write, folder, config, replaced, datetime.now(UTC), read(written_segments))
+    problems: list[str] = []
+    for step in (_forget_retired, _compact, _retain, _archive, _fold_batches):
+        try:
+            did = step(ledger)
+        except ArchiveMissing as error:
+            problems.append(str(error))
+            continue
+        if did:
+            pa.default_memory_pool().release_unused()
+            return Maintained(did, BUSY_PAUSE_SECONDS, tuple(problems))
+    return Maintained("", IDLE_PAUSE_SECONDS, tuple(problems))
+
+
+def _forget_retired(ledger: _Ledger) -> str:
+    grace_seconds = ledger.config.segment_grace_seconds
+    before = (ledger.now - timedelta(seconds=grace_seconds)).replace(tzinfo=None)
+    sql = "SELECT count(*) FROM _ledger.segment WHERE retired_at <= ?"
+    ((count,),) = ledger.read(lambda reader: reader.rows(sql, [before]))
+    if count:
+        ledger.write(lambda connection: manifest.forget_retired(connection, ledger.folder, grace_seconds))
+    return f"removed {count} files that were replaced" if count else ""
+
+
+def _compact(ledger: _Ledger) -> str:
+    merge = compaction.plan(ledger.segments, _foldable(ledger))
+    if merge is None:
+        return ""
+    new, amendments = compaction.merged(merge, ledger.read, ledger.folder)
+    _swap(ledger, merge.segments, [new], folded=amendments.folded)
+    return f"merged {len(merge.segments)} segments of {new.rows} spans, {amendments.folded.num_rows} verdicts taken in"
+
+
+def _foldable(ledger: _Ledger) -> dict[str, int]:
+    """Amendments per segment that are newer than its file; counted when they are many."""
+    ((total,),) = ledger.read(lambda reader: reader.rows("SELECT count(*) FROM _ledger.amendment"))
+    if total <= compaction.MOST_AMENDMENTS:
+        return {}
+    return dict(ledger.read(lambda reader: reader.rows(query("foldable_amendments"))))
+
+
+def _retain(ledger: _Ledger) -> str:
+    cut = retention.plan(ledger.live, ledger.config.retention, ledger.folder, ledger.now)
+    if cut is None:
+        return ""
+    kept = retention.carry_out(cut, ledger.read, ledger.folder, ledger.now)
+    new = [kept.segment] if kept.segment else []
+    _swap(ledger, [cut.segment], new, folded=kept.amendments.folded, expired=kept.expired, expiry=kept.expiry)
+    return f"removed {len(kept.expired)} spans by {cut.reason}"
+
+
+def _archive(ledger: _Ledger) -> str:
+    wanted = ledger.config.archive
+    if wanted is None:
+        return ""
+    archive.prepare(wanted, ledger.read(_cold_files))
+    _clean_up_archive(ledger)
+    export = archive.plan(ledger.segments, wanted, ledger.now)
+    if export is None:
+        return ""
+    new, amendments = archive.carry_out(export, wanted, ledger.read, ledger.folder)
+    folded = pa.concat_tables([each.folded for each in amendments])
+    _swap(ledger, export.segments, new, folded=folded)
+    _clean_up_archive(ledger)
+    return f"archived {sum(each.rows for each in new if each.cold)} spans in {len(new)} files"
+
+
+def _clean_up_archive(ledger: _Ledger) -> None:
+    archive.clean_up(ledger.folder, lambda: ledger.read(_every_file))
+
+
+def _cold_files(reader: Any) -> list[str]:
+    return [row[0] for row in reader.rows(query("cold_files"))]
+
+
+def _every_file(reader: Any) -> list[str]:
+    return [row[0] for row in reader.rows("SELECT file FROM _ledger.segment")]
+
+
+def _fold_batches(ledger: _Ledger) -> str:
+    ((count, last),) = ledger.read(lambda reader: reader.rows("SELECT count(*), max(batch) FROM _ledger.batch"))
+    if count <= MOST_BATCHES:
+        return ""
+    up_to = last - KEPT_BATCHES
+
+    def work(connection: Any) -> None:
+        connection.begin()
+        try:
+            folded = connection.execute(query("batches_as_one"), [up_to]).fetchall()
+            connection.execute("DELETE FROM _ledger.batch WHERE batch <= ?", [up_to])
+            connection.execute("INSERT INTO _ledger.batch VALUES (?, ?, ?, ?, ?, ?)", list(folded[0]))
+            connection.commit()
+        except BaseException:
+            rollback(connection)
+            raise
+
+    ledger.write(work)
+    return f"batches up to {up_to} became one row"
+
+
+def _swap(ledger: _Ledger, old: Sequence[Segment], new: Sequence[Segment], **taken: Any) -> None:
+    swap(ledger.read, ledger.write, ledger.folder, ledger.replaced, old, new, **taken)
