@@ -116,7 +116,7 @@ def _texts_of(shapes: Sequence[Shape], shape: Ints) -> dict[str, pa.Array]:
 def _usage(readings: Sequence[Reading], shape: Ints, fields: Fields, numbers: Numbers) -> dict[str, tuple[Ints, Bools]]:
     """Unit -> each span's quantity (0: none), and which spans have one."""
     chosen = [dict(zip(reading.usage, reading.usage_keys, strict=True)) for reading in readings]
-    places = fields.keys.number_of
+    places = fields.keys.local
     return {
         unit: numbers.chosen([places[keys[unit]] if unit in keys else -1 for keys in chosen], shape)
         for unit in dict.fromkeys(unit for keys in chosen for unit in keys)
@@ -125,7 +125,7 @@ def _usage(readings: Sequence[Reading], shape: Ints, fields: Fields, numbers: Nu
 
 def _costs(readings: Sequence[Reading], shape: Ints, fields: Fields, numbers: Numbers) -> dict[str, pa.Array]:
     by_provider = np.array([reading.cost_by_provider for reading in readings], np.bool_)[shape]
-    places = [-1 if reading.cost_key is None else fields.keys.number_of[reading.cost_key] for reading in readings]
+    places = [-1 if reading.cost_key is None else fields.keys.local[reading.cost_key] for reading in readings]
     amount = pa.nulls(len(shape), pa.int64())
     if max(places, default=-1) >= 0:
         quantity, present = numbers.chosen(places, shape)

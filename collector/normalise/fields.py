@@ -22,6 +22,7 @@ from collector.normalise.keys import (
     GATES,
     IDENTITY,
     KEY_IDS,
+    KEY_ROLES,
     KEYS,
     NUMBER,
     NUMBER_TRANSFORMS,
@@ -61,13 +62,12 @@ def values_of(array: pa.Array, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
 class KeySet:
     """The known keys of a batch, numbered from 0 ("local"), sorted by what is asked of them."""
 
-    ids: tuple[int, ...]  # local -> index into KEYS
+    ids: tuple[int, ...]  # local -> index into KEYS: numbers first, transform by transform, then deciding texts
     local: Mapping[str, int]
     gates: tuple[int, ...]
-    numbers: tuple[tuple[str, int, int], ...]  # transform, and its slice of `number_keys`
-    number_keys: npt.NDArray[np.intp]
-    number_of: Mapping[str, int]  # key -> place in `number_keys`
-    discrete: npt.NDArray[np.intp]
+    transforms: Mapping[str, tuple[int, int]]  # transform -> its first number key, and the one after its last
+    numbers: int  # local keys below this are numbers
+    discrete: int  # those from `numbers` to below this are deciding texts
     presence: tuple[int, ...]  # keys of which only the presence shapes a span
     deciding: npt.NDArray[np.intp]  # all that the scalar reader looks at
     blobs: tuple[int, ...]
@@ -75,31 +75,34 @@ class KeySet:
     resource_owners: Mapping[str, tuple[int, ...]]
 
 
+_ORDER = [
+    (0, NUMBER_TRANSFORMS[key]) if role & NUMBER else (1, "") if role & DISCRETE else (2, "")
+    for key, role in KEY_ROLES.items()
+]
+
+
 @lru_cache(maxsize=MAX_KEY_SETS)
 def key_set(found: frozenset[int]) -> KeySet:
     """The roles of a set of keys; the numbers inside JSON attributes are keys of their own."""
     inside = {target for key in found if ROLES[key] & BLOB for _, target in BLOB_TARGETS[KEYS[key]]}
-    ids = tuple(sorted(found | inside))
+    ids = tuple(sorted(found | inside, key=lambda key: (_ORDER[key], key)))
     local = {KEYS[key]: place for place, key in enumerate(ids)}
 
     def having(test: Callable[[int], bool]) -> tuple[int, ...]:
         return tuple(place for place, key in enumerate(ids) if test(int(ROLES[key])))
 
-    transforms: dict[str, list[int]] = {}
+    transforms: dict[str, tuple[int, int]] = {}
     for place in having(lambda role: role & NUMBER != 0):
-        transforms.setdefault(NUMBER_TRANSFORMS[KEYS[ids[place]]], []).append(place)
-    number_keys = [place for places in transforms.values() for place in places]
-    ends = np.cumsum([len(places) for places in transforms.values()]).tolist()
+        name = NUMBER_TRANSFORMS[KEYS[ids[place]]]
+        transforms[name] = transforms.get(name, (place, place))[0], place + 1
+    numbers = len(having(lambda role: role & NUMBER != 0))
     return KeySet(
         ids=ids,
         local=local,
         gates=having(lambda role: role & GATES != 0),
-        numbers=tuple(
-            (name, end - len(places), end) for (name, places), end in zip(transforms.items(), ends, strict=True)
-        ),
-        number_keys=np.array(number_keys, np.intp),
-        number_of={KEYS[ids[place]]: number for number, place in enumerate(number_keys)},
-        discrete=np.array(having(lambda role: role & DISCRETE != 0), np.intp),
+        transforms=transforms,
+        numbers=numbers,
+        discrete=numbers + len(having(lambda role: role & DISCRETE != 0)),
         presence=having(lambda role: not role & (NUMBER | DISCRETE) and role & (IDENTITY | PRESENCE) != 0),
         deciding=np.array(having(lambda role: role & (NUMBER | DISCRETE | IDENTITY | PRESENCE) != 0), np.intp),
         blobs=having(lambda role: role & BLOB != 0),
@@ -110,6 +113,29 @@ def key_set(found: frozenset[int]) -> KeySet:
 
 def _present(table: Mapping[str, tuple[str, ...]], local: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
     return {dimension: tuple(local[key] for key in keys if key in local) for dimension, keys in table.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The rows of some keys that follow each other, key by key, without the owners that do not have them."""
+
+    size: int  # owners
+    place: Ints  # number of the key among them * size + owner, ascending
+    rows: Rows
+    ends: Ints  # number of the key -> where its rows start; one more: where the last key's stop
+
+    def part(self, number: int) -> slice:
+        """The rows of one key."""
+        return slice(int(self.ends[number]), int(self.ends[number + 1]))
+
+    def spread(self, number: int, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """`values` of the rows, for one key and every owner; 0 for one without it."""
+        part = self.part(number)
+        if part.stop - part.start == self.size:
+            return values[part]
+        spread = np.zeros(self.size, values.dtype)
+        spread[self.place[part] - number * self.size] = values[part]
+        return spread
 
 
 @dataclass(slots=True)
@@ -147,6 +173,13 @@ class Fields:
             values_of(doubles, np.float64),
             strings,
         )
+
+    def present(self, start: int, stop: int) -> Present:
+        """The rows of the local keys from `start` to below `stop`."""
+        flat = self.table[start:stop].reshape(-1)
+        place = np.flatnonzero(flat >= 0)
+        rows = flat if len(place) == len(flat) else flat[place]
+        return Present(self.size, place, rows, np.searchsorted(place, np.arange(stop - start + 1) * self.size))
 
     def rows_of(self, keys: Iterable[str | None], shape: Ints) -> Rows | None:
         """The row of each span's own key, where `keys` has one per shape; None: no span has one."""

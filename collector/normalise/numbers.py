@@ -1,4 +1,4 @@
-"""Quantities as the transforms of the tables read them, for all number keys and spans at once."""
+"""Quantities as the transforms of the tables read them, for all number keys at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from collector.decode.columns import VALUE_DOUBLE, VALUE_INT, VALUE_STRING
-from collector.normalise.fields import Bools, Fields, Ints
+from collector.normalise.fields import Bools, Fields, Ints, Present
 from otel_cost.call import Flag
 from otel_cost.normalise.transforms import MAX_COUNT, MAX_USD, MICROS_PER_SECOND, NUMBERS, PICO_PER_USD
 
@@ -20,45 +20,43 @@ FACTORS = {"micros": (MICROS_PER_SECOND, MAX_COUNT), "usd": (PICO_PER_USD, MAX_U
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Per number key (rows, as in `KeySet.number_keys`) and span. A quantity that is not valid is 0."""
+    """Per row of a number key. A quantity that is not valid is 0."""
 
+    present: Present
     quantity: Ints
     valid: Bools
     flags: Ints | None  # what reading raised; None: nothing anywhere
-    present: Bools  # the key is on the span, whatever its value
 
-    def chosen(self, places: list[int], shape: Ints) -> tuple[Ints, Bools]:
-        """Each span's quantity (0: none) of the key at its shape's place (-1: none), and which spans have one."""
-        distinct = set(places)
-        if len(distinct) == 1:
-            place = distinct.pop()
-            there = np.full(len(shape), place >= 0)
-            return (self.quantity[place] if place >= 0 else np.zeros(len(shape), np.int64)), there
-        place_of_row = np.array(places, np.intp)[shape]
-        there = place_of_row >= 0
-        if len(distinct - {-1}) == 1:
-            return self.quantity[max(distinct)] * there, there
-        return np.where(there, self.quantity[place_of_row, np.arange(len(shape))], 0), there
+    def chosen(self, keys: list[int], shape: Ints) -> tuple[Ints, Bools]:
+        """Each span's quantity (0: none) of the key of its shape (-1: none), and which spans have one."""
+        distinct = set(keys) - {-1}
+        if not distinct:
+            return np.zeros(len(shape), np.int64), np.zeros(len(shape), np.bool_)
+        if len(distinct) == 1 and -1 not in keys:
+            return self.present.spread(distinct.pop(), self.quantity), np.ones(len(shape), np.bool_)
+        key_of_row = np.array(keys, np.int64)[shape]
+        quantity = np.zeros(len(shape), np.int64)
+        for key in distinct:
+            quantity += self.present.spread(key, self.quantity) * (key_of_row == key)
+        return quantity, key_of_row >= 0
 
 
 def read_numbers(fields: Fields) -> Numbers:
     """All quantities of the batch, whether they are usable, and the flags of reading them."""
-    rows = fields.table[fields.keys.number_keys]
-    present = rows >= 0
-    if not rows.size or not len(fields.kind):
-        return Numbers(np.zeros(rows.shape, np.int64), np.zeros(rows.shape, np.bool_), None, present)
-    kind = np.where(present, fields.kind[rows], np.int8(0))
-    values = fields.ints[rows]
+    present = fields.present(0, fields.keys.numbers)
+    kind, values = fields.kind[present.rows], fields.ints[present.rows]
     values[kind != VALUE_INT] = 0
-    quantity, valid = np.empty(rows.shape, np.int64), np.empty(rows.shape, np.bool_)
+    quantity, valid = np.empty(len(kind), np.int64), np.empty(len(kind), np.bool_)
     flags: Ints | None = None
-    for transform, start, stop in fields.keys.numbers:
-        part = slice(start, stop)
-        quantity[part], valid[part], raised = _read(fields, transform, rows[part], kind[part], values[part])
-        if raised is not None:
-            flags = np.zeros(rows.shape, np.int64) if flags is None else flags
-            flags[part] = raised
-    return Numbers(quantity, valid, flags, present)
+    for transform, (first, last) in fields.keys.transforms.items():
+        part = slice(int(present.ends[first]), int(present.ends[last]))
+        rows = present.rows[part]
+        if len(rows):
+            quantity[part], valid[part], raised = _read(fields, transform, rows, kind[part], values[part])
+            if raised is not None:
+                flags = np.zeros(len(kind), np.int64) if flags is None else flags
+                flags[part] = raised
+    return Numbers(present, quantity, valid, flags)
 
 
 def _read(
@@ -66,16 +64,15 @@ def _read(
 ) -> tuple[Ints, Bools, Ints | None]:
     factor, limit = FACTORS.get(transform, (1, MAX_COUNT))
     valid = kind == VALUE_INT
-    others = np.flatnonzero((kind > 0) & ~valid)
+    others = np.flatnonzero(~valid)
     flags: Ints | None = None
     if not len(others) and values.min() >= 0 and values.max() <= limit // factor:
         quantity = values if factor == 1 else values * factor
     else:
-        quantity, raised = _whole(values, factor, limit)
-        valid &= raised == 0
-        flags = raised
+        quantity, flags = _whole(values, factor, limit)
+        valid &= flags == 0
         if len(others):
-            _read_others(fields, transform, others, (rows, kind), (quantity, valid, flags))
+            _read_others(fields, transform, others, (rows[others], kind[others]), (quantity, valid, flags))
     if transform == "positive":
         valid &= quantity > 0
     return quantity, valid, flags
@@ -89,8 +86,7 @@ def _read_others(
     found: tuple[Ints, Bools, Ints],
 ) -> None:
     """Quantities that are no integers, written into `found` at the places `others`."""
-    rows, kind = said[0].ravel()[others], said[1].ravel()[others]
-    quantity, valid, flags = (column.reshape(-1) for column in found)
+    (rows, kind), (quantity, valid, flags) = said, found
     flags[others] = NOT_A_NUMBER
     real = np.flatnonzero(kind == VALUE_DOUBLE)
     if len(real):

@@ -68,12 +68,7 @@ def shapes_of(spans: pa.Table, fields: Fields, numbers: Numbers, gated: Bools) -
     _add_span(words, spans)
     for key in fields.keys.presence:
         _add_mask(words, fields.table[key] >= 0)
-    for number, usable in enumerate(numbers.valid):
-        _add_mask(words, usable)
-        if not usable.all():
-            _add_mask(words, numbers.present[number])
-        if numbers.flags is not None:
-            words.add(*_compressed(numbers.flags[number]))
+    _add_numbers(words, numbers)
     _add_discrete(words, fields)
     if not gated.all():
         words.words = np.where(gated, words.words, -1)
@@ -105,21 +100,28 @@ def _add_span(words: _Words, spans: pa.Table) -> None:
         words.add(values.astype(np.int64) + 128, 256)  # int8
 
 
+def _add_numbers(words: _Words, numbers: Numbers) -> None:
+    """Which quantities are there, which of them are usable, and what was wrong with the others."""
+    usable = numbers.valid.astype(np.int8) + np.int8(1)  # 0: not there
+    for key in range(len(numbers.present.ends) - 1):
+        words.add(numbers.present.spread(key, usable), 3)
+        if numbers.flags is not None and numbers.flags[numbers.present.part(key)].any():
+            words.add(*_compressed(numbers.present.spread(key, numbers.flags)))
+
+
 def _add_discrete(words: _Words, fields: Fields) -> None:
     """The deciding texts, all keys' in one dictionary, and what the values of other types decide."""
-    rows = fields.table[fields.keys.discrete]
-    if not rows.size or not len(fields.kind):
-        return
-    kind = np.where(rows >= 0, fields.kind[rows], np.int8(0))
+    present = fields.present(fields.keys.numbers, fields.keys.discrete)
+    kind = fields.kind[present.rows]
     written = kind == VALUE_STRING
-    taken = fields.strings.take(pa.array(rows.ravel(), mask=~written.ravel())).dictionary_encode()
-    codes = values_of(taken.indices, np.int32).reshape(rows.shape)
-    digits = np.where(written, codes + KINDS, kind)
-    for digit in digits:
-        words.add(digit, KINDS + len(taken.dictionary))
+    taken = fields.strings.take(pa.array(present.rows, mask=~written)).dictionary_encode()
+    digits = np.where(written, values_of(taken.indices, np.int32) + KINDS, kind)
     whole = (kind == VALUE_INT) | (kind == VALUE_BOOL)
-    for place in np.flatnonzero(whole.any(axis=1)).tolist():
-        words.add(*_compressed(np.where(whole[place], fields.ints[rows[place]], 0)))
+    values = np.where(whole, fields.ints[present.rows], 0) if whole.any() else None
+    for key in range(len(present.ends) - 1):
+        words.add(present.spread(key, digits), KINDS + len(taken.dictionary))
+        if values is not None and whole[present.part(key)].any():
+            words.add(*_compressed(present.spread(key, values)))
 
 
 def read_shapes(spans: pa.Table, fields: Fields, wanted: Ints) -> list[Shape]:
