@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from collector.store.upkeep import Archive, Retention
+
 
 @dataclass(frozen=True, slots=True)
 class StoreConfig:
@@ -37,3 +39,7 @@ class StoreConfig:
     segment_fanout: int = 8
     segment_grace_seconds: float = 3600.0
     """A segment that no publication names any more is kept this long for readers of an older one."""
+    retention: Retention = Retention()
+    """What is removed; nothing by default."""
+    archive: Archive | None = None
+    """Where old spans go; None: they stay beside the ledger."""
