@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from collector.config import forwarding, model, values
+from collector.config import forwarding, model, upkeep, values
 from collector.config.budget import BudgetRule, read_rules
 from collector.config.model import Config
 from collector.config.parts import Endpoint
@@ -172,8 +172,11 @@ def _exporters(section: Section, defined: Defined, config: Config) -> Config:
 def _store(part: Section, default: StoreConfig) -> StoreConfig:
     interval_seconds = part.take("publish_interval", values.seconds(0.1, 86_400), default.publish_interval_seconds)
     path = part.take("path", values.path, default.path)
+    kept = upkeep.read_retention(part.section("retention"))
+    archive = part.section("archive")
+    old = upkeep.read_archive(archive) if "archive" in part else None
     part.close()
-    return replace(default, path=path, publish_interval_seconds=interval_seconds)
+    return replace(default, path=path, publish_interval_seconds=interval_seconds, retention=kept, archive=old)
 
 
 def _extensions(section: Section, defined: Defined, config: Config) -> Config:

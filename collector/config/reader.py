@@ -16,8 +16,9 @@ _COMPONENT_ID = re.compile(r"([a-zA-Z][a-zA-Z0-9_]*)(?:/([^\s/][^/]*))?")
 class Section:
     """A mapping of the file, with its place. Ask for its keys, then `close()` it: other keys are problems."""
 
-    def __init__(self, problems: Problems, path: str, value: object) -> None:
+    def __init__(self, problems: Problems, path: str, value: object, known_path: str | None = None) -> None:
         self.path = path
+        self._known_path = generic(path) if known_path is None else known_path
         self._problems = problems
         self._asked: list[str] = []
         self._values: dict[str, object] = {}
@@ -67,6 +68,15 @@ class Section:
             return []
         return [Section(self._problems, f"{self._at(key)}[{number}]", item) for number, item in enumerate(value)]
 
+    def named(self, key: str) -> Iterator[tuple[str, Section]]:
+        """Each (name, section) of the mapping at `key`, whose keys are names that the file chooses."""
+        names = self.section(key)
+        known_path = f"{names._known_path}.NAME"
+        if any(names.keys()):
+            self._problems.known_keys.add(known_path)
+        for name in tuple(names.keys()):
+            yield name, Section(self._problems, names._at(name), names._values[name], known_path)
+
     def components(self, types: Mapping[str, str]) -> Iterator[tuple[str, Section]]:
         """Each (type, section) of a section whose keys are component ids `type` or `type/name`.
 
@@ -98,7 +108,7 @@ class Section:
 
     def _ask(self, key: str) -> None:
         self._asked.append(key)
-        self._problems.known_keys.add(generic(self._at(key)))
+        self._problems.known_keys.add(f"{self._known_path}.{key}" if self._known_path else key)
 
     def _at(self, key: str) -> str:
         return f"{self.path}.{key}" if self.path else key

@@ -16,6 +16,8 @@ from collector.config.text import EnvText
 NS_PER_UNIT = {"ms": 1_000_000, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86_400 * 10**9}
 MIB = 1024 * 1024
 
+BYTES_PER_UNIT = {"MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
@@ -61,6 +63,17 @@ def mebibytes(minimum: int, maximum: int) -> Callable[[object], int]:
     """A whole number of MiB between two bounds, as bytes."""
     read = integer(minimum, maximum)
     return lambda value: read(value) * MIB
+
+
+def size_bytes(value: object) -> int:
+    """A size such as `500MiB`, `50GiB` or `1.5TiB`, in bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGTkmgt]?i?[Bb]?)", str(value).strip())
+    if match is None or match.group(2) not in BYTES_PER_UNIT:
+        raise BadValue("must be a size such as 500MiB, 50GiB or 1TiB")
+    result = int(Decimal(match.group(1)) * BYTES_PER_UNIT[match.group(2)])
+    if result <= 0:
+        raise BadValue("must be above 0")
+    return result
 
 
 def duration_ns(value: object) -> int:
