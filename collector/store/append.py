@@ -1,21 +1,33 @@
-"""One transaction: new spans, the verdicts they change, a row in the batch ledger."""
+"""One transaction: a segment with the new spans and verdicts, the verdicts it changes, a row in the batch ledger."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.store.attribution import Attribute, judge
-from collector.store.dedupe import sort_out
-from collector.store.known_traces import BatchTraces, KnownTraces
-from collector.store.rows import span_rows, without_unstorable_money
-from collector.store.seq_index import ABSENT
-from collector.store.statements import registered
+from collector.store import manifest
+from collector.store.attribution import Attribute, Judge, Judged
+from collector.store.catalog import Catalog
+from collector.store.dedupe import Changed, Sorted, sort_out
+from collector.store.hashes import Hashes, span_hashes, trace_hashes
+from collector.store.known_traces import BatchTraces, KnownTraces, Places
+from collector.store.manifest import Segment
+from collector.store.recent import Marks
+from collector.store.root_calls import root_kinds
+from collector.store.rows import money, one_chunk, span_rows, without_unstorable_money
+from collector.store.statements import query, registered
+
+MAX_CHANGED_RESENDS = 10_000
+"""Resends with other content that are kept on record, the newest. An app that sends every span twice, first without
+its end, would else make the ledger grow by what is kept out of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,47 +49,141 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
+    """Where the ledger stands after an append."""
+
     position: Position
     appended: Appended
-    call_rows_replaced: int
 
 
-def append(connection: Any, known: KnownTraces, position: Position, batch: pa.Table, attribute: Attribute) -> Committed:
+@dataclass(slots=True)
+class Ledger:
+    """What an append works on: the manifest's connection, the folder of segments, and what is known of the rows."""
+
+    connection: Any
+    folder: Path
+    catalog: Catalog
+    known: KnownTraces
+    position: Position
+    journal: int  # last record that a batch row names
+    pending: Segment | None = None
+    """Written, and not known to be committed: after a failed commit the manifest says whether to keep it."""
+    stale: bool = False
+    """Committed, and not all of it remembered: what is known must be read from the ledger again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """The spans of a batch and what finds them."""
+
+    table: pa.Table  # LEDGER_SCHEMA
+    traces: BatchTraces
+    spans: Hashes
+
+    @staticmethod
+    def of(table: pa.Table) -> _Batch:
+        hashes = trace_hashes(*(one_chunk(table.column(name)) for name in ("org_id", "trace_id")))
+        spans = span_hashes(hashes, one_chunk(table.column("span_id")))
+        return _Batch(table, BatchTraces.of_hashes(hashes, pc.is_valid(table.column("call_kind")).to_numpy()), spans)
+
+    def taken(self, rows: Any) -> _Batch:
+        table = self.table.take(pa.array(rows))
+        return _Batch(
+            table, self.traces.taken(rows, pc.is_valid(table.column("call_kind")).to_numpy()), self.spans[rows]
+        )
+
+
+def append(ledger: Ledger, batch: pa.Table, attribute: Attribute, journal: int) -> Committed:
     """Store the spans of `batch` (LEDGER_SCHEMA) and commit. Any exception leaves the ledger as it was."""
-    batch = without_unstorable_money(batch)
+    given = _Batch.of(without_unstorable_money(batch))
+    sorted_out = _sort_out(ledger, given)
+    appended = Appended(len(sorted_out.new), len(sorted_out.duplicates), len(sorted_out.changed))
+    if not len(sorted_out.new):
+        if not sorted_out.changed and journal <= ledger.journal:
+            return Committed(ledger.position, appended)
+        after = Position(ledger.position.batch + 1, ledger.position.seq)
+        _commit(ledger, after, journal, None, None, _resends(given.table, sorted_out.changed))
+        return Committed(after, appended)
+    new = given.taken(sorted_out.new) if len(sorted_out.duplicates) else given
+    after = Position(ledger.position.batch + 1, ledger.position.seq + new.table.num_rows)
+    rows = span_rows(new.table, ledger.position.seq + 1)
+    judged = Judge(ledger.connection, ledger.catalog, ledger.known).judge(rows, new.traces, attribute, after.batch)
+    ledger.pending = manifest.write(ledger.folder, [judged.rows])
+    _commit(ledger, after, journal, ledger.pending, judged, _resends(given.table, sorted_out.changed))
+    segment, ledger.pending, ledger.stale = ledger.pending, None, True
+    _remember(ledger, new, segment, judged, ledger.position.seq + 1)
+    ledger.stale = False
+    return Committed(after, appended)
+
+
+def _sort_out(ledger: Ledger, given: _Batch) -> Sorted:
+    of_span = given.traces.of_span
+    known = ledger.known.places(given.traces.hashes)
+    places = Places(*(getattr(known, name)[of_span] for name in ("hashes", "first_seq", "last_seq", "has_call")))
+    return sort_out(ledger.catalog, given.table, given.spans, places, ledger.known.covered_from)
+
+
+def _commit(
+    ledger: Ledger,
+    after: Position,
+    journal: int,
+    segment: Segment | None,
+    judged: Judged | None,
+    resends: pa.Table | None,
+) -> None:
+    connection, before = ledger.connection, ledger.position
     connection.begin()
     try:
-        traces = BatchTraces.of(batch)
-        seen = known.states(traces.hashes)[0] != ABSENT if known.complete else np.ones(len(traces.hashes), dtype=bool)
-        sorted_out = sort_out(connection, batch, seen[traces.of_span])
-        appended = Appended(len(sorted_out.new), len(sorted_out.duplicates), len(sorted_out.changed))
-        if not len(sorted_out.new):
-            connection.rollback()
-            return Committed(position, appended, 0)
-        if len(sorted_out.duplicates):
-            batch = batch.take(sorted_out.new)
-            traces = BatchTraces.of(batch)
-        rows = span_rows(batch, position.seq + 1)
-        after = Position(position.batch + 1, position.seq + rows.num_rows)
-        judged = judge(connection, known, rows, traces, attribute, after.batch)
-        _insert(connection, rows, position, after)
+        if segment is not None:
+            manifest.record(connection, segment)
+        spans, cost_usd = after.seq - before.seq, Decimal(0) if segment is None else segment.cost_usd
+        now = datetime.now(UTC).replace(tzinfo=None)
+        connection.execute(
+            "INSERT INTO _ledger.batch VALUES (?, ?, ?, ?, ?, ?)",
+            [after.batch, before.seq + 1, spans, cost_usd, now, max(journal, ledger.journal)],
+        )
+        if judged is not None and judged.amendments is not None:
+            with registered(connection, amended=judged.amendments):
+                if judged.stored:
+                    connection.execute(query("forget_amended"), _extremes(judged.amendments))
+                connection.execute("INSERT INTO _ledger.amendment SELECT * FROM amended")
+        if resends is not None:
+            with registered(connection, resent=resends):
+                connection.execute(query("insert_changed_resends"), [now])
+            connection.execute(query("forget_changed_resends"), [MAX_CHANGED_RESENDS])
         connection.commit()
     except BaseException:
         _rollback(connection)
         raise
-    known.remember(traces, position.seq + 1)
+
+
+def _remember(ledger: Ledger, new: _Batch, segment: Segment, judged: Judged, first_seq: int) -> None:
+    hashes = new.traces.hashes[new.traces.of_span]
+    marks = Marks(judged.rows.column("seq").to_numpy(), hashes, new.spans, root_kinds(judged.rows))
+    ledger.catalog.add(segment, judged.rows, marks, judged.verdicts)
+    ledger.known.remember(new.traces, first_seq)
     if judged.links is not None:
-        known.remember_links(judged.links)
-    return Committed(after, appended, judged.replaced)
+        ledger.known.remember_links(judged.links)
 
 
-def _insert(connection: Any, rows: pa.Table, before: Position, after: Position) -> None:
-    with registered(connection, new_span=rows):
-        connection.execute("INSERT INTO _ledger.span_log SELECT * FROM new_span")
-    cost = pc.sum(rows.column("cost_usd").cast(pa.decimal128(38, 12))).as_py() or 0
-    connection.execute(
-        "INSERT INTO _ledger.batch VALUES (?, ?, ?, ?, ?)",
-        [after.batch, before.seq + 1, rows.num_rows, cost, datetime.now(UTC).replace(tzinfo=None)],
+def _extremes(amendments: pa.Table) -> list[int]:
+    ends = pc.min_max(amendments.column("seq")).as_py()
+    return [ends["min"], ends["max"]]
+
+
+def _resends(batch: pa.Table, changed: Sequence[Changed]) -> pa.Table | None:
+    """Rows of `_ledger.changed_resend` without their time."""
+    if not changed:
+        return None
+    changed = changed[-MAX_CHANGED_RESENDS:]
+    rows = batch.take(pa.array(np.array([each.row for each in changed])))
+    return pa.table(
+        {
+            "org_id": rows.column("org_id").cast(pa.string()),
+            "trace_id": rows.column("trace_id"),
+            "span_id": rows.column("span_id"),
+            "changed": [", ".join(each.columns) for each in changed],
+            "cost_usd": money(rows.column("cost_pico_usd")),
+        }
     )
 
 

@@ -1,27 +1,36 @@
-"""Keeps `_ledger.call_log` true to whole traces, whatever order their spans arrive in.
+"""Keeps the verdicts on calls true to whole traces, whatever order their spans arrive in.
 
 For the traces that a batch touches and that hold a model call, the stored spans are read back, the attribution stage
-judges the whole trace, and only rows whose verdict changed are written. Traces that carry the same provider response
-id, or the same root call, are judged together, because one of their calls is a second record of the other.
+judges the whole trace, and only verdicts that changed are written: beside the new rows, or as amendments of stored
+ones. Traces that carry the same provider response id, or the same root call, are judged together, because one of their
+calls is a second record of the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from collector.store.call_rows import VERDICT_COLUMNS, call_rows
+from collector.store.call_rows import (
+    NOT_JUDGED,
+    VERDICT_COLUMNS,
+    VERDICT_SCHEMA,
+    call_rows,
+    is_filled,
+    verdict_places,
+    with_verdicts,
+)
+from collector.store.catalog import Catalog
 from collector.store.compare import differs
-from collector.store.known_traces import BatchTraces, Key, KnownTraces, Links
-from collector.store.rows import plain, skeleton
-from collector.store.seq_index import ABSENT
-from collector.store.statements import fetch, query, registered
+from collector.store.hashes import Hashes, trace_hashes
+from collector.store.known_traces import BatchTraces, KnownTraces, Links, Places
+from collector.store.recent import is_among
+from collector.store.rows import NOT_KEPT, conform, one_chunk, plain, skeleton
 
 Attribute = Callable[[pa.Table], pa.Table]
 """`SKELETON_SCHEMA` of whole traces -> `ATTRIBUTION_SCHEMA` of their calls and wrappers."""
@@ -32,153 +41,123 @@ _ROUNDS = 6
 _JUDGED_ROUNDS = 3
 """Of a chain that does not end, so many links are judged; the others are read because they bear on these."""
 
-_NOT_IN_SKELETON = [
-    "trace_state",
-    "status_message",
-    "scope_version",
-    "events",
-    "links",
-    "dropped_attributes_count",
-    "attributes",
-    "resource",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What one batch meant for attribution."""
 
+    rows: pa.Table  # ROW_SCHEMA: the new spans, and what is said of them
+    amendments: pa.Table | None  # rows of `_ledger.amendment`, of new and stored calls
     links: Links | None  # to be remembered after the commit; None: no call among the new spans
-    written: int = 0
-    replaced: int = 0  # of those written
+    stored: int = 0  # stored calls among the amendments
+
+    @property
+    def verdicts(self) -> pa.Table:
+        """The amendments as VERDICT_SCHEMA."""
+        if self.amendments is None:
+            return VERDICT_SCHEMA.empty_table()
+        return conform(self.amendments, VERDICT_SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
-    """Whole traces: their new and stored spans, and from which seq on the stored ones begin."""
+    """Whole traces: their new spans, then their stored ones."""
 
     spans: pa.Table
-    keys: Collection[Key]
-    judged: Collection[Key]  # those of `keys` whose verdicts are certain
-    earliest_seq: int | None  # None: nothing is stored
+    new: int
+    certain: Hashes | None  # traces (ascending) whose verdicts are; None: all
 
 
-def judge(
-    connection: Any, known: KnownTraces, new: pa.Table, traces: BatchTraces, attribute: Attribute, revision: int
-) -> Judged:
-    """Judge the traces of `new` (rows of `_ledger.span_log`, deduplicated, not yet stored) and write what changed."""
-    first_seq, had_call = known.states(traces.hashes)
-    relevant = traces.has_call | had_call
-    if not relevant.any():
-        return Judged(None)
-    spans = new.drop_columns(_NOT_IN_SKELETON)
-    if not relevant.all():
-        spans = spans.filter(pa.array(relevant[traces.of_span]))
-    links = Links.of(spans) if traces.has_call.any() else None
-    stored = {traces.keys[i]: int(first_seq[i]) for i in np.flatnonzero(relevant & (first_seq != ABSENT))}
-    keys = {traces.keys[i] for i in np.flatnonzero(relevant)}
-    whole = _whole(connection, known, spans, keys, stored, links)
-    written, replaced = _write(connection, whole, attribute, revision)
-    return Judged(links, written, replaced)
+class Judge:
+    """Judges the traces of one batch after the other."""
+
+    def __init__(self, connection: Any, catalog: Catalog, known: KnownTraces) -> None:
+        self._connection = connection
+        self._catalog = catalog
+        self._known = known
+
+    def judge(self, new: pa.Table, traces: BatchTraces, attribute: Attribute, revision: int) -> Judged:
+        """Judge the traces of `new` (spans of ROW_SCHEMA without verdicts, deduplicated, not yet stored)."""
+        places = self._known.places(traces.hashes)
+        relevant = traces.has_call | places.has_call
+        if not relevant.any():
+            return Judged(with_verdicts(new, None, np.full(new.num_rows, NOT_JUDGED), revision), None, None)
+        rows = np.flatnonzero(relevant[traces.of_span])
+        spans = new.drop_columns(list(NOT_KEPT))
+        if len(rows) < new.num_rows:
+            spans = spans.take(pa.array(rows))
+        links = Links.of(spans) if traces.has_call.any() else None
+        whole = self._whole(spans, traces.hashes[relevant], places.taken(relevant & places.stored), links)
+        verdicts = attribute(skeleton(whole.spans))
+        at = verdict_places(whole.spans, verdicts)
+        of_new = np.full(new.num_rows, NOT_JUDGED, dtype=np.int64)
+        of_new[rows] = at[: whole.new]
+        amended = [self._of_new(whole, verdicts, at, revision), self._of_stored(whole, verdicts, at, revision)]
+        some = [plain(table) for table in amended if table is not None and table.num_rows]
+        return Judged(
+            with_verdicts(new, verdicts, of_new, revision),
+            pa.concat_tables(some) if some else None,
+            links,
+            0 if amended[1] is None else amended[1].num_rows,
+        )
+
+    def _whole(self, new: pa.Table, touched: Hashes, stored: Places, links: Links | None) -> _Whole:
+        """The new spans with the stored ones of their traces, of traces that may record the same call, and so on."""
+        tables, to_look_at = [new], [] if links is None else [links]
+        traces, certain = touched, touched
+        for reached in range(_ROUNDS):
+            if len(stored.hashes):
+                traces = np.union1d(traces, stored.hashes)
+                tables.append(self._catalog.spans_of(stored))
+                to_look_at.append(Links.of(tables[-1]))
+            if reached <= _JUDGED_ROUNDS:
+                certain = traces
+            stored = self._sharing(to_look_at, traces)
+            if not len(stored.hashes):
+                certain = traces
+                break
+            to_look_at = []
+        spans = tables[0] if len(tables) == 1 else _joined(tables)
+        return _Whole(spans, new.num_rows, None if len(certain) == len(traces) else certain)
+
+    def _sharing(self, found: list[Links], traces: Hashes) -> Places:
+        """The stored traces, not among `traces`, that may record a call of `found` again."""
+        others: list[Hashes] = [np.empty(0, np.uint64)]
+        for each in found:
+            others.append(self._known.elsewhere(each.responses))
+            wanted = self._known.roots.may_pair(each.roots)
+            if wanted.any():
+                others.append(self._catalog.traces_of_roots(each.roots.taken(wanted)))
+        places = self._known.places(np.setdiff1d(np.concatenate(others), traces))
+        return places.taken(places.stored)
+
+    def _of_new(self, whole: _Whole, verdicts: pa.Table, at: npt.NDArray[np.int64], revision: int) -> pa.Table | None:
+        """New calls that say more than their segment can hold: values filled in from another record."""
+        filled = is_filled(verdicts)
+        if not filled.any():
+            return None
+        rows = np.flatnonzero(at[: whole.new] != NOT_JUDGED)
+        rows = rows[filled[at[rows]]]
+        return call_rows(whole.spans.take(pa.array(rows)), verdicts.take(pa.array(at[rows])), revision)
+
+    def _of_stored(
+        self, whole: _Whole, verdicts: pa.Table, at: npt.NDArray[np.int64], revision: int
+    ) -> pa.Table | None:
+        """Stored calls whose verdict has changed."""
+        rows = whole.new + np.flatnonzero(at[whole.new :] != NOT_JUDGED)
+        if not len(rows):
+            return None
+        spans = whole.spans.take(pa.array(rows))
+        if whole.certain is not None:
+            sure = is_among(
+                trace_hashes(*(one_chunk(spans.column(name)) for name in ("org_id", "trace_id"))), whole.certain
+            )
+            rows, spans = rows[sure], spans.filter(pa.array(sure))
+        now = call_rows(spans, verdicts.take(pa.array(at[rows])), revision)
+        changed = differs(now, self._catalog.verdicts_on(self._connection, spans), VERDICT_COLUMNS)
+        return now.filter(pa.array(changed))
 
 
-def _whole(
-    connection: Any,
-    known: KnownTraces,
-    new: pa.Table,
-    keys: set[Key],
-    stored: dict[Key, int],
-    links: Links | None,
-) -> _Whole:
-    """The new spans with the stored ones of their traces, and of traces that may record the same call, and so on."""
-    tables, to_look_at = [new], [] if links is None else [links]
-    earliest: int | None = None
-    certain = keys
-    for reached in range(_ROUNDS):
-        if stored:
-            keys = keys | stored.keys()
-            earliest = min(min(stored.values()), earliest if earliest is not None else min(stored.values()))
-            tables.append(_stored_spans(connection, stored))
-            to_look_at.append(Links.of(tables[-1]))
-        if reached <= _JUDGED_ROUNDS:
-            certain = keys
-        stored = _sharing(connection, known, to_look_at, keys)
-        if not stored:
-            certain = keys
-            break
-        to_look_at = []
-    spans = tables[0] if len(tables) == 1 else pa.concat_tables([plain(table) for table in tables])
-    return _Whole(spans, keys, certain, earliest)
-
-
-def _stored_spans(connection: Any, first_seq_of: dict[Key, int]) -> pa.Table:
-    with registered(connection, touched=_key_table(first_seq_of)):
-        return fetch(connection, query("stored_spans"), [min(first_seq_of.values())])
-
-
-def _sharing(connection: Any, known: KnownTraces, found: list[Links], keys: Collection[Key]) -> dict[Key, int]:
-    """First seq of the stored traces, not among `keys`, that may record a call of `found` again."""
-    others: list[pa.Table] = []
-    responses = [each.responses.table.filter(pa.array(known.shared(each.responses))) for each in found]
-    if any(table.num_rows for table in responses):
-        with registered(connection, wanted_response=pa.concat_tables(responses)):
-            others.append(fetch(connection, query("traces_of_responses")))
-    roots = [each.roots.wanted(known.roots.may_pair(each.roots)) for each in found]
-    if any(table.num_rows for table in roots):
-        wanted = pa.concat_tables(roots)
-        period = [pc.min(wanted.column("from_ns")).as_py(), pc.max(wanted.column("to_ns")).as_py()]
-        with registered(connection, wanted_root=wanted):
-            others.append(fetch(connection, query("traces_of_root_calls"), period))
-    if not others:
-        return {}
-    table = pa.concat_tables(others)
-    traces = BatchTraces.of(table.append_column("call_kind", pa.nulls(table.num_rows, pa.string())))
-    first_seq, _ = known.states(traces.hashes)
-    pairs = zip(traces.keys, first_seq.tolist(), strict=True)
-    return {key: max(seq, 0) for key, seq in pairs if key not in keys}
-
-
-def _key_table(keys: Collection[Key]) -> pa.Table:
-    ordered = sorted(keys)
-    return pa.table({"org_id": [org_id for org_id, _ in ordered], "trace_id": [trace_id for _, trace_id in ordered]})
-
-
-def _write(connection: Any, whole: _Whole, attribute: Attribute, revision: int) -> tuple[int, int]:
-    """(rows written, how many of them took the place of another)."""
-    rows = call_rows(whole.spans, attribute(skeleton(whole.spans)), revision)
-    if len(whole.judged) < len(whole.keys):
-        ids = zip(rows.column("org_id").to_pylist(), rows.column("trace_id").to_pylist(), strict=True)
-        rows = rows.filter(pa.array([key in whole.judged for key in ids]))
-    replaced = 0
-    if whole.earliest_seq is not None:
-        with registered(connection, touched=_key_table(whole.keys)):
-            stored = fetch(connection, query("stored_calls"), [whole.earliest_seq])
-        if stored.num_rows:
-            rows = rows.filter(pa.array(_changed(rows, stored)))
-            replaced = _remove_replaced(connection, rows, stored, revision)
-    if rows.num_rows:
-        with registered(connection, call_row=rows):
-            connection.execute("INSERT INTO _ledger.call_log SELECT * FROM call_row")
-    return rows.num_rows, replaced
-
-
-def _changed(rows: pa.Table, stored: pa.Table) -> npt.NDArray[np.bool_]:
-    """Which rows are not stored, or stored with another verdict."""
-    places = pc.index_in(rows.column("seq"), value_set=stored.column("seq").combine_chunks())
-    before = stored.take(pc.fill_null(places, 0))
-    changed = differs(rows, before, VERDICT_COLUMNS)
-    changed |= pc.is_null(places).to_numpy()
-    return changed
-
-
-def _remove_replaced(connection: Any, rows: pa.Table, stored: pa.Table, revision: int) -> int:
-    """Delete the stored form of `rows` and note it for sealed segments. How many there were."""
-    replaced = stored.select(["seq", "revision"])
-    replaced = replaced.filter(pc.is_in(replaced.column("seq"), value_set=rows.column("seq").combine_chunks()))
-    if replaced.num_rows:
-        bounds = pc.min_max(replaced.column("seq")).as_py()
-        with registered(connection, call_row=replaced):
-            connection.execute(query("retract_calls"), [revision])
-            connection.execute(query("delete_retracted"), [bounds["min"], bounds["max"]])
-    count: int = replaced.num_rows
-    return count
+def _joined(tables: list[pa.Table]) -> pa.Table:
+    """New spans, then stored ones, whose verdict of today stands beside them."""
+    return pa.concat_tables(tables, promote_options="default")

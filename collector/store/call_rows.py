@@ -1,12 +1,16 @@
-"""Spans and the verdicts on them, side by side: rows of `_ledger.call_log`."""
+"""Spans and the verdicts on them, side by side: the verdict of a segment's row, and rows of `_ledger.amendment`."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.decode.columns import ATTRIBUTION_SCHEMA, FILLED_TEXT_COLUMNS, FILLED_TOKEN_COLUMNS
+from collector.decode.columns import ATTRIBUTION_SCHEMA, FILLED_TEXT_COLUMNS, FILLED_TOKEN_COLUMNS, OWNER_COLUMNS
+from collector.store.rows import ROW_SCHEMA, plain_column
 
 _KEY = ["org_id", "trace_id", "span_id"]
 _OF_THE_SPAN = [
@@ -48,24 +52,108 @@ _OF_THE_SPAN = [
 _FILLED = {name: f"filled_{name}" for name in (*FILLED_TEXT_COLUMNS, *FILLED_TOKEN_COLUMNS)}
 _OF_THE_VERDICT = [name for name in ATTRIBUTION_SCHEMA.names if name not in _KEY and name not in _FILLED.values()]
 
-
 VERDICT_COLUMNS = [*_OF_THE_VERDICT, *_FILLED]
-"""What may change in a row when its trace is judged again."""
+"""What may change in a call when its trace is judged again."""
+
+INLINE = {name: f"owner_{name}" if name in OWNER_COLUMNS else name for name in _OF_THE_VERDICT}
+"""Column of a verdict -> column of `ROW_SCHEMA` that holds it."""
 
 
-def call_rows(spans: pa.Table, verdicts: pa.Table, revision: int) -> pa.Table:
-    """Columns as `_ledger.call_log` has them, one row per verdict, in any order of the verdicts.
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
-    Raises ValueError for a verdict on a span that is not among `spans`.
+
+VERDICT_SCHEMA = pa.schema(
+    [
+        pa.field("seq", pa.int64()),
+        pa.field("revision", pa.int64()),
+        *(pa.field(name, _value_type(ROW_SCHEMA.field(INLINE.get(name, name)).type)) for name in VERDICT_COLUMNS),
+    ]
+)
+"""The final verdict on a call, with what was filled in from another record of it."""
+
+Places = npt.NDArray[np.int64]
+
+NOT_JUDGED = -1
+
+
+def verdict_places(spans: pa.Table, verdicts: pa.Table) -> Places:
+    """For each span the row of its verdict, or `NOT_JUDGED`.
+
+    Raises ValueError for a verdict on a span that is not among `spans`, or that is no call.
     """
-    calls = spans.filter(pc.is_valid(spans.column("call_kind")))
-    at = _places(calls, verdicts)
-    if at is not None:
-        calls = calls.take(at)
+    places = np.full(spans.num_rows, NOT_JUDGED, dtype=np.int64)
+    is_call = np.flatnonzero(pc.is_valid(spans.column("call_kind")).to_numpy())
+    calls = spans.select(_KEY)
+    if len(is_call) < spans.num_rows:
+        calls = calls.take(pa.array(is_call))
+    if calls.num_rows == verdicts.num_rows and all(
+        pc.all(pc.equal(plain_column(calls.column(name)), verdicts.column(name))).as_py() is not False for name in _KEY
+    ):
+        places[is_call] = np.arange(verdicts.num_rows)
+        return places
+    ours, theirs = (
+        pc.binary_join_element_wise(*(plain_column(table.column(name)) for name in _KEY), "/")
+        for table in (calls, verdicts)
+    )
+    found = pc.index_in(theirs, value_set=ours.combine_chunks()).combine_chunks()
+    if found.null_count:
+        raise ValueError(f"{found.null_count} verdicts are on spans that were not asked about")
+    places[is_call[found.to_numpy()]] = np.arange(verdicts.num_rows)
+    return places
+
+
+def with_verdicts(rows: pa.Table, verdicts: pa.Table | None, places: Places, revision: int) -> pa.Table:
+    """`ROW_SCHEMA`: new rows with the verdict beside each; NULL where there is none."""
+    columns: list[Any] = list(rows.columns)
+    count = rows.num_rows
+    judged = places != NOT_JUDGED
+    at: pa.Array | None = None
+    if verdicts is None or not judged.any():
+        verdicts = None
+    elif verdicts.num_rows != count or not (places == np.arange(count)).all():
+        at = pa.array(places, mask=~judged)
+    for field in list(ROW_SCHEMA)[len(columns) :]:
+        if verdicts is None:
+            columns.append(pa.nulls(count, field.type))
+        elif field.name == "revision":
+            columns.append(pa.array(np.full(count, revision), mask=~judged))
+        else:
+            column = verdicts.column(_BY_INLINE[field.name])
+            column = pa.nulls(count, field.type) if column.null_count == len(column) else _at(column, at)
+            columns.append(column.cast(field.type) if column.type != field.type else column)
+    return pa.Table.from_arrays(columns, schema=ROW_SCHEMA)
+
+
+_BY_INLINE = {inline: name for name, inline in INLINE.items()}
+
+
+def _at(column: pa.ChunkedArray, at: pa.Array | None) -> pa.ChunkedArray:
+    return column if at is None else column.take(at)
+
+
+def is_filled(verdicts: pa.Table) -> npt.NDArray[np.bool_]:
+    """Which verdicts fill in what the span itself does not say."""
+    found = np.zeros(verdicts.num_rows, np.bool_)
+    for name in _FILLED.values():
+        column = verdicts.column(name)
+        if column.null_count < len(column):
+            found |= pc.is_valid(column).to_numpy()
+    return found
+
+
+def call_rows(calls: pa.Table, verdicts: pa.Table, revision: int) -> pa.Table:
+    """Rows of `_ledger.amendment`, in its column order: `calls` and the verdicts on them, row by row."""
     columns = [pa.array(np.full(calls.num_rows, revision, dtype=np.int64))]
     columns += [_filled(calls, verdicts, name) for name in _OF_THE_SPAN]
     columns += [verdicts.column(name) for name in _OF_THE_VERDICT]
     return pa.Table.from_arrays(columns, names=["revision", *_OF_THE_SPAN, *_OF_THE_VERDICT])
+
+
+def inline_verdicts(rows: pa.Table) -> pa.Table:
+    """`VERDICT_SCHEMA` of stored rows as their segment has it."""
+    columns = [plain_column(rows.column(INLINE.get(name, name))) for name in VERDICT_SCHEMA.names]
+    return pa.Table.from_arrays(columns, schema=VERDICT_SCHEMA)
 
 
 def _filled(calls: pa.Table, verdicts: pa.Table, name: str) -> pa.ChunkedArray:
@@ -74,25 +162,4 @@ def _filled(calls: pa.Table, verdicts: pa.Table, name: str) -> pa.ChunkedArray:
     if name not in _FILLED:
         return own
     found = verdicts.column(_FILLED[name])
-    return (
-        own if found.null_count == len(found) else pc.coalesce(_text(own) if found.type == pa.string() else own, found)
-    )
-
-
-def _places(calls: pa.Table, verdicts: pa.Table) -> pa.Array | None:
-    """The row of `calls` that each verdict speaks of; None when they are the same in the same order."""
-    if calls.num_rows == verdicts.num_rows and all(
-        pc.all(pc.equal(_text(calls.column(name)), _text(verdicts.column(name)))).as_py() is not False for name in _KEY
-    ):
-        return None
-    ours, theirs = (
-        pc.binary_join_element_wise(*(_text(table.column(name)) for name in _KEY), "/") for table in (calls, verdicts)
-    )
-    places = pc.index_in(theirs, value_set=ours.combine_chunks()).combine_chunks()
-    if places.null_count:
-        raise ValueError(f"{places.null_count} verdicts are on spans that were not asked about")
-    return places
-
-
-def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return column if column.type == pa.string() else column.cast(pa.string())
+    return own if found.null_count == len(found) else pc.coalesce(plain_column(own), found)

@@ -20,7 +20,8 @@ class StoreConfig:
     publish_interval_seconds: float = 5.0
     lock_wait_seconds: float = 3.0
     """A command that looks at the ledger may hold its lock for a moment when a collector starts."""
-    memory_limit_mib: int = 1024
+    memory_limit_mib: int = 256
+    """Of DuckDB, which holds the manifest only. Too low: a start that reads many amendments fails."""
     threads: int = 2
     free_space_floor_bytes: int = 256 << 20
     """Below this much free disk, appends are refused as retryable: a checkpoint that runs out of space is far worse."""
@@ -28,17 +29,15 @@ class StoreConfig:
     """DuckDB checkpoints by itself at this size of its log; the writer does so earlier when it has nothing to do."""
     idle_checkpoint_spans: int = 20_000
     indexed_traces: int = 2_000_000
-    """Traces that a late span can reopen without a scan, 16 bytes each. The oldest fall out."""
-    seal_spans: int = 20_000
-    """A publication copies at most about this many spans; beyond it they are sealed into a Parquet segment."""
-    seal_bytes: int = 32 << 20
-    """The same for their texts: spans that carry prompts take 100 KB and more each."""
-    segment_bytes: int = 128 << 20
-    """Segments of wide rows are not merged beyond so many bytes before compression: DuckDB holds the row groups that
-    it writes in memory, several times over, and fails when that is more than `memory_limit_mib`."""
-    segment_fanout: int = 8
-    segment_grace_seconds: float = 3600.0
-    """A segment that no publication names any more is kept this long for readers of an older one."""
+    """Traces whose place is known, so that a late span can reopen them, and as many response ids: 16 bytes each. Those
+    that have been quiet for longest fall out; a resend of their spans is still found, by its start time, on disk."""
+    recent_bytes: int = 64 << 20
+    """Newest rows kept in memory, about 400 bytes each without their texts. Too low: traces that are still under way
+    are read back from disk for each of their batches."""
+    segment_grace_seconds: float = 600.0
+    """A file of spans that was merged into another is kept this long for readers of an older publication."""
+    retired_bytes: int = 1 << 30
+    """Of such files at most: at full rate they come at several MB a second. The oldest go first."""
     retention: Retention = Retention()
     """What is removed; nothing by default."""
     archive: Archive | None = None

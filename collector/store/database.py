@@ -80,31 +80,40 @@ def as_unavailable(error: Exception) -> StoreUnavailable | None:
 
 @dataclass(frozen=True, slots=True)
 class LedgerCheck:
-    """The batch rows against the spans they speak of."""
+    """The batch rows against the segments they speak of."""
 
     position: Position
     spans: int
+    journal: int  # last journal record whose spans are committed
     problems: tuple[str, ...]
 
 
 def check(connection: Any, high_water: Position | None) -> LedgerCheck:
-    """Compare spans, batch rows, and the high-water mark kept outside the ledger."""
-    batches, last_batch, last_seq, promised, promised_cost = connection.execute(query("ledger_batches")).fetchall()[0]
-    spans, highest_seq, cost = connection.execute(query("ledger_spans")).fetchall()[0]
+    """Compare segments, expired spans, batch rows, and the high-water mark kept outside the ledger."""
+    missing, last_batch, last_seq, promised, promised_cost, journal = _row(connection, "ledger_batches")
+    accounted, highest_seq, cost, spans = _row(connection, "ledger_spans")
     problems = []
-    if batches != last_batch:
-        problems.append(f"{last_batch - batches} of {last_batch} batch rows are missing")
-    if promised != spans or last_seq != highest_seq:
-        problems.append(f"batch rows promise {promised} spans up to {last_seq}, stored are {spans} up to {highest_seq}")
+    if missing:
+        problems.append(f"{missing} of {last_batch} batch rows are missing")
+    if promised != accounted or last_seq < highest_seq:
+        problems.append(
+            f"batch rows promise {promised} spans up to {last_seq}, "
+            f"stored or expired are {accounted} up to {highest_seq}"
+        )
     if promised_cost != cost:
-        problems.append(f"batch rows promise {promised_cost} USD, stored are {cost} USD")
+        problems.append(f"batch rows promise {promised_cost} USD, stored or expired are {cost} USD")
     if high_water is not None and high_water.batch > last_batch:
         problems.append(
             f"{high_water.seq - last_seq} acknowledged spans (batches {last_batch + 1} to {high_water.batch}) "
             "are missing: the write-ahead log was damaged"
         )
     position = Position(last_batch, max(last_seq, highest_seq, high_water.seq if high_water else 0))
-    return LedgerCheck(position, spans, tuple(problems))
+    return LedgerCheck(position, spans, journal, tuple(problems))
+
+
+def _row(connection: Any, name: str) -> tuple[Any, ...]:
+    row: tuple[Any, ...] = connection.execute(query(name)).fetchall()[0]
+    return row
 
 
 class HighWater:

@@ -1,22 +1,23 @@
 """Which spans of a batch are new: once per (org, trace id, span id), the first one wins.
 
-Only spans of traces that were seen before can be stored already. Resent spans have the start time of the first
-sending, so those are searched only within their start times: exact for resends, and DuckDB's zone maps skip the rest
-of the history. A batch with a few old spans is searched in several narrow ranges instead of one wide one.
+Only spans of traces that were seen before can be stored already. Where a trace's place is not known any more, a resend
+is found by its start time, which is that of the first sending: each span by its own, exactly.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from collector.store.catalog import Catalog
 from collector.store.compare import differs
-from collector.store.statements import fetch, query, registered
+from collector.store.hashes import Hashes
+from collector.store.known_traces import Places
+from collector.store.rows import NAME_OF_STORED
 
 _KEY = ["org_id", "trace_id", "span_id"]
 _CONTENT = (
@@ -37,10 +38,15 @@ _CONTENT = (
 )
 """What makes a resend different. Price and owners are ours to derive, so they are no content."""
 
-_RANGE_GAP_NS = 60 * 10**9
-_RANGES = 4
-
 Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A row of the batch that is a duplicate and says something else than the first one."""
+
+    row: int
+    columns: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,74 +55,89 @@ class Sorted:
 
     new: Rows
     duplicates: Rows
-    changed: Rows
+    changed: tuple[Changed, ...]
 
 
-def sort_out(connection: Any, batch: pa.Table, seen: npt.NDArray[np.bool_]) -> Sorted:
-    """Compare the rows of `batch` (LEDGER_SCHEMA) with each other and with `_ledger.span_log`.
+def sort_out(catalog: Catalog, batch: pa.Table, spans: Hashes, places: Places, covered_from: int) -> Sorted:
+    """Compare the rows of `batch` (LEDGER_SCHEMA) with each other and with what is stored.
 
-    `seen`: whether a span of the row's trace may be stored.
+    `spans` is the hash of each row, `places` the place of each row's trace; for `covered_from` see KnownTraces.
     """
-    first, first_of = _first_in_batch(batch)
+    first, first_of = _first_in_batch(batch, spans)
+    stored_seq = _stored(catalog, batch, spans, places, covered_from)
+    is_stored = stored_seq > 0
     rows = np.arange(batch.num_rows, dtype=np.int64)
-    stored = _stored(connection, batch, rows[seen])
-    is_new = first.copy()
-    is_new[stored[:, 0]] = False
-    duplicates = rows[~is_new]
-    changed = np.zeros(batch.num_rows, dtype=bool)
-    if len(duplicates):
-        repeats = rows[~first]
-        changed[repeats] = differs(batch.take(repeats), batch.take(first_of[repeats]), _CONTENT)
-        if len(stored):
-            changed[_changed_since_stored(connection, batch, stored)] = True
-    return Sorted(rows[is_new], duplicates, rows[changed])
+    changed: list[Changed] = []
+    repeats = rows[~first & ~is_stored]
+    if len(repeats):
+        changed += _different(batch, repeats, batch.take(pa.array(first_of[repeats])))
+    again = rows[is_stored]
+    if len(again):
+        stored = _content(catalog, stored_seq[again])
+        same = _same_keys(batch.take(pa.array(again)), stored)
+        if not same.all():  # two spans with one hash
+            is_stored[again[~same]] = False
+            again, stored = again[same], stored.filter(pa.array(same))
+        changed += _different(batch, again, stored)
+    return Sorted(rows[first & ~is_stored], rows[~first | is_stored], tuple(changed))
 
 
-def _first_in_batch(batch: pa.Table) -> tuple[npt.NDArray[np.bool_], Rows]:
+def _first_in_batch(batch: pa.Table, spans: Hashes) -> tuple[npt.NDArray[np.bool_], Rows]:
     """Whether each row is the first with its key, and the row number of that first one."""
     count = batch.num_rows
     rows = np.arange(count, dtype=np.int64)
-    if pc.count_distinct(batch.column("span_id")).as_py() == count:
+    distinct, first_row, place = np.unique(spans, return_index=True, return_inverse=True)
+    if len(distinct) == count:
         return np.ones(count, dtype=bool), rows
-    keys = batch.select(_KEY).append_column("row", pa.array(rows))
-    keys = keys.set_column(0, "org_id", keys.column("org_id").cast(pa.string()))
-    groups = keys.group_by(_KEY, use_threads=False).aggregate([("row", "min"), ("row", "list")])
-    lists = groups.column("row_list").combine_chunks()
-    first_of = np.empty(count, dtype=np.int64)
-    first_of[lists.flatten().to_numpy()] = np.repeat(
-        groups.column("row_min").to_numpy(), pc.list_value_length(lists).to_numpy()
-    )
+    first_of = first_row[place]
+    repeats = np.flatnonzero(first_of != rows)
+    same = _same_keys(batch.take(pa.array(repeats)), batch.take(pa.array(first_of[repeats])))
+    first_of[repeats[~same]] = repeats[~same]
     return first_of == rows, first_of
 
 
-def _stored(connection: Any, batch: pa.Table, rows: Rows) -> Rows:
-    """(row of the batch, seq of the stored span) for those of `rows` whose key is stored."""
-    if not len(rows):
-        return np.empty((0, 2), dtype=np.int64)
-    batch = batch.select([*_KEY, "start_time_ns"])
-    keys = (batch if len(rows) == batch.num_rows else batch.take(rows)).append_column("row", pa.array(rows))
-    ranges = _ranges(keys.column("start_time_ns").to_numpy())
-    with registered(connection, batch_key=keys):
-        found = [fetch(connection, query("stored_keys"), [low, high]) for low, high in ranges]
-    return np.concatenate(
-        [np.stack([table.column(0).to_numpy(), table.column(1).to_numpy()], axis=1) for table in found]
-    )
+def _stored(catalog: Catalog, batch: pa.Table, spans: Hashes, places: Places, covered_from: int) -> Rows:
+    """The seq under which each row is stored, 0 where it is not."""
+    found = np.zeros(batch.num_rows, dtype=np.int64)
+    if not covered_from and not places.stored.any():
+        return found
+    starts_ns = batch.column("start_time_ns").to_numpy()
+    hashes, seqs = catalog.seqs_of_spans(spans, starts_ns, places, covered_from)
+    if not len(hashes):
+        return found
+    distinct, at = np.unique(hashes, return_index=True)
+    place = np.minimum(np.searchsorted(distinct, spans), len(distinct) - 1)
+    rows = np.flatnonzero(distinct[place] == spans)
+    found[rows] = seqs[at][place[rows]]
+    return found
 
 
-def _ranges(starts: Rows) -> list[tuple[int, int]]:
-    """At most `_RANGES` (low, high) that hold all start times, cut at the widest gaps."""
-    ordered = np.sort(starts)
-    gaps = np.diff(ordered)
-    wide = np.flatnonzero(gaps > _RANGE_GAP_NS)
-    cuts = np.sort(wide[np.argsort(gaps[wide])[::-1][: _RANGES - 1]])
-    lows = [0, *(cuts + 1).tolist()]
-    highs = [*cuts.tolist(), len(ordered) - 1]
-    return [(int(ordered[low]), int(ordered[high])) for low, high in zip(lows, highs, strict=True)]
+def _content(catalog: Catalog, seqs: Rows) -> pa.Table:
+    """Key and content of stored spans, side by side with `seqs`, named as in a batch."""
+    wanted, place = np.unique(seqs, return_inverse=True)
+    names = [*_KEY, *_CONTENT]
+    found = catalog.content(wanted, [NAME_OF_STORED.get(name, name) for name in names]).rename_columns(["seq", *names])
+    order = np.argsort(found.column("seq").to_numpy())
+    at = found.schema.get_field_index("end_time_ns")
+    found = found.set_column(at, "end_time_ns", found.column(at).cast(pa.int64()))
+    return found.take(pa.array(order[place]))
 
 
-def _changed_since_stored(connection: Any, batch: pa.Table, stored: Rows) -> Rows:
-    again = batch.take(stored[:, 0]).select(list(_CONTENT))
-    again = again.append_column("row", pa.array(stored[:, 0])).append_column("seq", pa.array(stored[:, 1]))
-    with registered(connection, again=again):
-        changed = fetch(connection, query("changed_resends"), [int(stored[:, 1].min()), int(stored[:, 1].max())])
-    return changed.column(0).to_numpy().astype(np.int64)  # type: ignore[no-any-return]
+def _different(batch: pa.Table, rows: Rows, first: pa.Table) -> Iterable[Changed]:
+    """Those of `rows` whose content is not that of the row of `first` beside it."""
+    again = batch.select(list(_CONTENT)).take(pa.array(rows))
+    first = first.select(list(_CONTENT))
+    suspects = np.flatnonzero(differs(again, first, _CONTENT))
+    if not len(suspects):
+        return []
+    at = pa.array(suspects)
+    ours, theirs = again.take(at), first.take(at)
+    columns = {name: differs(ours, theirs, [name]) for name in _CONTENT}
+    return [
+        Changed(int(rows[row]), tuple(name for name in _CONTENT if columns[name][place]))
+        for place, row in enumerate(suspects.tolist())
+    ]
+
+
+def _same_keys(ours: pa.Table, theirs: pa.Table) -> npt.NDArray[np.bool_]:
+    return ~differs(ours, theirs, _KEY)

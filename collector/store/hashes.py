@@ -1,4 +1,4 @@
-"""64-bit hashes of traces, response ids and kinds of calls, as keys of `SeqIndex`. They never leave the process."""
+"""64-bit hashes of traces, spans, response ids and kinds of calls. They never leave the process."""
 
 from __future__ import annotations
 
@@ -10,30 +10,38 @@ import pyarrow as pa
 
 Hashes = npt.NDArray[np.uint64]
 
-_TRACE_ID_BYTES = 32
+_LONGEST_ID_BYTES = 128
+"""Longer texts are hashed one by one."""
+
 _SALT = hash("otel-cost ledger") & (2**64 - 1)
 """Differs from process to process, so that nobody outside can choose ids that collide."""
 
+_EVEN = np.uint64(2**64 - 2)
+
 
 def trace_hashes(org_ids: pa.Array, trace_ids: pa.Array) -> Hashes:
-    """One hash per row. Trace ids are 32 hex digits; any other length is hashed too, more slowly."""
-    offsets = np.frombuffer(trace_ids.buffers()[1], np.int32)[trace_ids.offset :][: len(trace_ids) + 1]
-    if not len(trace_ids):
-        return np.empty(0, np.uint64)
-    if not (np.diff(offsets) == _TRACE_ID_BYTES).all():
-        return text_hashes(org_ids, trace_ids)
-    text = np.frombuffer(trace_ids.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
-    words = text.view(np.uint64) if offsets[0] % 8 == 0 else text.copy().view(np.uint64)
-    mixed = value_hashes(org_ids)
-    for word in words.reshape(-1, 4).T:  # spread after each: sums of words are equal for ids that were counted up
-        mixed = spread(mixed ^ word)
-    return mixed
+    """One even hash per row (`as_value`)."""
+    return text_hashes(org_ids, trace_ids) & _EVEN
+
+
+def span_hashes(traces: Hashes, span_ids: pa.Array) -> Hashes:
+    """One hash per span, from the hash of its trace."""
+    return _mixed(traces, span_ids)
+
+
+def as_value(traces: Hashes) -> npt.NDArray[np.int64]:
+    """Hashes of traces as values of `SeqIndex`, which holds 0 or more."""
+    return (traces >> np.uint64(1)).astype(np.int64)
+
+
+def from_value(values: npt.NDArray[np.int64]) -> Hashes:
+    """The inverse of `as_value`."""
+    return values.astype(np.uint64) << np.uint64(1)
 
 
 def text_hashes(org_ids: pa.Array, texts: pa.Array) -> Hashes:
-    """One hash per row of any text."""
-    hashed = np.fromiter((hash(text) for text in texts.to_pylist()), np.int64, len(texts)).view(np.uint64)
-    return spread(hashed ^ value_hashes(org_ids))
+    """One hash per row of any text; fast where they are short and few lengths occur, as ids do."""
+    return _mixed(value_hashes(org_ids), texts)
 
 
 def value_hashes(texts: pa.Array) -> Hashes:
@@ -50,3 +58,34 @@ def spread(mixed: Hashes) -> Hashes:
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31))
+
+
+def _mixed(seeds: Hashes, texts: pa.Array) -> Hashes:
+    """The hash of each text, begun with the seed beside it. It depends on nothing but the two."""
+    if not len(texts):
+        return np.empty(0, np.uint64)
+    offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset :][: len(texts) + 1]
+    text = np.frombuffer(texts.buffers()[2] or b"", np.uint8)
+    sizes = np.diff(offsets)
+    if (sizes == sizes[0]).all():
+        return _of_one_size(seeds, text[offsets[0] : offsets[-1]].reshape(len(texts), -1), texts)
+    mixed = np.empty(len(texts), np.uint64)
+    for size in np.unique(sizes).tolist():
+        rows = np.flatnonzero(sizes == size)
+        of_size = texts.take(pa.array(rows))
+        mixed[rows] = _mixed(seeds[rows], of_size)
+    return mixed
+
+
+def _of_one_size(seeds: Hashes, text: npt.NDArray[np.uint8], texts: pa.Array) -> Hashes:
+    count, size = text.shape
+    if size > _LONGEST_ID_BYTES:
+        return spread(np.fromiter((hash(each) for each in texts.to_pylist()), np.int64, count).view(np.uint64) ^ seeds)
+    padded = text
+    if size % 8:
+        padded = np.zeros((count, size + -size % 8), np.uint8)
+        padded[:, :size] = text
+    mixed = seeds + np.uint64(size)
+    for word in np.ascontiguousarray(padded).view(np.uint64).T:
+        mixed = spread(mixed ^ word)  # spread after each: sums of words are equal for ids that were counted up
+    return mixed

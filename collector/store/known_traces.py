@@ -7,63 +7,97 @@ and a span of a trace that was never seen cannot be stored already.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.store.hashes import Hashes, text_hashes, trace_hashes
+from collector.store.hashes import Hashes, as_value, from_value, text_hashes, trace_hashes
 from collector.store.root_calls import RootCalls, RootIndex
-from collector.store.seq_index import ABSENT, SeqIndex, Values
-from collector.store.statements import fetch, query
+from collector.store.rows import one_chunk
+from collector.store.seq_index import ABSENT, AgingIndex, SeqIndex, Values
 
 Flags = npt.NDArray[np.bool_]
-Key = tuple[str, str]  # org id, trace id
+
+NEVER = np.iinfo(np.int64).max
+"""First seq of a trace that is not stored."""
+
+MAX_TRACES_OF_A_RESPONSE = 64
+"""Traces remembered per response id, the newest: a server that gives one id to all its answers must not fill the
+memory, nor have every trace read for each of them. Attribution itself compares a record with 32 others."""
+
+_EXTENT_BITS = 22
+_LONGEST = (1 << _EXTENT_BITS) - 1
+"""The extent of a trace whose spans lie farther apart than this: anywhere before its last one."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchTraces:
     """The distinct traces of some spans, side by side; `of_span` is each span's place in them."""
 
-    keys: list[Key]
-    hashes: Hashes
+    hashes: Hashes  # ascending
     has_call: Flags
     first_row: npt.NDArray[np.int64]
+    last_row: npt.NDArray[np.int64]
     of_span: npt.NDArray[np.int64]
 
     @staticmethod
     def of(spans: pa.Table) -> BatchTraces:
         """`spans` has org_id, trace_id and call_kind."""
-        org_ids, trace_ids = (_one_chunk(spans.column(name)) for name in ("org_id", "trace_id"))
-        hashes = trace_hashes(org_ids, trace_ids)
+        hashes = trace_hashes(*(one_chunk(spans.column(name)) for name in ("org_id", "trace_id")))
+        return BatchTraces.of_hashes(hashes, pc.is_valid(spans.column("call_kind")).to_numpy())
+
+    @staticmethod
+    def of_hashes(hashes: Hashes, is_call: Flags) -> BatchTraces:
+        """From the hash of each span's trace, and whether the span is a call or a wrapper of one."""
         distinct, first_row, of_span = np.unique(hashes, return_index=True, return_inverse=True)
-        first = pa.array(first_row)
-        keys = zip(org_ids.take(first).to_pylist(), trace_ids.take(first).to_pylist(), strict=True)
-        is_call = pc.is_valid(spans.column("call_kind")).to_numpy()
-        has_call = np.bincount(of_span, weights=is_call, minlength=len(distinct)) > 0
-        return BatchTraces(list(keys), distinct, has_call, first_row, of_span)
+        has_call = np.zeros(len(distinct), np.bool_)
+        has_call[of_span[is_call]] = True
+        last_row = np.zeros(len(distinct), np.int64)
+        last_row[of_span] = np.arange(len(hashes))  # of several values for one place numpy keeps the last
+        return BatchTraces(distinct, has_call, first_row, last_row, of_span)
+
+    def taken(self, rows: npt.NDArray[np.int64], is_call: Flags) -> BatchTraces:
+        """The traces of some of the spans."""
+        return BatchTraces.of_hashes(self.hashes[self.of_span[rows]], is_call)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the spans of some traces are: from `first_seq` to `last_seq`, side by side."""
+
+    hashes: Hashes  # ascending, distinct
+    first_seq: Values  # `NEVER` for a trace that is not stored, as far as known
+    last_seq: Values
+    has_call: Flags
+
+    @property
+    def stored(self) -> Flags:
+        """Whether the trace is known."""
+        return np.asarray(self.first_seq != NEVER)
+
+    def taken(self, flags: Flags) -> Places:
+        """Some of them."""
+        return Places(self.hashes[flags], self.first_seq[flags], self.last_seq[flags], self.has_call[flags])
 
 
 @dataclass(frozen=True, slots=True)
 class Responses:
     """The distinct (response id, trace) pairs of some calls, side by side."""
 
-    table: pa.Table  # org_id, response_id, start_time_ns
     hashes: Hashes
     traces: Hashes
 
     @staticmethod
     def of(spans: pa.Table) -> Responses:
-        """`spans` are rows of `_ledger.span_log`."""
-        calls = spans.filter(pc.and_(pc.is_valid(spans.column("response_id")), pc.is_valid(spans.column("call_kind"))))
-        org_ids, ids, trace_ids = (_one_chunk(calls.column(name)) for name in ("org_id", "response_id", "trace_id"))
+        """`spans` has org_id, trace_id, response_id and call_kind."""
+        calls = spans.select(["org_id", "response_id", "trace_id", "call_kind"])
+        calls = calls.filter(pc.and_(pc.is_valid(calls.column("response_id")), pc.is_valid(calls.column("call_kind"))))
+        org_ids, ids, trace_ids = (one_chunk(calls.column(name)) for name in ("org_id", "response_id", "trace_id"))
         hashes, traces = text_hashes(org_ids, ids), trace_hashes(org_ids, trace_ids)
         _, first = np.unique(hashes + np.uint64(31) * traces, return_index=True)
-        start_ns = calls.column("start_time").cast(pa.int64())
-        table = pa.table({"org_id": org_ids.cast(pa.string()), "response_id": ids, "start_time_ns": start_ns})
-        return Responses(table.take(first), hashes[first], traces[first])
+        return Responses(hashes[first], traces[first])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,77 +109,92 @@ class Links:
 
     @staticmethod
     def of(spans: pa.Table) -> Links:
-        """`spans` are rows of `_ledger.span_log`."""
+        """`spans` has the kept columns of the segments' rows."""
         return Links(Responses.of(spans), RootCalls.of(spans))
 
 
 class KnownTraces:
-    """Per trace the first span's seq and whether it holds a call; per response id the first trace that used it."""
+    """Per trace where its spans are and whether one is a call; per response id the traces that used it.
+
+    The traces with the oldest last spans fall out first, so that every trace with a span from `covered_from` on is
+    known. A value holds, from the top: the seq of the last span, how far before it the first one is, the flag.
+    """
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._traces = SeqIndex(capacity)
-        self._responses = SeqIndex(capacity)
-        self._shared: set[int] = set()
+        self._responses = AgingIndex(capacity)
+        self._shared: dict[int, list[int]] = {}  # response -> traces, where there are several
+        self._loaded_from = 0
         self.roots = RootIndex(capacity)
 
     @property
-    def complete(self) -> bool:
-        """Whether every stored trace is known: nothing has fallen out."""
-        return len(self._traces) < self._capacity
+    def covered_from(self) -> int:
+        """Spans before this seq may be of traces that are not known; 0 when all are."""
+        dropped = self._traces.largest_dropped
+        return max(self._loaded_from, 0 if dropped == ABSENT else (dropped >> (_EXTENT_BITS + 1)) + 1)
 
-    def load(self, connection: Any) -> None:
-        """Rebuild from the ledger."""
-        traces = fetch(connection, query("all_traces"), [self._capacity])
-        hashes = trace_hashes(_one_chunk(traces.column("org_id")), _one_chunk(traces.column("trace_id")))
-        self._traces.load(hashes, traces.column("state").to_numpy().astype(np.int64))
-        pairs = fetch(connection, query("all_response_ids"), [self._capacity])
-        org_ids, ids, trace_ids = (_one_chunk(pairs.column(name)) for name in ("org_id", "response_id", "trace_id"))
-        self._remember_responses(text_hashes(org_ids, ids), trace_hashes(org_ids, trace_ids))
-        self.roots.load(connection)
+    def is_full(self, traces: int) -> bool:
+        """Whether so many traces are as many as can be held."""
+        return traces >= self._capacity
 
-    def states(self, hashes: Hashes) -> tuple[Values, Flags]:
-        """(seq of the first stored span or `ABSENT`, whether a stored span is a call) of each trace."""
+    def load(self, traces: Hashes, seqs: Values, is_call: Flags, covered_from: int) -> None:
+        """Begin with the spans of some traces, in order of seq; `covered_from`: none before is among them."""
+        known = BatchTraces.of_hashes(traces, is_call)
+        last = seqs[known.last_row]
+        extent = np.minimum(last - seqs[known.first_row], _LONGEST)
+        self._traces.load(known.hashes, _packed(last, extent, known.has_call))
+        self._loaded_from = covered_from
+
+    def places(self, hashes: Hashes) -> Places:
+        """Where the spans of each trace (ascending) are."""
         state = self._traces.find(hashes)
         known = state != ABSENT
-        return np.where(known, state >> 1, ABSENT), known & ((state & 1) == 1)
+        last = state >> (_EXTENT_BITS + 1)
+        extent = (state >> 1) & _LONGEST
+        first = np.where(extent == _LONGEST, 0, last - extent)
+        return Places(hashes, np.where(known, first, NEVER), np.where(known, last, 0), known & ((state & 1) == 1))
 
     def remember(self, traces: BatchTraces, first_seq: int) -> None:
         """Call after the commit of the spans, the first of which got `first_seq`."""
-        first, had_call = self.states(traces.hashes)
-        first = np.where(first == ABSENT, traces.first_row + first_seq, first)
-        self._traces.put(traces.hashes, 2 * first + (had_call | traces.has_call))
+        before = self.places(traces.hashes)
+        last = traces.last_row + first_seq
+        extent = np.minimum(last - np.minimum(before.first_seq, traces.first_row + first_seq), _LONGEST)
+        self._traces.put(traces.hashes, _packed(last, extent, before.has_call | traces.has_call))
 
-    def shared(self, responses: Responses) -> Flags:
-        """Whether each response id is known from another trace than the one beside it."""
-        return self._shared_elsewhere(responses.hashes, responses.traces)
+    def elsewhere(self, responses: Responses) -> Hashes:
+        """Other traces, stored, that have one of these response ids."""
+        state = self._responses.find(responses.hashes)
+        known = from_value(state)
+        found = known[(state != ABSENT) & (known != responses.traces)].tolist()
+        if self._shared:
+            for response, trace in zip(responses.hashes.tolist(), responses.traces.tolist(), strict=True):
+                found.extend(other for other in self._shared.get(response, ()) if other != trace)
+        return np.unique(np.array(found, np.uint64))
 
     def remember_links(self, links: Links) -> None:
         """Call after the commit."""
-        self._remember_responses(links.responses.hashes, links.responses.traces)
+        self.remember_responses(links.responses)
         self.roots.remember(links.roots)
 
-    def _shared_elsewhere(self, hashes: Hashes, traces: Hashes) -> Flags:
-        first_trace = self._responses.find(hashes)
-        elsewhere: Flags = (first_trace != ABSENT) & (first_trace != _as_value(traces))
-        if self._shared:
-            elsewhere |= np.fromiter((key in self._shared for key in hashes.tolist()), bool, len(hashes))
-        return elsewhere
-
-    def _remember_responses(self, hashes: Hashes, traces: Hashes) -> None:
-        self._shared.update(hashes[self._shared_elsewhere(hashes, traces)].tolist())
-        distinct, count = np.unique(hashes, return_counts=True)
-        self._shared.update(distinct[count > 1].tolist())
-        fresh = self._responses.find(hashes) == ABSENT
-        self._responses.put(hashes[fresh], _as_value(traces[fresh]))
-
-
-def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
-    if column.num_chunks == 0:
-        return pa.array([], column.type)
-    return column.chunk(0) if column.num_chunks == 1 else column.unify_dictionaries().combine_chunks()
+    def remember_responses(self, responses: Responses) -> None:
+        """The same of response ids alone."""
+        hashes, traces = responses.hashes, responses.traces
+        _, first, place = np.unique(hashes, return_index=True, return_inverse=True)
+        state = self._responses.find(hashes)
+        one = np.where(state == ABSENT, as_value(traces[first[place]]), state)
+        for at in np.flatnonzero(one != as_value(traces)).tolist():
+            others = self._shared.setdefault(int(hashes[at]), [])
+            trace = int(traces[at])
+            if trace not in others:
+                others.append(trace)
+                del others[:-MAX_TRACES_OF_A_RESPONSE]
+        fresh = first[state[first] == ABSENT]
+        if self._responses.put(hashes[fresh], as_value(traces[fresh])) and self._shared:
+            shared = np.fromiter(self._shared, np.uint64, len(self._shared))
+            for gone in shared[self._responses.find(shared) == ABSENT].tolist():
+                del self._shared[gone]
 
 
-def _as_value(hashes: Hashes) -> Values:
-    """A hash as a value of `SeqIndex`, which holds 0 or more."""
-    return (hashes >> np.uint64(1)).astype(np.int64)
+def _packed(last: Values, extent: Values, has_call: Flags) -> Values:
+    return (last << (_EXTENT_BITS + 1)) | (extent << 1) | has_call

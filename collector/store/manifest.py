@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ from collector.store.rows import ROW_SCHEMA
 
 GROUP_ROWS = 122_880
 """Rows of a Parquet row group at most: DuckDB's own default, what it reads in parallel and skips by statistics."""
+
+SMALL_ROWS = 4_096
+"""Below it a file is written with LZ4: 71 zstd contexts take 2 ms, more than all the rest of a file of one row, and
+merging writes the rows again anyway."""
 
 RANGES = 4
 RANGE_GAP_NS = 60 * 10**9
@@ -68,11 +73,11 @@ def start_ranges(starts_ns: npt.NDArray[np.int64]) -> Ranges:
     return tuple((int(ordered[low]), int(ordered[high])) for low, high in zip(lows, highs, strict=True))
 
 
-def parquet_options(schema: pa.Schema) -> dict[str, Any]:
+def parquet_options(schema: pa.Schema, *, small: bool = False) -> dict[str, Any]:
     """How rows are written: small, quick to write, and readable by every DuckDB from 1.5 on."""
     return {
-        "compression": "zstd",
-        "compression_level": 1,
+        "compression": "lz4" if small else "zstd",
+        "compression_level": None if small else 1,
         "use_dictionary": [field.name for field in schema if pa.types.is_dictionary(field.type)],
         "column_encoding": {name: "DELTA_BINARY_PACKED" for name in _DELTA if name in schema.names},
         "write_statistics": [name for name in _STATISTICS if name in schema.names],
@@ -91,8 +96,11 @@ def write(folder: Path, tables: Iterable[pa.Table], tier: int = 0) -> Segment:
     starts: list[npt.NDArray[np.int64]] = []
     first_seq = last_seq = 0
     try:
-        with parquet.ParquetWriter(partial, ROW_SCHEMA, **parquet_options(ROW_SCHEMA)) as writer:
-            for table in tables:
+        waiting = iter(tables)
+        first = next(waiting)
+        options = parquet_options(ROW_SCHEMA, small=first.num_rows < SMALL_ROWS)
+        with parquet.ParquetWriter(partial, ROW_SCHEMA, **options) as writer:
+            for table in chain([first], waiting):
                 writer.write_table(table, row_group_size=GROUP_ROWS)
                 ends = pc.min_max(table.column("seq")).as_py()
                 first_seq, last_seq = first_seq or ends["min"], ends["max"]
@@ -147,12 +155,25 @@ def replace(connection: Any, old: Sequence[Segment], new: Sequence[Segment]) -> 
         connection.execute("DELETE FROM _ledger.segment WHERE file = ? AND retired_at IS NULL", [segment.file])
 
 
+_LIVE = """
+SELECT file, first_seq, last_seq, row_count, size_bytes, cost_usd, start_ranges_ns, org_ids, tier, cold
+FROM _ledger.segment
+WHERE retired_at IS NULL
+ORDER BY first_seq, last_seq
+"""
+
+
 def live(connection: Any) -> list[Segment]:
     """The segments that make up the ledger, in order of seq."""
-    found = connection.execute(
-        "SELECT file, first_seq, last_seq, row_count, size_bytes, cost_usd, start_ranges_ns, org_ids, tier, cold "
-        "FROM _ledger.segment WHERE retired_at IS NULL ORDER BY first_seq, last_seq"
-    ).fetchall()
+    return _segments(connection.execute(_LIVE).fetchall())
+
+
+def live_of_reader(reader: Any) -> list[Segment]:
+    """The same on a snapshot (`Store.read`)."""
+    return _segments(reader.rows(_LIVE))
+
+
+def _segments(found: Sequence[tuple[Any, ...]]) -> list[Segment]:
     return [
         Segment(file, first, last, rows, size, cost, _pairs(ranges), tuple(orgs), tier, cold)
         for file, first, last, rows, size, cost, ranges, orgs, tier, cold in found
@@ -176,10 +197,19 @@ def forget_retired(connection: Any, folder: Path, grace_seconds: float) -> None:
 
 def remove_strays(connection: Any, folder: Path) -> None:
     """At start: delete files that the manifest does not know, left by a crash."""
-    known = {row[0] for row in connection.execute("SELECT file FROM _ledger.segment").fetchall()}
+    named = "SELECT file FROM _ledger.segment UNION SELECT file FROM _ledger.lost_segment"
+    known = {row[0] for row in connection.execute(named).fetchall()}
     for path in folder.iterdir():
         if path.is_file() and path.name not in known:
             path.unlink()
+
+
+def discard(connection: Any, folder: Path, segment: Segment) -> bool:
+    """Remove a written segment that the manifest does not have, as after a failed commit. Whether it did."""
+    if connection.execute("SELECT 1 FROM _ledger.segment WHERE file = ?", [segment.file]).fetchall():
+        return False
+    path_of(folder, segment.file).unlink(missing_ok=True)
+    return True
 
 
 def sync(path: Path) -> None:

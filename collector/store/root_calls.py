@@ -7,8 +7,8 @@ instrumentation recorded calls, so that a service with one instrumentation never
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,67 +16,109 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.store.hashes import Hashes, spread, value_hashes
+from collector.store.rows import one_chunk, plain_column
 from collector.store.seq_index import ABSENT, SeqIndex, Values
-from collector.store.statements import fetch, query
 from otel_cost.call import CallKind
 
 START_WINDOW_NS = 250_000_000
 """How far apart two records of one call may start: at least what attribution pairs over."""
-
-_LATEST_NS = 2**63 - 2 - START_WINDOW_NS  # DuckDB reads 2**63 - 1 as infinity
 
 _SERVICE, _TOKENS, _CELL = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9)
 _SCOPE_BITS = 26
 _MIXED = 0
 """In the place of a scope: more than one was seen."""
 
-_COLUMNS = ["org_id", "service_name", "scope_name", "input_tokens", "response_id"]
+ROOT_COLUMNS = (
+    "org_id",
+    "service_name",
+    "scope_name",
+    "input_tokens",
+    "parent_span_id",
+    "call_kind",
+    "response_id",
+    "start_time",
+    "end_time",
+)
+"""What says whether a span is a root call, and with which others it may be one."""
 
 
 @dataclass(frozen=True, slots=True)
 class RootCalls:
     """The parentless calls among some spans, side by side."""
 
-    spans: pa.Table  # what the look-up reads of their rows of `_ledger.span_log`
     services: Hashes  # of organisation and service
-    kinds: Hashes  # of organisation, service and input tokens
-    cells: Values  # start time in steps of the window
+    kinds: Hashes  # of organisation, service and input tokens; never 0
+    start_ns: Values
+    end_ns: Values
     scopes: Values
     lacks_id: npt.NDArray[np.bool_]
 
     @staticmethod
     def of(spans: pa.Table) -> RootCalls:
-        """`spans` are rows of `_ledger.span_log`. Calls that do not say service, scope or input cannot be paired."""
-        is_leaf = pc.equal(spans.column("call_kind"), CallKind.LEAF.value)
-        fits = pc.and_(pc.is_null(spans.column("parent_span_id")), pc.greater(spans.column("input_tokens"), 0))
-        for name in ("service_name", "scope_name"):
-            fits = pc.and_(fits, pc.is_valid(spans.column(name)))
-        found = spans.select([*_COLUMNS, "start_time", "end_time"]).filter(pc.and_(fits, is_leaf))
-        orgs, names, scopes = (value_hashes(_one(found.column(name))) for name in _COLUMNS[:3])
+        """`spans` has `ROOT_COLUMNS`. Calls that do not say service, scope or input cannot be paired."""
+        found = spans.select(ROOT_COLUMNS).filter(_fits(spans))
+        orgs, names, scopes = (value_hashes(one_chunk(found.column(name))) for name in ROOT_COLUMNS[:3])
         services = orgs + names * _SERVICE
         tokens = found.column("input_tokens").to_numpy().astype(np.uint64)
-        start_ns = found.column("start_time").cast(pa.int64()).to_numpy()
+        start_ns, end_ns = (found.column(name).cast(pa.int64()).to_numpy() for name in ("start_time", "end_time"))
         return RootCalls(
-            spans=found,
             services=services,
-            kinds=services + tokens * _TOKENS,
-            cells=np.maximum(start_ns // START_WINDOW_NS, 0),
+            kinds=np.maximum(services + tokens * _TOKENS, np.uint64(1)),
+            start_ns=start_ns,
+            end_ns=end_ns,
             scopes=np.maximum(spread(scopes) >> np.uint64(64 - _SCOPE_BITS), 1).astype(np.int64),
             lacks_id=pc.is_null(found.column("response_id")).to_numpy(),
         )
+
+    @property
+    def cells(self) -> Values:
+        """Start times in steps of the window."""
+        return np.maximum(self.start_ns // START_WINDOW_NS, 0)
 
     def keys(self, cells_later: int = 0) -> Hashes:
         """What calls of one kind that start in one cell have in common."""
         return spread(self.kinds + (self.cells + cells_later).astype(np.uint64) * _CELL)
 
-    def wanted(self, flags: npt.NDArray[np.bool_]) -> pa.Table:
-        """The calls for which `flags` holds, as the look-up reads them."""
-        chosen = self.spans.filter(pa.array(flags))
-        start_ns, end_ns = (chosen.column(name).cast(pa.int64()).to_numpy() for name in ("start_time", "end_time"))
-        low = np.maximum(start_ns, START_WINDOW_NS) - START_WINDOW_NS
-        high = np.minimum(start_ns, _LATEST_NS) + START_WINDOW_NS
-        times = {"from_ns": low, "to_ns": high, "start_ns": start_ns, "end_ns": end_ns}
-        return pa.table({name: _plain(chosen.column(name)) for name in _COLUMNS} | times)
+    def taken(self, at: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> RootCalls:
+        """Some of them."""
+        return RootCalls(*(getattr(self, name)[at] for name in self.__slots__))
+
+    @staticmethod
+    def joined(parts: Sequence[RootCalls]) -> RootCalls:
+        """Several one after the other."""
+        return RootCalls(*(np.concatenate([getattr(part, name) for part in parts]) for name in RootCalls.__slots__))
+
+    def paired(self, others: RootCalls) -> npt.NDArray[np.bool_]:
+        """Which of `others` may be a second record of one of these."""
+        order = np.lexsort((self.start_ns, self.kinds))
+        mine = self.taken(order)
+        found = np.zeros(len(others.kinds), np.bool_)
+        low = np.searchsorted(mine.kinds, others.kinds, side="left")
+        high = np.searchsorted(mine.kinds, others.kinds, side="right")
+        for at in np.flatnonzero(high > low).tolist():
+            run = slice(low[at], high[at])
+            fits = np.abs(mine.start_ns[run] - others.start_ns[at]) <= START_WINDOW_NS
+            fits &= (mine.start_ns[run] <= others.end_ns[at]) & (mine.end_ns[run] >= others.start_ns[at])
+            fits &= (mine.scopes[run] != others.scopes[at]) & (mine.lacks_id[run] | others.lacks_id[at])
+            found[at] = fits.any()
+        return found
+
+
+def root_kinds(spans: pa.Table) -> Hashes:
+    """The kind of each span that is a root call, 0 of the others."""
+    kinds = np.zeros(spans.num_rows, np.uint64)
+    fits = _fits(spans).to_numpy()
+    if fits.any():
+        kinds[fits] = RootCalls.of(spans).kinds
+    return kinds
+
+
+def _fits(spans: pa.Table) -> pa.ChunkedArray:
+    is_leaf = pc.equal(plain_column(spans.column("call_kind")), CallKind.LEAF.value)
+    fits = pc.and_(pc.is_null(spans.column("parent_span_id")), pc.greater(spans.column("input_tokens"), 0))
+    for name in ("service_name", "scope_name"):
+        fits = pc.and_(fits, pc.is_valid(spans.column(name)))
+    return pc.fill_null(pc.and_(fits, is_leaf), False)
 
 
 class RootIndex:
@@ -91,9 +133,10 @@ class RootIndex:
         self._index = SeqIndex(capacity)
         self._services = SeqIndex(capacity)
 
-    def load(self, connection: Any) -> None:
-        """Rebuild from the ledger."""
-        roots = RootCalls.of(fetch(connection, query("all_root_calls"), [START_WINDOW_NS, self._capacity]))
+    def load(self, roots: RootCalls) -> None:
+        """Add many calls at once, as at start."""
+        if not len(roots.kinds):
+            return
         self._services.load(*_joined(self._services, roots.services, roots))
         self._index.load(*_joined(self._index, roots.keys(), roots))
 
@@ -139,11 +182,3 @@ def _joined(index: SeqIndex, keys: Hashes, roots: RootCalls) -> tuple[Hashes, Va
 
 def _scope(state: Values) -> Values:
     return (state >> 1) & ((1 << _SCOPE_BITS) - 1)
-
-
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    return column.unify_dictionaries().combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-
-
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column

@@ -18,6 +18,10 @@ _TIMES = {"start_time_ns": "start_time", "end_time_ns": "end_time"}
 _MONEY = {"cost_pico_usd": "cost_usd", "reported_cost_pico_usd": "reported_cost_usd"}
 
 
+NAME_OF_STORED = {**_TIMES, **_MONEY}
+"""Columns of `LEDGER_SCHEMA` that have another name and type in a row."""
+
+
 def _stored(field: pa.Field) -> pa.Field:
     if field.name in _TIMES:
         return pa.field(_TIMES[field.name], pa.timestamp("ns"), field.nullable)
@@ -42,6 +46,22 @@ ROW_SCHEMA = pa.schema(
     ]
 )
 """Rows of the segments: one per span, for ever; later verdicts are amendments beside them."""
+
+
+NOT_KEPT = (
+    "trace_state",
+    "status_message",
+    "scope_version",
+    "events",
+    "links",
+    "dropped_attributes_count",
+    "attributes",
+    "resource",
+)
+"""What no verdict depends on: most of a row's bytes."""
+
+RECENT_SCHEMA = pa.schema([field for field in ROW_SCHEMA if field.name not in NOT_KEPT])
+"""What judging a trace again reads of its stored rows, and what is kept of them in memory."""
 
 
 def money(pico_usd: pa.ChunkedArray) -> pa.Array:
@@ -70,7 +90,7 @@ def pico_usd(usd: pa.ChunkedArray) -> pa.Array:
 
 
 def span_rows(batch: pa.Table, first_seq: int) -> pa.Table:
-    """`LEDGER_SCHEMA` -> rows of `_ledger.span_log`, in its column order, numbered from `first_seq`."""
+    """`LEDGER_SCHEMA` -> the first columns of `ROW_SCHEMA`, without verdicts, numbered from `first_seq`."""
     columns: list[Any] = [pa.array(np.arange(first_seq, first_seq + batch.num_rows, dtype=np.int64))]
     names = ["seq"]
     for field in LEDGER_SCHEMA:
@@ -85,7 +105,7 @@ def span_rows(batch: pa.Table, first_seq: int) -> pa.Table:
 
 
 def skeleton(spans: pa.Table) -> pa.Table:
-    """Rows with the names and types of `_ledger.span_log` -> `SKELETON_SCHEMA`."""
+    """Rows with the names of `ROW_SCHEMA`, plain or dictionary-encoded -> `SKELETON_SCHEMA`."""
     columns = []
     for field in SKELETON_SCHEMA:
         if field.name in _TIMES:
@@ -101,13 +121,32 @@ def skeleton(spans: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=SKELETON_SCHEMA)
 
 
-def plain(spans: pa.Table) -> pa.Table:
-    """The same rows with dictionary-encoded columns as plain strings, as DuckDB gives them."""
+def one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    """The whole column as one array."""
+    if column.num_chunks == 0:
+        return pa.array([], column.type)
+    return column.chunk(0) if column.num_chunks == 1 else column.unify_dictionaries().combine_chunks()
+
+
+def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The columns of `schema`, cast where they have another type, as when they were read from Parquet."""
+    columns = [table.column(field.name) for field in schema]
     columns = [
-        column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
-        for column in spans.columns
+        column if column.type == field.type else column.cast(field.type)
+        for column, field in zip(columns, schema, strict=True)
     ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def plain(spans: pa.Table) -> pa.Table:
+    """The same rows with dictionary-encoded columns as plain strings, as Parquet gives them."""
+    columns = [plain_column(column) for column in spans.columns]
     return pa.Table.from_arrays(columns, names=spans.column_names)
+
+
+def plain_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A dictionary-encoded column as plain values; others as they are."""
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
 def _has_usage(spans: pa.Table) -> pa.ChunkedArray:

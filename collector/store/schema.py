@@ -16,7 +16,7 @@ from collector.store.layout import Layout
 from collector.store.statements import statement
 from otel_cost import __version__
 
-VERSION = 1
+VERSION = 2
 
 MIGRATIONS: dict[int, Callable[[Any], None]] = {}
 """Version -> the step that leads to it from the version before."""

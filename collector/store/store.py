@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 from collections.abc import Callable
@@ -12,18 +13,21 @@ import duckdb
 import pyarrow as pa
 
 from collector.store import append as appending
-from collector.store import database, schema
-from collector.store.append import Appended, Position
+from collector.store import damage, database, manifest, schema
+from collector.store.append import Appended, Committed, Ledger, Position
 from collector.store.attribution import Attribute
+from collector.store.catalog import Catalog
 from collector.store.config import StoreConfig
 from collector.store.database import HighWater, LedgerCheck, Report
 from collector.store.errors import PathUnusable, StoreUnavailable
 from collector.store.known_traces import KnownTraces
 from collector.store.layout import Layout
+from collector.store.loading import load_known
 from collector.store.lock import InstanceLock
 from collector.store.prices import store_card
 from collector.store.publisher import Publisher
 from collector.store.readers import Reader, Readers
+from collector.store.segment_reader import SegmentUnreadable
 from collector.store.writer import Writer
 
 T = TypeVar("T")
@@ -52,17 +56,21 @@ class Store:
         self._publisher = Publisher(self.layout, config)
         self._publishing = threading.Lock()
         self._published: tuple[Position, int] | None = None
-        self._connection: Any = None
-        self._known = KnownTraces(config.indexed_traces)
-        self._position = Position()
+        self._ledger = Ledger(
+            connection=None,
+            folder=self.layout.segments,
+            catalog=Catalog(self.layout.segments, config.recent_bytes),
+            known=KnownTraces(config.indexed_traces),
+            position=Position(),
+            journal=0,
+        )
         self._cards = 0
-        self._journal = 0
         self._since_checkpoint = 0
 
     @property
     def position(self) -> Position:
         """The last committed batch and span."""
-        return self._position
+        return self._ledger.position
 
     def start(self) -> LedgerCheck:
         """Open the ledger and bring the publication up to it.
@@ -81,7 +89,8 @@ class Store:
         self._lock.acquire(self._config.lock_wait_seconds)
         try:
             checked = self._open(self._high_water.open())
-            self._publisher.start(self._connection)
+            manifest.remove_strays(self._ledger.connection, self.layout.segments)
+            self._publisher.start(self._ledger.connection)
             self.layout.dirty.touch()
             self._writer.start(self._idle)
             self._publish_quietly()
@@ -92,7 +101,7 @@ class Store:
 
     def stop(self) -> None:
         """Finish what was submitted, publish it, close the ledger. Does nothing when not started."""
-        if self._connection is not None and self._publish_quietly() and self._published_all():
+        if self._ledger.connection is not None and self._publish_quietly() and self._published_all():
             self._close()
             self.layout.dirty.unlink(missing_ok=True)
         else:
@@ -101,7 +110,7 @@ class Store:
     @property
     def journal(self) -> int:
         """The last journal record whose spans are committed; 0 when there is none."""
-        return self._journal
+        return self._ledger.journal
 
     def append(self, batch: pa.Table, attribute: Attribute, journal: int = 0) -> Appended:
         """Store the new spans of `batch` (LEDGER_SCHEMA), judge the traces they touch, commit, fsync, return.
@@ -123,11 +132,11 @@ class Store:
     def publish(self) -> bool:
         """Refresh the published file if the ledger has moved. Whether it did. Raises StoreUnavailable, OSError."""
         with self._publishing:
-            state = (self._position, self._cards)
+            state = (self._ledger.position, self._cards)
             if self._published == state:
                 return False
             try:
-                self._publisher.publish(self.read, self._write)
+                self._publisher.publish(self.read, self._write, self._readers.files)
             except duckdb.Error as error:
                 raise database.as_unavailable(error) or error from error
             self._published = state
@@ -150,65 +159,118 @@ class Store:
             )
 
     def _published_all(self) -> bool:
-        return self._published == (self._position, self._cards)
+        return self._published == (self._ledger.position, self._cards)
 
     def _write(self, work: Callable[[Any], T]) -> T:
-        return self._writer.submit(lambda: self._guarded(lambda: work(self._connection))).result()
+        return self._writer.submit(lambda: self._guarded(lambda: work(self._ledger.connection))).result()
 
     def _open(self, high_water: Position | None) -> LedgerCheck:
-        self._connection = database.connect(self.layout, self._config, self._report)
-        schema.apply(self._connection, self.layout)
-        checked = database.check(self._connection, high_water)
+        """Connect, bring the tables up to date, compare, and read what is kept in memory."""
+        ledger = self._ledger
+        ledger.stale = False
+        ledger.connection = database.connect(self.layout, self._config, self._report)
+        schema.apply(ledger.connection, self.layout)
+        self.layout.segments.mkdir(parents=True, exist_ok=True)
+        if ledger.pending is not None:
+            manifest.discard(ledger.connection, ledger.folder, ledger.pending)
+            ledger.pending = None
+        damage.check_files(ledger.connection, ledger.folder, self._report)
+        self._load(high_water)
+        checked = database.check(ledger.connection, high_water)
         for problem in checked.problems:
             self._report(f"{self.layout.ledger}: {problem}")
-        self._position = checked.position
-        self._known = KnownTraces(self._config.indexed_traces)
-        self._known.load(self._connection)
-        self._readers.open(self._connection)
+        self._readers.open(ledger.connection)
         return checked
+
+    def _load(self, high_water: Position | None) -> None:
+        """Fill the memory of the writer; segments that cannot be read are set aside."""
+        ledger = self._ledger
+        away: set[str] = set()
+        while True:
+            checked = database.check(ledger.connection, high_water)
+            catalog = Catalog(ledger.folder, self._config.recent_bytes)
+            try:
+                catalog.load(ledger.connection, checked.position.seq + 1, away)
+                known = load_known(catalog, self._config.indexed_traces)
+            except SegmentUnreadable as error:
+                self._set_aside(error)
+                away.add(error.segment.file)
+                continue
+            ledger.catalog, ledger.known = catalog, known
+            ledger.position, ledger.journal = checked.position, checked.journal
+            return
+
+    def _set_aside(self, error: SegmentUnreadable) -> None:
+        """Go on without a segment: one in the archive for now, another until its file is back."""
+        ledger = self._ledger
+        if error.segment.cold:
+            self._report(f"{error}: what is known of its spans is not looked up until the next start")
+        else:
+            why = f"cannot be read: {error.error}"
+            damage.set_aside(ledger.connection, ledger.folder, error.segment, why, self._report)
+        ledger.catalog.replaced([error.segment], [])
 
     def _append(self, batch: pa.Table, attribute: Attribute, journal: int) -> Appended:
         free_bytes = shutil.disk_usage(self.layout.folder).free
         if free_bytes < self._config.free_space_floor_bytes:
             raise StoreUnavailable(f"{self.layout.folder}: {free_bytes >> 20} MiB of disk left, nothing is accepted")
-        committed = self._guarded(
-            lambda: appending.append(self._connection, self._known, self._position, batch, attribute)
-        )
-        if committed.position != self._position:
-            self._position = committed.position
+        committed = self._guarded(lambda: self._append_whole(batch, attribute, journal))
+        if committed.position != self._ledger.position:
+            self._ledger.position = committed.position
             self._high_water.keep(committed.position)
             self._since_checkpoint += committed.appended.accepted
-        self._journal = max(self._journal, journal)
+            self._ledger.journal = max(self._ledger.journal, journal)
         return committed.appended
+
+    def _append_whole(self, batch: pa.Table, attribute: Attribute, journal: int) -> Committed:
+        """Append; a segment that turns out to be damaged is set aside, and the batch is judged without it."""
+        while True:
+            try:
+                return appending.append(self._ledger, batch, attribute, journal)
+            except SegmentUnreadable as error:
+                self._set_aside(error)
 
     def _guarded(self, work: Callable[[], T]) -> T:
         """Run `work`; a dead instance is opened anew, and what may succeed later is raised as StoreUnavailable."""
-        if self._connection is None:
+        if self._ledger.connection is None or self._ledger.stale:
             self._reopen()
         try:
             return work()
+        except OSError as error:  # the disk's; what is wrong with a batch is never one
+            raise StoreUnavailable(f"{self.layout.folder}: cannot be written now: {error}") from error
         except duckdb.Error as error:
             if database.is_fatal(error):
                 self._report(f"{self.layout.ledger}: reopening after: {error}")
                 self._reopen()
             raise database.as_unavailable(error) or error from error
+        finally:
+            self._discard_pending()
+
+    def _discard_pending(self) -> None:
+        """After a commit that failed: its segment goes, unless the manifest has it, or cannot say yet."""
+        ledger = self._ledger
+        if ledger.pending is None or ledger.connection is None:
+            return
+        with contextlib.suppress(duckdb.Error, OSError):
+            manifest.discard(ledger.connection, ledger.folder, ledger.pending)
+            ledger.pending = None
 
     def _reopen(self) -> None:
         """Close every connection and open the file again; the interrupted commit may or may not be in it."""
         self._disconnect()
         try:
-            self._open(self._position)
+            self._open(self._ledger.position)
         except Exception as error:
             self._disconnect()
             raise StoreUnavailable(f"{self.layout.ledger}: cannot be reopened yet: {error}") from error
 
     def _idle(self) -> None:
         """A quiet moment: move the log into the file while nobody waits for a commit."""
-        if self._since_checkpoint < self._config.idle_checkpoint_spans or self._connection is None:
+        if self._since_checkpoint < self._config.idle_checkpoint_spans or self._ledger.connection is None:
             return
         self._since_checkpoint = 0
         try:
-            self._guarded(lambda: self._connection.execute("CHECKPOINT"))
+            self._guarded(lambda: self._ledger.connection.execute("CHECKPOINT"))
         except (duckdb.Error, StoreUnavailable) as error:
             self._report(f"{self.layout.ledger}: checkpoint put off: {error}")
 
@@ -222,7 +284,7 @@ class Store:
 
     def _disconnect(self) -> None:
         self._readers.close()
-        connection, self._connection = self._connection, None
+        connection, self._ledger.connection = self._ledger.connection, None
         if connection is not None:
             try:
                 connection.close()

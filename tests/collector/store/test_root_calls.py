@@ -40,7 +40,7 @@ def rows(store: Store, sql: str) -> list[tuple[Any, ...]]:
 
 def asked(store: Store, rows: list[dict[str, Any]]) -> list[bool]:
     """Whether the store would look for other records of these calls."""
-    flags = store._known.roots.may_pair(RootCalls.of(span_rows(batch(rows), 1)))
+    flags = store._ledger.known.roots.may_pair(RootCalls.of(span_rows(batch(rows), 1)))
     return [bool(flag) for flag in flags]
 
 
@@ -143,14 +143,15 @@ def test_the_store_looks_as_far_as_attribution_pairs() -> None:
     assert START_WINDOW_NS >= ROOT_START_WINDOW_NS
 
 
-def test_the_index_keeps_the_newest(open_store: OpenStore) -> None:
+def test_the_index_keeps_the_newest() -> None:
     """Beyond its capacity the oldest calls fall out."""
     index = RootIndex(100)
-    store = open_store()
     at = range(0, 400 * SECOND_NS, SECOND_NS)
-    store.append(batch([records(1 + i, at_ns)[0] for i, at_ns in enumerate(at)]), stage.attribute)
-    store._writer.submit(lambda: index.load(store._connection)).result()
-    others = batch([records(1 + i, at_ns)[1] for i, at_ns in enumerate(at)])
-    found = index.may_pair(RootCalls.of(span_rows(others, 1))).tolist()
+    ours, others = (
+        RootCalls.of(span_rows(batch([records(1 + i, at_ns)[which] for i, at_ns in enumerate(at)]), 1))
+        for which in (0, 1)
+    )
+    index.load(ours)
+    found = index.may_pair(others).tolist()
     assert found == sorted(found)
     assert 100 <= sum(found) <= 102

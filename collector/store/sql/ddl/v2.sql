@@ -35,6 +35,9 @@ CREATE TABLE _ledger.segment (
     retired_at TIMESTAMP -- NULL: part of the ledger
 );
 
+-- Segments whose file was missing or damaged when it was needed: no part of the ledger until the file is back.
+CREATE TABLE _ledger.lost_segment AS FROM _ledger.segment;
+
 -- Calls whose verdict changed after their segment was written, whole rows: they stand in the place of the segment's row of
 -- the same seq. `revision` is the batch that wrote it. Merging a segment takes its amendments into the new file.
 CREATE TABLE _ledger.amendment (

@@ -1,0 +1,124 @@
+"""Reading rows back from segments: only the row groups that may hold them, only the columns that are asked for."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+from collector.store.errors import StoreUnavailable
+from collector.store.manifest import Segment, path_of
+
+_FOOTERS = 256
+"""Files whose footers are kept: about 50 KB each."""
+
+Flags = npt.NDArray[np.bool_]
+Keep = Callable[[pa.Table], Flags]
+"""The key columns of a row group -> which of its rows are wanted."""
+
+
+class SegmentUnreadable(StoreUnavailable):
+    """A segment's file is missing or damaged. What waits for it may be sent again once the store has set it aside."""
+
+    def __init__(self, segment: Segment, error: Exception) -> None:
+        super().__init__(f"segment {segment.file} cannot be read: {error}")
+        self.segment = segment
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One row group and what its statistics say of it; both ends are included."""
+
+    segment: Segment
+    number: int
+    rows: int
+    first_seq: int
+    last_seq: int
+    first_start_ns: int
+    last_start_ns: int
+
+
+class SegmentReader:
+    """Reads segments of one folder. Used by one thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._footers: OrderedDict[str, tuple[Any, list[Group]]] = OrderedDict()
+
+    def groups(self, segment: Segment) -> list[Group]:
+        """The row groups of a segment, in order of seq. Raises SegmentUnreadable."""
+        return self._footer(segment)[1]
+
+    def read(self, group: Group, columns: Sequence[str]) -> pa.Table:
+        """Columns of one row group, plain. Raises SegmentUnreadable."""
+        try:
+            footer = self._footer(group.segment)[0]
+            with parquet.ParquetFile(path_of(self._folder, group.segment.file), metadata=footer) as file:
+                found = file.read_row_group(group.number, columns=list(columns), use_threads=False)
+            return found.select(list(columns))
+        except MemoryError:
+            raise
+        except (OSError, pa.ArrowException) as error:
+            raise SegmentUnreadable(group.segment, error) from error
+
+    def matching(
+        self, groups: Sequence[Group], columns: Sequence[str], keys: Sequence[str], keep: Keep
+    ) -> Iterator[pa.Table]:
+        """Rows of `groups` for which `keep`, asked with the columns `keys`, says so."""
+        rest = [name for name in columns if name not in keys]
+        for group in groups:
+            asked = self.read(group, keys)
+            wanted = np.flatnonzero(keep(asked))
+            if len(wanted):
+                at = pa.array(wanted)
+                found = asked.take(at)
+                if rest:
+                    others = self.read(group, rest).take(at)
+                    for name in rest:
+                        found = found.append_column(name, others.column(name))
+                yield found.select(list(columns))
+
+    def forget(self, segment: Segment) -> None:
+        """The segment is no part of the ledger any more."""
+        self._footers.pop(segment.file, None)
+
+    def _footer(self, segment: Segment) -> tuple[Any, list[Group]]:
+        known = self._footers.get(segment.file)
+        if known is None:
+            try:
+                metadata = parquet.read_metadata(path_of(self._folder, segment.file))
+                known = metadata, [_group(segment, metadata, number) for number in range(metadata.num_row_groups)]
+            except (OSError, pa.ArrowException) as error:
+                raise SegmentUnreadable(segment, error) from error
+            self._footers[segment.file] = known
+            if len(self._footers) > _FOOTERS:
+                self._footers.popitem(last=False)
+        else:
+            self._footers.move_to_end(segment.file)
+        return known
+
+
+def _group(segment: Segment, metadata: Any, number: int) -> Group:
+    group = metadata.row_group(number)
+    names = metadata.schema.to_arrow_schema().names
+    seq = group.column(names.index("seq")).statistics
+    start = group.column(names.index("start_time")).statistics
+    if seq is None or start is None or not seq.has_min_max or not start.has_min_max:
+        low, high = segment.start_ranges_ns[0][0], segment.start_ranges_ns[-1][1]
+        return Group(segment, number, group.num_rows, segment.first_seq, segment.last_seq, low, high)
+    # Raw: a datetime would cut the nanoseconds.
+    return Group(segment, number, group.num_rows, seq.min_raw, seq.max_raw, start.min_raw, start.max_raw)
+
+
+def holds(seqs: npt.NDArray[np.int64], ascending: npt.NDArray[np.int64]) -> Flags:
+    """Which of `seqs` are in `ascending`."""
+    return np.asarray(pc.is_in(pa.array(seqs), value_set=pa.array(ascending)).to_numpy(zero_copy_only=False))

@@ -1,0 +1,1 @@
+SELECT * FROM _ledger.amendment WHERE seq BETWEEN ? AND ?

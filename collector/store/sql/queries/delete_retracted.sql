@@ -1,2 +1,0 @@
-DELETE FROM _ledger.call_log
-WHERE seq BETWEEN ? AND ? AND seq IN (SELECT seq FROM call_row)

@@ -1,0 +1,3 @@
+-- All but the newest.
+DELETE FROM _ledger.changed_resend
+WHERE rowid < (SELECT max(rowid) + 1 - ? FROM _ledger.changed_resend)

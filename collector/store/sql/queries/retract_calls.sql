@@ -1,3 +1,0 @@
-INSERT INTO _ledger.call_retraction
-SELECT seq, revision, ?::BIGINT
-FROM call_row
