@@ -22,7 +22,7 @@ ROLLUP_SECTION = "Rollups"
 def ledger_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two traces: an agent with a retried call and a wrapper, and a call that nobody can price."""
     path = tmp_path_factory.mktemp("docs") / "otel-cost.duckdb"
-    store = Store(StoreConfig(path, seal_spans=4))
+    store = Store(StoreConfig(path))
     store.start()
     rows = [
         span(1, 1, agent="planner", customer="acme", feature="search"),

@@ -46,6 +46,7 @@ _COPIED = {
     "budget_event": "SELECT * FROM _ledger.budget_event",
     "changed_resend": f"SELECT * FROM _ledger.changed_resend ORDER BY seen_at DESC LIMIT {PUBLISHED_CHANGED_RESENDS}",
 }
+_PUBLICATION = "SELECT * REPLACE (spans - ? AS spans, missing_spans + ? AS missing_spans) FROM publication"
 _PRICES = "SELECT * FROM _ledger.price_row"
 
 
@@ -95,9 +96,7 @@ class Publisher:
         return Content(
             reader.segments,
             {name: reader.table(_COPIED[name]) for name, count in zip(_COPIED, counts, strict=True) if count or first},
-            reader.table(
-                "SELECT * REPLACE (missing_spans + ? AS missing_spans) FROM publication", [reader.missing_spans]
-            ),
+            reader.table(_PUBLICATION, [reader.missing_spans, reader.missing_spans]),
             reader.table(_PRICES) if first else None,
         )
 

@@ -5,21 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pytest
+from pyarrow import parquet
 
-from collector.store import Store, views
+from collector.store import Store, StoreConfig, manifest, views
 from collector.store.query import query_published
+from collector.store.readers import Reader
+from collector.store.retired import forget
+from collector.store.rows import ROW_SCHEMA
 from tests.collector.store.conftest import OpenStore
 from tests.collector.store.ledger_rows import attribute, batch, call, span
 
 TOTALS = "SELECT count(*), count(cost_usd), sum(cost_usd), sum(input_tokens), count(agent) FROM calls"
-SMALL = {"seal_spans": 20, "segment_fanout": 3, "segment_grace_seconds": 0.0}
-
 OUTSIDER = """
 import sys, duckdb
 for line in sys.stdin:
@@ -53,7 +55,7 @@ def test_an_empty_ledger_is_published_at_start(open_store: OpenStore, ledger_pat
 
 def test_another_process_reads_while_the_collector_writes(open_store: OpenStore, ledger_path: Path) -> None:
     """It sees each refresh, and never more or less than what `publication` says."""
-    store = open_store(**SMALL)
+    store = open_store()
     command = [sys.executable, "-c", OUTSIDER, str(ledger_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as outsider:
         assert outsider.stdin is not None
@@ -72,47 +74,92 @@ def test_another_process_reads_while_the_collector_writes(open_store: OpenStore,
         outsider.stdin.close()
 
 
-def test_published_and_live_views_agree_through_sealing_merging_and_corrections(
+def merge(store: Store) -> None:
+    """All live segments become one, without the amendments in it: what a merge that folds none does."""
+
+    def read(reader: Reader) -> tuple[list[manifest.Segment], pa.Table]:
+        files = [store.layout.segments / segment.file for segment in reader.segments]
+        rows = pa.concat_tables([parquet.read_table(file) for file in files]).cast(ROW_SCHEMA)
+        return list(reader.segments), rows.sort_by("seq")
+
+    old, rows = store.read(read)
+    new = manifest.write(store.layout.segments, [rows], 1)
+    store._write(lambda connection: manifest.replace(connection, old, [new]))
+    store._ledger.catalog.replaced(old, [new])
+
+
+def test_published_and_live_views_agree_through_merges_and_corrections(
     open_store: OpenStore, ledger_path: Path
 ) -> None:
-    """Same rows in every view, whatever part of them is hot, sealed, merged or retracted; also after a restart."""
-    store = open_store(**SMALL)
+    """Same rows in every view, whatever was merged or amended; also after a restart."""
+    store = open_store()
     for first in range(1, 61, 5):
         grow(store, range(first, first + 5))
+        if first % 20 == 1:
+            merge(store)
         store.publish()
         assert published(ledger_path, TOTALS) == ledger(store, TOTALS)
-    assert len(published(ledger_path, "SELECT * FROM _ledger.sealed_file")) > 2
-    assert ledger(store, "SELECT count(*) FROM _ledger.segment WHERE last_key - first_key > 60")[0][0] > 0
+    assert published(ledger_path, "SELECT segments > 3, amendments > 50 FROM publication") == [(True, True)]
     store.stop()
-    store = open_store(**SMALL)
+    store = open_store()
     for name in views.NAMES:
         if name != "publication":
             rows = f"SELECT * FROM {name} ORDER BY ALL"
             assert published(ledger_path, rows) == ledger(store, rows), name
 
 
-def test_a_verdict_that_changes_after_sealing_is_published(open_store: OpenStore, ledger_path: Path) -> None:
-    """A sealed segment is never written again for one late span; the old row is subtracted."""
-    store = open_store(**SMALL)
-    store.append(batch([call(trace, 2, 1) for trace in range(1, 40)]), attribute)
+def test_views_say_what_counting_from_scratch_says(open_store: OpenStore, ledger_path: Path, tmp_path: Path) -> None:
+    """Verdicts beside the rows, or in amendments: no difference to a ledger that got everything at once."""
+    store = open_store()
+    traces = range(4, 30)
+    grow(store, traces)
     store.publish()
-    assert published(ledger_path, "SELECT count(*) FROM _ledger.hot_call_log") == [(0,)]
+    whole = Store(StoreConfig(tmp_path / "whole.duckdb"))
+    whole.start()
+    calls = [call(trace, number, 1) for trace in traces for number in range(2, 8)]
+    whole.append(batch([*calls, *(span(trace - 3, 1, agent=f"agent {trace % 3}") for trace in traces)]), attribute)
+    whole.stop()
+    for name in ("attempts", "calls", "agents", "runs", "unpriced"):
+        rows = f"SELECT * FROM {name} ORDER BY ALL"
+        assert published(ledger_path, rows) == published(tmp_path / "whole.duckdb", rows), name
+
+
+def test_amendments_are_subtracted_only_from_segments_that_have_some(open_store: OpenStore, ledger_path: Path) -> None:
+    """A subtraction costs every row that is read: ten million rows do not pay for one late span."""
+    store = open_store()
+    store.append(batch([call(trace, 2, 1) for trace in range(1, 40)]), attribute)
+    store.append(batch([call(trace, 2, 1) for trace in range(40, 80)]), attribute)
     store.append(batch([span(7, 1, agent="late")]), attribute)
     store.publish()
-    assert published(ledger_path, "SELECT count(*) FROM _ledger.call_retraction") == [(1,)]
-    assert published(ledger_path, "SELECT calls FROM agents ORDER BY agent NULLS LAST") == [(1,), (38,)]
+    assert published(ledger_path, "SELECT calls FROM agents ORDER BY agent NULLS LAST") == [(1,), (78,)]
+    (view,) = published(ledger_path, "SELECT sql FROM duckdb_views() WHERE view_name = 'call_log'")[0]
+    first, second, *_ = (segment.file for segment in store.read(lambda reader: reader.segments))
+    clean, amended, _ = view.split("UNION ALL")
+    assert (first in clean, second in clean, first in amended, second in amended) == (False, True, True, False)
 
 
-def test_a_segment_that_lost_many_rows_is_written_again(open_store: OpenStore, ledger_path: Path) -> None:
-    """Once more than a quarter of its verdicts have changed; until then they are subtracted at every query."""
-    store = open_store(**{**SMALL, "segment_fanout": 100})
-    store.append(batch([call(trace, 2, 1) for trace in range(1, 41)]), attribute)
+def test_a_publication_names_its_own_catalog_nowhere(open_store: OpenStore, ledger_path: Path) -> None:
+    """It is built under another name than it is opened under, also as a part of another database."""
+    store = open_store()
+    store.append(batch([call(1, 2, 1)]), attribute)
+    store.append(batch([span(1, 1, agent="late")]), attribute)
     store.publish()
-    for late, subtracted in ((range(1, 11), 10), (range(11, 16), 0)):
-        store.append(batch([span(trace, 1, agent="late") for trace in late]), attribute)
-        store.publish()
-        assert published(ledger_path, "SELECT count(*) FROM _ledger.call_retraction") == [(subtracted,)]
-        assert published(ledger_path, TOTALS) == ledger(store, TOTALS)
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{str(ledger_path).replace(chr(39), chr(39) * 2)}' AS other (READ_ONLY)")
+        connection.execute("USE other")
+        assert connection.execute("SELECT agent, calls FROM agents").fetchall() == [("late", 1)]
+
+
+def test_a_refresh_costs_the_same_whatever_arrived(open_store: OpenStore, ledger_path: Path) -> None:
+    """No span is in the file."""
+    store = open_store()
+    store.append(batch([call(1, 2, 1)]), attribute)
+    store.publish()
+    small = ledger_path.stat().st_size
+    store.append(batch([call(trace, number, 1) for trace in range(2, 200) for number in range(2, 20)]), attribute)
+    store.publish()
+    assert ledger_path.stat().st_size == small
+    assert published(ledger_path, "SELECT count(*) FROM spans") == [(1 + 198 * 18,)]
 
 
 def test_views_have_the_columns_of_the_live_ones(open_store: OpenStore, ledger_path: Path) -> None:
@@ -151,22 +198,112 @@ def test_nothing_is_written_when_nothing_changed(open_store: OpenStore, ledger_p
     assert ledger_path.stat().st_ino == inode
 
 
-def test_segments_that_nobody_names_are_removed(open_store: OpenStore) -> None:
-    """After the grace period; and files that a crash left are removed at start."""
-    store = open_store(**SMALL)
-    for first in range(1, 61, 5):
+def test_merged_files_stay_for_the_grace_period(open_store: OpenStore, ledger_path: Path) -> None:
+    """A reader of an older publication finds what it names, and what the current one names is never deleted."""
+    store = open_store()
+    grow(store, range(1, 5))
+    store.publish()
+    with duckdb.connect(str(ledger_path), read_only=True) as reader:
+        merge(store)
+        grow(store, range(5, 9))
+        store.publish()
+        assert reader.execute("SELECT count(*) FROM spans").fetchall() == [(25,)]
+    files = {path.name for path in store.layout.segments.iterdir()}
+    assert len(files) > len(store.read(lambda reader: reader.segments))
+
+
+def test_merged_files_are_deleted_after_it(open_store: OpenStore, ledger_path: Path) -> None:
+    store = open_store(segment_grace_seconds=0.0)
+    grow(store, range(1, 5))
+    store.publish()
+    merge(store)
+    grow(store, range(5, 9))
+    store.publish()
+    live = {segment.file for segment in store.read(lambda reader: reader.segments)}
+    assert {path.name for path in store.layout.segments.iterdir()} == live
+    assert ledger(store, "SELECT count(*) FROM _ledger.segment WHERE retired_at IS NOT NULL") == [(0,)]
+    assert published(ledger_path, TOTALS) == ledger(store, TOTALS)
+
+
+def test_merged_files_are_deleted_earlier_when_they_are_too_many(open_store: OpenStore) -> None:
+    """The oldest first: at full rate an hour of them would be 20 GB."""
+    store = open_store()
+    for first in range(1, 20, 5):
         grow(store, range(first, first + 5))
         store.publish()
-    store.append(batch([span(999, 1)]), attribute)
+        merge(store)
+    retired = sorted(
+        ledger(store, "SELECT retired_at, file, size_bytes FROM _ledger.segment WHERE retired_at NOT NULL")
+    )
+    newest_bytes = sum(size for *_, size in retired[-3:])
+    config = replace(store._config, retired_bytes=newest_bytes)
+    store._write(lambda connection: forget(connection, store.layout.segments, config, {retired[0][1]}))
+    left = ledger(store, "SELECT file FROM _ledger.segment WHERE retired_at NOT NULL ORDER BY retired_at")
+    assert [file for (file,) in left] == [retired[0][1], *(file for _, file, _ in retired[-3:])]
+    assert all((store.layout.segments / file).exists() for (file,) in left)
+
+
+def test_a_file_that_a_read_uses_is_not_deleted_under_it(open_store: OpenStore) -> None:
+    """However short the grace period: a read in process opens its files only when it comes to them."""
+    store = open_store(segment_grace_seconds=0.0)
+    grow(store, range(1, 5))
     store.publish()
-    stray = store.layout.segments / "span_log-1-2-crash.parquet"
-    stray.write_bytes(b"half a file")
-    store.stop()
-    store = open_store(**SMALL)
-    store.append(batch([span(999, 2)]), attribute)
+
+    def work(reader: Reader) -> list[tuple[Any, ...]]:
+        merge(store)
+        grow(store, range(5, 9))
+        store._publisher.publish(store.read, store._write, store._readers.files)
+        return reader.rows("SELECT count(*) FROM spans")
+
+    assert store.read(work) == [(25,)]
+    store._publisher.publish(store.read, store._write, store._readers.files)
+    live = {segment.file for segment in store.read(lambda reader: reader.segments)}
+    assert {path.name for path in store.layout.segments.iterdir()} == live
+
+
+def test_a_read_sees_one_state_from_begin_to_end(open_store: OpenStore) -> None:
+    store = open_store()
+    grow(store, range(1, 5))
+
+    def work(reader: Reader) -> tuple[object, object]:
+        before = reader.rows(TOTALS)
+        grow(store, range(5, 9))
+        return before, reader.rows(TOTALS)
+
+    before, after = store.read(work)
+    assert before == after
+    assert ledger(store, TOTALS) != before
+
+
+def test_an_archive_that_is_away_is_left_out_and_said(open_store: OpenStore, ledger_path: Path, tmp_path: Path) -> None:
+    """Its disk may not be mounted: everything else is answered, and the file says how many spans are missing."""
+    store = open_store()
+    grow(store, range(1, 5))
+    (old, *_) = store.read(lambda reader: reader.segments)
+    cold = tmp_path / "org_id=default" / "day=2025-10-09"
+    cold.mkdir(parents=True)
+    os.link(store.layout.segments / old.file, cold / old.file)
+    new = replace(old, file=str(cold / old.file), cold=True)
+    store._write(lambda connection: manifest.replace(connection, [old], [new]))
+    store._ledger.catalog.replaced([old], [new])
+    store.append(batch([call(50, 1)]), attribute)
     store.publish()
-    named = {Path(row[0]).name for row in ledger(store, "SELECT file FROM _ledger.segment WHERE retired_at IS NULL")}
-    assert {path.name for path in store.layout.segments.iterdir()} == named
+    asked = "SELECT (SELECT count(*) FROM spans), spans, missing_spans FROM publication"
+    assert published(ledger_path, asked) == [(26, 26, 0)]
+    cold.rename(tmp_path / "away")
+    store.append(batch([call(51, 1)]), attribute)
+    store.publish()
+    assert published(ledger_path, asked) == [(3, 3, 24)]
+
+
+def test_changed_resends_are_published(open_store: OpenStore, ledger_path: Path) -> None:
+    """A span that comes again with other content: the first stays, the difference is on record."""
+    store = open_store()
+    store.append(batch([call(1, 1)]), attribute)
+    store.append(batch([call(1, 1, input_tokens=9), call(1, 2)]), attribute)
+    store.publish()
+    columns = "trace_id, span_id, changed LIKE '%input_tokens%'"
+    assert published(ledger_path, f"SELECT {columns} FROM changed_resends") == [(f"{1:032x}", f"{1:08x}{1:08x}", True)]
 
 
 def test_what_a_crash_left_of_a_publication_is_removed_at_start(open_store: OpenStore) -> None:
@@ -198,30 +335,3 @@ def test_prices_of_each_card_are_published_once(open_store: OpenStore, ledger_pa
         store.publish()
     columns = "card, model, rate_pico_usd, valid_from, valid_to, input_tokens_above"
     assert published(ledger_path, f"SELECT {columns} FROM prices") == [("c1", "gpt-4o", 2_500_000, None, None, None)]
-
-
-def test_spans_with_long_texts_are_sealed_by_size(open_store: OpenStore, ledger_path: Path) -> None:
-    """Captured prompts make a few spans large: what is copied at each refresh, and each file, stays small."""
-    store = open_store(seal_bytes=100_000, segment_bytes=300_000, segment_fanout=2, segment_grace_seconds=0.0)
-    wide = '{"prompt":"' + "x" * 30_000 + '"}'
-    for first in range(1, 41, 10):
-        store.append(batch([call(trace, 2, attributes=wide) for trace in range(first, first + 10)]), attribute)
-        store.publish()
-        (hot,) = published(ledger_path, "SELECT coalesce(sum(strlen(attributes)), 0) FROM _ledger.hot_span_log")
-        assert hot[0] < 200_000
-        assert published(ledger_path, TOTALS) == ledger(store, TOTALS)
-    assert len(published(ledger_path, "SELECT * FROM _ledger.sealed_file")) > 2
-
-
-@pytest.mark.soak
-def test_a_ledger_larger_than_its_memory_is_published(open_store: OpenStore, ledger_path: Path) -> None:
-    """Many wide spans between two refreshes: DuckDB may hold 448 MiB, the texts take 600 MB."""
-    store = open_store(memory_limit_mib=448)
-    for first in range(1, 6001, 250):
-        rows = [
-            call(trace, 2, attributes=f'{{"prompt":"{os.urandom(50_000).hex()}"}}')
-            for trace in range(first, first + 250)
-        ]
-        store.append(batch(rows), attribute)
-    assert store.publish()
-    assert published(ledger_path, "SELECT count(*), sum(strlen(attributes)) FROM spans") == [(6000, 6000 * 100_013)]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from collector.store import Store, StoreConfig, sandbox
+from collector.store import Store, StoreConfig, manifest, sandbox
 from collector.store.errors import NotPublished, QueryFailed, QueryRefused
 from collector.store.user_query import UserQuery, ask
 from tests.collector.store.ledger_rows import attribute, batch, call
@@ -27,8 +29,8 @@ REFUSED = [
     "WITH x AS (COPY (SELECT 1) TO '{folder}/leak.csv') SELECT 1",
     "WITH x AS (COPY (SELECT 1) TO '{segment}' (USE_TMP_FILE false)) SELECT 1",
     "WITH x AS (INSERT INTO _ledger.budget (org_id, budget) VALUES ('a', 'b') RETURNING *) SELECT * FROM x",
-    "WITH x AS (DELETE FROM _ledger.sealed_file RETURNING *) SELECT * FROM x",
-    "WITH x AS (UPDATE _ledger.sealed_file SET file = 'x' RETURNING *) SELECT * FROM x",
+    "WITH x AS (DELETE FROM _ledger.segment_file RETURNING *) SELECT * FROM x",
+    "WITH x AS (UPDATE _ledger.segment_file SET file = 'x' RETURNING *) SELECT * FROM x",
     "SELECT * FROM (WITH x AS (INSERT INTO _ledger.budget (org_id) VALUES ('a') RETURNING *) SELECT * FROM x)",
     "EXPLAIN ANALYZE COPY calls TO '{folder}/leak.csv'",
     "EXPLAIN ANALYZE WITH x AS (COPY (SELECT 1) TO '{folder}/leak.csv') SELECT 1",
@@ -69,10 +71,10 @@ FAILED = [
 
 @pytest.fixture(scope="module")
 def ledger_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A ledger with a sealed and a hot part, its collector at work, and a secret file beside it."""
+    """A ledger of several segments, its collector at work, and a secret file beside it."""
     path = tmp_path_factory.mktemp("ledger") / "ledger.duckdb"
     path.with_name("secret").write_text("a,b\n1,2\n")
-    store = Store(StoreConfig(path, seal_spans=10))
+    store = Store(StoreConfig(path))
     store.start()
     store.append(batch([call(1, number) for number in range(1, 21)]), attribute)
     store.publish()
@@ -83,7 +85,7 @@ def ledger_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def written(path: Path, sql: str) -> str:
-    segment = next(path.with_name(path.name + ".live").joinpath("segments").glob("span_log*"))
+    segment = next(path.with_name(path.name + ".live").joinpath("segments").glob("*.parquet"))
     return sql.format(folder=path.parent, segment=segment, secret=path.with_name("secret"))
 
 
@@ -136,10 +138,34 @@ def test_reading_statements_of_every_form_are_answered(ledger_path: Path, sql: s
     assert ask(ledger_path, UserQuery(sql)).table.num_rows > 0
 
 
-def test_the_answer_spans_hot_and_sealed_rows_and_says_how_fresh_it_is(ledger_path: Path) -> None:
+def test_the_answer_spans_all_segments_and_says_how_fresh_it_is(ledger_path: Path) -> None:
     answer = ask(ledger_path, UserQuery("SELECT count(*) AS n FROM calls"))
     assert answer.table.to_pylist() == [{"n": 21}]
     assert (answer.spans, answer.last_seq, answer.collector_runs) == (21, 21, True)
+
+
+def test_allowed_files_are_those_of_the_manifest(ledger_path: Path, tmp_path: Path) -> None:
+    """Wherever they lie, as the archive may be another disk; a file beside them that the ledger does not name is not."""
+    store = Store(StoreConfig(tmp_path / "cold.duckdb"))
+    store.start()
+    store.append(batch([call(1, 1), call(1, 2)]), attribute)
+    (old,) = store.read(lambda reader: reader.segments)
+    here, cold = store.layout.segments / old.file, tmp_path / "org_id=other" / "day=2025-10-09" / "cold.parquet"
+    cold.parent.mkdir(parents=True)
+    shutil.copy(here, cold)
+    new = replace(old, file=str(cold), cold=True)
+    store._write(lambda connection: manifest.replace(connection, [old], [new]))
+    store.append(batch([call(2, 1)]), attribute)
+    store.stop()
+    here.unlink()
+    shutil.copy(cold, cold.with_name("stray.parquet"))
+    path = store.layout.published
+    assert ask(path, UserQuery("SELECT org_id, count(*) AS n FROM calls GROUP BY ALL")).table.to_pylist() == [
+        {"org_id": "default", "n": 3}
+    ]
+    for file in (cold.with_name("stray.parquet"), here, cold.with_name("*.parquet")):
+        with pytest.raises(QueryFailed, match="Permission|disabled"):
+            ask(path, UserQuery(f"SELECT * FROM '{file}'"))
 
 
 def test_a_refusal_comes_back_from_the_process(ledger_path: Path) -> None:
