@@ -169,10 +169,12 @@ def _add_others(parsed: KeyValues, wire: pa.BinaryArray, rows: arrays.Ints, slic
     if filled.max(initial=0) > 1:
         raise AmbiguousValue
     flags = fields[BOOL - 1].cast(pa.int64())
-    texts = pc.coalesce(*(fields[member - 1] for member in (STRING, ARRAY, MAP, BYTES)), b"")
+    texts = [fields[member - 1] for member in (STRING, ARRAY, MAP, BYTES)]
+    texts = [field for field in texts if field.null_count < len(rows)]
+    payloads = pc.coalesce(*texts, pa.scalar(b"", pa.binary())) if texts else pa.array([b""] * len(rows), pa.binary())
     parsed.keys[rows] = len(parsed.pieces) + np.arange(len(rows))
     parsed.payloads[rows] = parsed.keys[rows] + len(rows)
-    parsed.pieces = pa.concat_arrays([parsed.pieces, batch.column(0), texts])
+    parsed.pieces = pa.concat_arrays([parsed.pieces, batch.column(0), payloads])
     parsed.members[rows] = members
     parsed.integers[rows] = pc.coalesce(fields[INT - 1], flags, 0).to_numpy()
     parsed.doubles[rows] = fields[DOUBLE - 1].fill_null(0.0).to_numpy()

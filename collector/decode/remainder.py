@@ -142,18 +142,27 @@ def _put_escaped(values: _Values, strings: pa.StringArray, subject: arrays.Mask)
         return
     data = np.frombuffer(strings.buffers()[2], dtype=np.uint8, count=stop)[start:]
     special = start + arrays.rows((data < 0x20) | (data == ord('"')) | (data == ord("\\")))
-    holds = np.zeros(len(strings), dtype=np.bool_)
-    holds[np.searchsorted(ends, special, side="right") - 1] = True
-    rows = arrays.rows(holds & subject)
+    rows = arrays.rows(_rows_that_hold(special, ends) & subject)
     if not len(rows):
         return
     part = strings.take(pa.array(rows))
-    for character, escape in _ESCAPES:
-        part = pc.replace_substring(part, character, escape)
     part_data = np.frombuffer(part.buffers()[2], dtype=np.uint8)
-    if (part_data < 0x20).any():
+    for character, escape in _ESCAPES:
+        if (part_data == ord(character)).any():
+            part = pc.replace_substring(part, character, escape)
+    if (np.frombuffer(part.buffers()[2], dtype=np.uint8) < 0x20).any():
         part = pa.array([_controls(text) for text in part.to_pylist()], pa.string())
     values.put(rows, part)
+
+
+def _rows_that_hold(positions: arrays.Ints, ends: Picks) -> arrays.Mask:
+    """Which rows have any of the (ascending) positions; the fewer are looked up among the more."""
+    if len(positions) > len(ends):
+        before = np.searchsorted(positions, ends)
+        return np.asarray(before[1:] > before[:-1])
+    holds = np.zeros(len(ends) - 1, dtype=np.bool_)
+    holds[np.searchsorted(ends, positions, side="right") - 1] = True
+    return holds
 
 
 def _controls(text: str) -> str:

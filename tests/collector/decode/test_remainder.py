@@ -68,6 +68,15 @@ def test_the_text_is_compact_and_numbers_keep_their_digits() -> None:
     assert texts == ["{}", '{"a":9223372036854775807,"ü":"é\\"\\n\\u0001\\\\"}', "{}", '{"d":0.1}', "{}"]
 
 
+@pytest.mark.parametrize("many", [1, 50])
+def test_only_what_needs_escapes_is_escaped(many: int) -> None:
+    """More characters to escape than rows, or fewer; empty texts around them; each kind of character alone."""
+    texts = ["", '"' * many, "", "plain", "\\" * many, "\n" * many, "\r", "\t", "\x00", "", "ü" * many, '\\"\x1f\n', ""]
+    for part in (texts, texts[1:2], texts[:3], texts[4:5], texts[8:]):
+        table = _table([(owner, "k", VALUE_STRING, text, None, None) for owner, text in enumerate(part)])
+        assert [json.loads(text)["k"] for text in attributes_json(table, len(part)).to_pylist()] == part
+
+
 def test_the_last_of_a_repeated_key_counts() -> None:
     """Also when the types differ, and only within one owner."""
     rows: list[tuple[int, str, int, str | None, int | None, float | None]] = [
