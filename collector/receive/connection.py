@@ -17,7 +17,7 @@ import httptools
 
 from collector.decode.otlp_json import to_protobuf
 from collector.decode.request import Outcome, Request
-from collector.errors import MalformedRequest, Overloaded, StalledRequest
+from collector.errors import MalformedRequest, MethodNotAllowed, Overloaded, StalledRequest
 from collector.limits import MAX_SILENCE_SECONDS
 from collector.receive import bounds
 from collector.receive.answers import CONTINUE, Encoder
@@ -88,6 +88,7 @@ class HttpConnection(asyncio.Protocol):
         self._headers: dict[bytes, bytes] = {}
         self._head_bytes = 0
         self._head_open = False
+        self._head_without_offer = b""
         self._unseen_bytes = 0  # fed to the parser since it last said anything
         self._unanswered: deque[Exchange] = deque()  # oldest first
         self._arriving: Exchange | None = None  # its body is not complete; it may be answered all the same
@@ -115,8 +116,8 @@ class HttpConnection(asyncio.Protocol):
             rest = b""
             try:
                 self._parser.feed_data(data)
-            except httptools.HttpParserUpgrade as upgrade:  # h2c and the like: the offer is not taken up
-                rest = data[upgrade.args[0] :]
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = self._head_without_offer + data[upgrade.args[0] :]
             except httptools.HttpParserCallbackError as error:
                 self._refuse(error.__context__ or error)
             except httptools.HttpParserError as error:
@@ -180,6 +181,9 @@ class HttpConnection(asyncio.Protocol):
         if self._ending or self._parser is None or self._head_bytes > bounds.MAX_HEAD_BYTES:
             return
         method = self._parser.get_method()
+        if self._parser.should_upgrade():
+            self._decline(method)
+            return
         last = not self._parser.should_keep_alive() or self._parser.get_http_version() == "1.0"
         exchange = Exchange(self._headers, method, last)
         self._unanswered.append(exchange)
@@ -191,6 +195,15 @@ class HttpConnection(asyncio.Protocol):
             exchange.fail(self._intake, error)
         else:
             self._encourage()
+
+    def _decline(self, method: bytes) -> None:
+        """Java's client offers HTTP/2 with each first request. The parser would take the body for something that is no
+        longer HTTP, and the request for an empty one; so it gets the head again, without the offer."""
+        if method == b"CONNECT":
+            self._refuse(MethodNotAllowed("CONNECT is not POST"))
+            return
+        headers = b"".join(b"%s: %s\r\n" % header for header in self._headers.items())
+        self._head_without_offer = b"%s %s HTTP/1.1\r\n%s\r\n" % (method, self._target, headers)
 
     def on_body(self, chunk: bytes) -> None:
         self._unseen_bytes = 0

@@ -14,7 +14,9 @@ from collector.receive.status import JSON, PROTOBUF
 
 PATHS: dict[bytes, Signal] = {b"/v1/traces": "traces", b"/v1/metrics": "metrics", b"/v1/logs": "logs"}
 
-HEADERS = frozenset({b"authorization", b"content-encoding", b"content-length", b"content-type", b"expect"})
+HEADERS = frozenset(
+    {b"authorization", b"content-encoding", b"content-length", b"content-type", b"expect", b"transfer-encoding"}
+)
 """What is read of a head; other headers are dropped as they arrive."""
 
 _MEDIA_TYPES = {PROTOBUF.encode(): PROTOBUF, JSON.encode(): JSON}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
@@ -10,8 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import AF_INET, AF_INET6
-from threading import Thread
+from socket import AF_INET, AF_INET6, SHUT_RDWR, socket
+from threading import Lock, Thread
+from typing import Any
 
 from collector.config.parts import Endpoint
 from collector.errors import CannotListen
@@ -19,8 +21,12 @@ from collector.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
 
-IDLE_TIMEOUT_SECONDS = 10.0
-"""A client that says nothing for so long is disconnected; every connection holds a thread."""
+CONNECTION_SECONDS = 10.0
+"""From connecting to the last byte of the answer; then the client is cut, whatever it is doing. A page takes
+milliseconds, and every connection holds a thread."""
+MAX_CONNECTIONS = 32
+"""Open connections, each with a thread. When there are more, the oldest gives way: whoever asks for one page is long
+gone, so it is one that does not read or does not speak."""
 METRICS_PATH = "/metrics"
 HEALTH_PATH = "/"
 
@@ -38,7 +44,7 @@ Pages = Mapping[str, Callable[[], Page]]
 
 
 class ProbeServer:
-    """Serves a few pages at one endpoint from threads of its own."""
+    """Serves a few pages at one endpoint from threads of its own, one page a connection."""
 
     def __init__(self, name: str, endpoint: Endpoint, pages: Pages) -> None:
         self._name = name
@@ -91,13 +97,60 @@ def health_pages(why_unhealthy: Callable[[], str | None]) -> Pages:
     return {HEALTH_PATH: health}
 
 
+class _Connections:
+    """The open ones, oldest first, with when they have to end. Called by the accepting thread and by each of theirs."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._until: dict[socket, float] = {}
+
+    def add(self, connection: socket) -> None:
+        """One was accepted."""
+        with self._lock:
+            if len(self._until) >= MAX_CONNECTIONS:
+                oldest = next(iter(self._until))
+                del self._until[oldest]
+                _cut(oldest)
+            self._until[connection] = time.monotonic() + CONNECTION_SECONDS
+
+    def remove(self, connection: socket) -> None:
+        """One is about to be closed."""
+        with self._lock:
+            self._until.pop(connection, None)
+
+    def cut_late_ones(self) -> None:
+        """Called several times a second."""
+        now = time.monotonic()
+        with self._lock:
+            for connection in [one for one, until in self._until.items() if until < now]:
+                _cut(connection)
+
+
+def _cut(connection: socket) -> None:
+    """Wakes its thread, which then closes it."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(SHUT_RDWR)
+
+
 def _server_class(endpoint: Endpoint) -> type[ThreadingHTTPServer]:
     family = AF_INET6 if ":" in endpoint.host else AF_INET
+    connections = _Connections()
 
     class Server(ThreadingHTTPServer):
         address_family = family
         daemon_threads = True
         block_on_close = False
+
+        def process_request(self, request: Any, client_address: Any) -> None:
+            connections.add(request)
+            super().process_request(request, client_address)
+
+        def shutdown_request(self, request: Any) -> None:
+            connections.remove(request)
+            super().shutdown_request(request)
+
+        def service_actions(self) -> None:
+            connections.cut_late_ones()
 
         def handle_error(self, request: object, client_address: object) -> None:
             if not isinstance(sys.exception(), OSError):  # a client that left is not worth a log line
@@ -106,20 +159,31 @@ def _server_class(endpoint: Endpoint) -> type[ThreadingHTTPServer]:
     return Server
 
 
+def _not_found() -> Page:
+    return Page(HTTPStatus.NOT_FOUND, "text/plain", "not found\n")
+
+
 def _handler(pages: Pages) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        timeout = IDLE_TIMEOUT_SECONDS
+        timeout = CONNECTION_SECONDS
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            page = pages.get(self.path.partition("?")[0])
-            self._answer(page() if page else Page(HTTPStatus.NOT_FOUND, "text/plain", "not found\n"))
+            page = pages.get(self.path.partition("?")[0], _not_found)
+            try:
+                answer = page()
+            except Exception:
+                logger.exception("the page %s could not be made", self.path)
+                answer = Page(HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain", "this page could not be made\n")
+            self._answer(answer)
 
         def _answer(self, page: Page) -> None:
+            self.close_connection = True
             body = page.body.encode()
             self.send_response(page.status)
             self.send_header("Content-Type", page.content_type)
             self.send_header("Content-Length", str(len(body)))
+            self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(body)
 

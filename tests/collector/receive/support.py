@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,9 +29,12 @@ class Pipeline:
         self.failure: Exception | None = None
         self.released: Callable[[], asyncio.Future[None]] | None = None
         self.received: list[Received] = []
+        self.refused: list[type[BaseException]] = []
 
     def observe(self, received: Received) -> None:
         """Without the error: its frames hold the body."""
+        if received.error is not None:
+            self.refused.append(type(received.error))
         self.received.append(replace(received, error=None))
 
     async def submit(self, request: Request) -> Outcome:
@@ -46,15 +51,25 @@ class Pipeline:
 class Running:
     """Both receivers, listening on ports that the system chose."""
 
-    def __init__(self, pipeline: Pipeline, config: ReceiverConfig) -> None:
+    def __init__(self, pipeline: Pipeline, config: ReceiverConfig, loop: asyncio.AbstractEventLoop) -> None:
         self.pipeline = pipeline
         self.grpc = GrpcReceiver(config, pipeline.submit, observe=pipeline.observe)
         self.http = HttpReceiver(config, pipeline.submit, observe=pipeline.observe)
-        self.loop = asyncio.new_event_loop()
+        self.loop = loop
 
     @property
     def grpc_address(self) -> str:
         return f"127.0.0.1:{self.grpc.port}"
+
+    def connect(self, port: int | None = None) -> socket.socket:
+        """A raw connection, to the HTTP port unless another is named."""
+        return socket.create_connection(("127.0.0.1", port or self.http.port), timeout=30)
+
+    def stop(self, receiver: GrpcReceiver | HttpReceiver, deadline_seconds: float) -> float:
+        """Stops it; how long that took."""
+        started_seconds = time.monotonic()
+        asyncio.run_coroutine_threadsafe(receiver.stop(deadline_seconds), self.loop).result(60)
+        return time.monotonic() - started_seconds
 
     def url(self, path: str = "/v1/traces") -> str:
         return f"http://127.0.0.1:{self.http.port}{path}"
@@ -89,9 +104,12 @@ class Hold:
 
 
 @contextmanager
-def running(config: ReceiverConfig | None = None) -> Iterator[Running]:
+def running(
+    config: ReceiverConfig | None = None,
+    new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+) -> Iterator[Running]:
     """Receivers on 127.0.0.1, stopped at the end."""
-    receivers = Running(Pipeline(), config or ReceiverConfig("127.0.0.1", 0))
+    receivers = Running(Pipeline(), config or ReceiverConfig("127.0.0.1", 0), new_loop())
     thread = threading.Thread(target=receivers.loop.run_forever, name="receivers")
     thread.start()
 
