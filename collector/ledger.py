@@ -6,22 +6,34 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.decode.columns import LEDGER_SCHEMA, LEDGER_USAGE_COLUMNS, CallColumns, SpanBatch
+from collector.decode.columns import (
+    CALL_SCHEMA,
+    COST_SCHEMA,
+    DICT_STRING,
+    LEDGER_SCHEMA,
+    LEDGER_USAGE_COLUMNS,
+    CallColumns,
+    SpanBatch,
+)
 from collector.decode.remainder import attributes_json
 from collector.limits import MAX_NAME_BYTES, TRUNCATION_MARK
+
+_NAMES = tuple(
+    field.name for field in (*CALL_SCHEMA, *COST_SCHEMA) if field.type == DICT_STRING or field.type == pa.string()
+)
 
 
 def ledger_table(batch: SpanBatch, calls: CallColumns, costs: pa.Table) -> pa.Table:
     """All stages' columns side by side, one row per span: LEDGER_SCHEMA. Columns are shared with the stages' tables."""
     spans = batch.spans
-    columns: dict[str, pa.ChunkedArray | pa.Array] = {
-        **dict(zip(spans.column_names, spans.columns, strict=True)),
-        **{name: _short(column) for name, column in zip(calls.calls.column_names, calls.calls.columns, strict=True)},
-        **{name: _short(column) for name, column in zip(costs.column_names, costs.columns, strict=True)},
-        "usage_json": _usage_json(calls, spans.num_rows),
-        "attributes": attributes_json(batch.attributes, spans.num_rows),
-        "resource": _resource(batch),
-    }
+    columns: dict[str, pa.ChunkedArray | pa.Array] = {}
+    for table in (spans, calls.calls, costs):
+        columns.update(zip(table.column_names, table.columns, strict=True))
+    for name in _NAMES:
+        columns[name] = _short(columns[name])
+    columns["usage_json"] = _usage_json(calls, spans.num_rows)
+    columns["attributes"] = attributes_json(batch.attributes, spans.num_rows)
+    columns["resource"] = _resource(batch)
     nulls = pa.nulls(spans.num_rows, pa.int64())
     for name in LEDGER_USAGE_COLUMNS:
         columns[name] = calls.usage.get(name, nulls)
@@ -43,10 +55,8 @@ def _resource(batch: SpanBatch) -> pa.Array:
 
 
 def _short(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Names as they are, or cut at `MAX_NAME_BYTES` where one is longer; other types untouched."""
+    """Names as they are, or cut at `MAX_NAME_BYTES` where one is longer."""
     encoded = pa.types.is_dictionary(column.type)
-    if not encoded and column.type != pa.string():
-        return column
     if all(_longest_bytes(chunk.dictionary if encoded else chunk) <= MAX_NAME_BYTES for chunk in column.chunks):
         return column
     plain = column.cast(pa.string())
@@ -64,7 +74,7 @@ def _longest_bytes(texts: pa.StringArray) -> int:
     if not len(texts) or ends is None:
         return 0
     offsets = np.frombuffer(ends, np.int32, count=texts.offset + len(texts) + 1)[texts.offset :]
-    together = int(offsets[-1] - offsets[0])
+    together = int(offsets[-1]) - int(offsets[0])
     return together if together <= MAX_NAME_BYTES else int(np.diff(offsets).max())
 
 
