@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from collector.store import views
+from collector.store import migrate_v1, views
 from collector.store.errors import SchemaTooNew
 from collector.store.layout import Layout
 from collector.store.statements import statement
@@ -18,7 +18,7 @@ from otel_cost import __version__
 
 VERSION = 2
 
-MIGRATIONS: dict[int, Callable[[Any], None]] = {}
+MIGRATIONS: dict[int, Callable[[Any, Layout], None]] = {2: migrate_v1.migrate}
 """Version -> the step that leads to it from the version before."""
 
 
@@ -35,8 +35,12 @@ def apply(connection: Any, layout: Layout) -> None:
     elif found < VERSION:
         _back_up(connection, layout, found)
         for version in range(found + 1, VERSION + 1):
-            _step(connection, version, MIGRATIONS[version])
+            _step(connection, version, _migration(version, layout))
     _create_views(connection)
+
+
+def _migration(version: int, layout: Layout) -> Callable[[Any], None]:
+    return lambda connection: MIGRATIONS[version](connection, layout)
 
 
 def _create_views(connection: Any) -> None:

@@ -1,0 +1,3 @@
+DROP VIEW IF EXISTS publication;
+DROP TABLE v1_amended;
+DROP SCHEMA _ledger CASCADE
