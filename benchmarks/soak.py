@@ -25,8 +25,10 @@ from typing import Any
 from benchmarks.ingest import expected, processes
 from benchmarks.ingest.drive import Drive
 from benchmarks.ingest.plan import Load, Plan
-from benchmarks.ingest.report import MIB, Target, machine, table, target_table
+from benchmarks.ingest.report import MIB, machine
 from benchmarks.ingest.systems import OtelCost
+from benchmarks.ingest.tables import plain, target_table
+from benchmarks.ingest.targets import Target
 from benchmarks.ingest.trials import say
 
 LEAST_FREE_BYTES = 2 << 30
@@ -259,7 +261,7 @@ def text(soak: Soak, rate: float) -> str:
     step = max(1, -(-len(soak.samples) // SHOWN_INTERVALS))
     spans = max(load.acked_spans, 1)
     lines = ["  ".join(f"{name}: {value}" for name, value in machine().items()), ""]
-    lines += table(HEAD, [_row(sample) for sample in soak.samples[::step]])
+    lines += plain(HEAD, [_row(sample) for sample in soak.samples[::step]])
     lines += [
         "",
         f"{load.acked_spans:,} spans acknowledged in {load.wall_seconds:,.0f} s: {load.spans_per_second:,.0f} spans/s; "
@@ -278,10 +280,10 @@ def text(soak: Soak, rate: float) -> str:
             for name, one in soak.dashboard["queries"].items()
         ]
         head = [f"query, {soak.dashboard['spans']:,} spans in the end", "runs", "p50 ms", "p95 ms", "max ms"]
-        lines += ["", *table(head, rows), *(f"{count} x {said}" for said, count in soak.dashboard["errors"].items())]
+        lines += ["", *plain(head, rows), *(f"{count} x {said}" for said, count in soak.dashboard["errors"].items())]
     lines += [
         "",
-        *table(["", "sent", "stored"], [[key, f"{soak.sent[key]:,}", f"{soak.stored[key]:,}"] for key in soak.sent]),
+        *plain(["", "sent", "stored"], [[key, f"{soak.sent[key]:,}", f"{soak.stored[key]:,}"] for key in soak.sent]),
     ]
     return "\n".join([*lines, "", *target_table(targets(soak, rate))])
 
@@ -295,7 +297,7 @@ def _as_json(soak: Soak, rate: float) -> dict[str, Any]:
         "machine": machine(),
         **raw,
         "reconciled": soak.reconciled,
-        "targets": [asdict(one) | {"held": one.held} for one in found],
+        "targets": [one.to_json() for one in found],
     }
 
 

@@ -20,9 +20,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from benchmarks.ingest import loads, report
+from benchmarks.ingest import loads, report, tables
 from benchmarks.ingest.environments import NotInstallableError
 from benchmarks.ingest.systems import SYSTEMS
+from benchmarks.ingest.targets import targets
 from benchmarks.ingest.trials import Trial, lost_after_kill, say
 
 KILL_TRIALS = 3
@@ -37,6 +38,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--loads", default="", help=f"these loads, of {', '.join(loads.TITLES)}")
     parser.add_argument("--no-kills", action="store_true", help="without the kill -9 trials")
     parser.add_argument("--online", action="store_true", help="leave the network as it is")
+    parser.add_argument("--markdown", action="store_true", help="tables for a page")
     parser.add_argument("--json", action="store_true", help="every figure of every round, on stdout")
     said = parser.parse_args(arguments)
     for option, known in (("only", SYSTEMS), ("loads", loads.TITLES)):
@@ -118,8 +120,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 continue
         leave_network(list(sys.argv[1:] if arguments is None else arguments))
     results = measure(said)
-    print(json.dumps(report.as_json(results), indent=1) if said.json else report.text(results))
-    return 0 if said.quick or all(one.held is not False for one in report.targets(results)) else 1
+    found = targets(results)
+    if said.json:
+        print(json.dumps(report.as_json(results) | {"targets": [one.to_json() for one in found]}, indent=1))
+    else:
+        print(tables.text(results, tables.markdown if said.markdown else tables.plain))
+    return 0 if said.quick or all(one.held is not False for one in found) else 1
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.ingest.payload import MINUTE_NS, MODELS, Usage
+from benchmarks.ingest.payload import MINUTE_NS, Usage
+from benchmarks.ingest.spans import MODELS
 from otel_cost.pricing import default_card, price
 
 PROBE_TOKENS = 1_000

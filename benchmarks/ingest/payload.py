@@ -1,12 +1,11 @@
 """OTLP requests of realistic GenAI spans, made so cheaply that a generator can send them for hours.
 
-A span has 20 attributes and takes about 760 bytes. Everything that differs from span to span in life differs here: ids,
-times, token counts, user, customer, conversation and session are drawn anew for every span of every request, so that
-neither a store's compression nor its dedupe is helped. Only the order of models within a block repeats, every
-`TEMPLATES` blocks. Draws come from one seed; ids also from a run's own number, so that no two runs share one.
+A span has 20 attributes and takes about 790 bytes with its share of the request. Ids, times, token counts, user,
+customer, conversation and session are drawn anew for every span of every request, so that neither a store's compression
+nor its dedupe is helped. Only the order of models within a block repeats, every `TEMPLATES` blocks. Draws come from one
+seed; ids also from a run's own number, so that no two runs share one.
 
-The bytes of a span are made once per kind by protobuf, with markers where something varies; a block is spans put one
-after the other, and numpy writes the values over the markers.
+A block is spans of a kind put one after the other, and numpy writes the values over their markers.
 """
 
 from __future__ import annotations
@@ -15,30 +14,18 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
+
+from benchmarks.ingest.spans import HEXES, MARKERS, MODELS, SIZES, TEXTS, Kind, request_parts, span_kind
 
 Shape = Literal["trace", "flat"]
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
-MODELS = (
-    ("openai", "gpt-4o", "gpt-4o-2024-08-06"),
-    ("openai", "gpt-4o-mini", "gpt-4o-mini-2024-07-18"),
-    ("anthropic", "claude-sonnet-4-20250514", "claude-sonnet-4-20250514"),
-    ("gcp.gemini", "gemini-2.5-pro", "gemini-2.5-pro"),
-    ("deepseek", "deepseek-chat", "deepseek-chat"),
-)
-HOSTS = {
-    "openai": "api.openai.com",
-    "anthropic": "api.anthropic.com",
-    "gcp.gemini": "generativelanguage.googleapis.com",
-    "deepseek": "api.deepseek.com",
-}
 SPANS_PER_TRACE = 8  # seven calls and the agent around them, which ends, and so is sent, last
 BLOCK_SPANS = 512
 TEMPLATES = 64
@@ -50,55 +37,8 @@ _ONES = np.ones(BLOCK_SPANS)
 INPUT_TOKENS = (300, 16_384)
 OUTPUT_TOKENS = (128, 3_000)
 LEAST_CACHED_TOKENS = 128
-_INPUT, _OUTPUT, _CACHED = 0x2AAA, 0x2BBB, 0x2CCC
-
-_TRACE_ID, _SPAN_ID, _PARENT_ID = b"T" * 16, b"S" * 8, b"P" * 8
-_START_NS, _END_NS = 0x1122334455667788, 0x1122334455667799
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 _DIGITS = (np.arange(20_000)[:, None] // 10 ** np.arange(5, -1, -1) % 10 + 0x30).astype(np.uint8)
-_TEXTS = {  # marker, how many values, and digits of it that vary
-    "conversation": (b"conv-@@@@@@", 5_000, 6),
-    "customer": (b"cust-@@@", 500, 3),
-    "user": (b"user-@@@@@", 20_000, 5),
-    "feature": (b"feature-@", 10, 1),
-    "team": (b"team-@", 6, 1),
-    "agent": (b"agent_@@", 12, 2),
-}
-_HEXES = {"response": (b"chatcmpl-" + b"#" * 24, 24), "session": (b"%" * 16, 16)}
-_RESPONSE, _SESSION = "response", "session"
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes((*out, number))
-
-
-_MARKERS = {
-    "trace_id": _TRACE_ID,
-    "span_id": _SPAN_ID,
-    "parent_id": _PARENT_ID,
-    "start": _START_NS.to_bytes(8, "little"),
-    "end": _END_NS.to_bytes(8, "little"),
-    "input": _varint(_INPUT),
-    "output": _varint(_OUTPUT),
-    "cached": _varint(_CACHED),
-    **{name: text[0] for name, text in _TEXTS.items()},
-    **{name: text[0] for name, text in _HEXES.items()},
-}
-_SIZES = {**{name: text[2] for name, text in _TEXTS.items()}, **{name: text[1] for name, text in _HEXES.items()}}
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of span as bytes, and where in them each varying value begins (-1: it has none)."""
-
-    body: bytes
-    model: int
-    root: bool
-    at: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +46,8 @@ class Usage:
     """What the spans of some requests used, by (model, minute of start): calls, input, output, cached tokens."""
 
     sums: dict[tuple[int, int], tuple[int, int, int, int]] = field(default_factory=dict)
-    samples: list[tuple[int, int, int, int, int]] = field(
-        default_factory=list
-    )  # model, start_ns, input, output, cached
+    # model, start_ns, input, output, cached
+    samples: list[tuple[int, int, int, int, int]] = field(default_factory=list)
 
     def add(self, other: Usage) -> None:
         """Count the spans of another one too."""
@@ -141,83 +80,6 @@ class _Template:
         body[where] = values if len(where) == len(values) else values[has]
 
 
-def _attributes(model: int, root: bool, cached: bool) -> dict[str, Any]:
-    provider, request_model, response_model = MODELS[model]
-    prefix = "app." if root else ""  # the agent's own record of its usage is under names of the app
-    return {
-        "gen_ai.operation.name": "invoke_agent" if root else "chat",
-        "gen_ai.provider.name": provider,
-        "gen_ai.request.model": request_model,
-        "gen_ai.response.model": response_model,
-        f"{prefix}gen_ai.response.id": _HEXES[_RESPONSE][0].decode(),
-        f"{prefix}gen_ai.usage.input_tokens": _INPUT,
-        f"{prefix}gen_ai.usage.output_tokens": _OUTPUT,
-        f"{prefix}gen_ai.usage.cache_read.input_tokens": _CACHED if cached else 0,
-        "gen_ai.request.temperature": 0.7,
-        "gen_ai.request.max_tokens": 4096,
-        "gen_ai.response.finish_reasons": ["stop"],
-        "gen_ai.conversation.id": _TEXTS["conversation"][0].decode(),
-        "gen_ai.agent.name": _TEXTS["agent"][0].decode(),
-        "server.address": HOSTS[provider],
-        "server.port": 443,
-        "customer.id": _TEXTS["customer"][0].decode(),
-        "feature": _TEXTS["feature"][0].decode(),
-        "team": _TEXTS["team"][0].decode(),
-        "user.id": _TEXTS["user"][0].decode(),
-        "session.id": _HEXES[_SESSION][0].decode(),
-    }
-
-
-def _set(value: Any, said: Any) -> None:
-    if isinstance(said, str):
-        value.string_value = said
-    elif isinstance(said, int):
-        value.int_value = said
-    elif isinstance(said, float):
-        value.double_value = said
-    else:
-        for item in said:
-            value.array_value.values.add().string_value = item
-
-
-def _kind(model: int, root: bool, cached: bool) -> Kind:
-    span = Span(trace_id=_TRACE_ID, span_id=_SPAN_ID, name="invoke_agent" if root else f"chat {MODELS[model][1]}")
-    span.kind = Span.SPAN_KIND_INTERNAL if root else Span.SPAN_KIND_CLIENT
-    span.start_time_unix_nano, span.end_time_unix_nano = _START_NS, _END_NS
-    if not root:
-        span.parent_span_id = _PARENT_ID
-    for key, said in _attributes(model, root, cached).items():
-        pair = span.attributes.add()
-        pair.key = key
-        _set(pair.value, said)
-    inner = span.SerializeToString()
-    body = b"\x12" + _varint(len(inner)) + inner  # ScopeSpans.spans
-    at = {name: body.find(marker) for name, marker in _MARKERS.items()}
-    assert all(body.count(marker) <= 1 for marker in _MARKERS.values()), "a marker is not unique"
-    return Kind(body, model, root, at)
-
-
-def _request(spans: list[bytes]) -> tuple[bytes, bytes]:
-    """The bytes before the spans of a request, and the spans."""
-    resource = ResourceSpans()
-    for key, said in (
-        ("service.name", "checkout"),
-        ("deployment.environment.name", "production"),
-        ("telemetry.sdk.language", "python"),
-    ):
-        pair = resource.resource.attributes.add()
-        pair.key = key
-        pair.value.string_value = said
-    scope = resource.scope_spans.add().scope
-    scope.name, scope.version = "opentelemetry.util.genai", "0.4b0"
-    named = resource.scope_spans[0].SerializeToString()
-    del resource.scope_spans[:]
-    joined = b"".join(spans)
-    scopes = b"\x12" + _varint(len(named) + len(joined)) + named
-    whole = resource.SerializeToString() + scopes
-    return b"\x0a" + _varint(len(whole) + len(joined)) + whole, joined
-
-
 class Payload:
     """An endless series of blocks of requests."""
 
@@ -233,7 +95,7 @@ class Payload:
         self._ids = np.random.default_rng([seed, time.time_ns() if run is None else run])
         order = random.Random(seed)
         kinds = {
-            (model, root, cached): _kind(model, root, cached)
+            (model, root, cached): span_kind(model, root, cached)
             for model in range(len(MODELS))
             for root in (False, True)
             for cached in (False, True)
@@ -262,10 +124,10 @@ class Payload:
         self._next += 1
         body = template.body.copy()
         self._fill_ids(template, body)
-        for name, (_, count, digits) in _TEXTS.items():
+        for name, (_, count, digits) in TEXTS.items():
             numbers = self._values.integers(0, count, BLOCK_SPANS)
             template.write(body, name, _DIGITS[numbers, -digits:])
-        for name, (_, digits) in _HEXES.items():
+        for name, (_, digits) in HEXES.items():
             template.write(body, name, _HEX[self._draw(BLOCK_SPANS, digits) & 15])
         starts = self._fill_times(template, body)
         usage = self._fill_tokens(template, body, starts)
@@ -288,7 +150,7 @@ class Payload:
         length = 0
         for first in range(0, BLOCK_SPANS, self.spans_per_request):
             own = chosen[first : first + self.spans_per_request]
-            head, joined = _request([kind.body for kind in own])
+            head, joined = request_parts([kind.body for kind in own])
             length += len(head)
             for kind in own:
                 offsets.append(length)
@@ -347,7 +209,7 @@ class Payload:
 
 
 def _places(base: Ints, own: Ints, name: str) -> tuple[NDArray[np.bool_], Ints]:
-    marker, size = len(_MARKERS[name]), _SIZES.get(name, len(_MARKERS[name]))
+    marker, size = len(MARKERS[name]), SIZES.get(name, len(MARKERS[name]))
     has = own >= 0
     return has, (base + own)[has, None] + np.arange(marker - size, marker)
 

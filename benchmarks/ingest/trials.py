@@ -16,7 +16,8 @@ from benchmarks.ingest import processes
 from benchmarks.ingest.drive import Drive
 from benchmarks.ingest.plan import Load, Plan, Protocol
 from benchmarks.ingest.sink import Sink
-from benchmarks.ingest.systems import Rotel, System
+from benchmarks.ingest.system import System
+from benchmarks.ingest.systems import Rotel
 
 QUERYABLE_SECONDS = 120.0
 QUIET_SECONDS = 30.0
