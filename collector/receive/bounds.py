@@ -31,6 +31,9 @@ theirs, so that none sends on a connection that is just being closed; exporters 
 HANDSHAKE_SECONDS = 10.0
 """For the TLS handshake. Senders that say nothing must not hold a connection longer than others may be silent."""
 
+ACCEPT_PAUSE_SECONDS = 0.1
+"""After a connection that could not be accepted, mostly because no file descriptor was free."""
+
 UNREAD_SECONDS = 20.0
 """An answer that its client does not read blocks its connection; after so long the connection is cut."""
 

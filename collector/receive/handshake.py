@@ -1,34 +1,53 @@
-"""The TLS handshake in front of an HTTP connection: bounded in time, and its failures counted."""
+"""The TLS handshake in front of an HTTP connection: bounded in time, and its failures counted.
+
+asyncio's own TLS server keeps failed handshakes to itself, so connections are accepted here and handed to it singly.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
-from typing import cast
 
 from collector.errors import MalformedRequest, StalledRequest
 from collector.receive import bounds
 from collector.receive.connection import Endpoint, HttpConnection
 
 
-class Handshake(asyncio.Protocol):
-    """Becomes an `HttpConnection` when the handshake is done. A client that leaves amid it is not worth a word."""
+class TlsServer:
+    """Accepts connections on a bound socket until it is closed."""
 
-    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext) -> None:
+    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext, listener: socket.socket) -> None:
         self._endpoint = endpoint
         self._context = context
-        self._transport: asyncio.Transport = cast("asyncio.Transport", None)
-        self._shaking: asyncio.Task[None] | None = None
+        self._listener = listener
+        self._accepting = endpoint.loop.create_task(self._accept(), name="otlp-tls-accept")
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._endpoint.joined(self)
-        if self._endpoint.is_full() or self._endpoint.intake.draining:
-            self.abort()
-            self._endpoint.left(self)
-            return
-        self._transport.pause_reading()  # what the client has said already is for the handshake
-        self._shaking = self._endpoint.loop.create_task(self._shake(), name="otlp-tls")
+    def close(self) -> None:
+        """Accept nothing more."""
+        self._accepting.cancel()
+        self._listener.close()
+
+    async def _accept(self) -> None:
+        while True:
+            try:
+                accepted, _ = await self._endpoint.loop.sock_accept(self._listener)
+            except OSError:  # it left already, or no file descriptor is free
+                await asyncio.sleep(bounds.ACCEPT_PAUSE_SECONDS)
+                continue
+            Handshake(self._endpoint, self._context, accepted)
+
+
+class Handshake:
+    """Makes an accepted connection an `HttpConnection`. A client that leaves amid it is not worth a word."""
+
+    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext, accepted: socket.socket) -> None:
+        self._endpoint = endpoint
+        self._context = context
+        self._accepted = accepted
+        endpoint.joined(self)
+        self._shaking = endpoint.loop.create_task(self._shake(), name="otlp-tls")
+        self._shaking.add_done_callback(self._over)
 
     def check(self, now: float) -> None:
         """The handshake has a clock of its own."""
@@ -39,48 +58,30 @@ class Handshake(asyncio.Protocol):
 
     def abort(self) -> None:
         """Cuts the connection."""
-        self._transport.abort()
+        self._shaking.cancel()
 
     async def _shake(self) -> None:
-        early = _Early()
+        intake = self._endpoint.intake
         try:
-            transport = await self._endpoint.loop.start_tls(
-                self._transport,
-                early,
-                self._context,
-                server_side=True,
+            if self._endpoint.is_full():
+                self._accepted.close()
+                return
+            await self._endpoint.loop.connect_accepted_socket(
+                lambda: HttpConnection(self._endpoint),
+                self._accepted,
+                ssl=self._context,
                 ssl_handshake_timeout=bounds.HANDSHAKE_SECONDS,
                 ssl_shutdown_timeout=bounds.CLOSE_SECONDS,
             )
         except ssl.SSLError as error:
-            self._endpoint.intake.refused(MalformedRequest(f"not a TLS client: {error.reason}"))
+            intake.refused(MalformedRequest(f"not a TLS client: {error.reason}"))
         except ConnectionAbortedError:
-            self._endpoint.intake.refused(StalledRequest("the TLS handshake stopped"))
+            intake.refused(StalledRequest("the TLS handshake stopped"))
         except OSError:
-            self.abort()  # it left
-        else:
-            if transport is not None and not early.lost:
-                early.give_way(HttpConnection(self._endpoint), transport)
-        finally:
-            self._endpoint.left(self)
+            return
 
-
-class _Early(asyncio.Protocol):
-    """Keeps what arrives between the end of the handshake and the connection's taking over."""
-
-    def __init__(self) -> None:
-        self.lost = False
-        self._data = bytearray()
-
-    def data_received(self, data: bytes) -> None:
-        self._data += data
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.lost = True
-
-    def give_way(self, connection: HttpConnection, transport: asyncio.Transport) -> None:
-        """Hands over."""
-        transport.set_protocol(connection)
-        connection.connection_made(transport)
-        if self._data:
-            connection.data_received(bytes(self._data))
+    def _over(self, shaking: asyncio.Task[None]) -> None:
+        """Also when it was cut before it began."""
+        self._endpoint.left(self)
+        if shaking.cancelled() or shaking.exception() is not None:
+            self._accepted.close()

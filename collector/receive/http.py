@@ -11,7 +11,7 @@ from collector.receive import bounds
 from collector.receive.config import ReceiverConfig
 from collector.receive.connection import Endpoint, HttpConnection
 from collector.receive.descriptors import max_connections
-from collector.receive.handshake import Handshake
+from collector.receive.handshake import TlsServer
 from collector.receive.intake import Authenticate, Intake, Observe, Submit, default_organization, ignore
 from collector.receive.tls import server_context
 
@@ -35,7 +35,7 @@ class HttpReceiver:
         self._config = config
         self._intake = Intake(config, "http", submit, authenticate, observe)
         self._endpoint: Endpoint | None = None
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server | TlsServer | None = None
         self._sweeping: asyncio.TimerHandle | None = None
         self._port = 0
 
@@ -50,11 +50,10 @@ class HttpReceiver:
         listener = _bind(self._config)
         loop = asyncio.get_running_loop()
         endpoint = Endpoint(self._intake, loop, max_connections())
-
-        def peer() -> asyncio.Protocol:
-            return HttpConnection(endpoint) if context is None else Handshake(endpoint, context)
-
-        self._server = await loop.create_server(peer, sock=listener, backlog=_BACKLOG)
+        if context is None:
+            self._server = await loop.create_server(lambda: HttpConnection(endpoint), sock=listener, backlog=_BACKLOG)
+        else:
+            self._server = TlsServer(endpoint, context, listener)
         self._port = listener.getsockname()[1]
         self._endpoint = endpoint
         self._sweep(endpoint)
@@ -108,6 +107,7 @@ def _bind(config: ReceiverConfig) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(_BACKLOG)
+        listener.setblocking(False)
     except OSError as error:
         listener.close()
         raise CannotListen(f"HTTP endpoint {config.host}:{config.port}: {error.strerror}") from error
