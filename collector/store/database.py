@@ -95,7 +95,8 @@ def check(connection: Any, high_water: Position | None) -> LedgerCheck:
     problems = []
     if missing:
         problems.append(f"{missing} of {last_batch} batch rows are missing")
-    if promised != accounted or last_seq < highest_seq:
+    complete = spans == accounted  # else the newest ones may be expired
+    if promised != accounted or last_seq < highest_seq or (complete and last_seq != highest_seq):
         problems.append(
             f"batch rows promise {promised} spans up to {last_seq}, "
             f"stored or expired are {accounted} up to {highest_seq}"

@@ -168,6 +168,11 @@ def live(connection: Any) -> list[Segment]:
     return _segments(connection.execute(_LIVE).fetchall())
 
 
+def lost(connection: Any) -> list[Segment]:
+    """The segments whose file was missing or damaged, in order of seq."""
+    return _segments(connection.execute(_LIVE.replace("_ledger.segment", "_ledger.lost_segment")).fetchall())
+
+
 def live_of_reader(reader: Any) -> list[Segment]:
     """The same on a snapshot (`Store.read`)."""
     return _segments(reader.rows(_LIVE))

@@ -196,6 +196,8 @@ class Store:
                 self._set_aside(error)
                 away.add(error.segment.file)
                 continue
+            if damage.take_back(ledger.connection, ledger.folder, catalog, self._report):
+                continue
             ledger.catalog, ledger.known = catalog, known
             ledger.position, ledger.journal = checked.position, checked.journal
             return

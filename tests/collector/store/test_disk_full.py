@@ -23,9 +23,10 @@ store = Store(StoreConfig(Path(sys.argv[1]), checkpoint_wal_bytes=int(sys.argv[2
 store.start()
 batches = {n: batch([call(n, k, attributes='{"x":"%s"}' % (str(n * k) * 50)) for k in range(60)]) for n in range(1, 50)}
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, hard))
 acknowledged = set()
 for number, rows in batches.items():
+    if number == 20:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), hard))
     try:
         store.append(rows, attribute)
         acknowledged.add(number)
@@ -37,20 +38,34 @@ assert 0 < len(acknowledged) < len(batches), acknowledged
 assert all(again[number].accepted == 0 for number in acknowledged), again
 counts = store.read(lambda reader: reader.rows("SELECT count(*), count(DISTINCT span_id) FROM calls"))
 assert counts == [(60 * 49, 60 * 49)], counts
+named = store.read(lambda reader: reader.rows("SELECT count(*) FROM _ledger.segment"))[0][0]
+assert len(list(store.layout.segments.iterdir())) == named
 store.stop()
 """
 
 
-@pytest.mark.parametrize("checkpoint_wal_bytes", [1 << 27, 1_000_000], ids=["log", "checkpoint"])
-def test_no_room_for_the_log_or_the_checkpoint(tmp_path: Path, checkpoint_wal_bytes: int) -> None:
-    """In the checkpoint DuckDB's instance dies with the commit already durable: it is opened anew, a retry is known."""
+SEGMENT_BYTES, LOG_BYTES, LEDGER_BYTES = 8_000, 30_000, 800_000
+"""Less than a segment of a batch; more than that, and less than the log of all batches; about the ledger's own size."""
+
+
+@pytest.mark.parametrize(
+    ("checkpoint_wal_bytes", "room_bytes"),
+    [(1 << 27, SEGMENT_BYTES), (1 << 27, LOG_BYTES), (20_000, LEDGER_BYTES)],
+    ids=["segment", "log", "checkpoint"],
+)
+def test_no_room_for_a_segment_the_log_or_the_checkpoint(
+    tmp_path: Path, checkpoint_wal_bytes: int, room_bytes: int
+) -> None:
+    """No file is left behind. In the checkpoint DuckDB's instance dies with the commit already durable: it is opened
+    anew, a retry is known."""
     root = Path(__file__).parents[3]
+    arguments = [str(tmp_path / "ledger.duckdb"), str(checkpoint_wal_bytes), str(room_bytes)]
     done = subprocess.run(
-        [sys.executable, "-c", WRITER, str(tmp_path / "ledger.duckdb"), str(checkpoint_wal_bytes)],
+        [sys.executable, "-c", WRITER, *arguments],
         env={**os.environ, "PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, done.stderr[:2000]
     assert ("reopening after" in done.stdout) == (checkpoint_wal_bytes < 1 << 27)

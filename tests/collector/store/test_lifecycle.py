@@ -93,7 +93,7 @@ def test_a_newer_ledger_is_refused_and_not_touched(open_store: OpenStore) -> Non
     with duckdb.connect(str(path)) as connection:
         connection.execute("INSERT INTO _ledger.schema_version VALUES (99, '2030-01-01', '9.0')")
     before = path.read_bytes()
-    with pytest.raises(SchemaTooNew, match=r"schema version 99.*understands up to 1"):
+    with pytest.raises(SchemaTooNew, match=r"schema version 99.*understands up to 2"):
         open_store()
     assert path.read_bytes() == before
     assert not store.layout.wal.exists()
@@ -122,15 +122,123 @@ def test_missing_rows_are_reported_at_start(open_store: OpenStore, reports: list
     store = open_store()
     store.append(batch([call(1, number) for number in range(1, 5)]), attribute)
     store.append(batch([call(2, 1)]), attribute)
+    store.append(batch([call(3, 1)]), attribute)
     store.stop()
     with duckdb.connect(str(store.layout.ledger)) as connection:
-        connection.execute("DELETE FROM _ledger.span_log WHERE seq = 5")
-        connection.execute("DELETE FROM _ledger.batch WHERE batch = 1")
+        connection.execute("DELETE FROM _ledger.segment WHERE first_seq = 6")
+        connection.execute("DELETE FROM _ledger.batch WHERE batch = 2")
     open_store()
     text = "\n".join(reports)
-    assert "1 of 2 batch rows are missing" in text
-    assert "batch rows promise 1 spans up to 5, stored are 4 up to 4" in text
-    assert "USD" in text
+    assert "1 of 3 batch rows are missing" in text
+    assert "batch rows promise 5 spans up to 6, stored or expired are 5 up to 5" in text
+
+
+def test_spans_that_are_missing_are_reported_with_their_cost(open_store: OpenStore, reports: list[str]) -> None:
+    store = open_store()
+    store.append(batch([call(1, number) for number in range(1, 5)]), attribute)
+    store.append(batch([call(2, 1)]), attribute)
+    store.stop()
+    with duckdb.connect(str(store.layout.ledger)) as connection:
+        connection.execute("DELETE FROM _ledger.segment WHERE first_seq = 5")
+    open_store()
+    text = "\n".join(reports)
+    assert "batch rows promise 5 spans up to 5, stored or expired are 4 up to 4" in text
+    assert "batch rows promise 0.062500000000 USD, stored or expired are 0.050000000000 USD" in text
+
+
+@pytest.mark.parametrize("damage", ["missing", "shorter", "scrambled"])
+def test_a_bad_segment_is_set_aside_and_its_loss_is_said(
+    open_store: OpenStore, reports: list[str], damage: str
+) -> None:
+    """Everything else is served and ingested. When the file is back it counts again; what was sent anew stays once."""
+    store = open_store()
+    store.append(batch([call(1, number) for number in range(1, 5)]), attribute)
+    store.append(batch([call(2, 1)]), attribute)
+    store.stop()
+    (bad,) = store.layout.segments.glob("1-4-*")
+    intact = bad.read_bytes()
+    bad.chmod(0o644)
+    if damage == "missing":
+        bad.unlink()
+    else:
+        bad.write_bytes(intact[:-100] if damage == "shorter" else b"x" * len(intact))
+    store = open_store()
+    text = "\n".join(reports)
+    assert bad.name in text
+    assert "4 spans that cost 0.050000000000 USD, started from 2025-10-09T" in text
+    assert "batch rows promise 5 spans up to 5, stored or expired are 1 up to 5" in text
+    assert store.append(batch([call(3, 1)]), attribute).accepted == 1
+    assert store.read(lambda reader: reader.rows("SELECT count(*) FROM calls")) == [(2,)]
+    aside = [path.name for path in (store.layout.folder / "damaged").glob("*")]
+    assert aside == ([] if damage == "missing" else [bad.name])
+    store.stop()
+    bad.write_bytes(intact)
+    reports.clear()
+    store = open_store()
+    assert [report for report in reports if "promise" in report] == []
+    assert store.read(lambda reader: reader.rows("SELECT count(*) FROM calls")) == [(6,)]
+    assert store.append(batch([call(1, number) for number in range(1, 5)]), attribute).duplicates == 4
+
+
+def test_a_segment_that_goes_bad_while_running_does_not_stop_ingest(open_store: OpenStore, reports: list[str]) -> None:
+    """Found when a resend is compared with it: the resend takes the place of what is lost."""
+    store = open_store()
+    rows = [call(1, number) for number in range(1, 5)]
+    store.append(batch(rows), attribute)
+    (bad,) = store.layout.segments.glob("1-4-*")
+    bad.unlink()
+    assert store.append(batch([*rows, call(1, 9)]), attribute).accepted == 5
+    assert any(bad.name in report for report in reports)
+    total = "SELECT count(*), sum(cost_usd)::VARCHAR FROM calls"
+    assert store.read(lambda reader: reader.rows(total)) == [(5, "0.062500000000")]
+
+
+def test_a_file_that_is_back_brings_only_what_was_not_sent_again(open_store: OpenStore, reports: list[str]) -> None:
+    """Nothing is there twice, and the batch rows add up."""
+    store = open_store()
+    rows = [call(1, number, 9) for number in range(1, 5)]
+    store.append(batch(rows), attribute)
+    store.append(batch([span(1, 9, agent="late")]), attribute)
+    store.stop()
+    (file,) = store.layout.segments.glob("1-4-*")
+    intact = file.read_bytes()
+    file.unlink()
+    store = open_store()
+    assert store.read(lambda reader: reader.rows("SELECT count(*) FROM calls")) == [(0,)]
+    assert store.append(batch(rows[:3]), attribute).accepted == 3
+    store.stop()
+    file.write_bytes(intact)
+    for _ in range(2):
+        reports.clear()
+        store = open_store()
+        assert [report for report in reports if "promise" in report] == []
+        total = "SELECT count(*), count(DISTINCT span_id), sum(cost_usd)::VARCHAR, min(agent) FROM calls"
+        assert store.read(lambda reader: reader.rows(total)) == [(4, 4, "0.050000000000", "late")]
+        assert store.read(lambda reader: reader.rows("SELECT count(agent) FROM calls")) == [(4,)]
+        assert store.append(batch(rows), attribute).duplicates == 4
+        store.stop()
+
+
+def test_the_journal_record_is_known_after_a_restart(open_store: OpenStore) -> None:
+    """Also when all of its spans were there already."""
+    store = open_store()
+    store.append(batch([call(1, 1)]), attribute, journal=7)
+    store.append(batch([call(1, 1)]), attribute, journal=8)
+    assert store.journal == 8
+    store.stop()
+    assert open_store().journal == 8
+
+
+def test_a_file_that_no_commit_names_is_removed_at_start(open_store: OpenStore) -> None:
+    """A crash between the file and the commit leaves one."""
+    store = open_store()
+    store.append(batch([call(1, 1)]), attribute)
+    store.stop()
+    (segment,) = store.layout.segments.iterdir()
+    stray = segment.with_name("2-2-stray.parquet")
+    stray.write_bytes(segment.read_bytes())
+    store = open_store()
+    assert [path.name for path in store.layout.segments.iterdir()] == [segment.name]
 
 
 def test_a_file_that_is_no_ledger_is_refused(open_store: OpenStore) -> None:

@@ -93,6 +93,9 @@ CREATE TABLE _ledger.amendment (
     wasted BOOLEAN NOT NULL
 );
 
+-- The amendments of lost segments, which would else count without their rows.
+CREATE TABLE _ledger.lost_amendment AS FROM _ledger.amendment;
+
 -- Spans removed by retention: with the segments they add up to what the batches promise.
 CREATE TABLE _ledger.expiry (
     expired_at TIMESTAMP NOT NULL,
