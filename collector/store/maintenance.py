@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from collector.store import archive, compaction, manifest, retention
+from collector.store import archive, compaction, retention
 from collector.store.archive import ArchiveMissing
 from collector.store.config import StoreConfig
 from collector.store.folding import Read
@@ -75,7 +75,7 @@ def maintain(read: Read, write: Write, folder: Path, config: StoreConfig, replac
     """
     ledger = _Ledger(read, write, folder, config, replaced, datetime.now(UTC), read(written_segments))
     problems: list[str] = []
-    for step in (_forget_retired, _compact, _retain, _archive, _fold_batches):
+    for step in (_compact, _retain, _archive, _fold_batches):
         try:
             did = step(ledger)
         except ArchiveMissing as error:
@@ -85,16 +85,6 @@ def maintain(read: Read, write: Write, folder: Path, config: StoreConfig, replac
             pa.default_memory_pool().release_unused()
             return Maintained(did, BUSY_PAUSE_SECONDS, tuple(problems))
     return Maintained("", IDLE_PAUSE_SECONDS, tuple(problems))
-
-
-def _forget_retired(ledger: _Ledger) -> str:
-    grace_seconds = ledger.config.segment_grace_seconds
-    before = (ledger.now - timedelta(seconds=grace_seconds)).replace(tzinfo=None)
-    sql = "SELECT count(*) FROM _ledger.segment WHERE retired_at <= ?"
-    ((count,),) = ledger.read(lambda reader: reader.rows(sql, [before]))
-    if count:
-        ledger.write(lambda connection: manifest.forget_retired(connection, ledger.folder, grace_seconds))
-    return f"removed {count} files that were replaced" if count else ""
 
 
 def _compact(ledger: _Ledger) -> str:

@@ -28,7 +28,7 @@ GROUP_BYTES = 48 << 20
 """Of decoded rows that become one row group, and of those that are read at once. Too low: groups of wide rows are many.
 Too high: a merge of rows with prompts takes that much memory, twice."""
 
-_READ_ROWS = 8_192
+_READ_ROWS = 32_768
 _BUFFER_BYTES = 64 << 10
 """Of each column that is read as a stream; there are 80."""
 
@@ -146,7 +146,7 @@ def read(
 ) -> Iterator[pa.Table]:
     """The rows of a row group in pieces, dictionaries kept; all columns have the types of ROW_SCHEMA."""
     group = metadata.row_group(number)
-    at_once = max(1, min(_READ_ROWS, GROUP_BYTES // 4 * group.num_rows // max(group.total_byte_size, 1)))
+    at_once = max(1, min(_READ_ROWS, GROUP_BYTES // 2 * group.num_rows // max(group.total_byte_size, 1)))
     names = ROW_SCHEMA.names if columns is None else columns
     schema = pa.schema([ROW_SCHEMA.field(name) for name in names])
     opened = parquet.ParquetFile(
