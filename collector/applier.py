@@ -40,11 +40,11 @@ _UNIT_BYTES = 32 * 1024
 class ApplierConfig:
     """Bounds of what waits and of one group."""
 
-    unapplied_bytes: int = 96 << 20
+    unapplied_bytes: int = 64 << 20
     """Memory of what is acknowledged and not in the ledger. Full: acknowledgements wait. Lower: a pause of the store
     is felt by senders at once. Higher: the collector's memory grows by as much."""
-    group_spans: int = 49_152
-    """Spans of one append. Lower: more segments. Higher: their columns, about 1.1 KB a span in each of several stages,
+    group_spans: int = 32_768
+    """Spans of one append. Lower: more segments. Higher: their columns, about 1 KB a span in each of several stages,
     are in memory at once."""
     group_bytes: int = 48 << 20
     """The same for spans with long texts."""
@@ -230,7 +230,7 @@ class Applier:
             return 0.0
         return self._not_before_seconds - time.perf_counter()
 
-    def _pop(self) -> tuple[Sequence[Unit], int]:
+    def _pop(self) -> tuple[list[Unit], int]:
         """As many units as one group may have, and their size."""
         units: list[Unit] = []
         spans = group_bytes = 0
@@ -247,15 +247,18 @@ class Applier:
         self._queued_bytes -= group_bytes
         return units, group_bytes
 
-    def _prepared(self, units: Sequence[Unit], size_bytes: int) -> _Group:
+    def _prepared(self, units: list[Unit], size_bytes: int) -> _Group:
+        """The group; `units` is emptied, so that its columns go as soon as they are joined."""
         started_seconds = time.perf_counter()
+        first, last, sent = units[0].first, units[-1].last, [each for unit in units for each in unit.sent]
         ledger: pa.Table | None = None
         try:
-            ledger = self._pipeline.ledger(concat_batches([unit.batch for unit in units]))
+            batch = concat_batches([unit.batch for unit in units])
+            units.clear()
+            ledger = self._pipeline.ledger(batch)
         except Exception:
             logger.warning("a group of requests cannot be applied as a whole", exc_info=True)
-        sent = [each for unit in units for each in unit.sent]
-        return _Group(units[0].first, units[-1].last, size_bytes, sent, ledger, started_seconds)
+        return _Group(first, last, size_bytes, sent, ledger, started_seconds)
 
     def _submit(self, group: _Group) -> Submitted:
         return self._pipeline.submit(group.ledger, group.last)
@@ -281,6 +284,7 @@ class Applier:
         self._telemetry.observe(metrics.APPLY_SECONDS, took_seconds)
         linger_seconds = min(self._config.longest_linger_seconds, took_seconds * self._config.linger_factor)
         self._release(group.last)
+        pa.default_memory_pool().release_unused()  # 1 ms; else the pool keeps what the largest groups took for good
         with self._changed:
             self._not_before_seconds = group.started_seconds + linger_seconds
             self._unapplied_bytes -= group.size_bytes
