@@ -130,10 +130,10 @@ def clean_up(folder: Path, named: Callable[[], Sequence[str]]) -> None:
     """Remove what an export that was interrupted has left. `named` gives every file of the manifest."""
     intent = folder.parent / INTENT
     if intent.is_file():
-        known = set(named())
+        known = {path_of(folder, file) for file in named()}
         for line in intent.read_text(encoding="utf-8").splitlines():
             path = Path(_name(line))
-            if path.is_absolute() and str(path) not in known:
+            if path.is_absolute() and path not in known:
                 path.unlink(missing_ok=True)
         intent.unlink()
 
