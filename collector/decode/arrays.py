@@ -23,10 +23,10 @@ _HEX = np.frombuffer(b"".join(b"%02x" % value for value in range(256)), dtype=np
 
 def offsets(array: pa.Array) -> npt.NDArray[np.int32]:
     """The n+1 offsets of a list, string or binary array, without a copy."""
-    buffer = array.buffers()[1]
-    if buffer is None or len(array) == 0:
+    count, buffer = len(array), array.buffers()[1]
+    if buffer is None or not count:
         return np.zeros(1, dtype=np.int32)
-    return np.frombuffer(buffer, dtype=np.int32, count=len(array) + array.offset + 1)[array.offset :]
+    return np.frombuffer(buffer, dtype=np.int32, count=count + 1, offset=4 * array.offset)
 
 
 def lengths(array: pa.Array) -> npt.NDArray[np.int32]:

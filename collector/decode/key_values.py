@@ -44,8 +44,8 @@ class KeyValues:
     """What `parse_key_values` yields; one row per attribute but for `pieces`."""
 
     pieces: pa.BinaryArray
-    keys: arrays.Ints  # the piece that is the key
-    payloads: arrays.Ints  # the piece that is the value, if it is text, bytes, an array or a map
+    keys: Positions  # the piece that is the key
+    payloads: Positions  # the piece that is the value, if it is text, bytes, an array or a map
     members: Bytes  # STRING .. BYTES; UNSET
     integers: arrays.Ints  # INT; BOOL as 0 or 1
     doubles: npt.NDArray[np.float64]  # DOUBLE
@@ -87,7 +87,7 @@ def _common_form(wire: pa.BinaryArray) -> KeyValues:
     bounds[3::4] = np.where(good & is_text & fits, payloads, ends)
     bounds[-1] = offsets[-1]
     pieces = pa.BinaryArray.from_buffers(pa.binary(), 4 * count, [None, pa.py_buffer(bounds), buffer])
-    rows = np.arange(0, 4 * count, 4)
+    rows = np.arange(0, 4 * count, 4, dtype=np.int32)
     return KeyValues(pieces, rows + 1, rows + 3, members, integers, doubles)
 
 

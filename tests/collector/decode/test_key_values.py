@@ -94,8 +94,8 @@ CASES: dict[str, bytes] = {
 
 def _none_in_common_form(wire: pa.BinaryArray) -> KeyValues:
     count = len(wire)
-    zeros = np.zeros(count, dtype=np.int64)
-    return KeyValues(wire, zeros, zeros.copy(), np.zeros(count, np.uint8), zeros.copy(), np.zeros(count))
+    keys, payloads = np.zeros((2, count), dtype=np.int32)
+    return KeyValues(wire, keys, payloads, np.zeros(count, np.uint8), np.zeros(count, np.int64), np.zeros(count))
 
 
 def _rows(parsed: KeyValues) -> list[Row]:
