@@ -72,6 +72,7 @@ class HttpReceiver:
         for peer in list(endpoint.peers):
             peer.abort()
         await endpoint.empty.wait()
+        await asyncio.sleep(0)  # the loop closes what was cut when it comes round
         self._server = self._endpoint = None
 
     async def _drained(self, endpoint: Endpoint, deadline: float) -> None:

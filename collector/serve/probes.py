@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import inf
 from socket import AF_INET, AF_INET6, SHUT_RDWR, socket
 from threading import Lock, Thread
 from typing import Any
@@ -69,7 +70,7 @@ class ProbeServer:
         return Endpoint(self._endpoint.host, server.server_port)
 
     def stop(self) -> None:
-        """Stop listening; answers in progress are finished by their own threads."""
+        """Stop listening; clients that are still there are cut."""
         if self._server is not None and self._thread is not None:
             self._server.shutdown()
             self._server.server_close()
@@ -118,9 +119,8 @@ class _Connections:
         with self._lock:
             self._until.pop(connection, None)
 
-    def cut_late_ones(self) -> None:
-        """Called several times a second."""
-        now = time.monotonic()
+    def cut(self, now: float) -> None:
+        """Ends those whose time is over at `now`."""
         with self._lock:
             for connection in [one for one, until in self._until.items() if until < now]:
                 _cut(connection)
@@ -150,7 +150,11 @@ def _server_class(endpoint: Endpoint) -> type[ThreadingHTTPServer]:
             super().shutdown_request(request)
 
         def service_actions(self) -> None:
-            connections.cut_late_ones()
+            connections.cut(time.monotonic())
+
+        def server_close(self) -> None:
+            super().server_close()
+            connections.cut(inf)
 
         def handle_error(self, request: object, client_address: object) -> None:
             if not isinstance(sys.exception(), OSError):  # a client that left is not worth a log line
