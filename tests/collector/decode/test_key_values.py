@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
-from collector.decode import Decoded, Request, decode_requests, key_values
+from collector.decode import Decoded, DecodeLimits, Request, attributes, decode_requests, key_values
 from collector.decode.key_values import BOOL, DOUBLE, INT, UNSET, AmbiguousValue, KeyValues, parse_key_values
 from collector.errors import MalformedRequest
 from tests.collector.decode.reference import random_attribute, random_request
@@ -196,3 +196,22 @@ def test_mutated_requests_decode_as_with_ptars_alone(seed: int, monkeypatch: pyt
     ours = [_as_text(decode_requests(group)) for group in groups]
     monkeypatch.setattr(key_values, "_common_form", _none_in_common_form)
     assert ours == [_as_text(decode_requests(group)) for group in groups]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_spans_and_resources_read_apart_are_as_read_together(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few attributes are read together, many apart: same rows, same outcomes, the same texts cut."""
+    rng = random.Random(seed)
+    bodies = [random_request(rng).SerializeToString() for _ in range(40)]
+    bodies = [body.replace(b"yyyy", b"\xff\xff\xff\xff", rng.randrange(3)) for body in bodies]
+    limits = DecodeLimits(max_string_bytes=100, max_attributes_per_span=3)
+    groups = [[Request(body, "o") for body in part] for part in (bodies, bodies[:1], bodies[1:9])]
+    together = [decode_requests(group, limits) for group in groups]
+    assert together[0].truncated_values
+    assert any(outcome.rejected_spans for outcome in together[0].outcomes)
+    monkeypatch.setattr(attributes, "_FEW_ATTRIBUTES", 0)
+    apart = [decode_requests(group, limits) for group in groups]
+    assert list(map(_as_text, together)) == list(map(_as_text, apart))
+    assert [(one.truncated_values, one.dropped_attributes) for one in together] == [
+        (one.truncated_values, one.dropped_attributes) for one in apart
+    ]
