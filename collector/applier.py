@@ -40,10 +40,10 @@ _UNIT_BYTES = 32 * 1024
 class ApplierConfig:
     """Bounds of what waits and of one group."""
 
-    unapplied_bytes: int = 64 << 20
+    unapplied_bytes: int = 48 << 20
     """Memory of what is acknowledged and not in the ledger. Full: acknowledgements wait. Lower: a pause of the store
     is felt by senders at once. Higher: the collector's memory grows by as much."""
-    group_spans: int = 32_768
+    group_spans: int = 24_576
     """Spans of one append. Lower: more segments. Higher: their columns, about 1 KB a span in each of several stages,
     are in memory at once."""
     group_bytes: int = 48 << 20
