@@ -19,6 +19,7 @@ from collector.store.catalog import Catalog
 from collector.store.dedupe import Changed, Sorted, sort_out
 from collector.store.hashes import Hashes, span_hashes, trace_hashes
 from collector.store.known_traces import BatchTraces, KnownTraces, Places
+from collector.store.large_traces import LargeTraces
 from collector.store.manifest import Segment
 from collector.store.recent import Marks
 from collector.store.root_calls import root_kinds
@@ -63,6 +64,7 @@ class Ledger:
     folder: Path
     catalog: Catalog
     known: KnownTraces
+    large: LargeTraces
     position: Position
     journal: int  # last record that a batch row names
     pending: Segment | None = None
@@ -106,13 +108,30 @@ def append(ledger: Ledger, batch: pa.Table, attribute: Attribute, journal: int) 
     new = given.taken(sorted_out.new) if len(sorted_out.duplicates) else given
     after = Position(ledger.position.batch + 1, ledger.position.seq + new.table.num_rows)
     rows = span_rows(new.table, ledger.position.seq + 1)
-    judged = Judge(ledger.connection, ledger.catalog, ledger.known).judge(rows, new.traces, attribute, after.batch)
+    judged = _judge(ledger).judge(rows, new.traces, attribute, after.batch)
     ledger.pending = manifest.write(ledger.folder, [judged.rows])
     _commit(ledger, after, journal, ledger.pending, judged, _resends(given.table, sorted_out.changed))
     segment, ledger.pending, ledger.stale = ledger.pending, None, True
     _remember(ledger, new, segment, judged, ledger.position.seq + 1)
     ledger.stale = False
     return Committed(after, appended)
+
+
+def judge_waiting(ledger: Ledger, attribute: Attribute) -> Position:
+    """Judge some of the large traces that were put off; where the ledger stands then."""
+    waiting, keys = ledger.large.next_waiting()
+    after = Position(ledger.position.batch + 1, ledger.position.seq)
+    judged = _judge(ledger).judge_again(waiting, attribute, after.batch)
+    _commit(ledger, after, 0, None, judged, None, settled=keys)
+    ledger.stale = True
+    ledger.catalog.amend(judged.verdicts)
+    ledger.large.remember(None, judged.sizes)
+    ledger.stale = False
+    return after
+
+
+def _judge(ledger: Ledger) -> Judge:
+    return Judge(ledger.connection, ledger.catalog, ledger.known, ledger.large)
 
 
 def _sort_out(ledger: Ledger, given: _Batch) -> Sorted:
@@ -129,6 +148,8 @@ def _commit(
     segment: Segment | None,
     judged: Judged | None,
     resends: pa.Table | None,
+    *,
+    settled: Sequence[tuple[str, str]] = (),
 ) -> None:
     connection, before = ledger.connection, ledger.position
     connection.begin()
@@ -141,11 +162,13 @@ def _commit(
             "INSERT INTO _ledger.batch VALUES (?, ?, ?, ?, ?, ?)",
             [after.batch, before.seq + 1, spans, cost_usd, now, max(journal, ledger.journal)],
         )
-        if judged is not None and judged.amendments is not None:
-            with registered(connection, amended=judged.amendments):
-                if judged.stored:
-                    connection.execute(query("forget_amended"), _extremes(judged.amendments))
-                connection.execute("INSERT INTO _ledger.amendment SELECT * FROM amended")
+        if judged is not None:
+            _amend(connection, judged)
+            for key in settled:
+                connection.execute("DELETE FROM _ledger.waiting_trace WHERE org_id = ? AND trace_id = ?", list(key))
+            if judged.put_off is not None:
+                with registered(connection, waiting=ledger.large.new_to_wait(judged.put_off)):
+                    connection.execute("INSERT INTO _ledger.waiting_trace SELECT * FROM waiting")
         if resends is not None:
             with registered(connection, resent=resends):
                 connection.execute(query("insert_changed_resends"), [now])
@@ -156,11 +179,20 @@ def _commit(
         raise
 
 
+def _amend(connection: Any, judged: Judged) -> None:
+    if judged.amendments is not None:
+        with registered(connection, amended=judged.amendments):
+            if judged.stored:
+                connection.execute(query("forget_amended"), _extremes(judged.amendments))
+            connection.execute("INSERT INTO _ledger.amendment SELECT * FROM amended")
+
+
 def _remember(ledger: Ledger, new: _Batch, segment: Segment, judged: Judged, first_seq: int) -> None:
     hashes = new.traces.hashes[new.traces.of_span]
     marks = Marks(judged.rows.column("seq").to_numpy(), hashes, new.spans, root_kinds(judged.rows))
     ledger.catalog.add(segment, judged.rows, marks, judged.verdicts)
     ledger.known.remember(new.traces, first_seq)
+    ledger.large.remember(judged.put_off, judged.sizes)
     if judged.links is not None:
         ledger.known.remember_links(judged.links)
 

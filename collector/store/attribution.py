@@ -8,8 +8,8 @@ calls is a second record of the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,8 +29,9 @@ from collector.store.catalog import Catalog
 from collector.store.compare import differs
 from collector.store.hashes import Hashes, trace_hashes
 from collector.store.known_traces import BatchTraces, KnownTraces, Links, Places
+from collector.store.large_traces import LARGE_SPANS, LargeTraces, PutOff
 from collector.store.recent import is_among
-from collector.store.rows import NOT_KEPT, conform, one_chunk, plain, skeleton
+from collector.store.rows import NOT_KEPT, RECENT_SCHEMA, conform, one_chunk, plain, skeleton
 
 Attribute = Callable[[pa.Table], pa.Table]
 """`SKELETON_SCHEMA` of whole traces -> `ATTRIBUTION_SCHEMA` of their calls and wrappers."""
@@ -50,6 +51,9 @@ class Judged:
     amendments: pa.Table | None  # rows of `_ledger.amendment`, of new and stored calls
     links: Links | None  # to be remembered after the commit; None: no call among the new spans
     stored: int = 0  # stored calls among the amendments
+    put_off: PutOff | None = None
+    sizes: Mapping[int, int] = field(default_factory=dict)
+    """Spans of the traces that are large, or were put off before, and that have been judged whole now."""
 
     @property
     def verdicts(self) -> pa.Table:
@@ -71,10 +75,11 @@ class _Whole:
 class Judge:
     """Judges the traces of one batch after the other."""
 
-    def __init__(self, connection: Any, catalog: Catalog, known: KnownTraces) -> None:
+    def __init__(self, connection: Any, catalog: Catalog, known: KnownTraces, large: LargeTraces) -> None:
         self._connection = connection
         self._catalog = catalog
         self._known = known
+        self._large = large
 
     def judge(self, new: pa.Table, traces: BatchTraces, attribute: Attribute, revision: int) -> Judged:
         """Judge the traces of `new` (spans of ROW_SCHEMA without verdicts, deduplicated, not yet stored)."""
@@ -87,19 +92,50 @@ class Judge:
         if len(rows) < new.num_rows:
             spans = spans.take(pa.array(rows))
         links = Links.of(spans) if traces.has_call.any() else None
-        whole = self._whole(spans, traces.hashes[relevant], places.taken(relevant & places.stored), links)
+        put_off = self._large.put_off(traces, new)
+        read = relevant & places.stored
+        if put_off is not None:
+            read &= ~is_among(traces.hashes, put_off.hashes)
+        whole = self._whole(spans, traces.hashes[relevant], places.taken(read), links)
         verdicts = attribute(skeleton(whole.spans))
         at = verdict_places(whole.spans, verdicts)
         of_new = np.full(new.num_rows, NOT_JUDGED, dtype=np.int64)
         of_new[rows] = at[: whole.new]
-        amended = [self._of_new(whole, verdicts, at, revision), self._of_stored(whole, verdicts, at, revision)]
-        some = [plain(table) for table in amended if table is not None and table.num_rows]
+        stored = self._of_stored(whole, verdicts, at, revision)
         return Judged(
             with_verdicts(new, verdicts, of_new, revision),
-            pa.concat_tables(some) if some else None,
+            _concat(self._of_new(whole, verdicts, at, revision), stored),
             links,
-            0 if amended[1] is None else amended[1].num_rows,
+            0 if stored is None else stored.num_rows,
+            put_off,
+            self._sizes(whole, put_off),
         )
+
+    def judge_again(self, traces: Hashes, attribute: Attribute, revision: int) -> Judged:
+        """Judge stored traces (ascending) as a whole, with what is related to them."""
+        places = self._known.places(traces)
+        nothing = RECENT_SCHEMA.empty_table()
+        whole = self._whole(nothing, traces, places.taken(places.stored), None)
+        verdicts = attribute(skeleton(whole.spans))
+        stored = self._of_stored(whole, verdicts, verdict_places(whole.spans, verdicts), revision)
+        sizes = {**dict.fromkeys(traces.tolist(), 0), **self._sizes(whole, None)}
+        return Judged(nothing, _concat(stored), None, 0 if stored is None else stored.num_rows, None, sizes)
+
+    def _sizes(self, whole: _Whole, put_off: PutOff | None) -> dict[int, int]:
+        waiting = self._large.waiting
+        if whole.spans.num_rows < LARGE_SPANS and not waiting:
+            return {}
+        hashes = trace_hashes(*(one_chunk(whole.spans.column(name)) for name in ("org_id", "trace_id")))
+        later = set() if put_off is None else set(put_off.hashes.tolist())
+        sizes = zip(*(each.tolist() for each in np.unique(hashes, return_counts=True)), strict=True)
+        return {
+            trace: spans
+            for trace, spans in sizes
+            if (spans >= LARGE_SPANS or trace in waiting) and trace not in later and self._is_sure(whole, trace)
+        }
+
+    def _is_sure(self, whole: _Whole, trace: int) -> bool:
+        return whole.certain is None or trace in whole.certain
 
     def _whole(self, new: pa.Table, touched: Hashes, stored: Places, links: Links | None) -> _Whole:
         """The new spans with the stored ones of their traces, of traces that may record the same call, and so on."""
@@ -156,6 +192,11 @@ class Judge:
         now = call_rows(spans, verdicts.take(pa.array(at[rows])), revision)
         changed = differs(now, self._catalog.verdicts_on(self._connection, spans), VERDICT_COLUMNS)
         return now.filter(pa.array(changed))
+
+
+def _concat(*amended: pa.Table | None) -> pa.Table | None:
+    some = [plain(table) for table in amended if table is not None and table.num_rows]
+    return pa.concat_tables(some) if some else None
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table:

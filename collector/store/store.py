@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from collector.store.config import StoreConfig
 from collector.store.database import HighWater, LedgerCheck, Report
 from collector.store.errors import PathUnusable, StoreUnavailable
 from collector.store.known_traces import KnownTraces
+from collector.store.large_traces import LargeTraces
 from collector.store.layout import Layout
 from collector.store.loading import load_known
 from collector.store.lock import InstanceLock
@@ -28,9 +30,13 @@ from collector.store.prices import store_card
 from collector.store.publisher import Publisher
 from collector.store.readers import Reader, Readers
 from collector.store.segment_reader import SegmentUnreadable
+from collector.store.statements import fetch
 from collector.store.writer import Writer
 
 T = TypeVar("T")
+
+_BUSY_SHARE = 20
+"""Large traces that were put off are judged when this many times as long has passed as it took the last time."""
 
 
 def _ignore(_: str) -> None:
@@ -61,10 +67,13 @@ class Store:
             folder=self.layout.segments,
             catalog=Catalog(self.layout.segments, config.recent_bytes),
             known=KnownTraces(config.indexed_traces),
+            large=LargeTraces(),
             position=Position(),
             journal=0,
         )
         self._cards = 0
+        self._attribute: Attribute | None = None  # the last one
+        self._judged_at_seconds = self._judging_seconds = 0.0
         self._since_checkpoint = 0
 
     @property
@@ -101,6 +110,7 @@ class Store:
 
     def stop(self) -> None:
         """Finish what was submitted, publish it, close the ledger. Does nothing when not started."""
+        self._judging_seconds = 0.0  # nothing is put off any longer
         if self._ledger.connection is not None and self._publish_quietly() and self._published_all():
             self._close()
             self.layout.dirty.unlink(missing_ok=True)
@@ -132,6 +142,7 @@ class Store:
     def publish(self) -> bool:
         """Refresh the published file if the ledger has moved. Whether it did. Raises StoreUnavailable, OSError."""
         with self._publishing:
+            self._writer.submit(self._judge_waiting).result()
             state = (self._ledger.position, self._cards)
             if self._published == state:
                 return False
@@ -199,6 +210,7 @@ class Store:
             if damage.take_back(ledger.connection, ledger.folder, catalog, self._report):
                 continue
             ledger.catalog, ledger.known = catalog, known
+            ledger.large = LargeTraces(fetch(ledger.connection, "SELECT * FROM _ledger.waiting_trace"))
             ledger.position, ledger.journal = checked.position, checked.journal
             return
 
@@ -216,6 +228,7 @@ class Store:
         free_bytes = shutil.disk_usage(self.layout.folder).free
         if free_bytes < self._config.free_space_floor_bytes:
             raise StoreUnavailable(f"{self.layout.folder}: {free_bytes >> 20} MiB of disk left, nothing is accepted")
+        self._attribute = attribute
         committed = self._guarded(lambda: self._append_whole(batch, attribute, journal))
         if committed.position != self._ledger.position:
             self._ledger.position = committed.position
@@ -231,6 +244,21 @@ class Store:
                 return appending.append(self._ledger, batch, attribute, journal)
             except SegmentUnreadable as error:
                 self._set_aside(error)
+
+    def _judge_waiting(self, *, now: bool = False) -> None:
+        """Judge the large traces that were put off; while the store is busy a small share of the time is spent so."""
+        ledger = self._ledger
+        pause_seconds = _BUSY_SHARE * self._judging_seconds
+        started_seconds = time.monotonic()
+        busy = not now and started_seconds < self._judged_at_seconds + pause_seconds
+        attribute = self._attribute
+        if attribute is None or busy or ledger.connection is None or not ledger.large.waiting:
+            return
+        while ledger.large.waiting:
+            ledger.position = self._guarded(lambda: appending.judge_waiting(ledger, attribute))
+            self._high_water.keep(ledger.position)
+        self._judged_at_seconds = time.monotonic()
+        self._judging_seconds = self._judged_at_seconds - started_seconds
 
     def _guarded(self, work: Callable[[], T]) -> T:
         """Run `work`; a dead instance is opened anew, and what may succeed later is raised as StoreUnavailable."""
@@ -267,7 +295,11 @@ class Store:
             raise StoreUnavailable(f"{self.layout.ledger}: cannot be reopened yet: {error}") from error
 
     def _idle(self) -> None:
-        """A quiet moment: move the log into the file while nobody waits for a commit."""
+        """A quiet moment: judge what was put off, move the log into the file while nobody waits for a commit."""
+        try:
+            self._judge_waiting(now=True)
+        except Exception as error:  # whatever it is, the next quiet moment tries again
+            self._report(f"{self.layout.ledger}: large traces are judged later: {error}")
         if self._since_checkpoint < self._config.idle_checkpoint_spans or self._ledger.connection is None:
             return
         self._since_checkpoint = 0

@@ -93,6 +93,9 @@ CREATE TABLE _ledger.amendment (
     wasted BOOLEAN NOT NULL
 );
 
+-- Large traces that got spans since they were last judged as a whole.
+CREATE TABLE _ledger.waiting_trace (org_id VARCHAR NOT NULL, trace_id VARCHAR NOT NULL);
+
 -- The amendments of lost segments, which would else count without their rows.
 CREATE TABLE _ledger.lost_amendment AS FROM _ledger.amendment;
 
