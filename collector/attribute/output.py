@@ -24,7 +24,8 @@ def assemble(spans: Spans, verdict: Verdict, owners: dict[str, pa.Array], retrie
 
     counted = verdict.verdict[rows] == COUNTED
     reasons = pa.DictionaryArray.from_arrays(
-        pa.array(verdict.verdict[rows].astype(np.int32) - 1, mask=counted), pa.array(REASONS[1:], pa.string())
+        pa.array(np.maximum(verdict.verdict[rows].astype(np.int32) - 1, 0), mask=counted),
+        pa.array(REASONS[1:], pa.string()),
     )
     columns = {
         **{name: here(plain(spans.column(name))) for name in ("org_id", "trace_id")},

@@ -14,10 +14,11 @@ import pyarrow as pa
 
 from collector.decode.columns import CALL_SCHEMA, CallColumns, SpanBatch
 from collector.normalise.blobs import add_blob_rows
-from collector.normalise.fields import Bools, Fields, Ints, codes_of
+from collector.normalise.fields import Bools, Fields, Ints, codes_of, null_texts
 from collector.normalise.keys import ESSENTIAL_KEYS
 from collector.normalise.numbers import Numbers, read_numbers
 from collector.normalise.owners import own_owners, resource_owners
+from collector.normalise.parts import MAX_SHAPES, halves, is_too_wide, joined
 from collector.normalise.settle import Usage, facts_of, settle_columns
 from collector.normalise.shapes import Shape, read_shapes, shapes_of
 from collector.normalise.texts import Texts
@@ -31,11 +32,19 @@ __all__ = ["ESSENTIAL_KEYS", "normalise_columns"]
 
 def normalise_columns(batch: SpanBatch) -> CallColumns:
     """One row of `CALL_SCHEMA` per span, in the batch's order, and the usage per unit. Never raises on span content."""
+    found = None if is_too_wide(batch) else _read_batch(batch)
+    return found or joined([normalise_columns(half) for half in halves(batch)])
+
+
+def _read_batch(batch: SpanBatch) -> CallColumns | None:
+    """A batch read in one go; None: its spans have too many shapes for that."""
     fields = Fields.of(batch.attributes, batch.spans.num_rows)
     add_blob_rows(fields)
     texts, numbers = Texts(fields), read_numbers(fields)
     gated = _gated(batch.spans, fields)
     shape, first = shapes_of(batch.spans, fields, numbers, gated)
+    if len(first) > MAX_SHAPES:
+        return None
     shapes = _read_shapes(batch.spans, fields, first, gated)
     readings = [found.reading for found in shapes]
     usage, settled = settle_columns(
@@ -89,17 +98,19 @@ def _read_shapes(spans: pa.Table, fields: Fields, first: Ints, gated: Bools) -> 
 
 def _texts_of(shapes: Sequence[Shape], shape: Ints) -> dict[str, pa.Array]:
     """The columns whose value is the same for all spans of a shape."""
-    alike, nothing = pa.array(np.zeros(len(shape), np.int32)), pa.nulls(len(shape), pa.int32())
+    alike = pa.array(np.zeros(len(shape), np.int32))
 
     def column(value: Callable[[Shape], str | None]) -> pa.Array:
         texts: dict[str, int] = {}
         said = [None if one is NOTHING else value(one) for one in shapes]
         codes = [-1 if text is None else texts.setdefault(text, len(texts)) for text in said]
+        if not texts:
+            return null_texts(len(shape))
+        indices = alike
         if len(set(codes)) > 1:
             of_row = np.array(codes, np.int32)[shape]
-            indices = pa.array(of_row, mask=of_row < 0 if -1 in codes else None)
-        else:
-            indices = alike if texts else nothing
+            missing = of_row < 0 if -1 in codes else None
+            indices = pa.array(np.maximum(of_row, 0), mask=missing)
         return pa.DictionaryArray.from_arrays(indices, pa.array(list(texts), pa.string()))
 
     return {

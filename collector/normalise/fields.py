@@ -58,6 +58,14 @@ def values_of(array: pa.Array, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     return np.frombuffer(buffer, dtype=dtype, count=array.offset + len(array))[array.offset :]
 
 
+def null_texts(size: int) -> pa.Array:
+    """A DICT_STRING column of nothing. Its codes stay within its dictionary: Arrow reads them, NULL or not, when it
+    merges dictionaries, and crashes on those beyond."""
+    return pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(size, np.int32), mask=np.ones(size, np.bool_)), pa.array([""], pa.string())
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class KeySet:
     """The known keys of a batch, numbered from 0 ("local"), sorted by what is asked of them."""
@@ -111,6 +119,12 @@ def key_set(found: frozenset[int]) -> KeySet:
     )
 
 
+def known_keys(dictionary: pa.Array) -> tuple[list[int], KeySet]:
+    """The number of each name of a dictionary of keys (-1: no table names it), and the set of those that are known."""
+    numbers = [KEY_IDS.get(name, -1) for name in dictionary.to_pylist()]
+    return numbers, key_set(frozenset(number for number in numbers if number >= 0))
+
+
 def _present(table: Mapping[str, tuple[str, ...]], local: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
     return {dimension: tuple(local[key] for key in keys if key in local) for dimension, keys in table.items()}
 
@@ -154,8 +168,7 @@ class Fields:
     def of(cls, attributes: pa.Table, size: int) -> Fields:
         """The fields of an ATTRIBUTE_SCHEMA table. Of a key that stands twice on a span the last one counts."""
         owner, key, kind, strings, ints, doubles = (one_chunk(column) for column in attributes.columns)
-        numbers = [KEY_IDS.get(name, -1) for name in key.dictionary.to_pylist()]
-        keys = key_set(frozenset(number for number in numbers if number >= 0))
+        numbers, keys = known_keys(key.dictionary)
         place_of = {number: place for place, number in enumerate(keys.ids)}
         unknown = len(keys.ids)  # a last row of the table takes the keys that no one reads
         starts = np.array([place_of.get(number, unknown) for number in numbers] or [unknown], np.int64) * size

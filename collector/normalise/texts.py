@@ -10,12 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.decode.columns import VALUE_INT, VALUE_STRING
-from collector.normalise.fields import Fields, Rows
+from collector.normalise.fields import Fields, Rows, null_texts
 from otel_cost.normalise.transforms import text
 
 Index = npt.NDArray[np.int64]
 QUOTE = ord('"')
-NO_STRINGS = pa.array([], pa.string())
 
 
 class Texts:
@@ -85,7 +84,7 @@ class Texts:
 
     def _null_column(self, size: int) -> pa.Array:
         if self._nulls is None:
-            self._nulls = pa.DictionaryArray.from_arrays(pa.nulls(size, pa.int32()), NO_STRINGS)
+            self._nulls = null_texts(size)
         return self._nulls
 
     def _make(self, rows: Rows, odd: npt.NDArray[np.intp], found: Index) -> None:

@@ -38,11 +38,10 @@ class Codes:
 
     def array(self) -> pa.Array:
         """The finished column."""
-        if not self._code_of:
-            return pa.DictionaryArray.from_arrays(pa.nulls(len(self.codes), pa.int32()), pa.array([], pa.string()))
         missing = self.codes == NOTHING
-        indices = pa.array(self.codes, mask=missing if missing.any() else None)
-        return pa.DictionaryArray.from_arrays(indices, pa.array(list(self._code_of), pa.string()))
+        # Where NULL, too, a code is one of the dictionary: Arrow reads it when it merges dictionaries.
+        indices = pa.array(np.maximum(self.codes, 0), mask=missing if missing.any() else None)
+        return pa.DictionaryArray.from_arrays(indices, pa.array(list(self._code_of) or [""], pa.string()))
 
 
 @dataclass(frozen=True, slots=True)

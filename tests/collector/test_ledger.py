@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
-from collector.decode.columns import LEDGER_SCHEMA, LEDGER_USAGE_COLUMNS, SpanBatch
+from collector.attribute import attribute
+from collector.decode.columns import CALL_SCHEMA, COST_SCHEMA, LEDGER_SCHEMA, LEDGER_USAGE_COLUMNS, SpanBatch
 from collector.ledger import ledger_table
 from collector.limits import MAX_NAME_BYTES, TRUNCATION_MARK
 from collector.normalise import normalise_columns
 from collector.price import price_columns
+from collector.store.rows import skeleton, span_rows
 from otel_cost import attributes as k
 from otel_cost.pricing import default_card
 from tests.strategies import Span, batch_of, spans
 
 CHAT: dict[str, object] = {k.GEN_AI_OPERATION_NAME: "chat", k.GEN_AI_USAGE_INPUT_TOKENS: 5}
+OURS = [name for name in (*CALL_SCHEMA.names, *COST_SCHEMA.names) if name != "flags"]
 
 
 def ledger_of(batch: SpanBatch) -> pa.Table:
@@ -32,6 +36,21 @@ def test_the_ledger_has_its_schema_whatever_the_spans(count: int) -> None:
     table.validate(full=True)
     assert table.schema.equals(LEDGER_SCHEMA)
     assert table.num_rows == count
+
+
+@pytest.mark.parametrize("count", [1, 500])
+def test_codes_stay_within_their_dictionary_also_where_null(count: int) -> None:
+    """Arrow reads the codes of NULL, too, when it merges dictionaries: one beyond its dictionary may crash."""
+    table = ledger_of(batch_of(list(spans(7, count))))
+    verdicts = attribute(skeleton(span_rows(table, 1)))
+    encoded = [
+        column for column in (*table.select(OURS).columns, *verdicts.columns) if pa.types.is_dictionary(column.type)
+    ]
+    assert len(encoded) > 20
+    for column in encoded:
+        codes = np.frombuffer(column.chunk(0).indices.buffers()[1], np.int32, count=len(column))
+        assert codes.min() >= 0
+        assert codes.max() < len(column.chunk(0).dictionary)
 
 
 def test_each_column_is_the_stages_own() -> None:

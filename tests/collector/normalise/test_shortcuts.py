@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from collector.decode.columns import SpanBatch
-from collector.normalise import normalise_columns, settle, shapes
+from collector.normalise import normalise_columns, parts, settle, shapes
 from collector.normalise.fields import MAX_KEY_SETS, key_set
 from collector.normalise.keys import KEY_IDS
 from otel_cost import attributes as k
@@ -62,6 +62,20 @@ def test_shapes_are_told_apart_however_many_digits_they_have(largest: int, monke
     wide = rows_of(batch)
     monkeypatch.setattr(shapes, "LARGEST_WORD", largest)
     assert rows_of(batch) == wide
+
+
+@pytest.mark.parametrize(("cells", "at_a_time"), [(1, 1 << 13), (50_000, 1 << 13), (1 << 22, 3), (1 << 22, 500)])
+def test_a_batch_that_says_too_much_is_read_in_parts(
+    cells: int, at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many keys, or of many shapes: memory stays bounded, and the parts joined say what the whole says."""
+    batch = batch_of(list(spans(9, 700)))
+    whole = rows_of(batch)
+    monkeypatch.setattr(parts, "MAX_CELLS", cells)
+    monkeypatch.setattr("collector.normalise.MAX_SHAPES", at_a_time)
+    assert rows_of(batch) == whole
+    calls = normalise_columns(batch).calls
+    assert [column.num_chunks for column in calls.columns] == [1] * calls.num_columns
 
 
 def test_a_batch_says_what_its_spans_say_alone() -> None:
