@@ -82,7 +82,6 @@ def maintain(read: Read, write: Write, folder: Path, config: StoreConfig, replac
             problems.append(str(error))
             continue
         if did:
-            pa.default_memory_pool().release_unused()
             return Maintained(did, BUSY_PAUSE_SECONDS, tuple(problems))
     return Maintained("", IDLE_PAUSE_SECONDS, tuple(problems))
 

@@ -28,7 +28,7 @@ GROUP_BYTES = 48 << 20
 """Of decoded rows that become one row group, and of those that are read at once. Too low: groups of wide rows are many.
 Too high: a merge of rows with prompts takes that much memory, twice."""
 
-_READ_ROWS = 32_768
+_READ_ROWS = 8_192
 _BUFFER_BYTES = 64 << 10
 """Of each column that is read as a stream; there are 80."""
 
