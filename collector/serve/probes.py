@@ -140,6 +140,7 @@ def _server_class(endpoint: Endpoint) -> type[ThreadingHTTPServer]:
         address_family = family
         daemon_threads = True
         block_on_close = False
+        request_queue_size = 4 * MAX_CONNECTIONS  # with the 5 of the library, a burst makes others wait for seconds
 
         def process_request(self, request: Any, client_address: Any) -> None:
             connections.add(request)
