@@ -134,11 +134,12 @@ class Publisher:
         self._prices_in_template = prices.num_rows
 
     def _fill(self, connection: Any, content: Content) -> None:
-        files = [manifest.path_of(self._layout.segments, segment.file) for segment in content.segments]
+        newest_first = content.segments[::-1]
+        files = [manifest.path_of(self._layout.segments, segment.file) for segment in newest_first]
         if files:
-            amended = has_amendments(content.segments, content.copied.get("amendment"))
+            amended = has_amendments(newest_first, content.copied.get("amendment"))
             clean = [file for file, some in zip(files, amended, strict=True) if not some]
-            views.create_sources(connection, clean, [file for file in files if file not in set(clean)])
+            views.create_sources(connection, clean, [file for file, some in zip(files, amended, strict=True) if some])
             _insert(connection, "_ledger.segment_file", pa.table({"file": [str(file) for file in files]}))
         for name, table in content.copied.items():
             _insert(connection, f"_ledger.{name}", table)

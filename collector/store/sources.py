@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def split(layout: Layout, segments: Iterable[Segment]) -> tuple[list[Segment], l
     return readable, missing
 
 
-def bind(connection: Any, layout: Layout, segments: Iterable[Segment]) -> None:
-    """Make the views on `connection` read these segments."""
-    files = [str(layout.empty), *(str(path_of(layout.segments, segment.file)) for segment in segments)]
+def bind(connection: Any, layout: Layout, segments: Sequence[Segment]) -> None:
+    """Make the views on `connection` read these segments, the newest first (`views.create_sources`)."""
+    files = [str(layout.empty), *(str(path_of(layout.segments, segment.file)) for segment in reversed(segments))]
     connection.execute("SET VARIABLE segments = ?", [files])

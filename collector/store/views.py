@@ -50,7 +50,7 @@ def create(connection: Any) -> None:
     """Create or replace all views in the ledger, over whatever segments are live when they are asked."""
     sources.bind(connection, sources.prepare(connection), [])
     connection.execute(statement("views", "span_log").format(files=sources.EXPRESSION))
-    parts = [_judged(sources.EXPRESSION, _AMENDED), _AMENDMENTS]
+    parts = [_AMENDMENTS, _judged(sources.EXPRESSION, _AMENDED)]
     connection.execute(statement("views", "call_log").format(parts=_union(parts)))
     create_public(connection)
     connection.execute(statement("views", _PUBLICATION))
@@ -69,13 +69,14 @@ def create_public(connection: Any) -> None:
 def create_sources(connection: Any, clean: Iterable[Path], amended: Iterable[Path]) -> None:
     """Create or replace the two names over segments without and with amendments; at least one file in all.
 
-    Subtracting amendments costs every row that is read, so only the segments that have some pay for it.
+    Subtracting amendments costs every row that is read, so only the segments that have some pay for it. Name the newest
+    files first: the latest calls are then found in the first of them, and statistics rule out the others.
     """
     clean, amended = list(clean), list(amended)
-    connection.execute(statement("views", "span_log").format(files=_listed([*clean, *amended])))
-    parts = [_judged(_listed(clean), "")] if clean else []
-    if amended:
-        parts += [_judged(_listed(amended), _AMENDED), _AMENDMENTS]
+    connection.execute(statement("views", "span_log").format(files=_listed([*amended, *clean])))
+    parts = [_AMENDMENTS, _judged(_listed(amended), _AMENDED)] if amended else []
+    if clean:
+        parts.append(_judged(_listed(clean), ""))
     connection.execute(statement("views", "call_log").format(parts=_union(parts)))
 
 

@@ -134,8 +134,18 @@ def test_amendments_are_subtracted_only_from_segments_that_have_some(open_store:
     assert published(ledger_path, "SELECT calls FROM agents ORDER BY agent NULLS LAST") == [(1,), (78,)]
     (view,) = published(ledger_path, "SELECT sql FROM duckdb_views() WHERE view_name = 'call_log'")[0]
     first, second, *_ = (segment.file for segment in store.read(lambda reader: reader.segments))
-    clean, amended, _ = view.split("UNION ALL")
+    _, amended, clean = view.split("UNION ALL")
     assert (first in clean, second in clean, first in amended, second in amended) == (False, True, True, False)
+
+
+def test_newest_segments_are_read_first(open_store: OpenStore, ledger_path: Path) -> None:
+    """The latest calls are found at once, and statistics rule out the rest of the history."""
+    store = open_store()
+    for trace in (1, 2, 3):
+        store.append(batch([call(trace, 2)]), attribute)
+    store.publish()
+    assert published(ledger_path, "SELECT seq FROM calls") == [(3,), (2,), (1,)]
+    assert ledger(store, "SELECT seq FROM calls") == [(3,), (2,), (1,)]
 
 
 def test_a_publication_names_its_own_catalog_nowhere(open_store: OpenStore, ledger_path: Path) -> None:
