@@ -76,6 +76,12 @@ class Publisher:
         for left in self._layout.folder.glob("publishing-*"):
             left.unlink()
 
+    def stop(self) -> None:
+        """Give back what publishing keeps open. Publishing again is possible."""
+        builder, self._builder = self._builder, None
+        if builder is not None:
+            builder.close()
+
     def publish(self, read: Read, write: Write, files_in_use: Files = frozenset) -> None:
         """Replace the published file, then delete the segments that nobody needs any more.
 

@@ -327,6 +327,7 @@ class Store:
 
     def _close(self) -> None:
         self._writer.stop()
+        self._publisher.stop()
         self._disconnect()
         self._high_water.close()
         self._lock.release()

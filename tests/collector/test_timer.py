@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from threading import Event
 
+import pytest
+
 from collector import telemetry as metrics
 from collector.telemetry import Telemetry
-from collector.timer import PublishTimer
+from collector.timer import LOOK_SECONDS, PublishTimer
 
 LIMIT_SECONDS = 20.0
 
@@ -30,3 +32,11 @@ def test_a_failed_refresh_is_counted_and_tried_again() -> None:
     finally:
         timer.stop()
     assert telemetry.value(metrics.PUBLISH_FAILURES) == 2
+
+
+@pytest.mark.parametrize(("interval_seconds", "quiet_seconds"), [(5.0, LOOK_SECONDS), (0.1, 0.1)])
+def test_the_first_change_after_a_quiet_time_is_seen_soon(interval_seconds: float, quiet_seconds: float) -> None:
+    """Somebody who tries one call sees it live; a steady stream costs one refresh per interval."""
+    changed = [False, True, False]
+    timer = PublishTimer(lambda: changed.pop(0), interval_seconds, Telemetry())
+    assert [timer.refresh() for _ in range(3)] == [quiet_seconds, interval_seconds, quiet_seconds]
