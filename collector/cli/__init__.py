@@ -23,6 +23,8 @@ COMMANDS = {
     "price": "price one call, or many from a file, without a collector",
     "import": "load OTLP files into the ledger; needs no running collector",
     "sql": "query the ledger, read-only",
+    "status": "how the running collector is doing",
+    "doctor": "check a ledger and explain what is found",
 }
 
 
