@@ -24,8 +24,10 @@ class CollectorProcess:
     that, and must end cleanly. After a failure in the body it is killed, so that the failure is what is reported.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: Path | None = None) -> None:
         self.folder = folder
+        self.database = database or folder / "otel-cost.duckdb"
+        """The published file."""
         self.grpc_port, self.http_port, self.health_port = free_ports(3)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -38,11 +40,6 @@ class CollectorProcess:
     def http_url(self) -> str:
         """Where an app's HTTP exporter sends."""
         return f"http://127.0.0.1:{self.http_port}"
-
-    @property
-    def database(self) -> Path:
-        """The published file."""
-        return self.folder / "otel-cost.duckdb"
 
     @property
     def log(self) -> str:
@@ -96,11 +93,23 @@ extensions:
         finally:
             connection.close()
 
+    @property
+    def process_id(self) -> int:
+        """Of the process that runs or ran last."""
+        assert self._process is not None
+        return self._process.pid
+
     def resident_bytes(self) -> int:
         """Memory of the process now."""
-        assert self._process is not None
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) << 10
+        return self._status_bytes("VmRSS")
+
+    def virtual_bytes(self) -> int:
+        """Its address space."""
+        return self._status_bytes("VmSize")
+
+    def _status_bytes(self, name: str) -> int:
+        status = Path(f"/proc/{self.process_id}/status").read_text()
+        return int(status.split(f"{name}:")[1].split()[0]) << 10
 
     def kill(self) -> None:
         """`kill -9`."""
