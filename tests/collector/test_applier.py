@@ -80,7 +80,7 @@ class Collector:
         self.store = SlowStore(StoreConfig(self.folder / "costs.duckdb"))
         self.telemetry = Telemetry()
         live = self.store.layout.folder
-        self.journal = Journal(JournalConfig(live / "journal", free_space_floor_bytes=0))
+        self.journal = Journal(JournalConfig(live / "journal", 0, file_bytes=1))  # a file for each group
         self.quarantine = live / "quarantine"
         pipeline = Pipeline(self.store, default_card(), DecodeLimits(), self.forwarders, self.telemetry)
         self.applier = Applier(pipeline, self.journal, Quarantine(self.quarantine), self.telemetry, self.config)
@@ -92,7 +92,9 @@ class Collector:
 
     def settle(self) -> None:
         """Return when everything that was acknowledged is applied."""
-        self.until(lambda: self.applier.applied == self.journal.last)
+        self.until(
+            lambda: self.applier.applied == self.journal.last and not self.telemetry.value(metrics.UNAPPLIED_BYTES)
+        )
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Return when something is so."""
@@ -295,8 +297,24 @@ def test_what_was_acknowledged_before_a_crash_is_applied_by_the_next_start(tmp_p
         collector.send(request(8)[0])
         collector.settle()
         assert collector.span_ids() == [span_id for number in range(1, 9) for span_id in request(number)[1]]
-        assert collector.telemetry.value(metrics.REPLAYED_REQUESTS) == 7
+        collector.until(lambda: collector.telemetry.value(metrics.REPLAYED_REQUESTS) == 7)
     assert not list((collector.store.layout.folder / "journal").iterdir())
+
+
+def test_a_record_stays_in_the_journal_until_the_ledger_has_it(tmp_path: Path) -> None:
+    """When one group is stored, the files of those behind it are still needed."""
+    with running(Collector(tmp_path, ApplierConfig(group_spans=1)), stop_seconds=0.0) as collector:
+        collector.store.gate.clear()
+        for number in (1, 2, 3):
+            collector.send(request(number)[0])
+        collector.until(lambda: collector.store.journals == [1])
+        collector.store.refusals = 1_000_000
+        collector.store.gate.set()
+        collector.until(lambda: collector.journal.file_count == 2)
+        assert collector.applier.applied == 1
+    with running(Collector(tmp_path)) as collector:
+        collector.settle()
+        assert collector.span_ids() == [span_id for number in (1, 2, 3) for span_id in request(number)[1]]
 
 
 def test_a_replay_of_what_the_ledger_has_changes_nothing(tmp_path: Path) -> None:
@@ -313,7 +331,7 @@ def test_a_replay_of_what_the_ledger_has_changes_nothing(tmp_path: Path) -> None
     with running(Collector(tmp_path, applied=0)) as collector:
         collector.settle()
         assert collector.span_ids() == expected
-        assert collector.telemetry.value(metrics.REPLAYED_REQUESTS) == 5
+        collector.until(lambda: collector.telemetry.value(metrics.REPLAYED_REQUESTS) == 5)
         assert collector.telemetry.value(metrics.SPANS_DUPLICATE) == len(expected)
 
 
