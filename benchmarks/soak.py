@@ -306,6 +306,7 @@ def _as_json(soak: Soak, rate: float) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """See the module. 1: what is stored is not what was sent."""
     said = _arguments(arguments)
+    processes.clean_up_when_told_to_end()
     folder = said.folder or Path(tempfile.mkdtemp(prefix="otel-cost-soak-"))
     server = OtelCost(folder / "server")
     try:

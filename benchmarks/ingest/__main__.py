@@ -20,7 +20,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from benchmarks.ingest import loads, report, tables
+from benchmarks.ingest import loads, processes, report, tables
 from benchmarks.ingest.environments import NotInstallableError
 from benchmarks.ingest.systems import SYSTEMS
 from benchmarks.ingest.targets import targets
@@ -119,6 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             except NotInstallableError:
                 continue
         leave_network(list(sys.argv[1:] if arguments is None else arguments))
+    processes.clean_up_when_told_to_end()
     results = measure(said)
     found = targets(results)
     if said.json:

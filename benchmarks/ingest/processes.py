@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -78,6 +79,11 @@ def kill(root: int) -> None:
                 os.kill(pid, number)
             except ProcessLookupError:
                 continue
+
+
+def clean_up_when_told_to_end() -> None:
+    """SIGTERM unwinds like Ctrl-C, so that no server outlives the benchmark."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def wait_until(done: Callable[[], bool], seconds: float, *, every: float = 0.1) -> bool:

@@ -68,6 +68,14 @@ class Trial(AbstractContextManager["Trial"]):
         self.spans = self._loads = 0
 
     def __enter__(self) -> Trial:
+        try:
+            self._begin()
+        except BaseException:  # an exit is not called for what was never entered
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def _begin(self) -> None:
         self.system.start()
         for protocol in self.protocols():  # what is loaded with the first request is no cost of a span
             self.load(Plan(protocol, 0, spans_per_request=8, requests=8))
@@ -76,7 +84,6 @@ class Trial(AbstractContextManager["Trial"]):
         before = processes.cpu_seconds(self.system.pid)
         time.sleep(IDLE_SECONDS)
         self._idle_share = (processes.cpu_seconds(self.system.pid) - before) / IDLE_SECONDS
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
