@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -26,6 +26,8 @@ from collector.store.large_traces import LargeTraces
 from collector.store.layout import Layout
 from collector.store.loading import load_known
 from collector.store.lock import InstanceLock
+from collector.store.maintenance import Maintained, maintain
+from collector.store.manifest import Segment
 from collector.store.prices import store_card
 from collector.store.publisher import Publisher
 from collector.store.readers import Reader, Readers
@@ -61,7 +63,7 @@ class Store:
         self._readers = Readers()
         self._publisher = Publisher(self.layout, config)
         self._publishing = threading.Lock()
-        self._published: tuple[Position, int] | None = None
+        self._published: tuple[Position, int, int] | None = None
         self._ledger = Ledger(
             connection=None,
             folder=self.layout.segments,
@@ -71,7 +73,7 @@ class Store:
             position=Position(),
             journal=0,
         )
-        self._cards = 0
+        self._cards = self._swaps = 0
         self._attribute: Attribute | None = None  # the last one
         self._judged_at_seconds = self._judging_seconds = 0.0
         self._since_checkpoint = 0
@@ -143,7 +145,7 @@ class Store:
         """Refresh the published file if the ledger has moved. Whether it did. Raises StoreUnavailable, OSError."""
         with self._publishing:
             self._writer.submit(self._judge_waiting).result()
-            state = (self._ledger.position, self._cards)
+            state = self._state()
             if self._published == state:
                 return False
             try:
@@ -153,10 +155,24 @@ class Store:
             self._published = state
             return True
 
+    def maintain(self) -> Maintained:
+        """Do the most useful piece of upkeep: merge segments, remove or archive old spans. Not in the writer's thread.
+
+        Raises StoreUnavailable, OSError or duckdb.Error; nothing is half done then.
+        """
+        return maintain(self.read, self._write, self.layout.segments, self._config, self._replaced)
+
     def remember_card(self, prices: pa.Table) -> None:
         """Keep a rate card for the view `prices`, once per digest. `prices`: `collector.store.prices.PRICE_SCHEMA`."""
         self._write(lambda connection: store_card(connection, prices))
         self._cards += 1
+
+    def _replaced(self, old: Sequence[Segment], new: Sequence[Segment]) -> None:
+        """Maintenance has committed other segments. In the writer's thread."""
+        self._swaps += 1
+        self._ledger.stale = True
+        self._ledger.catalog.replaced(old, new)
+        self._ledger.stale = False
 
     def _refuse_foreign_file(self) -> None:
         """Publishing replaces the file as a whole: what is not ours, or has lost its ledger, would be gone."""
@@ -170,7 +186,11 @@ class Store:
             )
 
     def _published_all(self) -> bool:
-        return self._published == (self._ledger.position, self._cards)
+        return self._published == self._state()
+
+    def _state(self) -> tuple[Position, int, int]:
+        """Changes whenever the published file should."""
+        return self._ledger.position, self._cards, self._swaps
 
     def _write(self, work: Callable[[Any], T]) -> T:
         return self._writer.submit(lambda: self._guarded(lambda: work(self._ledger.connection))).result()
