@@ -1,0 +1,60 @@
+"""The clock of maintenance: as often as there is work, quiet about what was said, alive after a failure."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from queue import Queue
+from threading import Event
+
+import pytest
+
+from collector.store.maintenance import FAILED_PAUSE_SECONDS, IDLE_PAUSE_SECONDS, Maintained
+from collector.upkeep_timer import UpkeepTimer
+
+
+def test_pauses_follow_the_work_and_failures_are_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    """Work: again soon. Nothing: later. A failure: later still. The same problem is logged once until it is over."""
+    caplog.set_level(logging.WARNING)
+    answers: Iterator[Maintained | Exception] = iter(
+        [
+            Maintained("merged", 0.2),
+            OSError("no space left"),
+            OSError("no space left"),
+            Maintained("", 5.0, ("the archive is not there",)),
+            Maintained("", 5.0, ("the archive is not there",)),
+            OSError("no space left"),
+        ]
+    )
+    over, pauses = Event(), Queue[float]()
+
+    def maintain() -> Maintained:
+        answer = next(answers, None)
+        if answer is None:
+            over.set()
+            return Maintained("", 5.0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def no_pause(seconds: float) -> float:
+        pauses.put(seconds)
+        return 3600.0 if over.is_set() else 0.0
+
+    timer = UpkeepTimer(maintain, no_pause)
+    timer.start()
+    assert over.wait(30)
+    timer.stop()
+    wanted = [IDLE_PAUSE_SECONDS, 0.2, FAILED_PAUSE_SECONDS, FAILED_PAUSE_SECONDS, 5.0, 5.0, FAILED_PAUSE_SECONDS]
+    assert [pauses.get_nowait() for _ in wanted] == wanted
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert told == [
+        "maintenance of the ledger failed, it is tried again: no space left",
+        "the archive is not there",
+        "maintenance of the ledger failed, it is tried again: no space left",
+    ]
+
+
+def test_a_timer_that_never_started_stops() -> None:
+    """As after a service that could not start."""
+    UpkeepTimer(lambda: Maintained("", 5.0)).stop()
