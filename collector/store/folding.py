@@ -35,6 +35,12 @@ _OF_THE_SPAN = (*FILLED_TEXT_COLUMNS, *FILLED_TOKEN_COLUMNS)
 """An amendment may say more here than its span, learnt from a duplicate. A row says what its span said, for ever: a
 resend is compared with it, and traces are judged again from it. So such an amendment is not taken in."""
 
+VERDICT_COLUMNS = tuple(_VERDICT)
+"""What taking amendments in may change of a row."""
+
+NEEDED_COLUMNS = ("seq", *_VERDICT, *_OF_THE_SPAN)
+"""What it has to know of a row."""
+
 _COLUMNS = ", ".join(f'"{name}"' for name in ("seq", *_VERDICT.values(), *_OF_THE_SPAN))
 
 

@@ -1,4 +1,5 @@
 """Parquet files made of row groups of others: their bytes are copied as they are, only the footer is written anew.
+Single columns of a row group can be replaced on the way.
 
 Everything inside a row group is addressed relative to itself; the footer alone says where it lies in the file. Copying
 costs about 0.1 us a row, decoding and encoding again 2.5 us.
@@ -21,10 +22,10 @@ _TAIL_BYTES = 8
 _COPY_BYTES = 1 << 20
 
 _SCHEMA, _NUM_ROWS, _ROW_GROUPS, _KEY_VALUES = 2, 3, 4, 5  # FileMetaData
-_COLUMNS, _GROUP_ROWS, _GROUP_OFFSET, _ORDINAL = 1, 3, 5, 7  # RowGroup
+_COLUMNS, _GROUP_BYTES, _GROUP_ROWS, _GROUP_OFFSET, _GROUP_COMPRESSED, _ORDINAL = 1, 2, 3, 5, 6, 7  # RowGroup
 _CHUNK_OFFSET, _CHUNK_META = 2, 3  # ColumnChunk
 _INDEXES = (4, 5, 6, 7)  # ColumnChunk: page indexes, which lie outside of the row group
-_COMPRESSED, _DATA_PAGE, _INDEX_PAGE, _DICTIONARY_PAGE = 7, 9, 10, 11  # ColumnMetaData
+_PATH, _UNCOMPRESSED, _COMPRESSED, _DATA_PAGE, _INDEX_PAGE, _DICTIONARY_PAGE = 3, 6, 7, 9, 10, 11  # ColumnMetaData
 _OUTSIDE = (14, 15)  # ColumnMetaData: bloom filters, likewise
 
 
@@ -106,19 +107,29 @@ class Joiner:
         self._file.flush()
         os.fdatasync(self._file.fileno())
 
-    def append(self, source: Source, number: int) -> int:
-        """Copy row group `number` of `source`; its rows. Raises NotJoinable before anything is written; OSError."""
-        assert self._file is not None
+    def append(self, source: Source, number: int, changed: Source | None = None) -> int:
+        """Copy row group `number` of `source`; its rows. Columns of the one row group of `changed` come from there.
+
+        Raises NotJoinable before anything is written; OSError.
+        """
         group = source.groups[number]
-        start, end = _extent(group)
+        if changed is not None and changed.groups[0][_GROUP_ROWS] != group[_GROUP_ROWS]:
+            raise NotJoinable("the changed columns have another number of rows")
+        extents = [_extent(chunk) for chunk in _chunks(group)]
+        others = {} if changed is None else {_path(chunk): chunk for chunk in _chunks(changed.groups[0])}
         if self._footer is None:
             self._footer = {field: value for field, value in source.footer.items() if field != _KEY_VALUES}
             self._schema = source.schema
         elif source.schema != self._schema:
             raise NotJoinable("another schema than the row groups before it")
-        offset = self._file.tell()
-        self._copy(source.file, start, end)
-        self._groups.append(_moved(group, offset - start, len(self._groups)))
+        chunks = []
+        for chunk, extent in zip(_chunks(group), extents, strict=True):
+            other = others.get(_path(chunk))
+            if other is None or changed is None:
+                chunks.append(_moved_chunk(chunk, self._copy(source.file, extent)))
+            else:
+                chunks.append(_moved_chunk(other, self._copy(changed.file, _extent(other))))
+        self._groups.append(_described(group, chunks, len(self._groups)))
         rows: int = group[_GROUP_ROWS][1]
         return rows
 
@@ -128,48 +139,56 @@ class Joiner:
         for number in range(len(source.groups)):
             self.append(source, number)
 
-    def _copy(self, source: BinaryIO, start: int, end: int) -> None:
+    def _copy(self, source: BinaryIO, extent: tuple[int, int]) -> int:
+        """Copy some bytes; by how much they lie further on now."""
         assert self._file is not None
+        start, left = extent
+        moved_by = self._file.tell() - start
         source.seek(start)
-        left = end - start
         while left:
             piece = source.read(min(left, _COPY_BYTES))
             if not piece:
-                raise NotJoinable("it ends before its last row group does")
+                raise OSError("a Parquet file ends before its last column does")
             self._file.write(piece)
             self._written(len(piece))
             left -= len(piece)
+        return moved_by
 
 
-def _extent(group: Struct) -> tuple[int, int]:
-    """Where the bytes of a row group begin and end. Raises NotJoinable when they are not in one piece."""
-    starts, total = [], 0
-    for chunk in group[_COLUMNS][1][1]:
-        if _CHUNK_META not in chunk or any(field in chunk for field in _INDEXES):
-            raise NotJoinable("its columns have page indexes")
-        meta = chunk[_CHUNK_META][1]
-        if any(field in meta for field in _OUTSIDE):
-            raise NotJoinable("its columns have bloom filters")
-        pages = [meta[field][1] for field in (_DATA_PAGE, _INDEX_PAGE, _DICTIONARY_PAGE) if field in meta]
-        starts.append((min(page for page in pages if page > 0), meta[_COMPRESSED][1]))
-        total += meta[_COMPRESSED][1]
-    starts.sort()
-    start, end = starts[0][0], starts[-1][0] + starts[-1][1]
-    if end - start != total:
-        raise NotJoinable("its columns do not lie side by side")
-    return start, end
+def _chunks(group: Struct) -> list[Struct]:
+    found: list[Struct] = group[_COLUMNS][1][1]
+    return found
 
 
-def _moved(group: Struct, by: int, ordinal: int) -> Struct:
-    """The description of a row group that lies `by` bytes further on."""
-    kind, (of, chunks) = group[_COLUMNS]
-    moved = dict(group)
-    moved[_COLUMNS] = (kind, (of, [_moved_chunk(chunk, by) for chunk in chunks]))
-    if _GROUP_OFFSET in moved and moved[_GROUP_OFFSET][1]:
-        moved[_GROUP_OFFSET] = _shift(moved[_GROUP_OFFSET], by)
-    if _ORDINAL in moved:
-        moved[_ORDINAL] = (moved[_ORDINAL][0], ordinal)
-    return moved
+def _path(chunk: Struct) -> bytes:
+    """Which column it is."""
+    return b".".join(chunk[_CHUNK_META][1][_PATH][1][1])
+
+
+def _extent(chunk: Struct) -> tuple[int, int]:
+    """Where the bytes of a column begin, and how many they are. Raises NotJoinable when it has some elsewhere too."""
+    if _CHUNK_META not in chunk or any(field in chunk for field in _INDEXES):
+        raise NotJoinable("its columns have page indexes")
+    meta = chunk[_CHUNK_META][1]
+    if any(field in meta for field in _OUTSIDE):
+        raise NotJoinable("its columns have bloom filters")
+    pages = [meta[field][1] for field in (_DATA_PAGE, _INDEX_PAGE, _DICTIONARY_PAGE) if field in meta]
+    return min(page for page in pages if page > 0), meta[_COMPRESSED][1]
+
+
+def _described(group: Struct, chunks: list[Struct], ordinal: int) -> Struct:
+    """What the footer says of a row group that consists of these columns now."""
+    kind, (of, _) = group[_COLUMNS]
+    described = dict(group)
+    described[_COLUMNS] = (kind, (of, chunks))
+    for field, size in ((_GROUP_BYTES, _UNCOMPRESSED), (_GROUP_COMPRESSED, _COMPRESSED)):
+        if field in described:
+            described[field] = (described[field][0], sum(chunk[_CHUNK_META][1][size][1] for chunk in chunks))
+    if _GROUP_OFFSET in described and described[_GROUP_OFFSET][1]:
+        described[_GROUP_OFFSET] = (described[_GROUP_OFFSET][0], _extent(chunks[0])[0])
+    if _ORDINAL in described:
+        described[_ORDINAL] = (described[_ORDINAL][0], ordinal)
+    return described
 
 
 def _moved_chunk(chunk: Struct, by: int) -> Struct:

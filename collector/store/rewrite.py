@@ -15,12 +15,12 @@ from typing import BinaryIO, Self
 import pyarrow as pa
 from pyarrow import parquet
 
-from collector.store.folding import Amendments
+from collector.store.folding import NEEDED_COLUMNS, VERDICT_COLUMNS, Amendments
 from collector.store.join import Joiner, NotJoinable, Source
 from collector.store.manifest import GROUP_ROWS, RANGES, Ranges, Segment, parquet_options, path_of, sync
 from collector.store.rows import ROW_SCHEMA
 
-COPIED_ROWS = 32_768
+COPIED_ROWS = 16_384
 """Row groups of so many rows are copied as they are. Lower: readers meet many small groups. Higher: rows that were
 appended in groups of a busy second are decoded and encoded again, at twenty times the cost."""
 
@@ -61,11 +61,15 @@ class Rewriter:
         self._joiner.close()
         self._partial.unlink(missing_ok=True)
 
-    def copy(self, source: Source, number: int) -> bool:
-        """Row group `number` of `source` as it is; False when its layout does not allow that. Raises OSError."""
+    def copy(self, source: Source, number: int, verdicts: pa.Table | None = None) -> bool:
+        """Row group `number` of `source` as it is, or with other verdicts: some columns for all of its rows.
+
+        False when its layout does not allow that. Raises OSError.
+        """
         self._flush()
+        changed = None if verdicts is None else Source(io.BytesIO(encoded(verdicts)))
         try:
-            self.rows += self._joiner.append(source, number)
+            self.rows += self._joiner.append(source, number, changed)
         except NotJoinable:
             return False
         return True
@@ -107,9 +111,9 @@ class Rewriter:
 
 
 def encoded(rows: pa.Table) -> memoryview:
-    """A Parquet file of one row group in memory."""
+    """A Parquet file of one row group in memory: rows of ROW_SCHEMA, or some columns of it."""
     target = io.BytesIO()
-    with parquet.ParquetWriter(target, ROW_SCHEMA, **parquet_options(ROW_SCHEMA)) as writer:
+    with parquet.ParquetWriter(target, rows.schema, **parquet_options(rows.schema)) as writer:
         writer.write_table(rows.unify_dictionaries(), row_group_size=rows.num_rows)
     return target.getbuffer()
 
@@ -120,11 +124,18 @@ def pour(path: Path, into: Rewriter, amendments: Amendments) -> None:
         metadata = parquet.ParquetFile(file).metadata
         source = Source(file)
         for number in range(metadata.num_row_groups):
-            large = is_large(metadata, number) and not amendments.touch(*seq_range(metadata, number))
-            if large and into.copy(source, number):
+            if is_large(metadata, number) and into.copy(source, number, _verdicts(file, metadata, number, amendments)):
                 continue
             for part in read(file, metadata, number):
                 into.write(amendments.take_in(part))
+
+
+def _verdicts(file: BinaryIO, metadata: parquet.FileMetaData, number: int, amendments: Amendments) -> pa.Table | None:
+    """The columns of a row group that its amendments change, whole; None when there are none."""
+    if not amendments.touch(*seq_range(metadata, number)):
+        return None
+    parts = [amendments.take_in(part) for part in read(file, metadata, number, NEEDED_COLUMNS)]
+    return pa.concat_tables(parts).select(list(VERDICT_COLUMNS))
 
 
 def is_large(metadata: parquet.FileMetaData, number: int) -> bool:

@@ -109,6 +109,38 @@ def test_amendments_become_part_of_the_rows(ledger: ScratchLedger) -> None:
     assert ledger.connection.execute("SELECT count(*) FROM _ledger.amendment").fetchall() == [(0,)]
 
 
+def test_verdicts_change_inside_large_row_groups(ledger: ScratchLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the verdict columns of such a group are written anew; all others keep their bytes."""
+    monkeypatch.setattr(rewrite, "COPIED_ROWS", 2)
+    for trace in range(16):
+        ledger.append([call(trace, 1, agent="planner"), span(trace, 2), call(trace, 3)])
+    bytes_before = (ledger.layout.segments / ledger.live[2].file).read_bytes()
+    column = (
+        parquet.read_metadata(ledger.layout.segments / ledger.live[2].file)
+        .row_group(0)
+        .column(ROW_SCHEMA.get_field_index("trace_id"))
+    )
+    ledger.amend("seq IN (7, 9, 48)", agent="'critic'", counted="false", not_counted_reason="'duplicate'")
+    same = "SELECT * EXCLUDE (revision, counted, not_counted_reason, owner_agent) FROM spans"
+    before = ledger.ask(same)
+    assert ledger.settle() == ["merged 16 segments of 48 spans, 3 verdicts taken in"]
+    assert ledger.ask(same) == before
+    assert ledger.ask(
+        "SELECT seq, revision, not_counted_reason, owner_agent FROM spans WHERE seq IN (7, 8, 9, 10)"
+    ) == [
+        (7, 17, "duplicate", "critic"),
+        (8, None, None, None),
+        (9, 17, "duplicate", "critic"),
+        (10, 4, None, "planner"),
+    ]
+    start = column.data_page_offset
+    path = ledger.layout.segments / ledger.live[0].file
+    assert bytes_before[start : start + 60] in path.read_bytes()
+    table = parquet.read_table(path, columns=["seq", "owner_agent", "counted"])
+    assert table.column("counted").to_pylist()[47] is False
+    assert ledger.connection.execute("SELECT count(*) FROM _ledger.amendment").fetchall() == [(0,)]
+
+
 def test_an_amendment_that_changes_during_the_merge_stays(ledger: ScratchLedger) -> None:
     """The writer re-judges a call after the merge has read it: the newer verdict is neither lost nor overwritten."""
     for trace in range(16):
