@@ -93,10 +93,13 @@ def _rows(connection: Any, ranges: Iterable[Range]) -> Iterator[pa.Table]:
 
 
 def _as_stored(table: pa.Table) -> pa.Table:
-    """Columns of `ROW_SCHEMA`: texts that repeat as dictionaries."""
+    """Columns of `ROW_SCHEMA`: texts that repeat as dictionaries. DuckDB's arrays hold the whole range in memory while
+    one of them lives, so what outlives the others is copied."""
     columns = []
     for field in ROW_SCHEMA:
         column = table.column(field.name)
         encode = pa.types.is_dictionary(field.type) and not pa.types.is_dictionary(column.type)
         columns.append((column.dictionary_encode() if encode else column).cast(field.type))
+    at = ROW_SCHEMA.get_field_index("start_time")  # kept by the manifest until the file is complete
+    columns[at] = pa.chunked_array([pa.array(columns[at].to_numpy().copy(), ROW_SCHEMA.field(at).type)])
     return pa.Table.from_arrays(columns, schema=ROW_SCHEMA)

@@ -84,7 +84,7 @@ def _step(connection: Any, version: int, migrate: Callable[[Any], None]) -> None
 def _back_up(connection: Any, layout: Layout, found: int) -> None:
     """A consistent copy made by DuckDB itself: Python must not open the live file (`collector.store.layout`)."""
     layout.backups.mkdir(exist_ok=True)
-    target = layout.backups / f"v{found}-{datetime.now(UTC):%Y%m%dT%H%M%S}.duckdb"
+    target = layout.backups / f"v{found}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.duckdb"
     source = connection.execute("SELECT current_database()").fetchall()[0][0]
     connection.execute(f"ATTACH '{str(target).replace(chr(39), chr(39) * 2)}' AS backup (STORAGE_VERSION 'v1.5.0')")
     try:
