@@ -48,6 +48,8 @@ class Catalog:
         parts: list[pa.Table] = []
         room = self._recent_bytes
         for group in self._newest_first():
+            if parts and room < group.rows * parts[-1].nbytes // parts[-1].num_rows:
+                break
             rows = conform(self.reader.read(group, RECENT_SCHEMA.names), RECENT_SCHEMA).combine_chunks()
             room -= rows.nbytes
             if room < 0:

@@ -139,12 +139,16 @@ class KnownTraces:
         return traces >= self._capacity
 
     def load(self, traces: Hashes, seqs: Values, is_call: Flags, covered_from: int) -> None:
-        """Begin with the spans of some traces, in order of seq; `covered_from`: none before is among them."""
-        known = BatchTraces.of_hashes(traces, is_call)
-        last = seqs[known.last_row]
-        extent = np.minimum(last - seqs[known.first_row], _LONGEST)
-        self._traces.load(known.hashes, _packed(last, extent, known.has_call))
+        """Begin with some spans, the first and last of each trace among them; none before `covered_from` is known."""
         self._loaded_from = covered_from
+        if not len(traces):
+            return
+        order = np.argsort(traces)
+        traces, seqs, is_call = traces[order], seqs[order], is_call[order]
+        begins = np.append(0, np.flatnonzero(traces[1:] != traces[:-1]) + 1)
+        last = np.maximum.reduceat(seqs, begins)
+        extent = np.minimum(last - np.minimum.reduceat(seqs, begins), _LONGEST)
+        self._traces.load(traces[begins], _packed(last, extent, np.logical_or.reduceat(is_call, begins)))
 
     def places(self, hashes: Hashes) -> Places:
         """Where the spans of each trace (ascending) are."""

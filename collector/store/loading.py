@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,27 +14,28 @@ import pyarrow.compute as pc
 
 from collector.store.catalog import Catalog
 from collector.store.hashes import Hashes, trace_hashes
-from collector.store.known_traces import KnownTraces, Responses
-from collector.store.root_calls import ROOT_COLUMNS, RootCalls, root_kinds
+from collector.store.known_traces import KnownTraces, Links
+from collector.store.root_calls import ROOT_COLUMNS, RootCalls
 from collector.store.rows import one_chunk
 from collector.store.segment_reader import Group, SegmentReader
 
-_AHEAD = 4
-"""Row groups that are read and hashed at once: about 30 MB each while they are."""
+_AHEAD = 2
+"""Row groups that are read and hashed at once: up to 30 MB each while they are."""
 
-_COLUMNS = ["seq", "trace_id", *ROOT_COLUMNS]
+_LINKED_ROWS = 1_000_000
+"""Newest rows whose response ids and root calls are read. A second record of a call comes minutes after the first; all
+of them would take five times as long to read."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
     """What one row group says of its traces."""
 
-    traces: Hashes  # first and last span of each run of one trace
+    traces: Hashes  # of the first and the last span of each run of one trace
     seqs: npt.NDArray[np.int64]
-    is_call: npt.NDArray[np.bool_]
+    is_call: npt.NDArray[np.bool_]  # whether one in the run is
     distinct: int
-    responses: Responses
-    roots: RootCalls
+    links: Links | None
 
 
 def load_known(catalog: Catalog, capacity: int) -> KnownTraces:
@@ -46,57 +48,54 @@ def load_known(catalog: Catalog, capacity: int) -> KnownTraces:
     for part in _read(catalog.reader, groups):
         parts.append(part)
         traces += part.distinct
-        if responses < capacity:
-            known.remember_responses(part.responses)
-            responses += len(part.responses.hashes)
-        if len(roots) == 0 or sum(len(each.kinds) for each in roots) < capacity:
-            roots.append(part.roots)
+        if part.links is not None:
+            roots.append(part.links.roots)
+            responses += len(part.links.responses.hashes)
+            if responses <= capacity // 2:  # beyond it the newest would fall out
+                known.remember_responses(part.links.responses)
         if known.is_full(traces):
             break
-    covered_from = max((group.last_seq + 1 for group in groups[len(parts) :]), default=0)
     if parts:
-        seqs = np.concatenate([part.seqs for part in parts])
-        order = np.argsort(seqs, kind="stable")
-        hashes, is_call = (np.concatenate([getattr(part, name) for part in parts]) for name in ("traces", "is_call"))
-        known.load(hashes[order], seqs[order], is_call[order], covered_from)
+        hashes, seqs = np.concatenate([part.traces for part in parts]), np.concatenate([part.seqs for part in parts])
+        is_call = np.concatenate([part.is_call for part in parts])
+        covered_from = max((group.last_seq + 1 for group in groups[len(parts) :]), default=0)
+        known.load(hashes, seqs, is_call, covered_from)
         known.roots.load(RootCalls.joined(roots[::-1]))
+    pa.default_memory_pool().release_unused()
     return known
 
 
 def _read(reader: SegmentReader, groups: list[Group]) -> Iterator[_Part]:
     """The parts of `groups` in their order, some of them made ahead."""
-    with ThreadPoolExecutor(2, "otel-cost-load") as pool:
-        waiting = [pool.submit(_part, reader, group) for group in groups[:_AHEAD]]
-        for group in [*groups[_AHEAD:], *([None] * _AHEAD)]:
-            if not waiting:
-                return
-            part = waiting.pop(0).result()
-            if group is not None:
-                waiting.append(pool.submit(_part, reader, group))
-            try:
-                yield part
-            except GeneratorExit:
-                for each in waiting:
-                    each.cancel()
-                raise
+    rows = np.cumsum([0, *(group.rows for group in groups)])
+    waiting: deque[Future[_Part]] = deque()
+    with ThreadPoolExecutor(_AHEAD, "otel-cost-load") as pool:
+        try:
+            for group, before in zip(groups, rows.tolist(), strict=False):
+                waiting.append(pool.submit(_part, reader, group, linked=before < _LINKED_ROWS))
+                if len(waiting) > _AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for each in waiting:
+                each.cancel()
 
 
-def _part(reader: SegmentReader, group: Group) -> _Part:
-    rows = reader.read(group, _COLUMNS)
+def _part(reader: SegmentReader, group: Group, *, linked: bool) -> _Part:
+    names = ["org_id", "trace_id", "call_kind"]
+    rows = reader.read(group, [*names, *(name for name in _LINK_COLUMNS if name not in names)] if linked else names)
     hashes = trace_hashes(*(one_chunk(rows.column(name)) for name in ("org_id", "trace_id")))
-    is_call = pc.is_valid(rows.column("call_kind")).to_numpy()
-    seqs = rows.column("seq").to_numpy()
-    distinct, first = np.unique(hashes, return_index=True)
-    last = len(hashes) - 1 - np.unique(hashes[::-1], return_index=True)[1]
-    has_call = np.isin(distinct, hashes[is_call])
-    at = np.concatenate([first, last])
-    order = np.argsort(at, kind="stable")
-    roots = rows.take(pa.array(np.flatnonzero(root_kinds(rows))))
-    return _Part(
-        np.concatenate([distinct, distinct])[order],
-        seqs[at][order],
-        np.concatenate([has_call, has_call])[order],
-        len(distinct),
-        Responses.of(rows),
-        RootCalls.of(roots),
-    )
+    if group.last_seq - group.first_seq + 1 == group.rows:
+        seqs = np.arange(group.first_seq, group.last_seq + 1)
+    else:
+        seqs = reader.read(group, ["seq"]).column(0).to_numpy()
+    ends = np.append(np.flatnonzero(hashes[1:] != hashes[:-1]), len(hashes) - 1)
+    begins = np.append(0, ends[:-1] + 1)
+    is_call = np.logical_or.reduceat(pc.is_valid(rows.column("call_kind")).to_numpy(), begins)
+    at = np.stack([begins, ends], axis=1).ravel()
+    distinct = len(np.unique(hashes[begins]))
+    return _Part(hashes[at], seqs[at], np.repeat(is_call, 2), distinct, Links.of(rows) if linked else None)
+
+
+_LINK_COLUMNS = ("trace_id", *ROOT_COLUMNS)
