@@ -6,6 +6,7 @@ transaction. A failure leaves the ledger as it was; the next call tries again.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +36,10 @@ FAILED_PAUSE_SECONDS = 30.0
 
 MOST_BATCHES, KEPT_BATCHES = 20_000, 2_000
 """Rows of the batch ledger, beyond which the older ones become one, and how many stay as they are."""
+
+
+class NoRoom(OSError):
+    """New files would take the disk that arriving spans need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ def maintain(read: Read, write: Write, folder: Path, config: StoreConfig, replac
     for step in (_compact, _retain, _archive, _fold_batches):
         try:
             did = step(ledger)
-        except ArchiveMissing as error:
+        except (ArchiveMissing, NoRoom) as error:
             problems.append(str(error))
             continue
         if did:
@@ -90,9 +95,21 @@ def _compact(ledger: _Ledger) -> str:
     merge = compaction.plan(ledger.segments, _foldable(ledger))
     if merge is None:
         return ""
+    _check_room(ledger, sum(segment.size_bytes for segment in merge.segments))
     new, amendments = compaction.merged(merge, ledger.read, ledger.folder)
     _swap(ledger, merge.segments, [new], folded=amendments.folded)
     return f"merged {len(merge.segments)} segments of {new.rows} spans, {amendments.folded.num_rows} verdicts taken in"
+
+
+def _check_room(ledger: _Ledger, needed_bytes: int) -> None:
+    """Raises NoRoom. What removes spans goes on: it is what helps."""
+    floor_bytes = 2 * ledger.config.free_space_floor_bytes
+    free_bytes = shutil.disk_usage(ledger.folder).free
+    if free_bytes < needed_bytes + floor_bytes:
+        raise NoRoom(
+            f"{ledger.folder}: {free_bytes >> 20} MiB of disk left, too little to merge {needed_bytes >> 20} MiB of "
+            "segments; queries slow down until there is room"
+        )
 
 
 def _foldable(ledger: _Ledger) -> dict[str, int]:

@@ -22,8 +22,10 @@ from collector.store.manifest import Segment
 from collector.store.rewrite import encoded, union
 from collector.store.rows import ROW_SCHEMA
 from collector.store.thrift import parse, serialize
+from collector.store.upkeep import Keep, Retention
 from tests.collector.store.ledger_rows import batch, call, span
 from tests.collector.store.scratch_ledger import ScratchLedger, judged
+from tests.collector.store.test_retention import DAY, aged
 
 
 @pytest.fixture
@@ -201,6 +203,21 @@ def test_a_merge_that_cannot_be_recorded_leaves_no_file(ledger: ScratchLedger) -
     assert len(ledger.live) == 16
     assert ledger.settle() != []
     assert len(ledger.live) == 1
+
+
+def test_a_disk_that_is_nearly_full_is_left_to_the_spans(ledger: ScratchLedger) -> None:
+    """No merge, said in a sentence; what removes spans still runs."""
+    for number in range(16):
+        ledger.append([aged(number, 100 if number == 0 else 1)])
+    ledger.config = replace(
+        ledger.config, free_space_floor_bytes=1 << 60, retention=Retention(Keep(max_age_seconds=90 * DAY))
+    )
+    work = ledger.maintain()
+    assert work.did == "removed 1 spans by age"
+    assert "too little to merge" in work.problems[0]
+    ledger.append([aged(99, 1)])
+    assert ledger.maintain().did == ""
+    assert len(ledger.live) == 16
 
 
 def test_a_segment_that_lacks_rows_is_not_merged_away(ledger: ScratchLedger) -> None:
