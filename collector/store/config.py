@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from collector.store.upkeep import Archive, Retention
@@ -38,7 +38,7 @@ class StoreConfig:
     """A file of spans that was merged into another is kept this long for readers of an older publication."""
     retired_bytes: int = 1 << 30
     """Of such files at most: at full rate they come at several MB a second. The oldest go first."""
-    retention: Retention = Retention()
+    retention: Retention = field(default_factory=Retention)
     """What is removed; nothing by default."""
     archive: Archive | None = None
     """Where old spans go; None: they stay beside the ledger."""
