@@ -27,6 +27,9 @@ from collector.store.rows import RECENT_SCHEMA, conform, one_chunk
 from collector.store.segment_reader import Group, SegmentReader, holds
 from collector.store.statements import fetch, query
 
+_FIRST_PARTS = 64
+"""Row groups that are read into memory at start: a backlog of files of one row each must not take seconds."""
+
 _KEY = ["org_id", "trace_id", "span_id", "seq"]
 _TRACE = ["org_id", "trace_id"]
 
@@ -48,7 +51,8 @@ class Catalog:
         parts: list[pa.Table] = []
         room = self._recent_bytes
         for group in self._newest_first():
-            if parts and room < group.rows * parts[-1].nbytes // parts[-1].num_rows:
+            too_many = len(parts) >= _FIRST_PARTS
+            if too_many or (parts and room < group.rows * parts[-1].nbytes // parts[-1].num_rows):
                 break
             rows = conform(self.reader.read(group, RECENT_SCHEMA.names), RECENT_SCHEMA).combine_chunks()
             room -= rows.nbytes

@@ -93,7 +93,9 @@ class Responses:
     def of(spans: pa.Table) -> Responses:
         """`spans` has org_id, trace_id, response_id and call_kind."""
         calls = spans.select(["org_id", "response_id", "trace_id", "call_kind"])
-        calls = calls.filter(pc.and_(pc.is_valid(calls.column("response_id")), pc.is_valid(calls.column("call_kind"))))
+        if calls.column("response_id").null_count or calls.column("call_kind").null_count:
+            fits = pc.and_(pc.is_valid(calls.column("response_id")), pc.is_valid(calls.column("call_kind")))
+            calls = calls.filter(fits)
         org_ids, ids, trace_ids = (one_chunk(calls.column(name)) for name in ("org_id", "response_id", "trace_id"))
         hashes, traces = text_hashes(org_ids, ids), trace_hashes(org_ids, trace_ids)
         _, first = np.unique(hashes + np.uint64(31) * traces, return_index=True)

@@ -56,7 +56,10 @@ class RootCalls:
     @staticmethod
     def of(spans: pa.Table) -> RootCalls:
         """`spans` has `ROOT_COLUMNS`. Calls that do not say service, scope or input cannot be paired."""
-        found = spans.select(ROOT_COLUMNS).filter(_fits(spans))
+        fits = _fits(spans)
+        if not pc.any(fits).as_py():
+            return _NO_ROOT_CALLS
+        found = spans.select(ROOT_COLUMNS).filter(fits)
         orgs, names, scopes = (value_hashes(one_chunk(found.column(name))) for name in ROOT_COLUMNS[:3])
         services = orgs + names * _SERVICE
         tokens = found.column("input_tokens").to_numpy().astype(np.uint64)
@@ -102,6 +105,10 @@ class RootCalls:
             fits &= (mine.scopes[run] != others.scopes[at]) & (mine.lacks_id[run] | others.lacks_id[at])
             found[at] = fits.any()
         return found
+
+
+_NONE, _NO_HASHES = np.empty(0, np.int64), np.empty(0, np.uint64)
+_NO_ROOT_CALLS = RootCalls(_NO_HASHES, _NO_HASHES, _NONE, _NONE, _NONE, np.empty(0, np.bool_))
 
 
 def root_kinds(spans: pa.Table) -> Hashes:

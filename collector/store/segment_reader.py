@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -48,11 +49,12 @@ class Group:
 
 
 class SegmentReader:
-    """Reads segments of one folder. Used by one thread."""
+    """Reads segments of one folder. May be used by several threads."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._footers: OrderedDict[str, tuple[Any, list[Group]]] = OrderedDict()
+        self._lock = threading.Lock()
 
     def groups(self, segment: Segment) -> list[Group]:
         """The row groups of a segment, in order of seq. Raises SegmentUnreadable."""
@@ -89,21 +91,24 @@ class SegmentReader:
 
     def forget(self, segment: Segment) -> None:
         """The segment is no part of the ledger any more."""
-        self._footers.pop(segment.file, None)
+        with self._lock:
+            self._footers.pop(segment.file, None)
 
     def _footer(self, segment: Segment) -> tuple[Any, list[Group]]:
-        known = self._footers.get(segment.file)
-        if known is None:
-            try:
-                metadata = parquet.read_metadata(path_of(self._folder, segment.file))
-                known = metadata, [_group(segment, metadata, number) for number in range(metadata.num_row_groups)]
-            except (OSError, pa.ArrowException) as error:
-                raise SegmentUnreadable(segment, error) from error
+        with self._lock:
+            known = self._footers.get(segment.file)
+            if known is not None:
+                self._footers.move_to_end(segment.file)
+                return known
+        try:
+            metadata = parquet.read_metadata(path_of(self._folder, segment.file))
+            known = metadata, [_group(segment, metadata, number) for number in range(metadata.num_row_groups)]
+        except (OSError, pa.ArrowException) as error:
+            raise SegmentUnreadable(segment, error) from error
+        with self._lock:
             self._footers[segment.file] = known
             if len(self._footers) > _FOOTERS:
                 self._footers.popitem(last=False)
-        else:
-            self._footers.move_to_end(segment.file)
         return known
 
 
