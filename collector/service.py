@@ -27,6 +27,7 @@ from collector.serve.probes import Pages, ProbeServer, health_pages, metrics_pag
 from collector.store import Store
 from collector.telemetry import Telemetry
 from collector.timer import PublishTimer
+from collector.upkeep_timer import UpkeepTimer
 from otel_cost.pricing import default_card
 
 logger = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class Service:
         bounds = CommitterConfig(queue_bytes=config.queue_bytes)
         self._committer = Committer(acceptor.process, bounds, self.telemetry)
         self._timer = PublishTimer(self.store.publish, config.store.publish_interval_seconds, self.telemetry)
+        self._upkeep = UpkeepTimer(self.store.maintain)
         self._receivers = build_receivers(config, self._committer.submit, self.telemetry)
         self._probes: list[ProbeServer] = []
         self._serving = False
@@ -117,6 +119,7 @@ class Service:
         self._start_journal()
         self._committer.start()
         self._timer.start()
+        self._upkeep.start()
         for forwarder in self._forwarders:
             forwarder.start()
         for receiver in self._receivers.values():
@@ -150,6 +153,7 @@ class Service:
         return address
 
     def _stop_threads(self) -> None:
+        self._upkeep.stop()
         self._timer.stop()
         for forwarder in self._forwarders:
             forwarder.stop(FORWARD_DRAIN_SECONDS)
