@@ -6,6 +6,7 @@
         ledger.duckdb.wal          DuckDB's write-ahead log
         lock                       flock of the collector that runs; says who
         high-water                 last batch committed, outside the ledger: shows what a damaged log has lost
+        clock                      the last time of day that was believed (`collector.store.clock`)
         dirty                      exists while the publication may be behind the ledger
         template.duckdb            an empty publication; each refresh starts as a copy of it
         empty.parquet              the columns of a segment, and no rows
@@ -56,6 +57,10 @@ class Layout:
     @property
     def high_water(self) -> Path:
         return self.folder / "high-water"
+
+    @property
+    def clock(self) -> Path:
+        return self.folder / "clock"
 
     @property
     def dirty(self) -> Path:

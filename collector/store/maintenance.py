@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from collector.store import archive, compaction, retention
 from collector.store.archive import ArchiveMissing
+from collector.store.clock import Doubt, Reading
 from collector.store.config import StoreConfig
 from collector.store.folding import Read
 from collector.store.inspect import Written, written_segments
@@ -37,9 +38,17 @@ FAILED_PAUSE_SECONDS = 30.0
 MOST_BATCHES, KEPT_BATCHES = 20_000, 2_000
 """Rows of the batch ledger, beyond which the older ones become one, and how many stay as they are."""
 
+MOST_AFTER_ABSENCE = 0.5
+"""When the collector was off, retention removes at most this share of all spans at once. Lower: every weekend off is a
+doubt. Higher: a clock that is wrong from the start on removes more."""
+
 
 class NoRoom(OSError):
     """New files would take the disk that arriving spans need."""
+
+
+class ClockDoubted(Exception):
+    """Spans that are too old by the clock stay, because the clock may be wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,7 @@ class _Ledger:
     folder: Path
     config: StoreConfig
     replaced: Replaced
-    now: datetime
+    clock: Reading
     live: Sequence[Written]
 
     @property
@@ -69,7 +78,9 @@ class _Ledger:
         return [each.segment for each in self.live]
 
 
-def maintain(read: Read, write: Write, folder: Path, config: StoreConfig, replaced: Replaced) -> Maintained:
+def maintain(
+    read: Read, write: Write, folder: Path, config: StoreConfig, replaced: Replaced, clock: Reading | None = None
+) -> Maintained:
     """Do the most useful piece of work. Raises StoreUnavailable, OSError or duckdb.Error; nothing is half done then.
 
     Args:
@@ -77,13 +88,15 @@ def maintain(read: Read, write: Write, folder: Path, config: StoreConfig, replac
         write: runs something on the writer's connection, in its thread, and waits.
         folder: of the segments.
         replaced: told in the writer's thread, after a commit, which segments went and which stand in their place.
+        clock: the time; None is now, beyond doubt.
     """
-    ledger = _Ledger(read, write, folder, config, replaced, datetime.now(UTC), read(written_segments))
+    clock = clock or Reading(datetime.now(UTC))
+    ledger = _Ledger(read, write, folder, config, replaced, clock, read(written_segments))
     problems: list[str] = []
     for step in (_compact, _retain, _archive, _fold_batches):
         try:
             did = step(ledger)
-        except (ArchiveMissing, NoRoom) as error:
+        except (ArchiveMissing, NoRoom, ClockDoubted) as error:
             problems.append(str(error))
             continue
         if did:
@@ -121,13 +134,32 @@ def _foldable(ledger: _Ledger) -> dict[str, int]:
 
 
 def _retain(ledger: _Ledger) -> str:
-    cut = retention.plan(ledger.live, ledger.config.retention, ledger.folder, ledger.now)
+    cut = retention.plan(ledger.live, ledger.config.retention, ledger.folder, ledger.clock.now)
+    if cut is not None and cut.reason == retention.AGE and _is_doubted(ledger):
+        cut = retention.plan_by_size(ledger.live, ledger.config.retention, ledger.folder)
+        if cut is None:
+            raise _doubted(ledger.clock, ledger.folder)
     if cut is None:
         return ""
-    kept = retention.carry_out(cut, ledger.read, ledger.folder, ledger.now)
+    kept = retention.carry_out(cut, ledger.read, ledger.folder, ledger.clock.now)
     new = [kept.segment] if kept.segment else []
     _swap(ledger, [cut.segment], new, folded=kept.amendments.folded, expired=kept.expired, expiry=kept.expiry)
     return f"removed {len(kept.expired)} spans by {cut.reason}"
+
+
+def _is_doubted(ledger: _Ledger) -> bool:
+    """After a time off, which is common, only when most spans would go."""
+    if ledger.clock.doubt is Doubt.ABSENT:
+        return retention.too_old_share(ledger.live, ledger.config.retention, ledger.clock.now) > MOST_AFTER_ABSENCE
+    return ledger.clock.doubt is not None
+
+
+def _doubted(clock: Reading, folder: Path) -> ClockDoubted:
+    why = clock.doubt.value if clock.doubt else ""
+    return ClockDoubted(
+        f"by this machine's clock it is {clock.now:%Y-%m-%d}, but {why}: spans that are too old by it stay until the "
+        f"collector has run for a day. If it is right: stop the collector, remove {folder.with_name('clock')}, start it"
+    )
 
 
 def _archive(ledger: _Ledger) -> str:
@@ -136,7 +168,7 @@ def _archive(ledger: _Ledger) -> str:
         return ""
     archive.prepare(wanted, ledger.read(_cold_files))
     _clean_up_archive(ledger)
-    export = archive.plan(ledger.segments, wanted, ledger.now)
+    export = archive.plan(ledger.segments, wanted, ledger.clock.now)
     if export is None:
         return ""
     new, amendments = archive.carry_out(export, wanted, ledger.read, ledger.folder)

@@ -70,8 +70,31 @@ ALWAYS_NS = 2**63 - 1
 
 def plan(live: Sequence[Written], retention: Retention, folder: Path, now: datetime) -> Cut | None:
     """The next removal, None when everything that is there may stay. Segments whose file is missing are left alone."""
-    present = [each for each in live if not each.segment.cold or path_of(folder, each.segment.file).exists()]
-    return _by_age(present, retention, folder, now) or _by_size(present, retention, folder)
+    return _by_age(_present(live, folder), retention, folder, now) or plan_by_size(live, retention, folder)
+
+
+def plan_by_size(live: Sequence[Written], retention: Retention, folder: Path) -> Cut | None:
+    """The same, whatever the time is."""
+    return _by_size(_present(live, folder), retention, folder)
+
+
+def too_old_share(live: Sequence[Written], retention: Retention, now: datetime) -> float:
+    """Rows in segments all of whose rows are too old, of all rows; by the longest age of their organisations."""
+    now_ns = int(now.timestamp()) * 10**9
+    gone = sum(each.segment.rows for each in live if _is_too_old(each.segment, retention, now_ns))
+    return gone / max(1, sum(each.segment.rows for each in live))
+
+
+def _is_too_old(segment: Segment, retention: Retention, now_ns: int) -> bool:
+    ages_seconds = [retention.max_age_seconds(org_id) for org_id in segment.org_ids]
+    longest_seconds = max((age for age in ages_seconds if age is not None), default=None)
+    if longest_seconds is None or None in ages_seconds:
+        return False
+    return segment.start_ranges_ns[-1][1] < now_ns - int(longest_seconds * 10**9)
+
+
+def _present(live: Sequence[Written], folder: Path) -> list[Written]:
+    return [each for each in live if not each.segment.cold or path_of(folder, each.segment.file).exists()]
 
 
 def _by_age(live: Sequence[Written], retention: Retention, folder: Path, now: datetime) -> Cut | None:

@@ -18,6 +18,7 @@ from collector.store import damage, database, manifest, schema
 from collector.store.append import Appended, Committed, Ledger, Position
 from collector.store.attribution import Attribute
 from collector.store.catalog import Catalog
+from collector.store.clock import WallClock
 from collector.store.config import StoreConfig
 from collector.store.database import HighWater, LedgerCheck, Report
 from collector.store.errors import PathUnusable, StoreUnavailable
@@ -59,6 +60,7 @@ class Store:
         self.layout = Layout.of(config.path)
         self._lock = InstanceLock(self.layout.lock)
         self._high_water = HighWater(self.layout.high_water)
+        self._clock = WallClock(self.layout.clock)
         self._writer = Writer()
         self._readers = Readers()
         self._publisher = Publisher(self.layout, config)
@@ -160,7 +162,7 @@ class Store:
 
         Raises StoreUnavailable, OSError or duckdb.Error; nothing is half done then.
         """
-        return maintain(self.read, self._write, self.layout.segments, self._config, self._replaced)
+        return maintain(self.read, self._write, self.layout.segments, self._config, self._replaced, self._clock.read())
 
     def remember_card(self, prices: pa.Table) -> None:
         """Keep a rate card for the view `prices`, once per digest. `prices`: `collector.store.prices.PRICE_SCHEMA`."""
