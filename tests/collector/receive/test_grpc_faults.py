@@ -11,8 +11,8 @@ import grpc
 import pytest
 
 from collector.receive import ReceiverConfig
+from tests.collector.receive.raw_http import is_closed, until
 from tests.collector.receive.support import TRACE_EXPORT, Hold, Running, request_of, running
-from tests.collector.receive.test_connections import is_closed, until
 
 BODY = request_of(["a", "b"]).SerializeToString()
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"

@@ -18,8 +18,8 @@ from collector.errors import CannotListen, MalformedRequest, StalledRequest
 from collector.receive import GrpcReceiver, HttpReceiver, ReceiverConfig, TlsFiles
 from collector.receive.status import PROTOBUF
 from tests.collector.receive.certificates import make, make_expired
+from tests.collector.receive.raw_http import LOOPS, is_closed, post, until
 from tests.collector.receive.support import TRACE_EXPORT, Pipeline, Running, request_of, running
-from tests.collector.receive.test_connections import LOOPS, is_closed, post, until
 
 BODY = request_of(["secret"]).SerializeToString()
 GARBAGE = "-----BEGIN CERTIFICATE-----\nnothing\n-----END CERTIFICATE-----\n"
