@@ -13,24 +13,22 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from threading import Condition, Event, Thread
-from typing import TypeVar
+from threading import Condition, Thread
 
 import pyarrow as pa
 
 from collector import telemetry as metrics
 from collector.decode.columns import SpanBatch
 from collector.decode.concat import batch_bytes, concat_batches
-from collector.errors import RetryableError
+from collector.errors import Overloaded, StoreUnavailable
 from collector.journal import Journal, Quarantine, Record
+from collector.patience import Abandoned, Patience
 from collector.pipeline import Pipeline, Sent, Submitted
 from collector.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 _UNIT_BYTES = 32 * 1024
 """What the Arrow tables of a unit take beside their buffers, roughly: about a hundred columns."""
@@ -54,6 +52,11 @@ class ApplierConfig:
     """Groups begin at a distance of so many times what one took: small ones cost at most a 15th of a core."""
     retry_seconds: tuple[float, float] = (0.1, 5.0)
     """The first and the longest pause between two tries of an append that the store refused for now."""
+
+
+_MEMORY_TRIES = 20
+"""Of one request for which memory ran out, about a minute in all. Fewer: a short lack of memory puts spans into
+quarantine. More: a request that never fits keeps others waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +87,6 @@ class _Group:
     started_seconds: float  # by time.perf_counter
 
 
-class _Abandoned(Exception):
-    """The collector ends; what is left stays in the journal."""
-
-
 class Applier:
     """`start()` replays what a former run left in the journal, then applies what it is given; `stop()` ends that."""
 
@@ -104,6 +103,7 @@ class Applier:
         self._quarantine = quarantine
         self._telemetry = telemetry
         self._config = config or ApplierConfig()
+        self._patience = Patience(telemetry, self._config.retry_seconds)
         self._changed = Condition()  # over the queue and the sums of it
         self._queue: deque[tuple[Unit, int]] = deque()  # with their sizes
         self._queued_spans = 0
@@ -113,7 +113,6 @@ class Applier:
         self._drowsy = False  # whether the thread wants to be woken by any unit
         self._not_before_seconds = 0.0
         self._stopping = False
-        self._abandoned = Event()
         self._applied = 0
         self._replay_to = 0
         self._thread = Thread(target=self._run, name="otel-cost-applier", daemon=True)
@@ -124,6 +123,11 @@ class Applier:
     def applied(self) -> int:
         """The last record that needs the journal no more."""
         return self._applied
+
+    @property
+    def waiting(self) -> str | None:
+        """Why the ledger takes nothing for now; None when it does."""
+        return self._patience.waiting
 
     def start(self, applied: int) -> None:
         """Start; records up to `applied` are in the ledger, those behind it in the journal are replayed first."""
@@ -141,7 +145,7 @@ class Applier:
             self._changed.notify_all()
         if self._thread.ident is not None:
             self._thread.join(deadline_seconds)
-        self._abandoned.set()
+        self._patience.abandon()
         with self._changed:
             self._changed.notify_all()
         return not self._thread.is_alive() and not self._queue
@@ -164,7 +168,7 @@ class Applier:
                 self._changed.notify_all()
 
     def _has_room(self) -> bool:
-        return self._unapplied_bytes < self._config.unapplied_bytes or self._abandoned.is_set() or bool(self.failure)
+        return self._unapplied_bytes < self._config.unapplied_bytes or self._patience.abandoned or bool(self.failure)
 
     def _is_large(self) -> bool:
         return self._queued_spans >= self._config.group_spans or self._queued_bytes >= self._config.group_bytes
@@ -177,7 +181,7 @@ class Applier:
         try:
             self._replay()
             self._serve()
-        except _Abandoned:
+        except Abandoned:
             logger.debug("stopped at record %d of the journal", self._applied)
         except Exception as error:
             logger.critical("nothing is applied any more; restart the collector, nothing is lost", exc_info=True)
@@ -186,10 +190,9 @@ class Applier:
                 self._changed.notify_all()
 
     def _replay(self) -> None:
-        records = self._journal.load(self._applied + 1, self._replay_to)
-        for part in _parts(records, self._config.group_bytes):
+        while part := self._patience.keep_trying(lambda: self._load(self._replay_to)):
             if self._stopping:
-                raise _Abandoned  # before any later record: the ledger knows only up to which it has all
+                raise Abandoned  # before any later record: the ledger knows only up to which it has all
             self._oldest_ns = part[0].received_at_ns
             self._settle(part)
             self._telemetry.add(metrics.REPLAYED_REQUESTS, len(part))
@@ -211,7 +214,7 @@ class Applier:
     def _take(self, wait: bool) -> _Group | None:
         """The next group once it is due, priced. None: nothing is due now, or, after waiting, nothing will come."""
         with self._changed:
-            while not self._abandoned.is_set():
+            while not self._patience.abandoned:
                 pause_seconds = self._pause_seconds()
                 if self._queue and pause_seconds <= 0:
                     units, size_bytes = self._pop()
@@ -222,7 +225,7 @@ class Applier:
                 self._changed.wait(pause_seconds if self._queue else None)
                 self._drowsy = False
             else:
-                raise _Abandoned
+                raise Abandoned
         return self._prepared(units, size_bytes)
 
     def _pause_seconds(self) -> float:
@@ -267,13 +270,14 @@ class Applier:
         """Return when the ledger has the group, or quarantine what of it cannot be applied."""
         try:
             whole = submitted is not None and self._stored(submitted, group.last)
-        except _Abandoned:
+        except Abandoned:
             raise
         except Exception:
             logger.warning("a group of requests cannot be stored as a whole", exc_info=True)
             whole = False
         if not whole or submitted is None:
-            self._settle(list(self._journal.load(group.first, group.last)))
+            while records := self._patience.keep_trying(lambda: self._load(group.last)):
+                self._settle(records)
         else:
             self._pipeline.forward(group.sent, submitted)
         self._finished(group)
@@ -291,6 +295,16 @@ class Applier:
             self._oldest_ns = self._queue[0][0].received_at_ns if self._queue else 0
             self._changed.notify_all()
 
+    def _load(self, last: int) -> list[Record]:
+        """The next records that are not applied, as many as one group may have, up to number `last`."""
+        try:
+            records = self._journal.load(self._applied + 1, last)
+            return next(_parts(records, self._config.group_bytes), [])
+        except OSError as error:
+            raise StoreUnavailable(f"the journal cannot be read now: {error}") from error
+        except MemoryError as error:
+            raise Overloaded("not enough memory to read the journal") from error
+
     def _release(self, applied: int) -> None:
         self._applied = applied
         self._journal.release(applied)
@@ -301,7 +315,7 @@ class Applier:
             return
         try:
             self._store(records)
-        except _Abandoned:
+        except Abandoned:
             raise
         except Exception as error:
             if len(records) > 1:
@@ -309,7 +323,7 @@ class Applier:
                 self._settle(records[:middle])
                 self._settle(records[middle:])
             else:
-                self._put_aside(records[0], error)
+                self._store_alone(records[0], error)
         self._release(records[-1].number)
 
     def _store(self, records: Sequence[Record]) -> None:
@@ -322,8 +336,29 @@ class Applier:
             accepted = [outcome.accepted_spans for outcome in decoded.outcomes]
             self._pipeline.forward(list(zip(requests, accepted, strict=True)), submitted)
 
+    def _store_alone(self, record: Record, error: Exception) -> None:
+        """Put aside a request that failed with `error`. Where memory ran out it is tried again before: that passes."""
+        tries = _MEMORY_TRIES if isinstance(error, MemoryError) else 0
+
+        def store() -> None:
+            nonlocal tries
+            tries -= 1
+            try:
+                self._store([record])
+            except MemoryError as again:
+                raise again if tries <= 0 else Overloaded("not enough memory for this request") from again
+
+        try:
+            if tries == 0:
+                raise error
+            self._patience.keep_trying(store)
+        except Abandoned:
+            raise
+        except Exception as last:
+            self._put_aside(record, last)
+
     def _put_aside(self, record: Record, error: Exception) -> None:
-        path = self._trying(lambda: self._quarantine.keep(record, f"{type(error).__name__}: {error}"))
+        path = self._patience.keep_trying(lambda: self._quarantine.keep(record, f"{type(error).__name__}: {error}"))
         logger.error("an acknowledged request cannot be applied and is kept in %s", path, exc_info=error)
 
     def _stored(self, submitted: Submitted, last: int) -> bool:
@@ -336,27 +371,7 @@ class Applier:
             submitted.verdicts[:] = current.verdicts
             return True
 
-        return self._trying(store)
-
-    def _trying(self, work: Callable[[], T]) -> T:
-        """Do `work`, again and again while it is refused for now."""
-        pause_seconds, longest_seconds = self._config.retry_seconds
-        failing = False
-        while True:
-            try:
-                result = work()
-            except RetryableError as error:
-                self._telemetry.add(metrics.APPLY_RETRIES)
-                if not failing:
-                    logger.warning("acknowledged spans wait in the journal, will keep trying: %s", error)
-                failing = True
-                if self._abandoned.wait(pause_seconds):
-                    raise _Abandoned from error
-                pause_seconds = min(pause_seconds * 2, longest_seconds)
-            else:
-                if failing:
-                    logger.warning("acknowledged spans reach the ledger again")
-                return result
+        return self._patience.keep_trying(store)
 
 
 def _parts(records: Iterable[Record], most_bytes: int) -> Iterator[list[Record]]:

@@ -129,6 +129,13 @@ class Journal:
         except OSError as error:
             raise StoreUnavailable(f"{self._config.folder}: cannot be written: {error}") from error
 
+    def why_full(self) -> str | None:
+        """Why nothing may be appended, when the disk is nearly full; else None. Raises OSError."""
+        free_bytes = self._disk.free_bytes(self._config.folder)
+        if free_bytes >= self._config.free_space_floor_bytes:
+            return None
+        return f"{self._config.folder}: {free_bytes >> 20} MiB of disk left, nothing is accepted"
+
     def release(self, applied: int) -> None:
         """Delete the files whose records up to `applied` are all in the ledger; keep the damaged ones aside."""
         with self._lock:
@@ -178,9 +185,9 @@ class Journal:
             file.close()
 
     def _check_room(self) -> None:
-        free_bytes = self._disk.free_bytes(self._config.folder)
-        if free_bytes < self._config.free_space_floor_bytes:
-            raise StoreUnavailable(f"{self._config.folder}: {free_bytes >> 20} MiB of disk left, nothing is accepted")
+        full = self.why_full()
+        if full is not None:
+            raise StoreUnavailable(full)
 
     def _look_through(self, path: Path, newest: bool) -> _Closed:
         """What a file holds. The end of a record that a crash cut short is removed: it was never acknowledged."""
