@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,9 @@ from collector.store.manifest import Segment, path_of
 
 _FOOTERS = 256
 """Files whose footers are kept: about 50 KB each."""
+
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EPERM})
+"""Of the machine, not of the file: a process out of descriptors must not take its whole ledger for damaged."""
 
 Flags = npt.NDArray[np.bool_]
 Keep = Callable[[pa.Table], Flags]
@@ -57,11 +61,11 @@ class SegmentReader:
         self._lock = threading.Lock()
 
     def groups(self, segment: Segment) -> list[Group]:
-        """The row groups of a segment, in order of seq. Raises SegmentUnreadable."""
+        """The row groups of a segment, in order of seq. Raises SegmentUnreadable, StoreUnavailable."""
         return self._footer(segment)[1]
 
     def read(self, group: Group, columns: Sequence[str]) -> pa.Table:
-        """Columns of one row group, plain. Raises SegmentUnreadable."""
+        """Columns of one row group, plain. Raises SegmentUnreadable, StoreUnavailable."""
         try:
             footer = self._footer(group.segment)[0]
             with parquet.ParquetFile(path_of(self._folder, group.segment.file), metadata=footer) as file:
@@ -70,7 +74,7 @@ class SegmentReader:
         except MemoryError:
             raise
         except (OSError, pa.ArrowException) as error:
-            raise SegmentUnreadable(group.segment, error) from error
+            raise _unavailable(group.segment, error) from error
 
     def matching(
         self, groups: Sequence[Group], columns: Sequence[str], keys: Sequence[str], keep: Keep
@@ -103,13 +107,21 @@ class SegmentReader:
         try:
             metadata = parquet.read_metadata(path_of(self._folder, segment.file))
             known = metadata, [_group(segment, metadata, number) for number in range(metadata.num_row_groups)]
+        except MemoryError:
+            raise
         except (OSError, pa.ArrowException) as error:
-            raise SegmentUnreadable(segment, error) from error
+            raise _unavailable(segment, error) from error
         with self._lock:
             self._footers[segment.file] = known
             if len(self._footers) > _FOOTERS:
                 self._footers.popitem(last=False)
         return known
+
+
+def _unavailable(segment: Segment, error: Exception) -> StoreUnavailable:
+    if isinstance(error, OSError) and error.errno in _PASSING:
+        return StoreUnavailable(f"segment {segment.file} cannot be opened now: {error}")
+    return SegmentUnreadable(segment, error)
 
 
 def _group(segment: Segment, metadata: Any, number: int) -> Group:
