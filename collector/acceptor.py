@@ -4,35 +4,24 @@ spans, then journalled, so that nothing is lost whatever happens next.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 
 from collector import telemetry as metrics
 from collector.applier import Applier, Unit
 from collector.decode.request import Outcome, Request
-from collector.errors import Overloaded, RetryableError
+from collector.errors import Overloaded
 from collector.journal import Journal
 from collector.pipeline import Pipeline
 from collector.telemetry import Telemetry
-
-logger = logging.getLogger(__name__)
 
 ROOM_SECONDS = 2.0
 """How long acknowledgements wait for the ledger to catch up. Longer: senders, who have 10 s by default, give up without
 an answer. Shorter: a pause of the disk becomes a refusal."""
 
 
-REFUSED_SECONDS = 10.0
-"""A refusal is a reason to be unhealthy for so long, for nobody who looks at health sends what would show that it is
-over. Shorter: senders that come seldom are refused by a collector that calls itself well. Longer: one that is well
-again gets no spans."""
-
-LOG_AGAIN_SECONDS = 60.0
-
-
 class Acceptor:
-    """The work of the committer's thread. `why_refusing` may be asked by any."""
+    """The work of the committer's thread."""
 
     def __init__(
         self,
@@ -47,15 +36,6 @@ class Acceptor:
         self._applier = applier
         self._telemetry = telemetry
         self._room_seconds = room_seconds
-        self._refused: tuple[float, str] | None = None  # when, by time.monotonic, and why
-        self._told_seconds: float | None = None
-
-    def why_refusing(self) -> str | None:
-        """Why nothing is taken now; None when it is."""
-        refused = self._refused
-        if refused is not None and time.monotonic() < refused[0] + REFUSED_SECONDS:
-            return refused[1]
-        return self._journal.why_full()
 
     def process(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         """Decode and journal a group with one sync; what to answer to each.
@@ -64,25 +44,6 @@ class Acceptor:
             Overloaded: the ledger is too far behind.
             StoreUnavailable: the disk is full or fails. In both cases nothing is acknowledged.
         """
-        try:
-            outcomes = self._process(requests)
-        except RetryableError as error:
-            self._note_refusal(str(error))
-            raise
-        if self._told_seconds is not None:
-            logger.warning("spans are taken again")
-        self._refused = self._told_seconds = None
-        return outcomes
-
-    def _note_refusal(self, why: str) -> None:
-        """In the log once, and again when it goes on."""
-        now_seconds = time.monotonic()
-        self._refused = now_seconds, why
-        if self._told_seconds is None or now_seconds >= self._told_seconds + LOG_AGAIN_SECONDS:
-            logger.warning("spans are refused, senders are told to come back: %s", why)
-            self._told_seconds = now_seconds
-
-    def _process(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         if not self._applier.wait_for_room(self._room_seconds):
             raise Overloaded("too much waits to be applied")
         decoded = self._pipeline.decode(requests)

@@ -24,6 +24,7 @@ from collector.errors import (
     RetryableError,
     ShuttingDown,
 )
+from collector.refusals import Refusals
 from collector.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
@@ -59,12 +60,13 @@ class _Waiting:
 
 
 class Committer:
-    """The queue and its one thread. `submit` may be called from any event loop."""
+    """The queue and its one thread. `submit` may be called from any event loop. `refusals`: of what may come again."""
 
     def __init__(self, process: Process, config: CommitterConfig, telemetry: Telemetry) -> None:
         self._process = process
         self._config = config
         self._telemetry = telemetry
+        self.refusals = Refusals()
         self._changed = Condition()
         self._queue: deque[_Waiting] = deque()
         self._bytes = 0
@@ -105,7 +107,7 @@ class Committer:
                 if len(self._queue) == 1 or self._is_large():
                     self._changed.notify()
         if error is not None:
-            return _refusal(error)
+            return self._refused(error)
         return await waiting.future
 
     def _why_not(self, size_bytes: int) -> RequestError | None:
@@ -114,6 +116,11 @@ class Committer:
         if self._bytes + size_bytes > self._config.queue_bytes or len(self._queue) >= self._config.queue_requests:
             return Overloaded("too much waits to be stored")
         return None
+
+    def _refused(self, error: RequestError) -> Outcome:
+        if isinstance(error, RetryableError) and not isinstance(error, ShuttingDown):
+            self.refusals.refused(str(error))
+        return _refusal(error)
 
     def _run(self) -> None:
         while group := self._next_group():
@@ -156,13 +163,16 @@ class Committer:
     def _commit(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         """One outcome per request. A request that breaks the pipeline is found by halving, and fails alone."""
         try:
-            return self._process(requests)
+            outcomes = self._process(requests)
         except RetryableError as error:
-            return [_refusal(error)] * len(requests)
+            return [self._refused(error)] * len(requests)
         except Exception as error:
             if len(requests) == 1:
                 logger.exception("a request of %d bytes cannot be processed", len(requests[0].body))
-                return [_refusal(_blame(error))]
+                return [self._refused(_blame(error))]
+        else:
+            self.refusals.taken()
+            return outcomes
         middle = len(requests) // 2
         return [*self._commit(requests[:middle]), *self._commit(requests[middle:])]
 

@@ -66,9 +66,9 @@ class Service:
         layout = self.store.layout
         self.journal = Journal(JournalConfig(layout.folder / "journal", config.store.free_space_floor_bytes))
         self._applier = Applier(pipeline, self.journal, Quarantine(layout.folder / "quarantine"), self.telemetry)
-        self._acceptor = Acceptor(pipeline, self.journal, self._applier, self.telemetry)
+        acceptor = Acceptor(pipeline, self.journal, self._applier, self.telemetry)
         bounds = CommitterConfig(queue_bytes=config.queue_bytes)
-        self._committer = Committer(self._acceptor.process, bounds, self.telemetry)
+        self._committer = Committer(acceptor.process, bounds, self.telemetry)
         self._timer = PublishTimer(self.store.publish, config.store.publish_interval_seconds, self.telemetry)
         self._upkeep = UpkeepTimer(self.store.maintain)
         self._receivers = build_receivers(config, self._committer.submit, self.telemetry)
@@ -93,7 +93,8 @@ class Service:
         """The reason why spans are not taken or not applied, or None when they are."""
         if not self._serving:
             return "starting or stopping"
-        return self._applier.failure or self._acceptor.why_refusing() or self._applier.waiting
+        reasons = self._applier.failure, self._committer.refusals.why(), self.journal.why_full(), self._applier.waiting
+        return next((reason for reason in reasons if reason), None)
 
     async def stop(self) -> bool:
         """Stop in the reverse order: take nothing new, answer what waits, apply what was acknowledged, publish, close.

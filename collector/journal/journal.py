@@ -130,8 +130,11 @@ class Journal:
             raise StoreUnavailable(f"{self._config.folder}: cannot be written: {error}") from error
 
     def why_full(self) -> str | None:
-        """Why nothing may be appended, when the disk is nearly full; else None. Raises OSError."""
-        free_bytes = self._disk.free_bytes(self._config.folder)
+        """Why nothing may be appended, when the disk is nearly full or gone; else None."""
+        try:
+            free_bytes = self._disk.free_bytes(self._config.folder)
+        except OSError as error:
+            return f"{self._config.folder}: {error}"
         if free_bytes >= self._config.free_space_floor_bytes:
             return None
         return f"{self._config.folder}: {free_bytes >> 20} MiB of disk left, nothing is accepted"
