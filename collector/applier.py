@@ -19,9 +19,10 @@ from threading import Condition, Thread
 
 import pyarrow as pa
 
+from collector import memory
 from collector import telemetry as metrics
 from collector.decode.columns import SpanBatch
-from collector.decode.concat import batch_bytes, concat_batches
+from collector.decode.concat import batch_bytes
 from collector.errors import Overloaded, StoreUnavailable
 from collector.journal import Journal, Quarantine, Record
 from collector.patience import Abandoned, Patience
@@ -32,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 _UNIT_BYTES = 32 * 1024
 """What the Arrow tables of a unit take beside their buffers, roughly: about a hundred columns."""
+
+_REPLAYED_BYTES = 16 << 20
+"""Bodies that are read from the journal and applied at once, where they are in memory beside their columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,14 +255,14 @@ class Applier:
         return units, group_bytes
 
     def _prepared(self, units: list[Unit], size_bytes: int) -> _Group:
-        """The group; `units` is emptied, so that its columns go as soon as they are joined."""
+        """The group; `units` is emptied, so that its columns go as soon as they have been read."""
         started_seconds = time.perf_counter()
         first, last, sent = units[0].first, units[-1].last, [each for unit in units for each in unit.sent]
+        batches = deque(unit.batch for unit in units)
+        units.clear()
         ledger: pa.Table | None = None
         try:
-            batch = concat_batches([unit.batch for unit in units])
-            units.clear()
-            ledger = self._pipeline.ledger(batch)
+            ledger = self._pipeline.ledger(batches)
         except Exception:
             logger.warning("a group of requests cannot be applied as a whole", exc_info=True)
         return _Group(first, last, size_bytes, sent, ledger, started_seconds)
@@ -288,7 +292,8 @@ class Applier:
         self._telemetry.observe(metrics.APPLY_SECONDS, took_seconds)
         linger_seconds = min(self._config.longest_linger_seconds, took_seconds * self._config.linger_factor)
         self._release(group.last)
-        pa.default_memory_pool().release_unused()  # 1 ms; else the pool keeps what the largest groups took for good
+        if not self._queue:
+            memory.give_back()  # else freed memory stays with the process for good; under load the next group takes it
         with self._changed:
             self._not_before_seconds = group.started_seconds + linger_seconds
             self._unapplied_bytes -= group.size_bytes
@@ -299,7 +304,7 @@ class Applier:
         """The next records that are not applied, as many as one group may have, up to number `last`."""
         try:
             records = self._journal.load(self._applied + 1, last)
-            return next(_parts(records, self._config.group_bytes), [])
+            return next(_parts(records, min(_REPLAYED_BYTES, self._config.group_bytes)), [])
         except OSError as error:
             raise StoreUnavailable(f"the journal cannot be read now: {error}") from error
         except MemoryError as error:
@@ -331,9 +336,11 @@ class Applier:
         decoded = self._pipeline.decode(requests)
         if decoded.batch.spans.num_rows:
             last = records[-1].number
-            submitted = self._pipeline.submit(self._pipeline.ledger(decoded.batch), last)
-            self._stored(submitted, last)
             accepted = [outcome.accepted_spans for outcome in decoded.outcomes]
+            batches = deque([decoded.batch])
+            del decoded
+            submitted = self._pipeline.submit(self._pipeline.ledger(batches), last)
+            self._stored(submitted, last)
             self._pipeline.forward(list(zip(requests, accepted, strict=True)), submitted)
 
     def _store_alone(self, record: Record, error: Exception) -> None:

@@ -38,7 +38,7 @@ possible now; anything else that it raises is the fault of one of the requests."
 class CommitterConfig:
     """Bounds of the queue and of one group."""
 
-    queue_bytes: int = 512 * 1024 * 1024
+    queue_bytes: int = 128 * 1024 * 1024
     """Bodies that wait or are being committed. Full: senders are told to come back later, and memory stays flat."""
     queue_requests: int = 20_000
     """Requests likewise: a one-span request holds about 2 KB of Python objects whatever its body takes."""

@@ -120,11 +120,13 @@ def _otlp(part: Section, config: Config) -> Config:
 def _listen(section: Section, size_key: str, default: ReceiverConfig) -> ReceiverConfig:
     tls = section.section("tls")
     endpoint = section.take("endpoint", values.listen_address, Endpoint(default.host, default.port))
+    largest_bytes = section.take(size_key, values.mebibytes(1, 1024), default.max_request_bytes)
     result = replace(
         default,
         host=endpoint.host,
         port=endpoint.port,
-        max_request_bytes=section.take(size_key, values.mebibytes(1, 1024), default.max_request_bytes),
+        max_request_bytes=largest_bytes,
+        max_in_flight_bytes=max(default.max_in_flight_bytes, 2 * largest_bytes),
         tls=_server_tls(tls) if "tls" in section else None,
     )
     section.close()

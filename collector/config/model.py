@@ -26,7 +26,7 @@ class Config:
 
     grpc: ReceiverConfig | None = GRPC
     http: ReceiverConfig | None = HTTP
-    queue_bytes: int = 512 * MIB
+    queue_bytes: int = 128 * MIB
     """`memory_limiter.limit_mib`: requests that wait to be committed."""
     rules: tuple[BudgetRule, ...] = ()
     store: StoreConfig = STORE

@@ -53,8 +53,6 @@ class DecodeLimits:
     never dropped. Without them, keys that sound like usage are protected.
 
     About `slice_bytes` of bodies are decoded at a time, and one span level in one call that holds the interpreter lock.
-    Decoding takes about seven times that in memory on the way. Larger: more memory, and pages fresh from the system,
-    which cost more than decoding into them. Smaller: the fixed cost of a part, about 1 ms, shows.
     """
 
     max_spans_per_request: int = limits.MAX_SPANS_PER_REQUEST
@@ -64,5 +62,5 @@ class DecodeLimits:
     max_events_per_span: int = limits.MAX_EVENTS_PER_SPAN
     max_string_bytes: int = limits.MAX_STRING_BYTES
     max_structured_bytes: int = limits.MAX_STRUCTURED_BYTES
-    slice_bytes: int = 2 * limits.DECODE_SLICE_BYTES
+    slice_bytes: int = limits.DECODE_SLICE_BYTES
     essential_keys: frozenset[str] = field(default_factory=frozenset)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+
 import pyarrow as pa
 
 from otel_cost.pricing.card import RateCard
@@ -27,17 +30,26 @@ CARD_TABLE_SCHEMA = pa.schema(
 
 _SHOWN_FALLBACKS = ("cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_reasoning_tokens")
 
+_PART_RECORDS = 1_024
+"""Made into columns at a time: all 30,000 as Python objects take 25 MB, of which the process keeps most."""
+
 
 def card_table(card: RateCard) -> pa.Table:
     """Every rate of the card, one row per rate row and unit: the explicit ones, and the common classes' fallbacks."""
-    records: list[tuple[object, ...]] = []
+    records = _records(card)
+    parts = [CARD_TABLE_SCHEMA.empty_table()]
+    while some := list(islice(records, _PART_RECORDS)):
+        columns = zip(zip(*some, strict=True), CARD_TABLE_SCHEMA.types, strict=True)
+        arrays = [pa.array(values, kind) for values, kind in columns]
+        parts.append(pa.Table.from_arrays(arrays, schema=CARD_TABLE_SCHEMA))
+    return pa.concat_tables(parts)
+
+
+def _records(card: RateCard) -> Iterator[tuple[object, ...]]:
     for row in card.rows():
         for unit in dict.fromkeys((*row.explicit, *_SHOWN_FALLBACKS)):
             rate = row.rate(unit)
             if rate is not None:
                 head = (card.digest, row.key, row.provider, row.model, row.variant, row.region)
                 period = (row.valid_from_ns, row.valid_to_ns, row.input_tokens_above)
-                records.append((*head, *period, unit, rate.pico_usd, rate.per, rate.explicit, row.source))
-    columns = list(zip(*records, strict=True)) if records else [()] * len(CARD_TABLE_SCHEMA)
-    arrays = [pa.array(values, field.type) for values, field in zip(columns, CARD_TABLE_SCHEMA, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=CARD_TABLE_SCHEMA)
+                yield (*head, *period, unit, rate.pico_usd, rate.per, rate.explicit, row.source)
