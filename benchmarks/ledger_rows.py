@@ -112,7 +112,9 @@ def _named(prefix: str, codes: Ints) -> pa.Array:
 
 
 def _coded(codes: Ints, values: list[str]) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(values))
+    distinct = list(dict.fromkeys(values))  # Parquet keeps a dictionary only if it says nothing twice
+    to_distinct = np.array([distinct.index(value) for value in values], np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(to_distinct[codes]), pa.array(distinct))
 
 
 def _same(value: str, count: int) -> pa.Array:

@@ -26,7 +26,7 @@ _COLUMNS, _GROUP_BYTES, _GROUP_ROWS, _GROUP_OFFSET, _GROUP_COMPRESSED, _ORDINAL 
 _CHUNK_OFFSET, _CHUNK_META = 2, 3  # ColumnChunk
 _INDEXES = (4, 5, 6, 7)  # ColumnChunk: page indexes, which lie outside of the row group
 _PATH, _UNCOMPRESSED, _COMPRESSED, _DATA_PAGE, _INDEX_PAGE, _DICTIONARY_PAGE = 3, 6, 7, 9, 10, 11  # ColumnMetaData
-_OUTSIDE = (14, 15)  # ColumnMetaData: bloom filters, likewise
+_FILTER, _FILTER_BYTES = 14, 15  # ColumnMetaData: bloom filter, which lies outside of the row group too
 
 
 class NotJoinable(ValueError):
@@ -122,13 +122,14 @@ class Joiner:
             self._schema = source.schema
         elif source.schema != self._schema:
             raise NotJoinable("another schema than the row groups before it")
-        chunks = []
+        placed = []
         for chunk, extent in zip(_chunks(group), extents, strict=True):
             other = others.get(_path(chunk))
             if other is None or changed is None:
-                chunks.append(_moved_chunk(chunk, self._copy(source.file, extent)))
+                placed.append((source.file, chunk, self._copy(source.file, extent)))
             else:
-                chunks.append(_moved_chunk(other, self._copy(changed.file, _extent(other))))
+                placed.append((changed.file, other, self._copy(changed.file, _extent(other))))
+        chunks = [self._with_filter(file, _moved_chunk(chunk, by)) for file, chunk, by in placed]
         self._groups.append(_described(group, chunks, len(self._groups)))
         rows: int = group[_GROUP_ROWS][1]
         return rows
@@ -138,6 +139,17 @@ class Joiner:
         source = Source(io.BytesIO(parquet_file))
         for number in range(len(source.groups)):
             self.append(source, number)
+
+    def _with_filter(self, source: BinaryIO, chunk: Struct) -> Struct:
+        """Copy the bloom filter of a column; without one where the footer does not say how long it is."""
+        kind, meta = chunk[_CHUNK_META]
+        if _FILTER not in meta:
+            return chunk
+        kept = {field: value for field, value in meta.items() if field not in (_FILTER, _FILTER_BYTES)}
+        if _FILTER_BYTES in meta:
+            moved_by = self._copy(source, (meta[_FILTER][1], meta[_FILTER_BYTES][1]))
+            kept = {**meta, _FILTER: _shift(meta[_FILTER], moved_by)}
+        return {**chunk, _CHUNK_META: (kind, kept)}
 
     def _copy(self, source: BinaryIO, extent: tuple[int, int]) -> int:
         """Copy some bytes; by how much they lie further on now."""
@@ -170,8 +182,6 @@ def _extent(chunk: Struct) -> tuple[int, int]:
     if _CHUNK_META not in chunk or any(field in chunk for field in _INDEXES):
         raise NotJoinable("its columns have page indexes")
     meta = chunk[_CHUNK_META][1]
-    if any(field in meta for field in _OUTSIDE):
-        raise NotJoinable("its columns have bloom filters")
     pages = [meta[field][1] for field in (_DATA_PAGE, _INDEX_PAGE, _DICTIONARY_PAGE) if field in meta]
     return min(page for page in pages if page > 0), meta[_COMPRESSED][1]
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from inspect import signature
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,17 @@ RANGES = 4
 RANGE_GAP_NS = 60 * 10**9
 """A segment with a few spans from another time gets several narrow ranges instead of one wide one."""
 
-_DELTA = ("seq", "start_time", "end_time")
+_CONSTANT = ("kind", "status_code", "dropped_attributes_count", "flags", "attempt")
+"""Whole numbers that are nearly always the same: plain and zstd takes no room and is read fastest."""
+
+_RAW = "cost_usd"
+"""What every question reads. As differences it hardly shrinks further, and inflating it takes half of reading it."""
+
 _STATISTICS = ["seq", "start_time"]
+_LOOKED_UP = "trace_id"
+_BLOOM_FPP = 0.05
+_BLOOMS = "bloom_filter_options" in signature(parquet.ParquetWriter.__init__).parameters  # not in older pyarrow
+_SAMPLE_ROWS = 4_096
 
 Ranges = tuple[tuple[int, int], ...]
 """(low, high) in nanoseconds since the epoch, both included, ascending."""
@@ -73,17 +83,47 @@ def start_ranges(starts_ns: npt.NDArray[np.int64]) -> Ranges:
     return tuple((int(ordered[low]), int(ordered[high])) for low, high in zip(lows, highs, strict=True))
 
 
-def parquet_options(schema: pa.Schema, *, small: bool = False) -> dict[str, Any]:
-    """How rows are written: small, quick to write, and readable by every DuckDB from 1.5 on."""
-    return {
-        "compression": "lz4" if small else "zstd",
-        "compression_level": None if small else 1,
+def parquet_options(schema: pa.Schema, *, small: bool = False, traces: int = 0) -> dict[str, Any]:
+    """How rows are written: small, quick to write and to read, and readable by every DuckDB from 1.5 on.
+
+    Whole numbers are kept as differences in as few bits as they need: half the time of zstd to read, and no larger.
+
+    Args:
+        schema: of the rows: `ROW_SCHEMA` or some columns of it.
+        small: for a file of so few rows that setting up its compression costs more than all else.
+        traces: about how many a row group holds. Look-ups by trace then skip the groups that do not have it (270 -> 30
+            ms in ten million rows, for 0.15 bytes and 0.01 us per row). 0: they read the column.
+    """
+    options: dict[str, Any] = {
+        "compression": "lz4" if small else {name: "none" if name == _RAW else "zstd" for name in schema.names},
+        "compression_level": None if small else {name: 1 for name in schema.names if name != _RAW},
         "use_dictionary": [field.name for field in schema if pa.types.is_dictionary(field.type)],
-        "column_encoding": {name: "DELTA_BINARY_PACKED" for name in _DELTA if name in schema.names},
+        "column_encoding": {field.name: "DELTA_BINARY_PACKED" for field in schema if _is_delta(field)},
         "write_statistics": [name for name in _STATISTICS if name in schema.names],
         "store_decimal_as_integer": True,
         "store_schema": False,
     }
+    if traces and _BLOOMS and _LOOKED_UP in schema.names:
+        options["bloom_filter_options"] = {_LOOKED_UP: {"ndv": traces, "fpp": _BLOOM_FPP}}
+    return options
+
+
+def _is_delta(field: pa.Field) -> bool:
+    whole: bool = (
+        pa.types.is_integer(field.type) or pa.types.is_timestamp(field.type) or pa.types.is_decimal(field.type)
+    )
+    return whole and field.name not in _CONSTANT
+
+
+def traces_of_group(rows: pa.Table) -> int:
+    """About how many traces a row group that begins with `rows` holds, from how often they change in the first ones.
+
+    Too low: look-ups by trace read groups for nothing. Too high: the filter takes more room.
+    """
+    trace_ids = rows.column(_LOOKED_UP).slice(0, _SAMPLE_ROWS)
+    distinct: int = pc.count_distinct(trace_ids).as_py()
+    group_rows = min(int(rows.num_rows), GROUP_ROWS)
+    return max(1, distinct * group_rows // max(len(trace_ids), 1))
 
 
 def write(folder: Path, tables: Iterable[pa.Table], tier: int = 0) -> Segment:
@@ -98,7 +138,8 @@ def write(folder: Path, tables: Iterable[pa.Table], tier: int = 0) -> Segment:
     try:
         waiting = iter(tables)
         first = next(waiting)
-        options = parquet_options(ROW_SCHEMA, small=first.num_rows < SMALL_ROWS)
+        small = first.num_rows < SMALL_ROWS
+        options = parquet_options(ROW_SCHEMA, small=small, traces=0 if small else traces_of_group(first))
         with parquet.ParquetWriter(partial, ROW_SCHEMA, **options) as writer:
             for table in chain([first], waiting):
                 writer.write_table(table, row_group_size=GROUP_ROWS)

@@ -17,7 +17,16 @@ from pyarrow import parquet
 
 from collector.store.folding import NEEDED_COLUMNS, VERDICT_COLUMNS, Amendments
 from collector.store.join import Joiner, NotJoinable, Source
-from collector.store.manifest import GROUP_ROWS, RANGES, Ranges, Segment, parquet_options, path_of, sync
+from collector.store.manifest import (
+    GROUP_ROWS,
+    RANGES,
+    Ranges,
+    Segment,
+    parquet_options,
+    path_of,
+    sync,
+    traces_of_group,
+)
 from collector.store.rows import ROW_SCHEMA
 
 COPIED_ROWS = 16_384
@@ -113,7 +122,8 @@ class Rewriter:
 def encoded(rows: pa.Table) -> memoryview:
     """A Parquet file of one row group in memory: rows of ROW_SCHEMA, or some columns of it."""
     target = io.BytesIO()
-    with parquet.ParquetWriter(target, rows.schema, **parquet_options(rows.schema)) as writer:
+    traces = traces_of_group(rows) if "trace_id" in rows.schema.names else 0
+    with parquet.ParquetWriter(target, rows.schema, **parquet_options(rows.schema, traces=traces)) as writer:
         writer.write_table(rows.unify_dictionaries(), row_group_size=rows.num_rows)
     return target.getbuffer()
 
@@ -134,8 +144,11 @@ def _verdicts(file: BinaryIO, metadata: parquet.FileMetaData, number: int, amend
     """The columns of a row group that its amendments change, whole; None when there are none."""
     if not amendments.touch(*seq_range(metadata, number)):
         return None
-    parts = [amendments.take_in(part) for part in read(file, metadata, number, NEEDED_COLUMNS)]
-    return pa.concat_tables(parts).select(list(VERDICT_COLUMNS))
+    before = list(read(file, metadata, number, NEEDED_COLUMNS))
+    now = [amendments.take_in(part) for part in before]
+    pairs = list(zip(before, now, strict=True))
+    changed = [n for n in VERDICT_COLUMNS if not all(old.column(n).equals(new.column(n)) for old, new in pairs)]
+    return pa.concat_tables(now).select(changed) if changed else None
 
 
 def is_large(metadata: parquet.FileMetaData, number: int) -> bool:
