@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Condition, Thread
 
@@ -25,6 +25,8 @@ from collector.decode.columns import SpanBatch
 from collector.decode.concat import batch_bytes
 from collector.errors import Overloaded, StoreUnavailable
 from collector.journal import Journal, Quarantine, Record
+from collector.journal.attempts import HOPELESS, Attempt, pieces
+from collector.journal.record import parts as _parts
 from collector.patience import Abandoned, Patience
 from collector.pipeline import Pipeline, Sent, Submitted
 from collector.telemetry import Telemetry
@@ -135,7 +137,8 @@ class Applier:
 
     def start(self, applied: int) -> None:
         """Start; records up to `applied` are in the ledger, those behind it in the journal are replayed first."""
-        self._applied, self._replay_to = applied, self._journal.last
+        self._replay_to = self._journal.last
+        self._release(applied)
         self._telemetry.gauge(metrics.UNAPPLIED_BYTES, lambda: self._unapplied_bytes)
         self._telemetry.gauge(metrics.UNAPPLIED_LIMIT_BYTES, lambda: self._config.unapplied_bytes)
         self._telemetry.gauge(metrics.APPLY_LAG_SECONDS, self._lag_seconds)
@@ -149,6 +152,7 @@ class Applier:
             self._changed.notify_all()
         if self._thread.ident is not None:
             self._thread.join(deadline_seconds)
+            self._journal.attempts.end()
         self._patience.abandon()
         with self._changed:
             self._changed.notify_all()
@@ -194,14 +198,26 @@ class Applier:
                 self._changed.notify_all()
 
     def _replay(self) -> None:
+        died = self._journal.attempts.last()
         while part := self._patience.keep_trying(lambda: self._load(self._replay_to)):
-            if self._stopping:
-                raise Abandoned  # before any later record: the ledger knows only up to which it has all
-            self._oldest_ns = part[0].received_at_ns
-            self._settle(part)
-            self._telemetry.add(metrics.REPLAYED_REQUESTS, len(part))
+            for piece, attempt in pieces(part, died):
+                if self._stopping:
+                    raise Abandoned  # before any later record: the ledger knows only up to which it has all
+                self._oldest_ns = piece[0].received_at_ns
+                self._replay_piece(piece, attempt)
+                self._telemetry.add(metrics.REPLAYED_REQUESTS, len(piece))
+        self._journal.attempts.end()
         with self._changed:
             self._oldest_ns = self._queue[0][0].received_at_ns if self._queue else 0
+
+    def _replay_piece(self, records: list[Record], attempt: Attempt) -> None:
+        """Apply some records; a single one in which the process has died again and again is put aside."""
+        if len(records) == 1 and attempt.deaths >= HOPELESS:
+            self._put_aside(records[0], RuntimeError(f"the collector died {attempt.deaths} times in applying it"))
+            self._release(records[0].number)
+        else:
+            self._journal.attempts.begin(attempt)
+            self._settle(records)
 
     def _serve(self) -> None:
         group: _Group | None = None
@@ -312,7 +328,7 @@ class Applier:
 
     def _release(self, applied: int) -> None:
         self._applied = applied
-        self._journal.release(applied)
+        self._journal.release(self._pipeline.settled(applied))
 
     def _settle(self, records: Sequence[Record]) -> None:
         """Apply records from their bytes, in order, by halves down to those that cannot be; these are put aside."""
@@ -379,18 +395,3 @@ class Applier:
             return True
 
         return self._patience.keep_trying(store)
-
-
-def _parts(records: Iterable[Record], most_bytes: int) -> Iterator[list[Record]]:
-    """Records in groups of a bounded size, in order."""
-    part: list[Record] = []
-    size_bytes = 0
-    for record in records:
-        body_bytes = len(record.request.body)
-        if part and size_bytes + body_bytes > most_bytes:
-            yield part
-            part, size_bytes = [], 0
-        part.append(record)
-        size_bytes += body_bytes
-    if part:
-        yield part

@@ -139,6 +139,10 @@ class Pipeline:
         appended = self._store.submit(ledger, lambda skeleton: self._attribute(skeleton, verdicts), journal)
         return Submitted(ledger, appended, started_seconds, verdicts)
 
+    def settled(self, applied: int) -> int:
+        """See Store."""
+        return self._store.settled(applied)
+
     def stored(self, submitted: Submitted, appended: Appended) -> None:
         """Note what became of a batch."""
         ledger = submitted.ledger

@@ -109,7 +109,7 @@ class Service:
         await asyncio.to_thread(self._applier.stop, left_seconds)
         await asyncio.to_thread(self._stop_threads)
         if drained:  # else a write may still be under way
-            self.journal.stop(self._applier.applied)
+            self.journal.stop(self.store.settled(self._applier.applied))
         return drained
 
     async def _start(self) -> Addresses:

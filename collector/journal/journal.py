@@ -15,6 +15,7 @@ from threading import Lock
 
 from collector.decode.request import Request
 from collector.errors import StoreUnavailable
+from collector.journal.attempts import Attempts
 from collector.journal.disk import Disk, read_file
 from collector.journal.logfile import LogFile, files_in, named
 from collector.journal.record import Damage, Found, Record, read, scan
@@ -62,6 +63,8 @@ class Journal:
         self._current: LogFile | None = None
         self._next = 1
         self._given_up = 0  # files that failed
+        self.attempts = Attempts(config.folder / "replaying")
+        """What is replayed now."""
 
     @property
     def size_bytes(self) -> int:
@@ -82,7 +85,7 @@ class Journal:
         return self._next - 1
 
     def start(self, applied: int) -> None:
-        """Look through the files; records up to `applied` are in the ledger. Raises OSError."""
+        """Look through the files; records up to `applied` are in the ledger. Nothing is deleted. Raises OSError."""
         folder = self._config.folder
         folder.mkdir(parents=True, exist_ok=True)
         self._disk.sync_folder(folder.parent)
@@ -97,7 +100,6 @@ class Journal:
             last = max(last, closed.last)
             self._closed.append(closed)
         self._next = last + 1
-        self.release(applied)
 
     def load(self, first: int, last: int) -> Iterator[Record]:
         """The sound records from `first` to `last`, in order."""
@@ -140,7 +142,10 @@ class Journal:
         return f"{self._config.folder}: {free_bytes >> 20} MiB of disk left, nothing is accepted"
 
     def release(self, applied: int) -> None:
-        """Delete the files whose records up to `applied` are all in the ledger; keep the damaged ones aside."""
+        """Delete the files of which only records up to `applied` are left; keep the damaged ones aside.
+
+        These records are in the ledger and survive the loss of its log (`Store.settled`).
+        """
         with self._lock:
             done = [file for file in self._closed if file.last <= applied]
             self._closed = [file for file in self._closed if file.last > applied]

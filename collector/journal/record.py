@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from collector.decode.request import Request
@@ -93,6 +93,21 @@ def read(data: Buffer, found: Found) -> Record:
     org_id = data[org_start : org_start + org_bytes].decode()
     body = bytes(data[org_start + org_bytes : org_start + org_bytes + body_bytes])
     return Record(number, received_at_ns, Request(body, org_id))
+
+
+def parts(records: Iterable[Record], most_bytes: int) -> Iterator[list[Record]]:
+    """Records in groups of a bounded size, in order."""
+    part: list[Record] = []
+    size_bytes = 0
+    for record in records:
+        body_bytes = len(record.request.body)
+        if part and size_bytes + body_bytes > most_bytes:
+            yield part
+            part, size_bytes = [], 0
+        part.append(record)
+        size_bytes += body_bytes
+    if part:
+        yield part
 
 
 def _sound(data: Buffer, position: int, marker: bytes) -> Found | None:

@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from collector.store.folding import Amendments, Read
-from collector.store.manifest import Segment, parquet_options, path_of, start_ranges, sync
+from collector.store.manifest import Segment, make_folder, parquet_options, path_of, start_ranges, sync
 from collector.store.rewrite import GROUP_BYTES, name_of, read
 from collector.store.rows import ROW_SCHEMA
 from collector.store.upkeep import Archive
@@ -95,7 +95,7 @@ def prepare(archive: Archive, cold_files: Sequence[str]) -> None:
             f"{archive.path}: the archive is not there (is its disk mounted?); {inside} of its files belong to the "
             "ledger. Spans are taken as before, nothing is archived, and reports leave those files out until it is back"
         )
-    archive.path.mkdir(parents=True, exist_ok=True)
+    make_folder(archive.path)
     mark.write_text("Spans that otel-cost has archived, by organisation and day. Reading is free, changing is not.\n")
     sync(archive.path)
 
@@ -126,10 +126,15 @@ def _all_rows(path: Path) -> Iterator[pa.Table]:
             yield from read(file, metadata, number)
 
 
-def clean_up(folder: Path, named: Callable[[], Sequence[str]]) -> None:
-    """Remove what an export that was interrupted has left. `named` gives every file of the manifest."""
+def clean_up(folder: Path, named: Callable[[], Sequence[str]], settle: Callable[[], None]) -> None:
+    """Remove what an export that was interrupted has left.
+
+    `named` gives every file of the manifest; `settle` moves the manifest's log into its file, for without the log
+    files that were named might have to be removed yet.
+    """
     intent = folder.parent / INTENT
     if intent.is_file():
+        settle()
         known = {path_of(folder, file) for file in named()}
         for line in intent.read_text(encoding="utf-8").splitlines():
             path = Path(_name(line))
@@ -176,6 +181,7 @@ class _Partitions:
         self._root = root
         self._folder = folder
         self._intent = io.TextIOWrapper((folder.parent / INTENT).open("wb"), encoding="utf-8", write_through=True)
+        sync(folder.parent)
         self._open: dict[tuple[str, int] | None, _Partition] = {}
         self._waiting: dict[tuple[str, int] | None, list[pa.Table]] = {}
         self._waiting_bytes = 0
@@ -221,7 +227,7 @@ class _Partitions:
             oldest = next(iter(self._open))
             self._finish(oldest, self._open.pop(oldest))
         folder = self._folder if key is None else self._root / partition_of(*key)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         partition = _Partition(folder)
         self._intend(partition.partial)
         return partition

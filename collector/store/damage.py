@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,28 @@ def set_aside(connection: Any, folder: Path, segment: Segment, why: str, report:
         f"{path}: {why}{moved}. Missing from all totals until the file is back in its place: {_content(segment)}. "
         "Put an intact copy there and start again."
     )
+
+
+def clear_strays(connection: Any, folder: Path, problems: Sequence[str], report: Report) -> None:
+    """At start: delete files that the manifest does not know, as a crash leaves them.
+
+    When the ledger misses something (`problems`) they may hold it: then complete ones are moved aside instead.
+    """
+    kept = 0
+    for path in manifest.strays(connection, folder):
+        if problems and path.suffix == ".parquet":
+            aside = folder.parent / FOLDER
+            aside.mkdir(exist_ok=True)
+            os.replace(path, aside / path.name)
+            kept += 1
+        else:
+            path.unlink()
+    if kept:
+        report(
+            f"{folder}: {kept} files that the ledger does not know were moved to {folder.parent / FOLDER}, because "
+            "something is missing. What the journal still has is applied again now; if `otel-cost doctor` finds "
+            "nothing missing afterwards, they can be deleted"
+        )
 
 
 def check_files(connection: Any, folder: Path, report: Report) -> None:

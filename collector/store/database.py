@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 from collections.abc import Callable
@@ -134,8 +135,10 @@ class HighWater:
         return Position(*self._FORMAT.unpack(kept)) if len(kept) == self._FORMAT.size else None
 
     def keep(self, position: Position) -> None:
+        """Note a commit. A disk that refuses makes the mark too low, and no commit a failure."""
         if self._descriptor is not None:
-            os.pwrite(self._descriptor, self._FORMAT.pack(position.batch, position.seq), 0)
+            with contextlib.suppress(OSError):
+                os.pwrite(self._descriptor, self._FORMAT.pack(position.batch, position.seq), 0)
 
     def close(self) -> None:
         if self._descriptor is not None:

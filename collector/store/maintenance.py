@@ -179,7 +179,11 @@ def _archive(ledger: _Ledger) -> str:
 
 
 def _clean_up_archive(ledger: _Ledger) -> None:
-    archive.clean_up(ledger.folder, lambda: ledger.read(_every_file))
+    archive.clean_up(ledger.folder, lambda: ledger.read(_every_file), lambda: ledger.write(_checkpoint))
+
+
+def _checkpoint(connection: Any) -> None:
+    connection.execute("CHECKPOINT")
 
 
 def _cold_files(reader: Any) -> list[str]:

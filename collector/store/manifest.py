@@ -10,7 +10,7 @@ import os
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from inspect import signature
 from itertools import chain
@@ -231,23 +231,11 @@ def path_of(folder: Path, file: str) -> Path:
     return folder / file  # an absolute one stays as it is
 
 
-def forget_retired(connection: Any, folder: Path, grace_seconds: float) -> None:
-    """Delete the files that have been out of use for the grace period, then their rows. In the writer."""
-    before = _now() - timedelta(seconds=grace_seconds)
-    old = connection.execute("SELECT file FROM _ledger.segment WHERE retired_at <= ?", [before]).fetchall()
-    if old:
-        for (file,) in old:
-            path_of(folder, file).unlink(missing_ok=True)
-        connection.execute("DELETE FROM _ledger.segment WHERE retired_at <= ?", [before])
-
-
-def remove_strays(connection: Any, folder: Path) -> None:
-    """At start: delete files that the manifest does not know, left by a crash."""
+def strays(connection: Any, folder: Path) -> list[Path]:
+    """Files that the manifest does not know."""
     named = "SELECT file FROM _ledger.segment UNION SELECT file FROM _ledger.lost_segment"
     known = {row[0] for row in connection.execute(named).fetchall()}
-    for path in folder.iterdir():
-        if path.is_file() and path.name not in known:
-            path.unlink()
+    return [path for path in folder.iterdir() if path.is_file() and path.name not in known]
 
 
 def discard(connection: Any, folder: Path, segment: Segment) -> bool:
@@ -256,6 +244,15 @@ def discard(connection: Any, folder: Path, segment: Segment) -> bool:
         return False
     path_of(folder, segment.file).unlink(missing_ok=True)
     return True
+
+
+def make_folder(path: Path) -> None:
+    """The folder and those above it, each name durable."""
+    if not path.is_dir():
+        if not path.parent.exists():
+            make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync(path.parent)
 
 
 def sync(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 All of it is one transaction, and a segment is complete on disk before it is named in it: interrupted anywhere, the
 ledger is still one of version 1, and the next start begins again after removing the files of this attempt. Published
-segments of version 1 are named by nothing afterwards; the store removes them at start (`manifest.remove_strays`).
+segments of version 1 are named by nothing afterwards; the store removes them at start (`damage.clear_strays`).
 """
 
 from __future__ import annotations

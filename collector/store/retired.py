@@ -28,6 +28,8 @@ def forget(connection: Any, folder: Path, config: StoreConfig, in_use: Collectio
         kept_bytes += size_bytes
         if file not in in_use and (retired_at <= before or kept_bytes > config.retired_bytes):
             forgotten.append(file)
+    if forgotten:
+        connection.execute("CHECKPOINT")  # if the log were lost, the ledger would name these files again
     for file in forgotten:
         path_of(folder, file).unlink(missing_ok=True)
     if forgotten:

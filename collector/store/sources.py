@@ -11,7 +11,7 @@ from typing import Any
 from pyarrow import parquet
 
 from collector.store.layout import Layout
-from collector.store.manifest import Segment, parquet_options, path_of
+from collector.store.manifest import Segment, parquet_options, path_of, sync
 from collector.store.rows import ROW_SCHEMA
 
 EXPRESSION = "getvariable('segments')"
@@ -32,6 +32,7 @@ def write_empty(path: Path) -> None:
     try:
         parquet.write_table(ROW_SCHEMA.empty_table(), partial, **parquet_options(ROW_SCHEMA))
         partial.chmod(0o444)
+        sync(partial)
         os.replace(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)

@@ -41,6 +41,10 @@ T = TypeVar("T")
 _BUSY_SHARE = 20
 """Large traces that were put off are judged when this many times as long has passed as it took the last time."""
 
+_CHECKPOINT_SECONDS = 5.0
+"""Under load the log is moved into the ledger's file so often, which takes milliseconds; only then the journal may
+forget. Lower: more syncs. Higher: the journal holds so many seconds of traffic more."""
+
 
 def _ignore(_: str) -> None:
     return
@@ -79,6 +83,8 @@ class Store:
         self._attribute: Attribute | None = None  # the last one
         self._judged_at_seconds = self._judging_seconds = 0.0
         self._since_checkpoint = 0
+        self._committed = self._settled = 0  # last journal record that was ever committed; that is in a checkpoint
+        self._settled_at_seconds = 0.0
 
     @property
     def position(self) -> Position:
@@ -98,11 +104,13 @@ class Store:
 
     def _start(self) -> LedgerCheck:
         self._refuse_foreign_file()
-        self.layout.folder.mkdir(parents=True, exist_ok=True)
+        manifest.make_folder(self.layout.folder)
         self._lock.acquire(self._config.lock_wait_seconds)
         try:
             checked = self._open(self._high_water.open())
-            manifest.remove_strays(self._ledger.connection, self.layout.segments)
+            self._committed = self._ledger.journal
+            if self._settle():
+                damage.clear_strays(self._ledger.connection, self.layout.segments, checked.problems, self._report)
             self._publisher.start(self._ledger.connection)
             self.layout.dirty.touch()
             self._writer.start(self._idle)
@@ -115,6 +123,8 @@ class Store:
     def stop(self) -> None:
         """Finish what was submitted, publish it, close the ledger. Does nothing when not started."""
         self._judging_seconds = 0.0  # nothing is put off any longer
+        if self._ledger.connection is not None:
+            self._writer.submit(self._settle).exception()
         if self._ledger.connection is not None and self._publish_quietly() and self._published_all():
             self._close()
             self.layout.dirty.unlink(missing_ok=True)
@@ -125,6 +135,14 @@ class Store:
     def journal(self) -> int:
         """The last journal record whose spans are committed; 0 when there is none."""
         return self._ledger.journal
+
+    def settled(self, applied: int) -> int:
+        """The last of the journal's records up to `applied` that the journal may forget.
+
+        The log of the manifest may be damaged later, which DuckDB does not always notice: what is committed and in no
+        checkpoint yet would then be missing. Records up to `applied` that no commit names were put aside.
+        """
+        return applied if self._settled >= self._committed else min(applied, self._settled)
 
     def append(self, batch: pa.Table, attribute: Attribute, journal: int = 0) -> Appended:
         """Store the new spans of `batch` (LEDGER_SCHEMA), judge the traces they touch, commit, fsync, return.
@@ -203,7 +221,7 @@ class Store:
         ledger.stale = False
         ledger.connection = database.connect(self.layout, self._config, self._report)
         schema.apply(ledger.connection, self.layout)
-        self.layout.segments.mkdir(parents=True, exist_ok=True)
+        manifest.make_folder(self.layout.segments)
         if ledger.pending is not None:
             manifest.discard(ledger.connection, ledger.folder, ledger.pending)
             ledger.pending = None
@@ -247,20 +265,27 @@ class Store:
         ledger.catalog.replaced([error.segment], [])
 
     def _append(self, batch: pa.Table, attribute: Attribute, journal: int) -> Appended:
-        free_bytes = shutil.disk_usage(self.layout.folder).free
-        if free_bytes < self._config.free_space_floor_bytes:
-            raise StoreUnavailable(f"{self.layout.folder}: {free_bytes >> 20} MiB of disk left, nothing is accepted")
         self._attribute = attribute
-        committed = self._guarded(lambda: self._append_whole(batch, attribute, journal))
+        try:
+            committed = self._guarded(lambda: self._append_whole(batch, attribute, journal))
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, duckdb.OutOfMemoryException):  # a smaller batch may pass
+                raise MemoryError(f"{self.layout.ledger}: {error}") from error
+            raise
         if committed.position != self._ledger.position:
             self._ledger.position = committed.position
+            self._ledger.journal = self._committed = max(self._ledger.journal, journal)
             self._high_water.keep(committed.position)
             self._since_checkpoint += committed.appended.accepted
-            self._ledger.journal = max(self._ledger.journal, journal)
+            if time.monotonic() >= self._settled_at_seconds + _CHECKPOINT_SECONDS:
+                self._settle()
         return committed.appended
 
     def _append_whole(self, batch: pa.Table, attribute: Attribute, journal: int) -> Committed:
         """Append; a segment that turns out to be damaged is set aside, and the batch is judged without it."""
+        free_bytes = shutil.disk_usage(self.layout.folder).free
+        if free_bytes < self._config.free_space_floor_bytes:
+            raise StoreUnavailable(f"{self.layout.folder}: {free_bytes >> 20} MiB of disk left, nothing is accepted")
         while True:
             try:
                 return appending.append(self._ledger, batch, attribute, journal)
@@ -312,6 +337,8 @@ class Store:
         self._disconnect()
         try:
             self._open(self._ledger.position)
+            if self._ledger.journal < self._committed:
+                raise StoreUnavailable("it has lost what was committed; the next start replays the journal")
         except Exception as error:
             self._disconnect()
             raise StoreUnavailable(f"{self.layout.ledger}: cannot be reopened yet: {error}") from error
@@ -322,13 +349,19 @@ class Store:
             self._judge_waiting(now=True)
         except Exception as error:  # whatever it is, the next quiet moment tries again
             self._report(f"{self.layout.ledger}: large traces are judged later: {error}")
-        if self._since_checkpoint < self._config.idle_checkpoint_spans or self._ledger.connection is None:
-            return
-        self._since_checkpoint = 0
+        if self._since_checkpoint >= self._config.idle_checkpoint_spans and self._ledger.connection is not None:
+            self._settle()
+
+    def _settle(self) -> bool:
+        """Move the log into the ledger's file; whether that was possible. In the writer, outside a transaction."""
+        self._since_checkpoint, self._settled_at_seconds = 0, time.monotonic()
         try:
             self._guarded(lambda: self._ledger.connection.execute("CHECKPOINT"))
         except (duckdb.Error, StoreUnavailable) as error:
             self._report(f"{self.layout.ledger}: checkpoint put off: {error}")
+            return False
+        self._settled = self._ledger.journal
+        return True
 
     def _publish_quietly(self) -> bool:
         try:

@@ -123,7 +123,7 @@ def running(collector: Collector, stop_seconds: float = LIMIT_SECONDS) -> Iterat
         collector.applier.stop(stop_seconds)
         collector.store.gate.set()
         collector.store.stop()
-        collector.journal.stop(collector.applier.applied)
+        collector.journal.stop(collector.store.settled(collector.applier.applied))
 
 
 def request(number: int, poisonous: bool = False) -> tuple[Request, list[str]]:
@@ -310,8 +310,8 @@ def test_a_record_stays_in_the_journal_until_the_ledger_has_it(tmp_path: Path) -
         collector.until(lambda: collector.store.journals == [1])
         collector.store.refusals = 1_000_000
         collector.store.gate.set()
-        collector.until(lambda: collector.journal.file_count == 2)
-        assert collector.applier.applied == 1
+        collector.until(lambda: collector.applier.applied == 1)
+        assert collector.journal.file_count >= 2
     with running(Collector(tmp_path)) as collector:
         collector.settle()
         assert collector.span_ids() == [span_id for number in (1, 2, 3) for span_id in request(number)[1]]
