@@ -6,7 +6,7 @@ is found by its start time, which is that of the first sending: each span by its
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,21 +64,19 @@ def sort_out(catalog: Catalog, batch: pa.Table, spans: Hashes, places: Places, c
     `spans` is the hash of each row, `places` the place of each row's trace; for `covered_from` see KnownTraces.
     """
     first, first_of = _first_in_batch(batch, spans)
-    stored_seq = _stored(catalog, batch, spans, places, covered_from)
-    is_stored = stored_seq > 0
     rows = np.arange(batch.num_rows, dtype=np.int64)
+    is_stored = np.zeros(batch.num_rows, np.bool_)
     changed: list[Changed] = []
+    for again, seqs in _candidates(catalog, batch, spans, places, covered_from):
+        stored = _content(catalog, seqs)
+        same = _same_keys(batch.take(pa.array(again)), stored)
+        if not same.all():  # two spans with one hash
+            again, stored = again[same], stored.filter(pa.array(same))
+        is_stored[again] = True
+        changed += _different(batch, again, stored)
     repeats = rows[~first & ~is_stored]
     if len(repeats):
         changed += _different(batch, repeats, batch.take(pa.array(first_of[repeats])))
-    again = rows[is_stored]
-    if len(again):
-        stored = _content(catalog, stored_seq[again])
-        same = _same_keys(batch.take(pa.array(again)), stored)
-        if not same.all():  # two spans with one hash
-            is_stored[again[~same]] = False
-            again, stored = again[same], stored.filter(pa.array(same))
-        changed += _different(batch, again, stored)
     return Sorted(rows[first & ~is_stored], rows[~first | is_stored], tuple(changed))
 
 
@@ -92,24 +90,29 @@ def _first_in_batch(batch: pa.Table, spans: Hashes) -> tuple[npt.NDArray[np.bool
     first_of = first_row[place]
     repeats = np.flatnonzero(first_of != rows)
     same = _same_keys(batch.take(pa.array(repeats)), batch.take(pa.array(first_of[repeats])))
-    first_of[repeats[~same]] = repeats[~same]
+    if not same.all():  # two spans with one hash
+        first_with: dict[tuple[object, ...], int] = {}
+        shared = np.flatnonzero(np.isin(spans, spans[repeats[~same]]))
+        for row, key in zip(shared.tolist(), batch.select(_KEY).take(pa.array(shared)).to_pylist(), strict=True):
+            first_of[row] = first_with.setdefault(tuple(key.values()), row)
     return first_of == rows, first_of
 
 
-def _stored(catalog: Catalog, batch: pa.Table, spans: Hashes, places: Places, covered_from: int) -> Rows:
-    """The seq under which each row is stored, 0 where it is not."""
-    found = np.zeros(batch.num_rows, dtype=np.int64)
+def _candidates(
+    catalog: Catalog, batch: pa.Table, spans: Hashes, places: Places, covered_from: int
+) -> Iterator[tuple[Rows, Rows]]:
+    """Rows, and beside each the seq of a stored span with its hash: all first ones, then all second ones, and so on."""
     if not covered_from and not places.stored.any():
-        return found
+        return
     starts_ns = batch.column("start_time_ns").to_numpy()
     hashes, seqs = catalog.seqs_of_spans(spans, starts_ns, places, covered_from)
-    if not len(hashes):
-        return found
-    distinct, at = np.unique(hashes, return_index=True)
-    place = np.minimum(np.searchsorted(distinct, spans), len(distinct) - 1)
-    rows = np.flatnonzero(distinct[place] == spans)
-    found[rows] = seqs[at][place[rows]]
-    return found
+    seqs, once = np.unique(seqs, return_index=True)
+    order = np.argsort(hashes[once], kind="stable")
+    hashes, seqs = hashes[once][order], seqs[order]
+    at, end = np.searchsorted(hashes, spans, "left"), np.searchsorted(hashes, spans, "right")
+    while len(rows := np.flatnonzero(at < end)):
+        yield rows, seqs[at[rows]]
+        at += 1
 
 
 def _content(catalog: Catalog, seqs: Rows) -> pa.Table:

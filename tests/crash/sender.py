@@ -17,6 +17,8 @@ from tests.crash.workload import Part, parts
 
 ANSWER_SECONDS = 10.0
 RESEND_SECONDS = 0.05
+LATE_COPIES = 200
+"""Copies that a sender in a storm holds back, so that they come after others, and after a restart."""
 
 
 class Transport(Protocol):
@@ -74,12 +76,17 @@ class HttpTransport:
 
 @dataclass
 class Sender:
-    """One client: sends the requests of its traces one after the other, each until it is acknowledged."""
+    """One client: sends the requests of its traces one after the other, each until it is acknowledged.
+
+    In a storm it sends each of them `copies` times more, later, in another order, as a faulty queue does.
+    """
 
     number: int
     transport: Transport
     enough: Event
     random: random.Random
+    copies: int = 0
+    pause_seconds: float = 0.0
     acknowledged: list[Part] = field(default_factory=list)
     resent: int = 0
     problem: str = ""
@@ -91,12 +98,33 @@ class Sender:
         self.thread = Thread(target=self._run, name=f"sender-{self.number}", daemon=True)
 
     def _run(self) -> None:
+        again: list[bytes] = []
         for part in parts(self.number, self.random, self.enough.is_set):
-            while problem := self.transport.send(part.body):
-                self.problem = problem
-                if self.abandoned.is_set():
-                    return
-                self.resent += 1
-                time.sleep(RESEND_SECONDS)
+            if not self._sent(part.body):
+                return
             self.acknowledged.append(part)
+            again += [part.body] * self.copies
+            for _ in range(self.random.randint(0, 2 * self.copies) if len(again) > LATE_COPIES else 0):
+                if not self._sent(self._taken(again)):
+                    return
+        while again:
+            if not self._sent(self._taken(again)):
+                return
         self.transport.close()
+
+    def _taken(self, bodies: list[bytes]) -> bytes:
+        """Any of them."""
+        at = self.random.randrange(len(bodies))
+        bodies[at], bodies[-1] = bodies[-1], bodies[at]
+        return bodies.pop()
+
+    def _sent(self, body: bytes) -> bool:
+        """True once it is acknowledged; False when nobody waits for that any more."""
+        while problem := self.transport.send(body):
+            self.problem = problem
+            if self.abandoned.is_set():
+                return False
+            self.resent += 1
+            time.sleep(RESEND_SECONDS)
+        time.sleep(self.pause_seconds)
+        return True
