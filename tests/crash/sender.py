@@ -55,8 +55,8 @@ class GrpcTransport:
 class HttpTransport:
     """OTLP/HTTP, protobuf."""
 
-    def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
+    def __init__(self, port: int, answer_seconds: float = ANSWER_SECONDS) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=answer_seconds)
 
     def send(self, body: bytes) -> str:
         """See Transport."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import json
 import signal as signals
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,11 +26,25 @@ class CollectorProcess:
     that, and must end cleanly. After a failure in the body it is killed, so that the failure is what is reported.
     """
 
-    def __init__(self, folder: Path, database: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        database: Path | None = None,
+        *,
+        program: Sequence[str] = ("-m", "collector"),
+        tls: str = "",
+        store: str = "",
+        exporters: str = "",
+        most_mib: int = 20,
+    ) -> None:
+        """`tls`, `store`, `exporters`: what the config says in addition of each receiver, of the ledger, and beside it.
+        `most_mib`: of one request; a queue holds four. `program`: what Python runs instead of the collector."""
+        self._program = program
+        self._tls, self._store, self._exporters, self._most_mib = tls, store, exporters, most_mib
         self.folder = folder
         self.database = database or folder / "otel-cost.duckdb"
         """The published file."""
-        self.grpc_port, self.http_port, self.health_port = free_ports(3)
+        self.grpc_port, self.http_port, self.health_port, self.metrics_port = free_ports(4)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -51,22 +67,24 @@ class CollectorProcess:
 receivers:
   otlp:
     protocols:
-      grpc: {{endpoint: "127.0.0.1:{self.grpc_port}"}}
-      http: {{endpoint: "127.0.0.1:{self.http_port}"}}
+      grpc: {{endpoint: "127.0.0.1:{self.grpc_port}", max_recv_msg_size_mib: {self._most_mib}{self._tls}}}
+      http: {{endpoint: "127.0.0.1:{self.http_port}", max_request_body_size_mib: {self._most_mib}{self._tls}}}
+processors:
+  memory_limiter: {{limit_mib: {4 * self._most_mib}}}
 exporters:
-  duckdb: {{path: "{self.database}", publish_interval: 500ms}}
-  prometheus: {{endpoint: "127.0.0.1:0"}}
+  duckdb: {{path: "{self.database}", publish_interval: 500ms{self._store}}}
+  prometheus: {{endpoint: "127.0.0.1:{self.metrics_port}"}}
+{self._exporters}
 extensions:
   health_check: {{endpoint: "127.0.0.1:{self.health_port}"}}
 """
 
     def spawn(self) -> None:
         """Start a process, without waiting until it takes spans."""
-        config = self.folder / "collector.yaml"
-        config.write_text(self._config())
+        self.config_file.write_text(self._config())
         with (self.folder / "collector.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "collector", "collect", "--config", str(config)],
+                [sys.executable, *self._program, "collect", "--config", str(self.config_file)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -84,20 +102,58 @@ extensions:
 
     def health(self) -> int | None:
         """Status of the health check; None when nobody answers."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.health_port, timeout=2)
+        answer = self._get(self.health_port, "/")
+        return answer and answer[0]
+
+    def why_unhealthy(self) -> str:
+        """What the health check says."""
+        answer = self._get(self.health_port, "/")
+        return str(json.loads(answer[1])["status"]) if answer else "no answer"
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric's samples."""
+        answer = self._get(self.metrics_port, "/metrics")
+        assert answer is not None
+        lines = [line.rpartition(" ") for line in answer[1].splitlines() if line.startswith((name + " ", name + "{"))]
+        assert lines, name
+        return sum(float(value) for _, _, value in lines)
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another command of the program: exit code and output."""
+        return subprocess.run(
+            [sys.executable, "-m", "collector", *arguments], capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def _get(self, port: int, path: str) -> tuple[int, str] | None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
-            connection.request("GET", "/")
-            return connection.getresponse().status
-        except OSError:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        except (OSError, http.client.HTTPException):
             return None
         finally:
             connection.close()
+
+    @property
+    def config_file(self) -> Path:
+        """What every `spawn` writes."""
+        return self.folder / "collector.yaml"
+
+    @property
+    def live(self) -> Path:
+        """The folder of the ledger."""
+        return self.database.with_name(self.database.name + ".live")
 
     @property
     def process_id(self) -> int:
         """Of the process that runs or ran last."""
         assert self._process is not None
         return self._process.pid
+
+    def descriptor_count(self) -> int:
+        """Files and connections that the process has open."""
+        return len(list(Path(f"/proc/{self.process_id}/fd").iterdir()))
 
     def resident_bytes(self) -> int:
         """Memory of the process now."""
