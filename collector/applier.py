@@ -44,13 +44,13 @@ _REPLAYED_BYTES = 16 << 20
 class ApplierConfig:
     """Bounds of what waits and of one group."""
 
-    unapplied_bytes: int = 48 << 20
+    unapplied_bytes: int = 36 << 20
     """Memory of what is acknowledged and not in the ledger. Full: acknowledgements wait. Lower: a pause of the store
     is felt by senders at once. Higher: the collector's memory grows by as much."""
-    group_spans: int = 24_576
+    group_spans: int = 16_384
     """Spans of one append. Lower: more segments. Higher: their columns, about 1 KB a span in each of several stages,
     are in memory at once."""
-    group_bytes: int = 48 << 20
+    group_bytes: int = 32 << 20
     """The same for spans with long texts."""
     longest_linger_seconds: float = 1.0
     """The ledger is at most about this far behind under load."""

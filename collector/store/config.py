@@ -28,10 +28,10 @@ class StoreConfig:
     checkpoint_wal_bytes: int = 128 << 20
     """DuckDB checkpoints by itself at this size of its log; the writer does so earlier when it has nothing to do."""
     idle_checkpoint_spans: int = 20_000
-    indexed_traces: int = 2_000_000
+    indexed_traces: int = 1_000_000
     """Traces whose place is known, so that a late span can reopen them, and as many response ids: 16 bytes each. Those
     that have been quiet for longest fall out; a resend of their spans is still found, by its start time, on disk."""
-    recent_bytes: int = 64 << 20
+    recent_bytes: int = 32 << 20
     """Newest rows kept in memory, about 400 bytes each without their texts. Too low: traces that are still under way
     are read back from disk for each of their batches."""
     segment_grace_seconds: float = 600.0
