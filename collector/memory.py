@@ -55,6 +55,11 @@ def unsettle() -> None:
     gc.unfreeze()
 
 
+def unsettle() -> None:
+    """Before the end: collections look at everything again, else libraries report what was left as leaked."""
+    gc.unfreeze()
+
+
 def give_back() -> None:
     """Return free memory to the system. Takes milliseconds."""
     pa.default_memory_pool().release_unused()

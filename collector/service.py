@@ -92,8 +92,12 @@ class Service:
         """The reason why spans are not taken or not applied, or None when they are."""
         if not self._serving:
             return "starting or stopping"
-        reasons = self._applier.failure, self._committer.refusals.why(), self.journal.why_full(), self._applier.waiting
-        return next((reason for reason in reasons if reason), None)
+        reasons = {
+            "nothing is applied any more, restart the collector": self._applier.failure,
+            "spans are refused": self._committer.refusals.why() or self.journal.why_full(),
+            "acknowledged spans wait in the journal": self._applier.waiting,
+        }
+        return next((f"{what}: {why}" for what, why in reasons.items() if why), None)
 
     async def stop(self) -> bool:
         """Stop in the reverse order: take nothing new, answer what waits, apply what was acknowledged, publish, close.
@@ -110,6 +114,7 @@ class Service:
         await asyncio.to_thread(self._stop_threads)
         if drained:  # else a write may still be under way
             self.journal.stop(self.store.settled(self._applier.applied))
+        memory.unsettle()
         return drained
 
     async def _start(self) -> Addresses:

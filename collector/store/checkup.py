@@ -15,6 +15,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from collector.store import damage, schema
+from collector.store.config import StoreConfig
 from collector.store.errors import StoreError, StoreLocked
 from collector.store.inspect import space, written_segments
 from collector.store.layout import Layout
@@ -101,12 +102,13 @@ def examine(path: Path) -> tuple[Checkup, Copied | None]:
         checkup.not_checked.append(
             "the manifest (batches against segments, expired spans): a collector holds it; stop it to check that too"
         )
+        checkup.not_checked.append("how the collector is doing: otel-cost status")
     if copied is not None:
         _manifest(checkup, copied)
         _files(checkup, layout, copied)
     _left_aside(checkup, layout)
     if layout.folder.is_dir():
-        checkup.facts["space"] = asdict(space(layout))
+        _space(checkup, layout)
     return checkup, copied
 
 
@@ -261,13 +263,27 @@ def _left_aside(checkup: Checkup, layout: Layout) -> None:
     if damaged:
         what = f"{len(damaged)} damaged files were kept aside, such as {damaged[0]}"
         meaning = "something broke here once; what they held may be missing from the totals"
-        checkup.warn(what, meaning, "keep them until the cause is known, then delete them")
+        action = (
+            f"put intact copies of Parquet files into {layout.segments} and start the collector again; keep the "
+            "damaged ones until the cause is known"
+        )
+        checkup.warn(what, meaning, action)
     backups = _inside(layout.backups)
     if backups:
         what = f"{len(backups)} backups in {layout.backups}"
         checkup.note(what, "made before a migration", "delete them once the new version has proved itself")
     checkup.facts["damaged_files"] = [str(path) for path in damaged]
     checkup.facts["backups"] = [str(path) for path in backups]
+
+
+def _space(checkup: Checkup, layout: Layout) -> None:
+    found = space(layout)
+    checkup.facts["space"] = asdict(found)
+    floor_bytes = StoreConfig(layout.published).free_space_floor_bytes
+    if found.free_bytes < 2 * floor_bytes:
+        what = f"{found.free_bytes >> 20} MiB of disk are left"
+        meaning = f"files are not merged any more; below {floor_bytes >> 20} MiB nothing new is accepted"
+        checkup.warn(what, meaning, "make room, or set a retention")
 
 
 def _inside(folder: Path) -> list[Path]:

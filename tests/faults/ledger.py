@@ -7,12 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from collector.store.query import query_published
 from tests.faults.clients import Answer, Sent, send_all
 from tests.support.collector_process import CollectorProcess
 from tests.support.plain_calls import plain_calls
 
 WAIT_SECONDS = 60.0
+
+
+def soak(*values: Any) -> Any:
+    """A case of `make soak` only."""
+    return pytest.param(*values, marks=[pytest.mark.soak, pytest.mark.timeout(900)])
 
 
 class Ledger:

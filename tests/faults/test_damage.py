@@ -9,12 +9,12 @@ import pytest
 
 from collector.journal.logfile import files_in
 from collector.journal.record import HEADER_BYTES
-from tests.faults.ledger import Ledger, injected, wait_for, wait_until_applied
+from tests.faults.ledger import Ledger, injected, soak, wait_for, wait_until_applied
 from tests.support.collector_process import CollectorProcess
 from tests.support.plain_calls import plain_calls
 
 
-@pytest.mark.parametrize("damage", ["header", "cut", "garbage"])
+@pytest.mark.parametrize("damage", [soak("header"), soak("cut"), "garbage"])
 def test_a_damaged_manifest_is_named_and_never_overwritten(tmp_path: Path, damage: str) -> None:
     with CollectorProcess(tmp_path) as collector:
         ledger = Ledger(collector)
@@ -37,7 +37,7 @@ def test_a_damaged_manifest_is_named_and_never_overwritten(tmp_path: Path, damag
     ledger.check()
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "gone"])
+@pytest.mark.parametrize("damage", ["cut", soak("flipped"), soak("gone")])
 def test_a_damaged_log_of_the_manifest_loses_nothing(tmp_path: Path, damage: str) -> None:
     """The segments that its lost transactions named are still there: they are taken in again."""
     with CollectorProcess(tmp_path) as collector:
@@ -61,7 +61,7 @@ def test_a_damaged_log_of_the_manifest_loses_nothing(tmp_path: Path, damage: str
     ledger.check()
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "gone"])
+@pytest.mark.parametrize("damage", [soak("cut"), "flipped", soak("gone")])
 def test_a_damaged_file_of_spans_is_set_aside_until_an_intact_copy_is_back(tmp_path: Path, damage: str) -> None:
     """Everything else goes on without it; `doctor` names it; with the copy in its place every span counts again."""
     with CollectorProcess(tmp_path) as collector:

@@ -44,6 +44,7 @@ def test_a_nearly_full_disk_is_known_before_anybody_sends(tmp_path: Path) -> Non
         assert ledger.send(1)[0].status == 200
         (tmp_path / "free_bytes").write_text(str(100 << 20))
         assert collector.health() == 503
+        assert collector.why_unhealthy().startswith("spans are refused: ")
         assert "100 MiB of disk left, nothing is accepted" in collector.why_unhealthy()
         assert {answer.status for answer in ledger.send(2) + ledger.send(3, transport="grpc")} == {503}
         assert collector.metric('otel_cost_requests_refused_total{reason="store"}') == 2
@@ -77,6 +78,7 @@ def test_a_folder_that_becomes_read_only_holds_up_the_ledger_and_nothing_else(tm
         with read_only(collector.live, collector.live / "segments"):
             assert {answer.status for answer in ledger.send(*range(20, 40))} == {200}
             wait_for(lambda: "Permission denied" in collector.why_unhealthy(), "health says why")
+            assert collector.why_unhealthy().startswith("acknowledged spans wait in the journal: ")
             assert "acknowledged spans wait in the journal, will keep trying" in collector.log
         wait_until_applied(collector)
         assert collector.health() == 200

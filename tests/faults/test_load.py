@@ -9,10 +9,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from collector.receive.config import TlsFiles
 from collector.store.query import query_published
 from tests.collector.receive.certificates import make
-from tests.faults.ledger import Ledger, wait_for, wait_until_applied
+from tests.faults.ledger import Ledger, soak, wait_for, wait_until_applied
 from tests.support.collector_process import CollectorProcess
 from tests.support.ports import free_port
 
@@ -31,16 +33,18 @@ def test_memory_that_runs_out_costs_a_refusal_and_not_the_collector(ledger: Ledg
     ledger.check()
 
 
-def test_each_batch_five_times_in_any_order_across_restarts_counts_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [48, soak(2_000)])
+def test_each_batch_five_times_in_any_order_across_restarts_counts_once(tmp_path: Path, count: int) -> None:
     """A storm of resends over both transports, with `kill -9` and clean ends in between."""
     chance = Random(7)
-    storm = [number for number in range(1, 120) for _ in range(5)]
+    storm = [number for number in range(1, count) for _ in range(5)]
+    turn_size = len(storm) // 4
     chance.shuffle(storm)
     with CollectorProcess(tmp_path) as collector:
         ledger = Ledger(collector)
-        for turn, start in enumerate(range(0, len(storm), 60)):
+        for turn, start in enumerate(range(0, len(storm), turn_size)):
             for transport in ("grpc", "http"):
-                half = storm[start : start + 60][transport == "grpc" :: 2]
+                half = storm[start : start + turn_size][transport == "grpc" :: 2]
                 assert {answer.status for answer in ledger.send(*half, transport=transport)} == {200}
             if turn % 3 != 2:
                 collector.kill() if turn % 2 else collector.stop()

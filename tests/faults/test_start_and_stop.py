@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from collector.store.query import query_published
 from tests.crash.sender import HttpTransport
-from tests.faults.ledger import Ledger, injected, wait_for, wait_until_applied
+from tests.faults.ledger import Ledger, injected, soak, wait_for, wait_until_applied
 from tests.support.collector_process import CollectorProcess
 from tests.support.plain_calls import plain_calls
 
@@ -56,17 +58,19 @@ def test_a_lock_file_that_was_left_behind_is_no_lock(tmp_path: Path) -> None:
         ledger = Ledger(collector)
         assert ledger.send(1)[0].status == 200
         assert collector.stop() == 0
+        assert collector.log.endswith("stopping: storing what waits (again to end at once)\n")
     ledger.check()
 
 
-def test_killed_at_any_moment_of_its_start_it_starts_the_next_time(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [3, soak(60)])
+def test_killed_at_any_moment_of_its_start_it_starts_the_next_time(tmp_path: Path, kills: int) -> None:
     """With acknowledged spans in the journal, which each of the starts begins to apply."""
     chance = Random(5)
     with CollectorProcess(tmp_path) as collector:
         ledger = Ledger(collector)
         assert {answer.status for answer in ledger.send(*range(1, 60))} == {200}
         collector.kill()
-        for _ in range(6):
+        for _ in range(kills):
             collector.spawn()
             time.sleep(chance.uniform(0.2, 1.4))
             collector.kill()
@@ -76,13 +80,14 @@ def test_killed_at_any_moment_of_its_start_it_starts_the_next_time(tmp_path: Pat
     ledger.check()
 
 
-def test_a_stop_amid_the_replay_of_a_long_journal_leaves_the_rest_to_the_next_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [200, soak(5_000)])
+def test_a_stop_amid_the_replay_of_a_long_journal_leaves_the_rest_to_the_next_start(tmp_path: Path, count: int) -> None:
     """Nothing could be applied, then the collector was killed; the next one is told to end as soon as it listens."""
     with injected(tmp_path) as collector:
         ledger = Ledger(collector)
         segments = collector.live / "segments"
         segments.chmod(0o555)
-        assert {answer.status for answer in ledger.send(*range(1, 500), clients=16)} == {200}
+        assert {answer.status for answer in ledger.send(*range(1, count), clients=16)} == {200}
         collector.kill()
         collector.spawn()
         collector.wait_until_ready()
