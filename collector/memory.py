@@ -21,8 +21,8 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _ARENAS = 2
 """glibc makes eight per core. More: each keeps free memory that the others cannot use."""
 _MAPPED_FROM_BYTES = 4 << 20
-"""Larger pieces are mapped one by one. Lower: columns of a group are mapped and cleared for each group anew. Higher: the
-large arrays of indices, which live for minutes, leave holes in the heap."""
+"""Larger pieces are mapped one by one. Lower: columns of a group are mapped and cleared for each group anew. Higher:
+the large arrays of indices, which live for minutes, leave holes in the heap."""
 _KEPT_BYTES = 32 << 20
 """Free memory at the end of the heap that is kept. Lower: more clearing of fresh pages. Higher: more is held idle."""
 _IO_THREADS = 2
@@ -48,11 +48,6 @@ def settle() -> None:
     gc.collect()
     gc.freeze()
     give_back()
-
-
-def unsettle() -> None:
-    """Before the end: collections look at everything again, else libraries report what was left as leaked."""
-    gc.unfreeze()
 
 
 def unsettle() -> None:
