@@ -38,7 +38,7 @@ check: $(VENV)/.dev  ## format check, lint, types, import contracts, tests
 	$(BIN)/lint-imports
 	$(PYTEST) $(PARALLEL)
 
-soak: $(VENV)/.dev  ## the long crash and duplicate-storm tests
+soak: $(VENV)/.dev  ## the long forms of kills, faults and fuzzing
 	$(PYTEST) -m soak
 
 interop: $(VENV)/.dev  ## unchanged apps of other projects' SDKs; makes an environment per case
