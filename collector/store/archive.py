@@ -154,9 +154,10 @@ def _name(line: str) -> str:
 class _Partition:
     """One file under way: rows of one organisation and day (None: rows that stay beside the ledger)."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, intend: Callable[[Path], None]) -> None:
         self.folder = folder
         self.partial = folder / f".{uuid.uuid4().hex}.partial"
+        intend(self.partial)
         self.writer = parquet.ParquetWriter(self.partial, ROW_SCHEMA, **parquet_options(ROW_SCHEMA))
         self.rows = 0
         self.first_seq = self.last_seq = 0
@@ -228,9 +229,7 @@ class _Partitions:
             self._finish(oldest, self._open.pop(oldest))
         folder = self._folder if key is None else self._root / partition_of(*key)
         make_folder(folder)
-        partition = _Partition(folder)
-        self._intend(partition.partial)
-        return partition
+        return _Partition(folder, self._intend)
 
     def finish(self) -> list[Segment]:
         """Complete all files; what the manifest is to say of them."""

@@ -9,6 +9,7 @@ import pytest
 
 from collector.journal.logfile import files_in
 from collector.journal.record import HEADER_BYTES
+from collector.store.query import query_published
 from tests.faults.ledger import Ledger, injected, soak, wait_for, wait_until_applied
 from tests.support.collector_process import CollectorProcess
 from tests.support.plain_calls import plain_calls
@@ -59,6 +60,34 @@ def test_a_damaged_log_of_the_manifest_loses_nothing(tmp_path: Path, damage: str
         ledger.send(*range(100, 120))
         assert collector.stop() == 0
     ledger.check()
+
+
+def test_a_log_lost_after_the_journal_has_forgotten_loses_nothing(ledger: Ledger) -> None:
+    """Each time the journal has deleted a file, the process is killed and the log is removed: what was let go of is in
+    a checkpoint, with every file that the checkpoint names, and all that followed is in the journal."""
+    live = ledger.collector.database.with_name(ledger.collector.database.name + ".live")
+    number = 0
+    for _ in range(2):
+        files: set[str] = set()
+        while True:
+            ledger.send(*range(number + 1, number + 51), padding_bytes=800_000)
+            number += 50
+            left = {path.name for path in files_in(live / "journal")}
+            if files - left:
+                break
+            files |= left
+        ledger.collector.kill()
+        (live / "ledger.duckdb.wal").unlink(missing_ok=True)
+        ledger.collector.spawn()
+        ledger.collector.wait_until_ready()
+    question = "SELECT count(*) AS calls FROM calls"
+    wait_for(
+        lambda: query_published(ledger.collector.database, question).to_pylist() == [{"calls": len(ledger.costs)}],
+        "the journal is replayed",
+    )
+    assert ledger.collector.stop() == 0
+    ledger.check()
+    assert not list((live / "journal").iterdir())
 
 
 @pytest.mark.parametrize("damage", [soak("cut"), "flipped", soak("gone")])
