@@ -75,7 +75,7 @@ def as_unavailable(error: Exception) -> StoreUnavailable | None:
     """The retryable form of a DuckDB error that says nothing about the data: disk, memory, a dead instance."""
     retryable = (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException, duckdb.TransactionException)
     if isinstance(error, retryable) or is_fatal(error):
-        return StoreUnavailable(f"the ledger cannot commit now: {error}")
+        return StoreUnavailable(f"the ledger cannot commit now: {str(error).splitlines()[0]}")
     return None
 
 

@@ -95,12 +95,14 @@ class Store:
         """Open the ledger and bring the publication up to it.
 
         Raises StoreLocked, PathUnusable, SchemaTooNew, LedgerDamaged (nothing was changed) or StoreUnavailable (disk
-        full).
+        or memory full).
         """
         try:
             return self._start()
         except OSError as error:
             raise PathUnusable(f"{self.layout.published}: no ledger can be kept here: {error}") from error
+        except duckdb.Error as error:
+            raise database.as_unavailable(error) or error from error
 
     def _start(self) -> LedgerCheck:
         self._refuse_foreign_file()
