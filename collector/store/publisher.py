@@ -1,9 +1,10 @@
 """The published file: what users open while the collector has the ledger to itself.
 
 A small DuckDB file with views over the same Parquet segments that the ledger has, and copies of what is not in them:
-amendments, budgets, prices. No span is copied, so a refresh costs the same whatever arrived. It is built beside its
-place, synced, and renamed over the old one: a reader has the old file or the new one, whole. It is built in a DuckDB
-instance of its own, so that a full disk here cannot kill the instance that ingests.
+amendments, budgets, prices. No span is copied, so a refresh costs the same whatever arrived; prices and most amendments
+stand in a template that it starts from. It is built beside its place, synced, and renamed over the old one: a reader
+has the old file or the new one, whole. It is built in a DuckDB instance of its own, so that a full disk here cannot
+kill the instance that ingests.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from collector.store import manifest, retired, views
+from collector.store.amendment_versions import Ints, Versions
 from collector.store.config import StoreConfig
 from collector.store.database import STORAGE_VERSION
 from collector.store.layout import Layout
@@ -40,8 +42,15 @@ PUBLISHED_CHANGED_RESENDS = 10_000
 """Newest spans that came again with other content, in the published file. All are in the ledger; a sender that repeats
 everything with new content would make each refresh copy millions."""
 
+CHANGED_AMENDMENTS = 5_000
+"""Amendments that a refresh removes from, or adds to, those of the template; or an eighth of them, if that is more.
+Beyond it the template is made anew with all of them, at 6 us each. Lower: that happens more often. Higher: refreshes in
+between copy more."""
+
+_AMENDMENTS = "SELECT * FROM _ledger.amendment"
+_SOME_AMENDMENTS = f"{_AMENDMENTS} WHERE seq IN (SELECT unnest(?::BIGINT[]))"
+_VERSIONS = "SELECT seq, revision FROM _ledger.amendment"
 _COPIED = {
-    "amendment": "SELECT * FROM _ledger.amendment",
     "budget": "SELECT * FROM _ledger.budget",
     "budget_event": "SELECT * FROM _ledger.budget_event",
     "changed_resend": f"SELECT * FROM _ledger.changed_resend ORDER BY seen_at DESC LIMIT {PUBLISHED_CHANGED_RESENDS}",
@@ -57,7 +66,10 @@ class Content:
     segments: Sequence[Segment]
     copied: dict[str, pa.Table]
     publication: pa.Table
-    prices: pa.Table | None  # None: as in the template, which has the types of all others too
+    amended: Versions  # all amendments
+    amendments: pa.Table  # those that the template has not; all of them for a new one
+    outdated: Ints  # seqs of amendments that the template has, and the ledger has no more
+    prices: pa.Table | None  # of a new template, which has the types of all others too; None: it stays
 
 
 class Publisher:
@@ -67,6 +79,7 @@ class Publisher:
         self._layout = layout
         self._config = config
         self._prices_in_template: int | None = None  # None: there is no template yet
+        self._amended_in_template = Versions()
         self._named: frozenset[str] = frozenset()  # files of the current publication
         self._builder: Any = None
 
@@ -97,12 +110,19 @@ class Publisher:
         write(forget)
 
     def _content(self, reader: Any) -> Content:
-        prices, *counts = reader.rows(query("published_counts"))[0]
-        first = prices != self._prices_in_template
+        prices, amendments, *counts = reader.rows(query("published_counts"))[0]
+        template = self._amended_in_template
+        amended = Versions.of(reader.table(_VERSIONS)) if amendments else Versions()
+        added, outdated = amended.without(template), template.without(amended)
+        most = max(CHANGED_AMENDMENTS, len(template.seqs) // 8)
+        first = prices != self._prices_in_template or len(added) + len(outdated) > most
         return Content(
             reader.segments,
             {name: reader.table(_COPIED[name]) for name, count in zip(_COPIED, counts, strict=True) if count or first},
             reader.table(_PUBLICATION, [reader.missing_spans, reader.missing_spans]),
+            amended,
+            reader.table(_AMENDMENTS) if first else _some_amendments(reader, added),
+            outdated,
             reader.table(_PRICES) if first else None,
         )
 
@@ -123,33 +143,44 @@ class Publisher:
             raise
 
     def _make_template(self, content: Content, prices: pa.Table) -> None:
-        """Tables of the right types, all views, and the prices: what costs most and changes least."""
+        """Tables of the right types, all views, prices and amendments: what costs most and changes least."""
         self._prices_in_template = None
         _remove(self._layout.template)
+        whole = {"price_row": prices, "amendment": content.amendments}
+        typed = {name: table.slice(0, 0) for name, table in content.copied.items()}
         with self._attached(self._layout.template) as connection:
             connection.execute("CREATE SCHEMA _ledger")
             connection.execute("CREATE TABLE _ledger.segment_file (file VARCHAR NOT NULL)")
             connection.execute("INSERT INTO _ledger.segment_file VALUES (?)", [str(self._layout.empty)])
-            for name, table in {**content.copied, "price_row": prices}.items():
-                with registered(connection, source=table if name == "price_row" else table.slice(0, 0)):
+            for name, table in {**typed, **whole}.items():
+                with registered(connection, source=table):
                     connection.execute(f"CREATE TABLE _ledger.{name} AS SELECT * FROM source")
             with registered(connection, source=content.publication.slice(0, 0)):
                 connection.execute("CREATE TABLE publication AS SELECT * FROM source")
             views.create_sources(connection, [self._layout.empty], [])
             views.create_public(connection)
-        self._prices_in_template = prices.num_rows
+        self._prices_in_template, self._amended_in_template = prices.num_rows, content.amended
 
     def _fill(self, connection: Any, content: Content) -> None:
         newest_first = content.segments[::-1]
         files = [manifest.path_of(self._layout.segments, segment.file) for segment in newest_first]
         if files:
-            amended = has_amendments(newest_first, content.copied.get("amendment"))
+            amended = has_amendments(newest_first, content.amended.seqs)
             clean = [file for file, some in zip(files, amended, strict=True) if not some]
             views.create_sources(connection, clean, [file for file, some in zip(files, amended, strict=True) if some])
             _insert(connection, "_ledger.segment_file", pa.table({"file": [str(file) for file in files]}))
+        if content.prices is None:
+            self._amend(connection, content)
         for name, table in content.copied.items():
             _insert(connection, f"_ledger.{name}", table)
         _insert(connection, "publication", content.publication)
+
+    def _amend(self, connection: Any, content: Content) -> None:
+        """Bring the template's amendments up to date."""
+        if len(content.outdated):
+            with registered(connection, source=pa.table({"seq": content.outdated})):
+                connection.execute("DELETE FROM _ledger.amendment WHERE seq IN (SELECT seq FROM source)")
+        _insert(connection, "_ledger.amendment", content.amendments)
 
     @contextmanager
     def _attached(self, path: Path) -> Iterator[Any]:
@@ -176,11 +207,12 @@ class Publisher:
             raise
 
 
-def has_amendments(segments: Sequence[Segment], amendments: pa.Table | None) -> list[bool]:
-    """For each segment, whether some amendment may speak of a row of it."""
-    if amendments is None:
-        return [False] * len(segments)
-    seqs = np.sort(amendments.column("seq").to_numpy())
+def _some_amendments(reader: Any, seqs: Ints) -> pa.Table:
+    return reader.table(_SOME_AMENDMENTS, [seqs.tolist()]) if len(seqs) else pa.table({})
+
+
+def has_amendments(segments: Sequence[Segment], seqs: Ints) -> list[bool]:
+    """For each segment, whether some amendment may speak of a row of it. `seqs` are those of all, ascending."""
     first = np.searchsorted(seqs, [segment.first_seq for segment in segments], side="left")
     last = np.searchsorted(seqs, [segment.last_seq for segment in segments], side="right")
     return (last > first).tolist()  # type: ignore[no-any-return]

@@ -6,14 +6,17 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pytest
 from pyarrow import parquet
 
-from collector.store import Store, StoreConfig, manifest, views
+from collector.store import Store, StoreConfig, manifest, publisher, views
+from collector.store.amendment_versions import Versions
 from collector.store.query import query_published
 from collector.store.readers import Reader
 from collector.store.retired import forget
@@ -136,6 +139,45 @@ def test_amendments_are_subtracted_only_from_segments_that_have_some(open_store:
     first, second, *_ = (segment.file for segment in store.read(lambda reader: reader.segments))
     _, amended, clean = view.split("UNION ALL")
     assert (first in clean, second in clean, first in amended, second in amended) == (False, True, True, False)
+
+
+def _forget(first: int, last: int, connection: Any) -> None:
+    connection.execute("DELETE FROM _ledger.amendment WHERE seq BETWEEN ? AND ? AND seq % 5 = 0", [first, last])
+
+
+def test_published_amendments_follow_the_ledgers_whatever_the_template_holds(
+    open_store: OpenStore, ledger_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Added, replaced and gone ones: each refresh ends with those of the ledger, copied whole or changed in place."""
+    monkeypatch.setattr(publisher, "CHANGED_AMENDMENTS", 30)
+    amendments = "SELECT seq, revision, agent, counted FROM _ledger.amendment ORDER BY seq"
+    made: list[int] = []
+    make = publisher.Publisher._make_template
+
+    def counting(self: publisher.Publisher, content: publisher.Content, prices: pa.Table) -> None:
+        made.append(len(content.amended.seqs))
+        make(self, content, prices)
+
+    monkeypatch.setattr(publisher.Publisher, "_make_template", counting)
+    store = open_store()
+    for step in range(12):
+        grow(store, range(1 + 3 * step, 4 + 3 * step))
+        if step % 4 == 3:
+            taken = ledger(store, "SELECT min(seq), max(seq) FROM _ledger.amendment")[0]
+            store._write(partial(_forget, *taken))
+        store.publish()
+        assert published(ledger_path, amendments) == ledger(store, amendments)
+        assert published(ledger_path, TOTALS) == ledger(store, TOTALS)
+    assert len(published(ledger_path, amendments)) > 50
+    assert 1 < len(made) < 12
+
+
+def test_versions_differ_by_seq_and_revision() -> None:
+    """What one has and the other has not, or in another revision; order and emptiness do not matter."""
+    some = Versions.of(pa.table({"seq": [9, 2, 5], "revision": [1, 1, 1]}))
+    later = Versions.of(pa.table({"seq": [2, 5, 7], "revision": [1, 4, 4]}))
+    assert (later.without(some).tolist(), some.without(later).tolist()) == ([5, 7], [5, 9])
+    assert (some.without(Versions()).tolist(), Versions().without(some).tolist()) == ([2, 5, 9], [])
 
 
 def test_newest_segments_are_read_first(open_store: OpenStore, ledger_path: Path) -> None:
