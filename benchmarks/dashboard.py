@@ -58,15 +58,18 @@ def _connect(file: str) -> Any:
     return connection
 
 
-def _round(connection: Any, queries: dict[str, str], took_ms: dict[str, list[float]]) -> int:
+def _round(
+    connection: Any, queries: dict[str, str], took_ms: dict[str, list[float]], cpu_ms: dict[str, list[float]]
+) -> int:
     """Ask each question once; rows in the ledger."""
     found = connection.execute(_SOME_RUN).fetchone() if "one run" in queries else None
     for name, sql in queries.items():
         if "$trace" in sql and found is None:
             continue
-        started = time.monotonic()
+        started, cpu_seconds = time.monotonic(), time.process_time()
         connection.execute(sql, {"trace": found[0]} if found and "$trace" in sql else {}).fetchall()
         took_ms[name].append((time.monotonic() - started) * 1e3)
+        cpu_ms[name].append((time.process_time() - cpu_seconds) * 1e3)
     row = connection.execute("SELECT spans FROM publication").fetchone()
     return int(row[0]) if row else 0
 
@@ -83,6 +86,7 @@ def main() -> None:
     ended = Event()
     Thread(target=_wait, args=(ended,), daemon=True).start()
     took_ms: dict[str, list[float]] = {name: [] for name in queries}
+    cpu_ms: dict[str, list[float]] = {name: [] for name in queries}
     errors: dict[str, int] = {}
     spans = 0
     held: Any = None
@@ -92,14 +96,14 @@ def main() -> None:
             try:
                 held = held or (_connect(file) if hold else None)
                 with nullcontext(held) if held else _connect(file) as connection:
-                    spans = _round(connection, queries, took_ms)
+                    spans = _round(connection, queries, took_ms, cpu_ms)
             except duckdb.Error as error:
                 said = f"{type(error).__name__}: {error}".partition("\n")[0][:200]
                 errors[said] = errors.get(said, 0) + 1
         ended.wait(max(0.0, started + every_seconds - time.monotonic()))
     out = {
         name: dict(zip(("p50_ms", "p95_ms", "max_ms"), np.percentile(values, (50, 95, 100)).tolist(), strict=True))
-        | {"runs": len(values)}
+        | {"runs": len(values), "cpu_p50_ms": float(np.median(cpu_ms[name]))}
         for name, values in took_ms.items()
         if values
     }
