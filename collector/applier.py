@@ -26,7 +26,7 @@ from collector.decode.concat import batch_bytes
 from collector.errors import Overloaded, StoreUnavailable
 from collector.journal import Journal, Quarantine, Record
 from collector.journal.attempts import HOPELESS, Attempt, pieces
-from collector.journal.record import parts as _parts
+from collector.journal.record import parts
 from collector.patience import Abandoned, Patience
 from collector.pipeline import Pipeline, Sent, Submitted
 from collector.telemetry import Telemetry
@@ -320,7 +320,7 @@ class Applier:
         """The next records that are not applied, as many as one group may have, up to number `last`."""
         try:
             records = self._journal.load(self._applied + 1, last)
-            return next(_parts(records, min(_REPLAYED_BYTES, self._config.group_bytes)), [])
+            return next(parts(records, min(_REPLAYED_BYTES, self._config.group_bytes)), [])
         except OSError as error:
             raise StoreUnavailable(f"the journal cannot be read now: {error}") from error
         except MemoryError as error:

@@ -7,7 +7,6 @@ not taken for one.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import uuid
@@ -181,7 +180,7 @@ class _Partitions:
     def __init__(self, root: Path, folder: Path) -> None:
         self._root = root
         self._folder = folder
-        self._intent = io.TextIOWrapper((folder.parent / INTENT).open("wb"), encoding="utf-8", write_through=True)
+        self._intent = (folder.parent / INTENT).open("wb", buffering=0)
         sync(folder.parent)
         self._open: dict[tuple[str, int] | None, _Partition] = {}
         self._waiting: dict[tuple[str, int] | None, list[pa.Table]] = {}
@@ -262,7 +261,7 @@ class _Partitions:
 
     def _intend(self, path: Path) -> None:
         """Note a file before it exists, so that a crash leaves nothing unknown in a folder that others read."""
-        self._intent.write(json.dumps(str(path)) + "\n")
+        self._intent.write(json.dumps(str(path)).encode() + b"\n")
         os.fsync(self._intent.fileno())
 
 
