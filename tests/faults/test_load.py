@@ -66,7 +66,7 @@ def test_without_descriptors_nothing_is_lost_or_taken_for_damaged(ledger: Ledger
     soft, hard = resource.prlimit(process, resource.RLIMIT_NOFILE)
     with ExitStack() as open_connections:
         resource.prlimit(process, resource.RLIMIT_NOFILE, (collector.descriptor_count() + 20, hard))
-        for _ in range(60):
+        for _ in range(200):
             open_connections.enter_context(socket.create_connection(("127.0.0.1", collector.http_port)))
         wait_for(lambda: collector.health() is None, "nobody gets in")
     wait_for(lambda: collector.health() is not None, "somebody gets in")
