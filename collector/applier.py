@@ -36,6 +36,9 @@ logger = logging.getLogger(__name__)
 _UNIT_BYTES = 32 * 1024
 """What the Arrow tables of a unit take beside their buffers, roughly: about a hundred columns."""
 
+_LARGE_BYTES = 4 << 20
+"""A group from which it is worth giving free memory back. Smaller: small groups are slowed down by that."""
+
 _REPLAYED_BYTES = 16 << 20
 """Bodies that are read from the journal and applied at once, where they are in memory beside their columns."""
 
@@ -308,8 +311,8 @@ class Applier:
         self._telemetry.observe(metrics.APPLY_SECONDS, took_seconds)
         linger_seconds = min(self._config.longest_linger_seconds, took_seconds * self._config.linger_factor)
         self._release(group.last)
-        if not self._queue:
-            memory.give_back()  # else freed memory stays with the process for good; under load the next group takes it
+        if not self._queue and group.size_bytes >= _LARGE_BYTES:
+            memory.give_back()  # else it stays with the process for good; under load the next group takes it
         with self._changed:
             self._not_before_seconds = group.started_seconds + linger_seconds
             self._unapplied_bytes -= group.size_bytes

@@ -17,6 +17,8 @@ Values = npt.NDArray[np.int64]
 
 ABSENT = -1
 _RUN_ENTRIES = 4_096
+_LEAST_RUN = 512
+"""Entries that come together and become a run at once: from here on sorting them takes less than a dict does."""
 _RATIO = 4
 _SLACK = 1.25
 """Entries beyond the capacity are dropped when there are so many times as many: each time all of them are looked at."""
@@ -55,7 +57,7 @@ class SeqIndex:
 
     def put(self, hashes: Hashes, values: Values) -> None:
         """Add entries, each key once."""
-        if len(hashes) >= _RUN_ENTRIES:
+        if len(hashes) >= _LEAST_RUN:
             self._settle()
             self._add_run(hashes, values)
             return
