@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -277,3 +278,21 @@ def test_names_of_any_length_are_stored_cut(store: Store) -> None:
     assert short == ("gpt-4o", "gpt-4o", None, None, 1_000)
     name = "é" * 256 + TRUNCATION_MARK
     assert cut == (name, name, "x" * 256 + TRUNCATION_MARK, "y" * 1024, 1_000)
+
+
+def test_spans_priced_in_parts_are_those_priced_together(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many spans are taken at once changes memory, never a value; the batches are let go on the way."""
+    subject, _ = pipeline(store)
+    sent = [
+        request({"id": bytes([number] * 8), **CHAT, **USAGE, "gen_ai.request.model": f"gpt-{number}", "n": number})
+        for number in range(1, 8)
+    ]
+    batches = deque(subject.decode([one]).batch for one in sent)
+    together = subject.ledger(deque(batches))
+    monkeypatch.setattr("collector.pipeline.PART_SPANS", 3)
+    parts = subject.ledger(batches)
+    assert not batches
+    assert parts.schema == LEDGER_SCHEMA
+    assert parts.to_pylist() == together.to_pylist()
+    assert parts.num_rows == 7
+    assert {column.num_chunks for column in parts.columns} == {1}
