@@ -94,7 +94,7 @@ def chunk(first_seq: int, start_ns: int, end_ns: int, seed: int, count: int = CH
         "attempt": pa.array(np.ones(count, np.int32)),
         "wasted": pa.array(np.zeros(count, bool)),
         **owners,
-        **{f"owner_{name}": column for name, column in owners.items()},
+        "derived": pa.array(np.zeros(count, np.int32)),
     }
     arrays = [columns.get(field.name, pa.nulls(count, field.type)) for field in ROW_SCHEMA]
     return pa.Table.from_arrays(arrays, schema=ROW_SCHEMA)

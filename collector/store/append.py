@@ -182,8 +182,7 @@ def _commit(
 def _amend(connection: Any, judged: Judged) -> None:
     if judged.amendments is not None:
         with registered(connection, amended=judged.amendments):
-            if judged.stored:
-                connection.execute(query("forget_amended"), _extremes(judged.amendments))
+            connection.execute(query("forget_amended"), _extremes(judged.amendments))
             connection.execute("INSERT INTO _ledger.amendment SELECT * FROM amended")
 
 

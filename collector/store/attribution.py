@@ -21,7 +21,6 @@ from collector.store.call_rows import (
     VERDICT_COLUMNS,
     VERDICT_SCHEMA,
     call_rows,
-    is_filled,
     verdict_places,
     with_verdicts,
 )
@@ -31,7 +30,7 @@ from collector.store.hashes import Hashes, trace_hashes
 from collector.store.known_traces import BatchTraces, KnownTraces, Links, Places
 from collector.store.large_traces import LARGE_SPANS, LargeTraces, PutOff
 from collector.store.recent import is_among
-from collector.store.rows import NOT_KEPT, RECENT_SCHEMA, conform, one_chunk, plain, skeleton
+from collector.store.rows import NOT_KEPT, RECENT_SCHEMA, conform, one_chunk, own, plain, skeleton
 
 Attribute = Callable[[pa.Table], pa.Table]
 """`SKELETON_SCHEMA` of whole traces -> `ATTRIBUTION_SCHEMA` of their calls and wrappers."""
@@ -48,9 +47,8 @@ class Judged:
     """What one batch meant for attribution."""
 
     rows: pa.Table  # ROW_SCHEMA: the new spans, and what is said of them
-    amendments: pa.Table | None  # rows of `_ledger.amendment`, of new and stored calls
+    amendments: pa.Table | None  # rows of `_ledger.amendment`, of stored calls
     links: Links | None  # to be remembered after the commit; None: no call among the new spans
-    stored: int = 0  # stored calls among the amendments
     put_off: PutOff | None = None
     sizes: Mapping[int, int] = field(default_factory=dict)
     """Spans of the traces that are large, or were put off before, and that have been judged whole now."""
@@ -65,10 +63,11 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
-    """Whole traces: their new spans, then their stored ones."""
+    """Whole traces: their new spans, then their stored ones, as the spans themselves say it."""
 
     spans: pa.Table
     new: int
+    stored: pa.Table  # the stored ones as their segments have them, with their verdicts
     certain: Hashes | None  # traces (ascending) whose verdicts are; None: all
 
 
@@ -101,12 +100,10 @@ class Judge:
         at = verdict_places(whole.spans, verdicts)
         of_new = np.full(new.num_rows, NOT_JUDGED, dtype=np.int64)
         of_new[rows] = at[: whole.new]
-        stored = self._of_stored(whole, verdicts, at, revision)
         return Judged(
             with_verdicts(new, verdicts, of_new, revision),
-            _concat(self._of_new(whole, verdicts, at, revision), stored),
+            self._of_stored(whole, verdicts, at, revision),
             links,
-            0 if stored is None else stored.num_rows,
             put_off,
             self._sizes(whole, put_off),
         )
@@ -119,7 +116,7 @@ class Judge:
         verdicts = attribute(skeleton(whole.spans))
         stored = self._of_stored(whole, verdicts, verdict_places(whole.spans, verdicts), revision)
         sizes = {**dict.fromkeys(traces.tolist(), 0), **self._sizes(whole, None)}
-        return Judged(nothing, _concat(stored), None, 0 if stored is None else stored.num_rows, None, sizes)
+        return Judged(nothing, stored, None, None, sizes)
 
     def _sizes(self, whole: _Whole, put_off: PutOff | None) -> dict[int, int]:
         waiting = self._large.waiting
@@ -139,12 +136,13 @@ class Judge:
 
     def _whole(self, new: pa.Table, touched: Hashes, stored: Places, links: Links | None) -> _Whole:
         """The new spans with the stored ones of their traces, of traces that may record the same call, and so on."""
-        tables, to_look_at = [new], [] if links is None else [links]
+        tables, stored_rows, to_look_at = [new], [RECENT_SCHEMA.empty_table()], [] if links is None else [links]
         traces, certain = touched, touched
         for reached in range(_ROUNDS):
             if len(stored.hashes):
                 traces = np.union1d(traces, stored.hashes)
-                tables.append(self._catalog.spans_of(stored))
+                stored_rows.append(self._catalog.spans_of(stored))
+                tables.append(own(stored_rows[-1]))
                 to_look_at.append(Links.of(tables[-1]))
             if reached <= _JUDGED_ROUNDS:
                 certain = traces
@@ -154,7 +152,8 @@ class Judge:
                 break
             to_look_at = []
         spans = tables[0] if len(tables) == 1 else _joined(tables)
-        return _Whole(spans, new.num_rows, None if len(certain) == len(traces) else certain)
+        sure = None if len(certain) == len(traces) else certain
+        return _Whole(spans, new.num_rows, pa.concat_tables(stored_rows), sure)
 
     def _sharing(self, found: list[Links], traces: Hashes) -> Places:
         """The stored traces, not among `traces`, that may record a call of `found` again."""
@@ -166,15 +165,6 @@ class Judge:
                 others.append(self._catalog.traces_of_roots(each.roots.taken(wanted)))
         places = self._known.places(np.setdiff1d(np.concatenate(others), traces))
         return places.taken(places.stored)
-
-    def _of_new(self, whole: _Whole, verdicts: pa.Table, at: npt.NDArray[np.int64], revision: int) -> pa.Table | None:
-        """New calls that say more than their segment can hold: values filled in from another record."""
-        filled = is_filled(verdicts)
-        if not filled.any():
-            return None
-        rows = np.flatnonzero(at[: whole.new] != NOT_JUDGED)
-        rows = rows[filled[at[rows]]]
-        return call_rows(whole.spans.take(pa.array(rows)), verdicts.take(pa.array(at[rows])), revision)
 
     def _of_stored(
         self, whole: _Whole, verdicts: pa.Table, at: npt.NDArray[np.int64], revision: int
@@ -190,13 +180,9 @@ class Judge:
             )
             rows, spans = rows[sure], spans.filter(pa.array(sure))
         now = call_rows(spans, verdicts.take(pa.array(at[rows])), revision)
-        changed = differs(now, self._catalog.verdicts_on(self._connection, spans), VERDICT_COLUMNS)
-        return now.filter(pa.array(changed))
-
-
-def _concat(*amended: pa.Table | None) -> pa.Table | None:
-    some = [plain(table) for table in amended if table is not None and table.num_rows]
-    return pa.concat_tables(some) if some else None
+        before = self._catalog.verdicts_on(self._connection, whole.stored.take(pa.array(rows - whole.new)))
+        changed = differs(now, before, VERDICT_COLUMNS)
+        return plain(now.filter(pa.array(changed))) if changed.any() else None
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table:

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.decode.columns import ATTRIBUTION_SCHEMA, FILLED_TEXT_COLUMNS, FILLED_TOKEN_COLUMNS, OWNER_COLUMNS
-from collector.store.rows import ROW_SCHEMA, plain_column
+from collector.decode.columns import ATTRIBUTION_SCHEMA, FILLED_TEXT_COLUMNS, FILLED_TOKEN_COLUMNS
+from collector.store.rows import DERIVED_BITS, ROW_SCHEMA, plain_column
 
 _KEY = ["org_id", "trace_id", "span_id"]
 _OF_THE_SPAN = [
@@ -50,13 +50,13 @@ _OF_THE_SPAN = [
     "flags",
 ]
 _FILLED = {name: f"filled_{name}" for name in (*FILLED_TEXT_COLUMNS, *FILLED_TOKEN_COLUMNS)}
+_SUPPLIED = {name: _FILLED.get(name, name) for name in DERIVED_BITS}
+"""Column of a row -> column of the verdict that supplies it where the span does not say it."""
+
 _OF_THE_VERDICT = [name for name in ATTRIBUTION_SCHEMA.names if name not in _KEY and name not in _FILLED.values()]
 
 VERDICT_COLUMNS = [*_OF_THE_VERDICT, *_FILLED]
 """What may change in a call when its trace is judged again."""
-
-INLINE = {name: f"owner_{name}" if name in OWNER_COLUMNS else name for name in _OF_THE_VERDICT}
-"""Column of a verdict -> column of `ROW_SCHEMA` that holds it."""
 
 
 def _value_type(kind: pa.DataType) -> pa.DataType:
@@ -67,7 +67,7 @@ VERDICT_SCHEMA = pa.schema(
     [
         pa.field("seq", pa.int64()),
         pa.field("revision", pa.int64()),
-        *(pa.field(name, _value_type(ROW_SCHEMA.field(INLINE.get(name, name)).type)) for name in VERDICT_COLUMNS),
+        *(pa.field(name, _value_type(ROW_SCHEMA.field(name).type)) for name in VERDICT_COLUMNS),
     ]
 )
 """The final verdict on a call, with what was filled in from another record of it."""
@@ -105,61 +105,65 @@ def verdict_places(spans: pa.Table, verdicts: pa.Table) -> Places:
 
 def with_verdicts(rows: pa.Table, verdicts: pa.Table | None, places: Places, revision: int) -> pa.Table:
     """`ROW_SCHEMA`: new rows with the verdict beside each; NULL where there is none."""
-    columns: list[Any] = list(rows.columns)
     count = rows.num_rows
     judged = places != NOT_JUDGED
-    at: pa.Array | None = None
     if verdicts is None or not judged.any():
-        verdicts = None
-    elif verdicts.num_rows != count or not (places == np.arange(count)).all():
+        nothing = [pa.nulls(count, field.type) for field in list(ROW_SCHEMA)[rows.num_columns :]]
+        return pa.Table.from_arrays([*rows.columns, *nothing], schema=ROW_SCHEMA)
+    at: pa.Array | None = None
+    if verdicts.num_rows != count or not (places == np.arange(count)).all():
         at = pa.array(places, mask=~judged)
-    for field in list(ROW_SCHEMA)[len(columns) :]:
-        if verdicts is None:
-            columns.append(pa.nulls(count, field.type))
-        elif field.name == "revision":
-            columns.append(pa.array(np.full(count, revision), mask=~judged))
+    derived = np.zeros(count, np.int32)
+    columns: list[Any] = []
+    for field in ROW_SCHEMA:
+        if field.name in DERIVED_BITS:
+            column, supplied = _with_supplied(rows.column(field.name), verdicts.column(_SUPPLIED[field.name]), at)
+            if supplied is not None:
+                derived |= np.where(supplied, DERIVED_BITS[field.name], 0).astype(np.int32)
+        elif field.name in rows.column_names:
+            column = rows.column(field.name)
+        elif field.name in ("revision", "derived"):
+            column = pa.array(np.full(count, revision) if field.name == "revision" else derived, mask=~judged)
         else:
-            column = verdicts.column(_BY_INLINE[field.name])
+            column = verdicts.column(field.name)
             column = pa.nulls(count, field.type) if column.null_count == len(column) else _at(column, at)
-            columns.append(column.cast(field.type) if column.type != field.type else column)
+        columns.append(column.cast(field.type) if column.type != field.type else column)
     return pa.Table.from_arrays(columns, schema=ROW_SCHEMA)
 
 
-_BY_INLINE = {inline: name for name, inline in INLINE.items()}
+def _with_supplied(
+    own: pa.ChunkedArray, found: pa.ChunkedArray, at: pa.Array | None
+) -> tuple[pa.ChunkedArray, npt.NDArray[np.bool_] | None]:
+    """`own` with `found` (rows `at` of it) where it is NULL, and where that is; None: nowhere."""
+    if not own.null_count or found.null_count == len(found):
+        return own, None
+    found = _at(found, at)
+    return _final(own, found), pc.and_(pc.is_null(own), pc.is_valid(found)).to_numpy()
+
+
+def _final(own: pa.ChunkedArray, found: pa.ChunkedArray) -> pa.ChunkedArray:
+    """What the span says itself, else what is found elsewhere."""
+    if not own.null_count or found.null_count == len(found):
+        return own
+    return found if own.null_count == len(own) else pc.coalesce(plain_column(own), found)
 
 
 def _at(column: pa.ChunkedArray, at: pa.Array | None) -> pa.ChunkedArray:
     return column if at is None else column.take(at)
 
 
-def is_filled(verdicts: pa.Table) -> npt.NDArray[np.bool_]:
-    """Which verdicts fill in what the span itself does not say."""
-    found = np.zeros(verdicts.num_rows, np.bool_)
-    for name in _FILLED.values():
-        column = verdicts.column(name)
-        if column.null_count < len(column):
-            found |= pc.is_valid(column).to_numpy()
-    return found
-
-
 def call_rows(calls: pa.Table, verdicts: pa.Table, revision: int) -> pa.Table:
-    """Rows of `_ledger.amendment`, in its column order: `calls` and the verdicts on them, row by row."""
+    """Rows of `_ledger.amendment`, in its column order: `calls` as they say it and their verdicts, row by row."""
     columns = [pa.array(np.full(calls.num_rows, revision, dtype=np.int64))]
-    columns += [_filled(calls, verdicts, name) for name in _OF_THE_SPAN]
-    columns += [verdicts.column(name) for name in _OF_THE_VERDICT]
+    for name in (*_OF_THE_SPAN, *_OF_THE_VERDICT):
+        if name in DERIVED_BITS:
+            columns.append(_final(calls.column(name), verdicts.column(_SUPPLIED[name])))
+        else:
+            columns.append((verdicts if name in _OF_THE_VERDICT else calls).column(name))
     return pa.Table.from_arrays(columns, names=["revision", *_OF_THE_SPAN, *_OF_THE_VERDICT])
 
 
 def inline_verdicts(rows: pa.Table) -> pa.Table:
     """`VERDICT_SCHEMA` of stored rows as their segment has it."""
-    columns = [plain_column(rows.column(INLINE.get(name, name))) for name in VERDICT_SCHEMA.names]
+    columns = [plain_column(rows.column(name)) for name in VERDICT_SCHEMA.names]
     return pa.Table.from_arrays(columns, schema=VERDICT_SCHEMA)
-
-
-def _filled(calls: pa.Table, verdicts: pa.Table, name: str) -> pa.ChunkedArray:
-    """What the call says itself, else what its duplicate says."""
-    own = calls.column(name)
-    if name not in _FILLED:
-        return own
-    found = verdicts.column(_FILLED[name])
-    return own if found.null_count == len(found) else pc.coalesce(plain_column(own), found)

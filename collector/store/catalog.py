@@ -23,7 +23,7 @@ from collector.store.known_traces import Places
 from collector.store.manifest import Segment
 from collector.store.recent import LaterVerdicts, Marks, RecentRows, Rows, is_among
 from collector.store.root_calls import ROOT_COLUMNS, START_WINDOW_NS, RootCalls, root_kinds
-from collector.store.rows import RECENT_SCHEMA, conform, one_chunk
+from collector.store.rows import RECENT_SCHEMA, conform, one_chunk, own
 from collector.store.segment_reader import Group, SegmentReader, holds
 from collector.store.statements import fetch, query
 
@@ -143,15 +143,15 @@ class Catalog:
         """Traces whose root call may be a second record of one of `wanted`."""
         found: list[Hashes] = []
         for rows, marks, at in self.recent.find("root", np.unique(wanted.kinds)):
-            pairs = wanted.paired(RootCalls.of(rows.select(ROOT_COLUMNS).take(pa.array(at))))
+            pairs = wanted.paired(RootCalls.of(own(rows.select([*ROOT_COLUMNS, "derived"]).take(pa.array(at)))))
             found.append(marks.trace[at[pairs]])
         ranges = manifest.start_ranges(wanted.start_ns)
         wide = [(low - START_WINDOW_NS, high + START_WINDOW_NS) for low, high in ranges]
-        columns = [*ROOT_COLUMNS, "trace_id"]
+        columns = [*ROOT_COLUMNS, "trace_id", "derived"]
         for group in self._starting(wanted.start_ns, self._before_recent(wide), START_WINDOW_NS):
             rows = self.reader.read(group, columns)
             at = np.flatnonzero(root_kinds(rows))
-            rows = rows.take(pa.array(at))
+            rows = own(rows.take(pa.array(at)))
             found.append(_traces(rows.filter(pa.array(wanted.paired(RootCalls.of(rows))))))
         return np.unique(np.concatenate(found)) if found else np.empty(0, np.uint64)
 

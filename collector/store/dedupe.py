@@ -17,7 +17,7 @@ from collector.store.catalog import Catalog
 from collector.store.compare import differs
 from collector.store.hashes import Hashes
 from collector.store.known_traces import Places
-from collector.store.rows import NAME_OF_STORED
+from collector.store.rows import NAME_OF_STORED, own
 
 _KEY = ["org_id", "trace_id", "span_id"]
 _CONTENT = (
@@ -119,7 +119,8 @@ def _content(catalog: Catalog, seqs: Rows) -> pa.Table:
     """Key and content of stored spans, side by side with `seqs`, named as in a batch."""
     wanted, place = np.unique(seqs, return_inverse=True)
     names = [*_KEY, *_CONTENT]
-    found = catalog.content(wanted, [NAME_OF_STORED.get(name, name) for name in names]).rename_columns(["seq", *names])
+    found = own(catalog.content(wanted, [*(NAME_OF_STORED.get(name, name) for name in names), "derived"]))
+    found = found.rename_columns(["seq", *names])
     order = np.argsort(found.column("seq").to_numpy())
     at = found.schema.get_field_index("end_time_ns")
     found = found.set_column(at, "end_time_ns", found.column(at).cast(pa.int64()))

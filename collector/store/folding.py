@@ -11,37 +11,25 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.decode.columns import FILLED_TEXT_COLUMNS, FILLED_TOKEN_COLUMNS, OWNER_COLUMNS
-from collector.store.rows import ROW_SCHEMA
+from collector.store.compare import differs
+from collector.store.rows import DERIVED_BITS, ROW_SCHEMA, own
 
 Read = Callable[[Callable[[Any], Any]], Any]
 """`Store.read`: runs something on a snapshot of the ledger."""
 
 Seqs = npt.NDArray[np.int64]
 
-_VERDICT = {
-    "revision": "revision",
-    "counted": "counted",
-    "not_counted_reason": "not_counted_reason",
-    "duplicate_of": "duplicate_of",
-    **{f"owner_{name}": name for name in OWNER_COLUMNS},
-    "attempt": "attempt",
-    "retry_of": "retry_of",
-    "wasted": "wasted",
-}
-"""Column of a row -> column of its amendment."""
+_OF_THE_VERDICT = ("revision", "counted", "not_counted_reason", "duplicate_of", "attempt", "retry_of", "wasted")
 
-_OF_THE_SPAN = (*FILLED_TEXT_COLUMNS, *FILLED_TOKEN_COLUMNS)
-"""An amendment may say more here than its span, learnt from a duplicate. A row says what its span said, for ever: a
-resend is compared with it, and traces are judged again from it. So such an amendment is not taken in."""
+_AMENDED = (*_OF_THE_VERDICT, *DERIVED_BITS)
 
-VERDICT_COLUMNS = tuple(_VERDICT)
+VERDICT_COLUMNS = (*_AMENDED, "derived")
 """What taking amendments in may change of a row."""
 
-NEEDED_COLUMNS = ("seq", *_VERDICT, *_OF_THE_SPAN)
+NEEDED_COLUMNS = ("seq", *VERDICT_COLUMNS)
 """What it has to know of a row."""
 
-_COLUMNS = ", ".join(f'"{name}"' for name in ("seq", *_VERDICT.values(), *_OF_THE_SPAN))
+_COLUMNS = ", ".join(f'"{name}"' for name in ("seq", *_AMENDED))
 
 
 @dataclass(slots=True)
@@ -72,12 +60,12 @@ class Amendments:
         sql = f"SELECT {_COLUMNS} FROM _ledger.amendment WHERE seq BETWEEN ? AND ?"
         found = self.read(lambda reader: reader.table(sql, [bounds["min"], bounds["max"]]))
         places = pc.index_in(found.column("seq"), value_set=rows.column("seq").combine_chunks()).combine_chunks()
-        usable = pc.and_(pc.is_valid(places), _says_what_the_row_says(found, rows, places))
-        found, places = found.filter(usable), places.filter(usable)
+        found, places = found.filter(pc.is_valid(places)), places.drop_null()
         if not found.num_rows:
             return rows
         self._folded.append(found.select(["seq", "revision"]))
-        return _replaced(rows, found, places)
+        amended = rows.select([*DERIVED_BITS, "derived"]).take(places)
+        return _replaced(rows, found.append_column("derived", _derived(found, own(amended))), amended, places)
 
     @property
     def folded(self) -> pa.Table:
@@ -97,29 +85,29 @@ def delete_folded(connection: Any, folded: pa.Table) -> None:
         connection.unregister("folded_amendment")
 
 
-def _says_what_the_row_says(found: pa.Table, rows: pa.Table, places: pa.Array) -> pa.Array:
-    same = pa.array(np.ones(found.num_rows, dtype=bool))
-    at = pc.fill_null(places, 0)
-    for name in _OF_THE_SPAN:
-        theirs = found.column(name).combine_chunks()
-        ours = _plain(rows.column(name).take(at))
-        both_null = pc.and_(pc.is_null(ours), pc.is_null(theirs))
-        same = pc.and_(same, pc.or_(both_null, pc.fill_null(pc.equal(ours, theirs), False)))
-    return same
+def _derived(found: pa.Table, said: pa.Table) -> pa.Array:
+    """`derived` of rows that take the values of `found`; `said` is what their spans say themselves, side by side."""
+    bits = np.zeros(found.num_rows, np.int32)
+    for name, bit in DERIVED_BITS.items():
+        supplied = pc.and_(pc.is_null(said.column(name)), pc.is_valid(found.column(name)))
+        bits[supplied.to_numpy()] |= bit
+    return pa.array(bits)
 
 
-def _replaced(rows: pa.Table, found: pa.Table, places: pa.Array) -> pa.Table:
-    """`rows` with the columns of a verdict from `found` at `places`."""
+def _replaced(rows: pa.Table, found: pa.Table, amended: pa.Table, places: pa.Array) -> pa.Table:
+    """`rows` with the columns of a verdict from `found` at `places`, where `amended` stands until now."""
     row_of = np.full(rows.num_rows, -1, dtype=np.int64)
     row_of[places.to_numpy()] = np.arange(found.num_rows)
-    amended, take = row_of >= 0, np.maximum(row_of, 0)
-    for name, source in _VERDICT.items():
+    is_amended, take = row_of >= 0, np.maximum(row_of, 0)
+    for name in VERDICT_COLUMNS:
+        if name in DERIVED_BITS and not differs(found, amended, [name]).any():
+            continue
         target = ROW_SCHEMA.field(name)
-        theirs = found.column(source).combine_chunks().cast(_value_type(target.type))
+        theirs = found.column(name).combine_chunks().cast(_value_type(target.type))
         if pa.types.is_dictionary(target.type):
-            column = _replaced_codes(rows.column(name), theirs, amended, take)
+            column = _replaced_codes(rows.column(name), theirs, is_amended, take)
         else:
-            column = pc.if_else(pa.array(amended), theirs.take(pa.array(take)), _plain(rows.column(name)))
+            column = pc.if_else(pa.array(is_amended), theirs.take(pa.array(take)), _plain(rows.column(name)))
         rows = rows.set_column(rows.schema.get_field_index(name), target, column)
     return rows
 

@@ -16,7 +16,7 @@ from collector.store.catalog import Catalog
 from collector.store.hashes import Hashes, trace_hashes
 from collector.store.known_traces import KnownTraces, Links
 from collector.store.root_calls import ROOT_COLUMNS, RootCalls
-from collector.store.rows import one_chunk
+from collector.store.rows import one_chunk, own
 from collector.store.segment_reader import Group, SegmentReader
 
 _AHEAD = 2
@@ -95,7 +95,7 @@ def _part(reader: SegmentReader, group: Group, *, linked: bool) -> _Part:
     is_call = np.logical_or.reduceat(pc.is_valid(rows.column("call_kind")).to_numpy(), begins)
     at = np.stack([begins, ends], axis=1).ravel()
     distinct = len(np.unique(hashes[begins]))
-    return _Part(hashes[at], seqs[at], np.repeat(is_call, 2), distinct, Links.of(rows) if linked else None)
+    return _Part(hashes[at], seqs[at], np.repeat(is_call, 2), distinct, Links.of(own(rows)) if linked else None)
 
 
-_LINK_COLUMNS = ("trace_id", *ROOT_COLUMNS)
+_LINK_COLUMNS = ("trace_id", *ROOT_COLUMNS, "derived")

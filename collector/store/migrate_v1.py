@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from collector.store import manifest
 from collector.store.layout import Layout
-from collector.store.rows import ROW_SCHEMA
+from collector.store.rows import DERIVED_BITS, ROW_SCHEMA
 from collector.store.statements import fetch, query, registered, statement
 
 RANGE_ROWS, RANGE_BYTES = 65_536, 32 << 20
@@ -33,6 +33,12 @@ _SMALL = ("price_row", "budget", "budget_event", "schema_version")
 _OLD_FILES = ("span_log-*.parquet", "call_log-*.parquet")
 """Published segments of version 1."""
 
+_FINAL = ", ".join(f'coalesce(span_log."{name}", call_log."{name}") AS "{name}"' for name in DERIVED_BITS)
+_DERIVED = " + ".join(
+    f'CASE WHEN span_log."{name}" IS NULL AND call_log."{name}" IS NOT NULL THEN {bit} ELSE 0 END'
+    for name, bit in DERIVED_BITS.items()
+)
+
 Range = tuple[int, int]
 """First and last seq."""
 
@@ -45,7 +51,6 @@ def migrate(connection: Any, layout: Layout) -> None:
     """
     layout.segments.mkdir(parents=True, exist_ok=True)
     _remove_attempt(layout)
-    connection.execute(query("v1_amended"))
     ranges = _ranges(connection)
     segments = [
         manifest.write(layout.segments, _rows(connection, part), TIER)
@@ -53,10 +58,9 @@ def migrate(connection: Any, layout: Layout) -> None:
     ]
     small = {name: fetch(connection, f"SELECT * FROM _ledger.{name}") for name in _SMALL}
     batches = fetch(connection, "SELECT *, CAST(0 AS BIGINT) AS journal FROM _ledger.batch")
-    amendments = fetch(connection, "SELECT * FROM v1_amended")
     connection.execute(query("v1_drop"))
     connection.execute(statement("ddl", "v2"))
-    for name, table in {**small, "batch": batches, "amendment": amendments}.items():
+    for name, table in {**small, "batch": batches}.items():
         with registered(connection, source=table):
             connection.execute(f"INSERT INTO _ledger.{name} SELECT * FROM source")
     for segment in segments:
@@ -86,10 +90,9 @@ def _ranges(connection: Any) -> list[Range]:
 
 
 def _rows(connection: Any, ranges: Iterable[Range]) -> Iterator[pa.Table]:
+    sql = query("v1_rows").format(final=_FINAL, derived=_DERIVED)
     for first, last in ranges:
-        parameters = [first, last]
-        connection.execute(query("v1_amend"), parameters)
-        yield _as_stored(fetch(connection, query("v1_rows"), parameters))
+        yield _as_stored(fetch(connection, sql, [first, last]))
 
 
 def _as_stored(table: pa.Table) -> pa.Table:

@@ -8,7 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.decode.columns import DICT_STRING, LEDGER_SCHEMA, LEDGER_USAGE_COLUMNS, OWNER_COLUMNS, SKELETON_SCHEMA
+from collector.decode.columns import (
+    DICT_STRING,
+    FILLED_TEXT_COLUMNS,
+    FILLED_TOKEN_COLUMNS,
+    LEDGER_SCHEMA,
+    LEDGER_USAGE_COLUMNS,
+    OWNER_COLUMNS,
+    SKELETON_SCHEMA,
+)
 
 MONEY = pa.decimal128(18, 12)
 LARGEST_PICO_USD = 10**18 - 1
@@ -39,13 +47,22 @@ ROW_SCHEMA = pa.schema(
         pa.field("counted", pa.bool_()),
         pa.field("not_counted_reason", DICT_STRING),
         pa.field("duplicate_of", pa.string()),
-        *(pa.field(f"owner_{name}", DICT_STRING) for name in OWNER_COLUMNS),  # resolved: who pays
         pa.field("attempt", pa.int32()),
         pa.field("retry_of", pa.string()),
         pa.field("wasted", pa.bool_()),
+        pa.field("derived", pa.int32()),  # the bits of columns whose value attribution has supplied
     ]
 )
-"""Rows of the segments: one per span, for ever; later verdicts are amendments beside them."""
+"""Rows of the segments: one per span, for ever; later verdicts are amendments beside them.
+
+The owners and what a second record of a call may fill in (`DERIVED_BITS`) are those of the verdict. A span's own value
+always wins, so what the span itself says is: NULL where the bit of the column is set, else the value.
+"""
+
+DERIVED_BITS = {
+    name: 1 << place for place, name in enumerate((*OWNER_COLUMNS, *FILLED_TEXT_COLUMNS, *FILLED_TOKEN_COLUMNS))
+}
+"""Column -> its bit in `derived`. Files hold these numbers: a new column gets the next bit, none is used again."""
 
 
 NOT_KEPT = (
@@ -104,8 +121,24 @@ def span_rows(batch: pa.Table, first_seq: int) -> pa.Table:
     return pa.Table.from_arrays(columns, names=names)
 
 
+def own(rows: pa.Table) -> pa.Table:
+    """Stored rows as their spans said it, without `derived`; rows that have no such column as they are."""
+    if "derived" not in rows.column_names:
+        return rows
+    derived = pc.fill_null(rows.column("derived"), 0).to_numpy()
+    some = int(np.bitwise_or.reduce(derived))
+    columns = []
+    for name in rows.column_names:
+        column, bit = rows.column(name), DERIVED_BITS.get(name, 0)
+        if some & bit:
+            column = pc.if_else(pa.array((derived & bit) != 0), pa.scalar(None, column.type), column)
+        columns.append(column)
+    return pa.Table.from_arrays(columns, names=rows.column_names).drop_columns("derived")
+
+
 def skeleton(spans: pa.Table) -> pa.Table:
     """Rows with the names of `ROW_SCHEMA`, plain or dictionary-encoded -> `SKELETON_SCHEMA`."""
+    spans = own(spans)
     columns = []
     for field in SKELETON_SCHEMA:
         if field.name in _TIMES:

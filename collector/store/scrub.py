@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -141,9 +141,7 @@ def _verdicts(checkup: Checkup, connection: Any, attribute: Attribute) -> None:
         amended = fetch(connection, "FROM amendment SEMI JOIN sampled USING (org_id, trace_id)")
     if not rows.num_rows:
         return
-    inline = {name: f"owner_{name}" if name in OWNER_COLUMNS else name for name in _COMPARED}
-    calls = rows.filter(pc.is_valid(rows.column("call_kind")))
-    stored = _by_span(calls, inline) | _by_span(amended, {name: name for name in _COMPARED})
+    stored = _by_span(rows.filter(pc.is_valid(rows.column("call_kind")))) | _by_span(amended)
     judged = attribute(skeleton(rows.cast(ROW_SCHEMA)))
     differing = [row["span_id"] for row in judged.to_pylist() if _differs(row, stored.get(row["span_id"]))]
     checkup.checked.append(f"the verdicts on {len(stored)} calls, judged anew")
@@ -153,11 +151,9 @@ def _verdicts(checkup: Checkup, connection: Any, attribute: Attribute) -> None:
         checkup.warn(what, meaning, "report it if the ledger was written by this version alone")
 
 
-def _by_span(rows: pa.Table, columns: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Span id -> what is compared; `columns`: by which name it stands in `rows`."""
-    values = zip(*(rows.column(name).to_pylist() for name in columns.values()), strict=True)
-    found = (dict(zip(columns, row, strict=True)) for row in values)
-    return dict(zip(rows.column("span_id").to_pylist(), found, strict=True))
+def _by_span(rows: pa.Table) -> dict[str, dict[str, Any]]:
+    """Span id -> what is compared."""
+    return dict(zip(rows.column("span_id").to_pylist(), rows.select(_COMPARED).to_pylist(), strict=True))
 
 
 def _differs(judged: dict[str, Any], stored: dict[str, Any] | None) -> bool:
@@ -177,4 +173,10 @@ EXCEPT
 SELECT org_id, trace_id
 FROM amendment
 WHERE duplicate_of IS NOT NULL
+EXCEPT
+SELECT kept.org_id, kept.trace_id
+FROM row AS kept
+SEMI JOIN (
+    SELECT org_id, duplicate_of FROM row UNION ALL SELECT org_id, duplicate_of FROM amendment
+) AS second ON second.org_id = kept.org_id AND second.duplicate_of = kept.span_id
 """

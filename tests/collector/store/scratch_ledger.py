@@ -20,10 +20,7 @@ from collector.store.maintenance import Maintained, maintain
 from collector.store.manifest import Segment
 from collector.store.rows import ROW_SCHEMA, span_rows
 from collector.store.statements import fetch, statement
-from otel_cost.call import DIMENSIONS
 from tests.collector.store.ledger_rows import batch
-
-_AMENDED = {f"owner_{name}": name for name in DIMENSIONS}
 
 
 class Snapshot:
@@ -78,8 +75,7 @@ class ScratchLedger:
         """A new batch changes the verdict on stored calls: `changes` are columns of the amendment as SQL."""
         self.batch += 1
         names = [row[0] for row in self.connection.execute("DESCRIBE _ledger.amendment").fetchall()]
-        sources = {name: f'"{column}"' for column, name in _AMENDED.items()}
-        sources |= {"revision": str(self.batch), **changes}
+        sources = {"revision": str(self.batch), **changes}
         picked = ", ".join(f'{sources.get(name, chr(34) + name + chr(34))} AS "{name}"' for name in names)
         before = f"DELETE FROM _ledger.amendment WHERE {where}"
         self.connection.execute(before)
@@ -116,6 +112,10 @@ class ScratchLedger:
         rows: list[tuple[Any, ...]] = self.connection.execute(f"WITH spans AS (FROM {self.source}) {sql}").fetchall()
         return rows
 
+    def rows(self) -> pa.Table:
+        """All rows of all segments, in order of seq."""
+        return fetch(self.connection, f"FROM {self.source} ORDER BY seq")
+
     def balance(self) -> tuple[tuple[int, Decimal], tuple[int, Decimal]]:
         """(spans, cost) that the batches promise, and those that rows and expiry say."""
         promised = self.connection.execute("SELECT sum(spans), sum(cost_usd) FROM _ledger.batch").fetchall()[0]
@@ -136,7 +136,7 @@ def judged(ledger_rows: pa.Table, first_seq: int, revision: int) -> pa.Table:
         "counted": pa.array(np.full(count, True), mask=~is_call),
         "attempt": pa.array(np.full(count, 1, np.int32), mask=~is_call),
         "wasted": pa.array(np.full(count, False), mask=~is_call),
-        **{f"owner_{name}": spans.column(name) for name in DIMENSIONS},
+        "derived": pa.array(np.zeros(count, np.int32), mask=~is_call),
     }
     columns = []
     for field in ROW_SCHEMA:

@@ -73,7 +73,7 @@ def test_verdicts_are_taken_along(ledger: ScratchLedger) -> None:
     """What was amended before stands in the archived row."""
     ledger.amend("seq = 4", team="'blue'")
     ledger.settle()
-    assert ledger.ask("SELECT owner_team FROM spans WHERE seq IN (3, 4) ORDER BY seq") == [("red",), ("blue",)]
+    assert ledger.ask("SELECT team FROM spans WHERE seq IN (3, 4) ORDER BY seq") == [("red",), ("blue",)]
     assert ledger.connection.execute("SELECT count(*) FROM _ledger.amendment").fetchall() == [(0,)]
 
 

@@ -20,7 +20,7 @@ from collector.store.compaction import plan
 from collector.store.join import Joiner, NotJoinable, Source
 from collector.store.manifest import Segment
 from collector.store.rewrite import encoded, union
-from collector.store.rows import ROW_SCHEMA
+from collector.store.rows import DERIVED_BITS, ROW_SCHEMA, own
 from collector.store.thrift import parse, serialize
 from collector.store.upkeep import Keep, Retention
 from tests.collector.store.ledger_rows import batch, call, span
@@ -94,18 +94,18 @@ def test_large_row_groups_are_copied_byte_by_byte(ledger: ScratchLedger, monkeyp
 def test_amendments_become_part_of_the_rows(ledger: ScratchLedger) -> None:
     """Verdict columns take the later value, everything else stays; the amendment is gone in the same transaction."""
     for trace in range(16):
-        ledger.append([call(trace, 1, agent="planner"), call(trace, 2), span(trace, 3)])
+        ledger.append([call(trace, 1, team="red"), call(trace, 2), span(trace, 3)])
     ledger.amend("seq IN (2, 7)", agent="'critic'", counted="false", not_counted_reason="'duplicate'", attempt="2")
-    before = ledger.ask("SELECT * EXCLUDE (revision, counted, not_counted_reason, attempt, owner_agent) FROM spans")
+    before = ledger.ask("SELECT * EXCLUDE (revision, counted, not_counted_reason, attempt, agent, derived) FROM spans")
     ledger.settle()
-    changed = "SELECT seq, revision, counted, not_counted_reason, attempt, owner_agent FROM spans"
+    changed = "SELECT seq, revision, counted, not_counted_reason, attempt, agent, derived FROM spans"
     assert ledger.ask(f"{changed} WHERE seq IN (1, 2, 7)") == [
-        (1, 1, True, None, 1, "planner"),
-        (2, 17, False, "duplicate", 2, "critic"),
-        (7, 17, False, "duplicate", 2, "critic"),
+        (1, 1, True, None, 1, None, 0),
+        (2, 17, False, "duplicate", 2, "critic", DERIVED_BITS["agent"]),
+        (7, 17, False, "duplicate", 2, "critic", DERIVED_BITS["agent"]),
     ]
     assert (
-        ledger.ask("SELECT * EXCLUDE (revision, counted, not_counted_reason, attempt, owner_agent) FROM spans")
+        ledger.ask("SELECT * EXCLUDE (revision, counted, not_counted_reason, attempt, agent, derived) FROM spans")
         == before
     )
     assert ledger.connection.execute("SELECT count(*) FROM _ledger.amendment").fetchall() == [(0,)]
@@ -115,7 +115,7 @@ def test_verdicts_change_inside_large_row_groups(ledger: ScratchLedger, monkeypa
     """Only the verdict columns of such a group are written anew; all others keep their bytes."""
     monkeypatch.setattr(rewrite, "COPIED_ROWS", 2)
     for trace in range(16):
-        ledger.append([call(trace, 1, agent="planner"), span(trace, 2), call(trace, 3)])
+        ledger.append([call(trace, 1), span(trace, 2), call(trace, 3, response_id="r")])
     bytes_before = (ledger.layout.segments / ledger.live[2].file).read_bytes()
     column = (
         parquet.read_metadata(ledger.layout.segments / ledger.live[2].file)
@@ -123,22 +123,20 @@ def test_verdicts_change_inside_large_row_groups(ledger: ScratchLedger, monkeypa
         .column(ROW_SCHEMA.get_field_index("trace_id"))
     )
     ledger.amend("seq IN (7, 9, 48)", agent="'critic'", counted="false", not_counted_reason="'duplicate'")
-    same = "SELECT * EXCLUDE (revision, counted, not_counted_reason, owner_agent) FROM spans"
+    same = "SELECT * EXCLUDE (revision, counted, not_counted_reason, agent, derived) FROM spans"
     before = ledger.ask(same)
     assert ledger.settle() == ["merged 16 segments of 48 spans, 3 verdicts taken in"]
     assert ledger.ask(same) == before
-    assert ledger.ask(
-        "SELECT seq, revision, not_counted_reason, owner_agent FROM spans WHERE seq IN (7, 8, 9, 10)"
-    ) == [
+    assert ledger.ask("SELECT seq, revision, not_counted_reason, agent FROM spans WHERE seq IN (7, 8, 9, 10)") == [
         (7, 17, "duplicate", "critic"),
         (8, None, None, None),
         (9, 17, "duplicate", "critic"),
-        (10, 4, None, "planner"),
+        (10, 4, None, None),
     ]
     start = column.data_page_offset
     path = ledger.layout.segments / ledger.live[0].file
     assert bytes_before[start : start + 60] in path.read_bytes()
-    table = parquet.read_table(path, columns=["seq", "owner_agent", "counted"])
+    table = parquet.read_table(path, columns=["seq", "agent", "counted"])
     assert table.column("counted").to_pylist()[47] is False
     assert ledger.connection.execute("SELECT count(*) FROM _ledger.amendment").fetchall() == [(0,)]
 
@@ -156,35 +154,43 @@ def test_an_amendment_that_changes_during_the_merge_stays(ledger: ScratchLedger)
     manifest.replace(ledger.connection, merge.segments, [new])
     folding.delete_folded(ledger.connection, amendments.folded)
     ledger.connection.commit()
-    assert ledger.ask("SELECT owner_agent FROM spans WHERE seq = 3") == [("first",)]
+    assert ledger.ask("SELECT agent FROM spans WHERE seq = 3") == [("first",)]
     assert ledger.connection.execute("SELECT seq, agent FROM _ledger.amendment").fetchall() == [(3, "second")]
 
 
-def test_what_a_duplicate_has_filled_in_stays_an_amendment(ledger: ScratchLedger) -> None:
-    """A row says for ever what its span said: a resend is compared with it, and traces are judged again from it."""
+def test_what_a_duplicate_has_filled_in_becomes_part_of_the_row(
+    ledger: ScratchLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row still tells what its span said: a resend is compared with it, and traces are judged again from it."""
     for trace in range(16):
-        ledger.append([call(trace, 1)])
-    ledger.amend("seq = 5", response_id="'from the duplicate'", agent="'critic'")
+        ledger.append([call(trace, 1, provider=None)])
+    said = own(ledger.rows())
+    ledger.amend("seq IN (5, 6)", response_id="'from the duplicate'", provider="'openai'", cache_read_tokens="7")
     ledger.settle()
-    assert ledger.ask("SELECT response_id, owner_agent FROM spans WHERE seq = 5") == [(None, None)]
-    amended = ledger.connection.execute("SELECT seq, response_id, agent FROM _ledger.amendment").fetchall()
-    assert amended == [(5, "from the duplicate", "critic")]
+    ledger.amend("seq = 6", response_id="NULL", cache_read_tokens="8")
+    monkeypatch.setattr(compaction, "MOST_AMENDMENTS", 0)
+    monkeypatch.setattr(compaction, "WORTH_FOLDING", 1)
+    ledger.append([call(16, 1)])
+    ledger.settle()
+    filled = "SELECT response_id, provider, cache_read_tokens FROM spans WHERE seq IN (5, 6)"
+    assert ledger.ask(filled) == [("from the duplicate", "openai", 7), (None, "openai", 8)]
+    assert ledger.connection.execute("SELECT count(*) FROM _ledger.amendment").fetchall() == [(0,)]
+    names = [name for name in said.column_names if name != "revision"]
+    assert own(ledger.rows()).slice(0, 16).select(names).to_pylist() == said.select(names).to_pylist()
 
 
 def test_too_many_amendments_rewrite_the_segment_that_has_most(
     ledger: ScratchLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beyond the bound, and only once: those that cannot be taken in do not call for a rewrite again."""
+    """Beyond the bound, and only once."""
     monkeypatch.setattr(compaction, "MOST_AMENDMENTS", 4)
     monkeypatch.setattr(compaction, "WORTH_FOLDING", 2)
     for trace in range(3):
         ledger.append([call(trace, number) for number in range(1, 7)])
     ledger.amend("seq BETWEEN 8 AND 12", team="'red'")
     ledger.amend("seq = 7", response_id="'filled'")
-    assert ledger.settle() == ["merged 1 segments of 6 spans, 5 verdicts taken in"]
-    assert ledger.ask("SELECT seq FROM spans WHERE owner_team = 'red' ORDER BY seq") == [(n,) for n in range(8, 13)]
-    ledger.amend("seq BETWEEN 1 AND 4", response_id="'filled'")
-    ledger.settle()
+    assert ledger.settle() == ["merged 1 segments of 6 spans, 6 verdicts taken in"]
+    assert ledger.ask("SELECT seq FROM spans WHERE team = 'red' ORDER BY seq") == [(n,) for n in range(8, 13)]
     assert ledger.settle() == []
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from collector import attribute as stage
 from collector.store import Store
 from collector.store.checkup import examine
 from collector.store.query import query_published
@@ -39,7 +40,22 @@ def scattered() -> list[list[dict[str, Any]]]:
     return [*first, *([span(trace, 1, agent=f"agent {trace % 3}")] for trace in range(40))]
 
 
-def whole(path: Path) -> None:
+def doubled() -> list[list[dict[str, Any]]]:
+    """Calls that two instrumentations record, in one batch or in two: one knows what came from the cache and has no
+    parent, the other says the provider and the model of the answer. The roots, which name run and customer, come last."""
+    batches, later, roots = [], [], []
+    for trace in range(18):
+        values: dict[str, Any] = {"response_id": f"chatcmpl-{trace:012}"}
+        kept = call(trace, 2, 1, **values, scope_name="sdk", response_model="gpt-4o-1", cache_read_tokens=None)
+        values |= {"provider": None if trace % 3 else "openai", "start_time_ns": kept["start_time_ns"]}
+        copy = call(100 + trace, 1, **values, scope_name="http", cache_read_tokens=40, team="red")
+        batches.append([kept, copy] if trace % 2 else [kept, call(trace, 3, 1, provider=None)])
+        later += [] if trace % 2 else [[copy]]
+        roots.append([span(trace, 1, customer=f"customer {trace % 4}", run=f"run {trace}")])
+    return [*batches, *later, *roots]
+
+
+def whole(path: Path, attribute: Callable[[Any], Any] = attribute) -> None:
     """The ledger is sound down to the last column; the store is stopped."""
     checkup, copied = examine(path)
     assert copied is not None
@@ -83,6 +99,56 @@ def test_late_spans_of_merged_traces_are_judged_with_them(open_store: OpenStore,
     store.stop()
     assert seen(other)[1] == wanted
     whole(other)
+
+
+@pytest.mark.parametrize("recent_bytes", [64 << 20, 0], ids=["in memory", "on disk"])
+@pytest.mark.parametrize("archived", [False, True], ids=["merged", "archived"])
+def test_what_second_records_fill_in_survives_being_rewritten(
+    open_store: OpenStore, ledger_path: Path, tmp_path: Path, archived: bool, recent_bytes: int
+) -> None:
+    """Rows that took it in are judged again, and compared with resends, by what their spans said themselves."""
+    straight = open_store()
+    for spans in doubled():
+        straight.append(batch(spans), stage.attribute)
+    assert straight.read(lambda reader: reader.rows("SELECT count(*) > 12 FROM _ledger.amendment")) == [(True,)]
+    filled = "SELECT count(*) FROM calls JOIN spans USING (seq) WHERE calls.provider <> ifnull(spans.provider, '')"
+    assert straight.read(lambda reader: reader.rows(filled)) == [(12,)]
+    runs = "SELECT count(*), count_if(run LIKE 'run %') FROM calls"  # at first a trace of no other name
+    assert straight.read(lambda reader: reader.rows(runs)) == [(27, 27)]
+    straight.stop()
+    wanted = seen(ledger_path)
+    options: dict[str, Any] = {"path": ledger_path.with_name("other.duckdb"), "recent_bytes": recent_bytes}
+    options |= {"archive": Archive(tmp_path / "cold", 30 * DAY)} if archived else {}
+    store = open_store(**options)
+    for number, spans in enumerate(doubled()):
+        store.append(batch(spans), stage.attribute)
+        if number % 12 == 11:
+            settle(store)
+            store.stop()
+            store = open_store(**options)
+    for spans in doubled():
+        again = store.append(batch(spans), stage.attribute)
+        assert (again.accepted, again.changed) == (0, 0)
+    store.stop()
+    assert seen(options["path"]) == wanted
+    whole(options["path"], stage.attribute)
+
+
+def test_no_amendment_outlives_a_merge(open_store: OpenStore, ledger_path: Path) -> None:
+    """Also of calls with a second record: the manifest stays small, whatever the apps are instrumented with."""
+    store = open_store()
+    for spans in doubled():
+        store.append(batch(spans), stage.attribute)
+    before = store.publish() and seen(ledger_path)
+    assert settle(store)
+    (count,) = store.read(lambda reader: reader.rows("SELECT count(*) FROM _ledger.amendment"))[0]
+    live = store.read(lambda reader: reader.segments)
+    later = store.read(
+        lambda reader: reader.rows("SELECT count(*) FROM _ledger.amendment WHERE seq > ?", [live[0].last_seq])
+    )
+    assert [(count,)] == later
+    store.publish()
+    assert seen(ledger_path) == before
 
 
 @pytest.mark.parametrize("restart", [False, True])

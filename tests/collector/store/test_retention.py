@@ -71,7 +71,7 @@ def test_a_segment_with_some_old_rows_is_rewritten_once_a_day(tmp_path: Path) ->
     assert ledger.settle() == ["removed 2 spans by age"]
     (segment,) = ledger.live
     assert (segment.first_seq, segment.last_seq, segment.rows) == (2, 4, 2)
-    assert ledger.ask("SELECT seq, owner_team FROM spans") == [(2, "red"), (4, None)]
+    assert ledger.ask("SELECT seq, team FROM spans") == [(2, "red"), (4, None)]
     assert ledger.connection.execute("SELECT count(*) FROM _ledger.amendment").fetchall() == [(0,)]
     promised, accounted = ledger.balance()
     assert promised == accounted

@@ -1,3 +1,2 @@
 DROP VIEW IF EXISTS publication;
-DROP TABLE v1_amended;
 DROP SCHEMA _ledger CASCADE
