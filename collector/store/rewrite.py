@@ -33,7 +33,7 @@ COPIED_ROWS = 16_384
 """Row groups of so many rows are copied as they are. Lower: readers meet many small groups. Higher: rows that were
 appended in groups of a busy second are decoded and encoded again, at twenty times the cost."""
 
-GROUP_BYTES = 48 << 20
+GROUP_BYTES = 24 << 20
 """Of decoded rows that become one row group, and of those that are read at once. Too low: groups of wide rows are many.
 Too high: a merge of rows with prompts takes that much memory, twice."""
 

@@ -20,7 +20,7 @@ from collector.normalise import normalise_columns
 from collector.store import append as appending
 from collector.store.append import Committed, Ledger
 from collector.store.attribution import Attribute
-from tests.collector.test_applier import POISON, Collector, crash_with, request, running
+from tests.collector.applying import POISON, Collector, crash_with, request, running
 
 
 def test_the_journal_keeps_what_only_the_log_of_the_manifest_has(
