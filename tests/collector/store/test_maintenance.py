@@ -42,7 +42,7 @@ def scattered() -> list[list[dict[str, Any]]]:
 
 def doubled() -> list[list[dict[str, Any]]]:
     """Calls that two instrumentations record, in one batch or in two: one knows what came from the cache and has no
-    parent, the other says the provider and the model of the answer. The roots, which name run and customer, come last."""
+    parent, the other says the provider and the model of the answer. Roots that name run and customer come last."""
     batches, later, roots = [], [], []
     for trace in range(18):
         values: dict[str, Any] = {"response_id": f"chatcmpl-{trace:012}"}
