@@ -19,15 +19,22 @@ from tests.support.collector_process import CollectorProcess
 from tests.support.ports import free_port
 
 
-def test_memory_that_runs_out_costs_a_refusal_and_not_the_collector(ledger: Ledger) -> None:
-    """The address space is cut to little more than is in use, then lifted."""
+def test_memory_that_runs_out_loses_nothing_that_was_acknowledged(ledger: Ledger) -> None:
+    """The address space is cut to little more than is in use, then lifted. Spans are refused; where a library is given
+    no memory amid a step the process may end, and a new one goes on from the journal."""
     ledger.send(*range(1, 50))
     process = ledger.collector.process_id
     hard = resource.prlimit(process, resource.RLIMIT_AS)[1]
     resource.prlimit(process, resource.RLIMIT_AS, (ledger.collector.virtual_bytes() + (8 << 20), hard))
-    statuses = {answer.status for answer in ledger.send(*range(50, 450), clients=16)}
-    assert statuses <= {200, 503}
-    resource.prlimit(process, resource.RLIMIT_AS, (hard, hard))
+    try:
+        assert {answer.status for answer in ledger.send(*range(50, 450), clients=16)} <= {200, 503}
+    except* (OSError, EOFError, TimeoutError):
+        wait_for(lambda: not ledger.collector.runs(), "senders are cut off only by the end of the process")
+    if ledger.collector.runs():
+        resource.prlimit(process, resource.RLIMIT_AS, (hard, hard))
+    else:
+        ledger.collector.spawn()
+        ledger.collector.wait_until_ready()
     wait_for(lambda: {answer.status for answer in ledger.send(*range(50, 450))} == {200}, "spans are taken again")
     assert ledger.collector.stop() == 0
     ledger.check()

@@ -201,14 +201,15 @@ extensions:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if error is None and self._runs():
+            if error is None and self.runs():
                 assert self.stop() == 0, self.log
         finally:
             self._leave_nothing()
 
-    def _runs(self) -> bool:
+    def runs(self) -> bool:
+        """Whether the process has not ended."""
         return self._process is not None and self._process.poll() is None
 
     def _leave_nothing(self) -> None:
-        if self._runs():
+        if self.runs():
             self.kill()

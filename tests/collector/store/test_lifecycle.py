@@ -208,11 +208,11 @@ def test_a_file_that_is_back_brings_only_what_was_not_sent_again(open_store: Ope
     assert store.append(batch(rows[:3]), attribute).accepted == 3
     store.stop()
     file.write_bytes(intact)
+    total = "SELECT count(*), count(DISTINCT span_id), sum(cost_usd)::VARCHAR, min(agent) FROM calls"
     for _ in range(2):
         reports.clear()
         store = open_store()
         assert [report for report in reports if "promise" in report] == []
-        total = "SELECT count(*), count(DISTINCT span_id), sum(cost_usd)::VARCHAR, min(agent) FROM calls"
         assert store.read(lambda reader: reader.rows(total)) == [(4, 4, "0.050000000000", "late")]
         assert store.read(lambda reader: reader.rows("SELECT count(agent) FROM calls")) == [(4,)]
         assert store.append(batch(rows), attribute).duplicates == 4

@@ -145,7 +145,7 @@ def test_the_answer_spans_all_segments_and_says_how_fresh_it_is(ledger_path: Pat
 
 
 def test_allowed_files_are_those_of_the_manifest(ledger_path: Path, tmp_path: Path) -> None:
-    """Wherever they lie, as the archive may be another disk; a file beside them that the ledger does not name is not."""
+    """Wherever they lie, as the archive may be another disk; a file beside them that nothing names is not."""
     store = Store(StoreConfig(tmp_path / "cold.duckdb"))
     store.start()
     store.append(batch([call(1, 1), call(1, 2)]), attribute)
@@ -164,7 +164,7 @@ def test_allowed_files_are_those_of_the_manifest(ledger_path: Path, tmp_path: Pa
         {"org_id": "default", "n": 3}
     ]
     for file in (cold.with_name("stray.parquet"), here, cold.with_name("*.parquet")):
-        with pytest.raises(QueryFailed, match="Permission|disabled"):
+        with pytest.raises(QueryFailed, match=r"Permission|disabled"):
             ask(path, UserQuery(f"SELECT * FROM '{file}'"))
 
 
