@@ -21,21 +21,30 @@ class TlsServer:
         self._endpoint = endpoint
         self._context = context
         self._listener = listener
-        self._accepting = endpoint.loop.create_task(self._accept(), name="otlp-tls-accept")
+        listener.setblocking(False)
+        self._listen()
 
     def close(self) -> None:
         """Accept nothing more."""
-        self._accepting.cancel()
+        self._endpoint.loop.remove_reader(self._listener)
         self._listener.close()
 
-    async def _accept(self) -> None:
-        while True:
-            try:
-                accepted, _ = await self._endpoint.loop.sock_accept(self._listener)
-            except OSError:  # it left already, or no file descriptor is free
-                await asyncio.sleep(bounds.ACCEPT_PAUSE_SECONDS)
-                continue
-            Handshake(self._endpoint, self._context, accepted)
+    def _listen(self) -> None:
+        if self._listener.fileno() >= 0:
+            self._endpoint.loop.add_reader(self._listener, self._accept)
+
+    def _accept(self) -> None:
+        """In one step: a connection that a cancelled task had accepted would belong to nobody."""
+        try:
+            accepted, _ = self._listener.accept()
+        except BlockingIOError:  # it left already
+            return
+        except OSError:  # no file descriptor is free
+            self._endpoint.loop.remove_reader(self._listener)
+            self._endpoint.loop.call_later(bounds.ACCEPT_PAUSE_SECONDS, self._listen)
+            return
+        accepted.setblocking(False)
+        Handshake(self._endpoint, self._context, accepted)
 
 
 class Handshake:
