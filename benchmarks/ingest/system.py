@@ -6,6 +6,7 @@ import http.client
 import os
 import socket
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +29,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-class System:
+class System(ABC):
     """A server on fixed loopback ports with a folder of its own; each `start` is a new process at the same place."""
 
     name: ClassVar[str]
@@ -46,17 +47,17 @@ class System:
 
     # What differs between systems.
 
+    @abstractmethod
     def command(self) -> list[str]:
         """The command that serves."""
-        raise NotImplementedError
 
     def variables(self) -> dict[str, str]:
         """Environment variables besides those of every system."""
         return {}
 
+    @abstractmethod
     def stored(self) -> int | None:
         """Spans that can be queried now; None: it keeps none."""
-        raise NotImplementedError
 
     def files(self) -> list[Path]:
         """Files that hold its spans."""
