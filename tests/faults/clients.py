@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass
 
 import grpc
@@ -55,10 +56,9 @@ async def _over_grpc(requests: Iterator[Sent], port: int, check: Check, clients:
 
 
 async def _over_http(requests: Iterator[Sent], port: int, check: Check, clients: int) -> None:
-    connections = [_HttpClient(port) for _ in range(clients)]
-    await _drain(requests, check, [connection.send for connection in connections])
-    for connection in connections:
-        await connection.close()
+    async with AsyncExitStack() as connections:
+        sends = [(await connections.enter_async_context(aclosing(_HttpClient(port)))).send for _ in range(clients)]
+        await _drain(requests, check, sends)
 
 
 async def _drain(requests: Iterator[Sent], check: Check, sends: list[Callable[[Sent], Awaitable[Answer]]]) -> None:
@@ -105,12 +105,15 @@ class _HttpClient:
         headers = dict(line.lower().split(b": ", 1) for line in answer.split(b"\r\n")[1:-2])
         reply = await reader.readexactly(int(headers.get(b"content-length", b"0")))
         if headers.get(b"connection") == b"close":
-            await self.close()
+            await self.aclose()
         if status != 200:
             return Answer(status)
         return Answer(200, ExportTraceServiceResponse.FromString(reply).partial_success.rejected_spans)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         if self._streams is not None:
-            self._streams[1].close()
+            writer = self._streams[1]
             self._streams = None
+            writer.close()
+            with suppress(OSError):  # the collector cut it first
+                await writer.wait_closed()
