@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass
 
@@ -61,7 +61,7 @@ async def _over_http(requests: Iterator[Sent], port: int, check: Check, clients:
         await _drain(requests, check, sends)
 
 
-async def _drain(requests: Iterator[Sent], check: Check, sends: list[Callable[[Sent], Awaitable[Answer]]]) -> None:
+async def _drain(requests: Iterator[Sent], check: Check, sends: Sequence[Callable[[Sent], Awaitable[Answer]]]) -> None:
     async def work(send: Callable[[Sent], Awaitable[Answer]]) -> None:
         for request in requests:
             check(request, await asyncio.wait_for(send(request), ANSWER_SECONDS))
