@@ -10,7 +10,7 @@ PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format soak interop bench bench-ingest bench-soak clean
+.PHONY: help run test check format soak interop bench bench-ingest bench-soak card clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,9 @@ bench-ingest: $(VENV)/.dev  ## what a received span costs, beside other collecto
 
 bench-soak: $(VENV)/.dev  ## sustained load with readers and kills, reconciled to the span and the cent
 	$(BIN)/python -m benchmarks.soak
+
+card: $(VENV)/.dev  ## compile the shipped rate card from its price catalogues
+	$(BIN)/python -m collector.catalogue.build
 
 format: $(VENV)/.dev  ## format and fix what can be fixed
 	$(BIN)/ruff format .

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from collector.catalogue.build.compile import compile_card
 from otel_cost.errors import RateCardError
 from otel_cost.pricing import default_card, load_card
 from otel_cost.pricing.card import DATA_DIRECTORY, Window
 from otel_cost.pricing.match import resolve
 from otel_cost.pricing.units import FALLBACKS, LEAVES, UNITS
 from tests.otel_cost.pricing.cards import always, make_card, model
-from tools.build_card.compile import compile_card
 
 
 def test_the_shipped_card_is_what_the_build_makes_of_its_sources() -> None:

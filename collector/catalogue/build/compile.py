@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from collector.catalogue.build import corrections, from_genai_prices, from_litellm
+from collector.catalogue.build.model import Provider, Rounding
+from collector.catalogue.build.provenance import provenance_page
+from collector.catalogue.build.write import card_files, write_files
 from otel_cost.pricing.card import RateCard, load_card
 from otel_cost.pricing.match import resolve_name
-from tools.build_card import corrections, from_genai_prices, from_litellm
-from tools.build_card.model import Provider, Rounding
-from tools.build_card.provenance import provenance_page
-from tools.build_card.write import card_files, write_files
 
 GOVERNMENT_PREFIX = "us-gov."
 SAME_PRICE_ELSEWHERE = ("openai", "anthropic")

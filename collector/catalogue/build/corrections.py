@@ -9,8 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tools.build_card import from_litellm
-from tools.build_card.model import Model, Provider, Rates, Rounding, Row, rate_pico_usd
+from collector.catalogue.build import from_litellm
+from collector.catalogue.build.model import Model, Provider, Rates, Rounding, Row, rate_pico_usd
 
 PATH = Path(__file__).parent / "corrections.json"
 SOURCE = "correction"

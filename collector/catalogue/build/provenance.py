@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from tools.build_card import corrections
-from tools.build_card.model import Rounding
+from collector.catalogue.build import corrections
+from collector.catalogue.build.model import Rounding
 
 _LICENCES = """\
 Both catalogues are published under the MIT licence:
@@ -35,19 +35,19 @@ def provenance_page(files: dict[str, str], sources: dict[str, str], rounding: Ro
     lines = [
         "# Where the rates come from",
         "",
-        f"Card `{digest[:12]}` (sha256 over all provider files: `{digest}`). Written by `python -m tools.build_card`;",
-        "do not edit by hand.",
+        f"Card `{digest[:12]}` (sha256 over all provider files: `{digest}`). Written by",
+        "`python -m collector.catalogue.build`; do not edit by hand.",
         "",
         f"* genai-prices {sources['genai-prices']}, https://github.com/pydantic/genai-prices: names, dates, tiers,",
         "  rates.",
         f"* LiteLLM {sources['litellm']}, https://github.com/BerriAI/litellm,",
         f"  `model_prices_and_context_window_backup.json` (sha256 `{sources['litellm price file sha256']}`):",
         f"  {added} models that genai-prices does not know. Its prices have no dates.",
-        "* `tools/build_card/corrections.json`: wrong or missing rows, each with its source (below).",
+        "* `collector/catalogue/build/corrections.json`: wrong or missing rows, each with its source (below).",
         "",
-        "To rebuild: install the development dependencies and run `python -m tools.build_card`. To take another",
-        "version of LiteLLM's file: `pip download --no-deps litellm==VERSION`, then",
-        "`python -m tools.build_card.prune WHEEL`.",
+        "To rebuild: install the development dependencies and run `python -m collector.catalogue.build`. To take",
+        "another version of LiteLLM's file: `pip download --no-deps litellm==VERSION`, then",
+        "`python -m collector.catalogue.build.prune WHEEL`.",
         "",
         "## Licences",
         "",

@@ -24,7 +24,7 @@ from genai_prices.types import (
     TimeOfDateConstraint,
 )
 
-from tools.build_card.model import Model, Provider, Rates, Rounding, Row, midnight_ns, rate_pico_usd
+from collector.catalogue.build.model import Model, Provider, Rates, Rounding, Row, midnight_ns, rate_pico_usd
 
 SOURCE = "genai-prices"
 STANDARD = "standard"

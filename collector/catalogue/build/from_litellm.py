@@ -1,8 +1,8 @@
 """LiteLLM's price file as card data, for models that genai-prices does not know.
 
-Only data is read, from a pruned copy that is kept beside this file (`python -m tools.build_card.prune` renews it).
-Its prices have no dates: they hold whenever the call was. Models whose prices are all zero are left out, because the
-file says 0 both for "free" and for "not known".
+Only data is read, from a pruned copy that is kept beside this file (`python -m collector.catalogue.build.prune` renews
+it). Its prices have no dates: they hold whenever the call was. Models whose prices are all zero are left out, because
+the file says 0 both for "free" and for "not known".
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tools.build_card.model import Model, Rates, Rounding, Row, rate_pico_usd
+from collector.catalogue.build.model import Model, Rates, Rounding, Row, rate_pico_usd
 
 SOURCE = "litellm"
 SNAPSHOT = Path(__file__).parent / "litellm_prices.json.gz"

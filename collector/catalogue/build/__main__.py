@@ -1,13 +1,13 @@
-"""`python -m tools.build_card`: compile the card and write it into the package."""
+"""`python -m collector.catalogue.build`: compile the card and write it into the package."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
+from collector.catalogue.build.compile import compile_card
+from collector.catalogue.build.write import write_files
 from otel_cost.pricing.card import DATA_DIRECTORY
-from tools.build_card.compile import compile_card
-from tools.build_card.write import write_files
 
 
 def main(directory: Path = DATA_DIRECTORY) -> int:

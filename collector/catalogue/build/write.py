@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tools.build_card.model import Model, Provider
+from collector.catalogue.build.model import Model, Provider
 
 COMPACT = (",", ":")
 

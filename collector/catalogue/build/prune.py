@@ -1,4 +1,4 @@
-"""`python -m tools.build_card.prune WHEEL`: renew the pruned copy of LiteLLM's price file from its wheel.
+"""`python -m collector.catalogue.build.prune WHEEL`: renew the pruned copy of LiteLLM's price file from its wheel.
 
 The wheel is only unzipped, never installed: `pip download --no-deps litellm==VERSION`.
 """
@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tools.build_card.from_litellm import SNAPSHOT, provider_and_name, usable_keys
+from collector.catalogue.build.from_litellm import SNAPSHOT, provider_and_name, usable_keys
 
 PRICE_FILE = "litellm/model_prices_and_context_window_backup.json"
 
