@@ -25,11 +25,42 @@ TIER_ALIASES: dict[str, str] = {
 Sources: OpenAI `service_tier`, Anthropic `usage.service_tier`, Vertex AI `trafficType`, Groq and Bedrock tiers.
 """
 
-REGION_KEYS: dict[str, frozenset[str]] = {
-    "data_residency": frozenset({"", "global", "none", "default"}),
-    "inference_geo": frozenset({"", "global", "none", "default", "not_available"}),
-}
+PLACE_KEYS: tuple[str, ...] = ("data_residency", "inference_geo", "location", "region")
+"""Context keys that say where a call was processed; the first that says something counts."""
+
+ANYWHERE = frozenset({"", "global", "none", "default", "not_available"})
+"""Values of `PLACE_KEYS` that name no place."""
+
+REGION_KEYS: dict[str, frozenset[str]] = {"data_residency": ANYWHERE, "inference_geo": ANYWHERE}
 """Context keys that can make a call dearer by region -> values that do not."""
+
+GEOGRAPHIES: tuple[tuple[str, str], ...] = (
+    ("us-gov-", "us-gov"),
+    ("usgov", "us-gov"),
+    ("ap-", "apac"),
+    ("asia-", "apac"),
+    ("europe-", "eu"),
+    ("northamerica-", "ca"),
+)
+"""How a cloud's region begins -> the geography that price lists name, where the first word does not say it."""
+
+
+def region_of(context: Mapping[str, str]) -> str | None:
+    """Where a call was processed, lower case; None if that is nowhere in particular."""
+    for key in PLACE_KEYS:
+        value = context.get(key, "").strip().lower()
+        if value not in ANYWHERE:
+            return value
+    return None
+
+
+def region_names(region: str) -> tuple[str, ...]:
+    """The names under which rates of a region may be listed, nearest first: `eu-central-1`, then `eu`."""
+    for start, geography in GEOGRAPHIES:
+        if region.startswith(start):
+            return (region, geography)
+    geography, dash, _ = region.partition("-")
+    return (region, geography) if dash else (region,)
 
 
 def variant_of_tier(service_tier: str | None) -> str:
