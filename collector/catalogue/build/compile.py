@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from collector.catalogue.build import corrections, from_genai_prices, from_litellm
 from collector.catalogue.build.model import Provider, Rounding
@@ -28,24 +28,39 @@ class Built:
     summary: str
 
 
-def compile_card() -> Built:
-    """Compile from what is installed and kept in this folder. Deterministic."""
-    rounding = Rounding()
-    providers = from_genai_prices.providers(rounding)
-    corrections.apply(providers, rounding)
-    snapshot = from_litellm.snapshot()
-    sources = {
-        "genai-prices": version("genai-prices"),
-        "litellm": snapshot["version"],
-        "litellm price file sha256": snapshot["sha256"],
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The catalogues, as `collector.catalogue.build.published` reads them, and what to say of where they are from."""
+
+    genai_prices: list[dict[str, Any]]
+    litellm: dict[str, dict[str, Any]]
+    described: dict[str, str]
+
+
+def kept_sources() -> Sources:
+    """The copies in this folder, which the shipped card is made of."""
+    genai_prices, litellm = from_genai_prices.snapshot(), from_litellm.snapshot()
+    described = {
+        "genai-prices": genai_prices["version"],
+        "litellm": litellm["version"],
+        "litellm price file sha256": litellm["sha256"],
     }
-    added = _add_missing(providers, snapshot["models"], sources, rounding)
-    files = card_files(providers, sources)
+    return Sources(genai_prices["providers"], litellm["models"], described)
+
+
+def compile_card(sources: Sources | None = None) -> Built:
+    """Compile the copies of this folder, or other sources. Same sources, same bytes."""
+    given = sources or kept_sources()
+    rounding = Rounding()
+    providers = from_genai_prices.providers(given.genai_prices, rounding)
+    corrections.apply(providers, rounding)
+    added = _add_missing(providers, given.litellm, given.described, rounding)
+    files = card_files(providers, given.described)
     models = sum(len(provider.models) for provider in providers)
     summary = (
         f"{len(providers)} providers, {models} models ({added} from LiteLLM), {len(rounding.entries)} rates rounded"
     )
-    return Built(files, provenance_page(files, sources, rounding, added), summary)
+    return Built(files, provenance_page(files, given.described, rounding, added), summary)
 
 
 def _add_missing(

@@ -1,30 +1,22 @@
-"""genai-prices' `providers` objects as card data."""
+"""genai-prices' published data as card data.
+
+The data is a list of providers with their models, prices in USD (https://github.com/pydantic/genai-prices, the file
+`data.json`). A pruned copy is kept beside this file; `python -m collector.catalogue.build.renew` renews it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import date
+import gzip
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, time
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
-from genai_prices.data import providers as catalogue
-from genai_prices.data_units import unit_data
-from genai_prices.types import (
-    ClauseAnd,
-    ClauseContains,
-    ClauseEndsWith,
-    ClauseEquals,
-    ClauseOr,
-    ClauseRegex,
-    ClauseStartsWith,
-    ConditionalPrice,
-    ModelPrice,
-    StartDateConstraint,
-    TieredPrices,
-    TimeOfDateConstraint,
-)
-
+from collector.catalogue.build.genai_clauses import exact_names, matches, patterns
 from collector.catalogue.build.model import Model, Provider, Rates, Rounding, Row, midnight_ns, rate_pico_usd
+from otel_cost.pricing.units import UNITS
 
 SOURCE = "genai-prices"
 STANDARD = "standard"
@@ -36,31 +28,62 @@ TIER_VARIANTS = {
     ("service_tier", "fast"): "fast",
     ("speed", "fast"): "fast",
 }
-UNIT_OF_PRICE = {raw["price_key"]: (key, raw["per"]) for key, raw in unit_data.items()}
+UNIT_OF_SUFFIX = {
+    "_mtok": ("_tokens", 1_000_000),
+    "_mchars": ("_characters", 1_000_000),
+    "_kpages": ("_pages", 1_000),
+    "_gpixels": ("_pixels", 1_000_000_000),
+    "_hours": ("_seconds", 3_600),
+    "_kcount": ("", 1_000),
+}
+"""How a price key ends -> how the unit that it prices ends, and per how many the price is."""
+SNAPSHOT = Path(__file__).parent / "genai_prices.json.gz"
 GROQ_LEAST_BILLED_SECONDS = 10  # in code, not in data, in genai-prices: https://groq.com/pricing (whisper)
 
+_MODEL_KEYS = ("id", "match", "prices", "price_variants")
+
 Prices = dict[str, Any]
-"""Price key -> Decimal or TieredPrices."""
+"""Price key -> price (decimal text or int), or `{"base": price, "tiers": [{"start": tokens, "price": price}]}`."""
 
 
-def providers(rounding: Rounding) -> list[Provider]:
-    """Every provider of the installed genai-prices, converted."""
-    return [_provider(raw, rounding) for raw in catalogue]
+def snapshot() -> dict[str, Any]:
+    """The pruned copy: `{"version", "providers"}`, prices as decimal text."""
+    loaded: dict[str, Any] = json.loads(gzip.decompress(SNAPSHOT.read_bytes()))
+    return loaded
 
 
-def _provider(raw: Any, rounding: Rounding) -> Provider:
-    provider = Provider(raw.id, list(raw.fallback_model_providers or ()))
-    by_id = {info.id: Model(info.id, SOURCE, region=_region(raw.id, info.id)) for info in raw.models}
-    for info in raw.models:
-        model = by_id[info.id]
-        model.rows = _rows(f"{raw.id}/{info.id}", info, rounding)
-        model.patterns = list(_patterns(info.match))
-        for name in (*_exact_names(info.match), info.id):
+def usable_keys(published: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What of the published data the conversion reads."""
+    return [
+        {key: raw[key] for key in ("id", "pricing_urls", "fallback_model_providers") if raw.get(key)}
+        | {"models": [{key: info[key] for key in _MODEL_KEYS if info.get(key)} for info in raw["models"]]}
+        for raw in published
+    ]
+
+
+def providers(published: Iterable[Mapping[str, Any]], rounding: Rounding) -> list[Provider]:
+    """Every provider of the published data, converted.
+
+    Raises:
+        KeyError, TypeError, ValueError: the data is of another form.
+    """
+    return [_provider(raw, rounding) for raw in published]
+
+
+def _provider(raw: Mapping[str, Any], rounding: Rounding) -> Provider:
+    provider = Provider(raw["id"], list(raw.get("fallback_model_providers") or ()))
+    infos = raw["models"]
+    by_id = {info["id"]: Model(info["id"], SOURCE, region=_region(raw["id"], info["id"])) for info in infos}
+    for info in infos:
+        model = by_id[info["id"]]
+        model.rows = _rows(f"{raw['id']}/{info['id']}", info, rounding)
+        model.patterns = list(patterns(info["match"]))
+        for name in (*exact_names(info["match"]), info["id"]):
             name = name.lower()
-            owner = raw._match_model(name) or info  # the catalogue's own first hit
-            if name not in by_id[owner.id].names:
-                by_id[owner.id].names.append(name)
-        if raw.id == "groq" and info.id.startswith("whisper-large-v3"):
+            owner = next((other for other in infos if matches(other["match"], name)), info)  # the catalogue's first hit
+            if name not in by_id[owner["id"]].names:
+                by_id[owner["id"]].names.append(name)
+        if raw["id"] == "groq" and info["id"].startswith("whisper-large-v3"):
             model.minimums = {"audio_seconds": GROQ_LEAST_BILLED_SECONDS}
     provider.models = list(by_id.values())
     return provider
@@ -71,44 +94,18 @@ def _region(provider_id: str, model_id: str) -> str | None:
     return prefix if provider_id == "aws" and prefix in ("global", "regional") else None
 
 
-def _exact_names(clause: Any) -> Iterable[str]:
-    if isinstance(clause, ClauseEquals):
-        yield clause.equals
-    elif isinstance(clause, ClauseOr):
-        for inner in clause.or_:
-            yield from _exact_names(inner)
-
-
-def _patterns(clause: Any) -> Iterable[tuple[str, str]]:
-    match clause:
-        case ClauseStartsWith():
-            yield "prefix", clause.starts_with.lower()
-        case ClauseContains():
-            yield "inside", clause.contains.lower()
-        case ClauseEndsWith():
-            yield "end", clause.ends_with.lower().lstrip("/")
-        case ClauseRegex():
-            yield "regex", clause.regex
-        case ClauseOr():
-            for inner in clause.or_:
-                yield from _patterns(inner)
-        case ClauseAnd():  # the second clause only excludes suffixes that name matching excludes anyway
-            yield from _patterns(clause.and_[0])
-
-
-def _rows(where: str, info: Any, rounding: Rounding) -> list[Row]:
-    conditional = info.prices if isinstance(info.prices, list) else [ConditionalPrice(prices=info.prices)]
-    dated = [
-        (_start(c.constraint), c.prices) for c in conditional if not isinstance(c.constraint, TimeOfDateConstraint)
-    ]
-    windows = [entry for entry in conditional if isinstance(entry.constraint, TimeOfDateConstraint)]
+def _rows(where: str, info: Mapping[str, Any], rounding: Rounding) -> list[Row]:
+    prices = info.get("prices") or {}
+    conditional = prices if isinstance(prices, list) else [{"prices": prices}]
+    windows = [entry for entry in conditional if "start_time" in _constraint(entry)]
+    dated = [(_start(entry), _prices(entry)) for entry in conditional if entry not in windows]
     rows = [_window_row(where, entry, dated, rounding) for entry in windows]
-    if ":free" in info.id and not any(_prices(prices) for _, prices in dated):
-        dated = [(None, ModelPrice(input_mtok=Decimal(0), output_mtok=Decimal(0)))]
-    rows += _dated_rows(where, STANDARD, [(start, _prices(prices)) for start, prices in dated], rounding)
-    grouped: dict[str, list[Any]] = {}
-    for variant in info.price_variants or ():
-        ((key, value),) = variant.when.items()
+    if ":free" in info["id"] and not any(own for _, own in dated):
+        dated = [(None, {"input_mtok": 0, "output_mtok": 0})]
+    rows += _dated_rows(where, STANDARD, dated, rounding)
+    grouped: dict[str, list[Mapping[str, Any]]] = {}
+    for variant in info.get("price_variants") or ():
+        ((key, value),) = variant["when"].items()
         grouped.setdefault(TIER_VARIANTS.get((key, value), f"{key}={value}"), []).append(variant)
     for name, entries in grouped.items():
         if name != STANDARD:
@@ -116,32 +113,48 @@ def _rows(where: str, info: Any, rounding: Rounding) -> list[Row]:
     return rows
 
 
-def _window_row(where: str, entry: Any, dated: list[tuple[date | None, Any]], rounding: Rounding) -> Row:
+def _window_row(
+    where: str, entry: Mapping[str, Any], dated: list[tuple[date | None, Prices]], rounding: Rounding
+) -> Row:
     """Hours of the day, from the last dated price on: that is the price which they vary."""
-    window = entry.constraint
-    seconds = tuple(t.hour * 3600 + t.minute * 60 + t.second for t in (window.start_time, window.end_time))
+    window = _constraint(entry)
+    seconds = tuple(_utc_seconds(window[key]) for key in ("start_time", "end_time"))
     start = dated[-1][0]
     start_ns = None if start is None else midnight_ns(start)
-    return Row(STANDARD, start_ns, None, _tiers(where, _prices(entry.prices), rounding), seconds)
+    return Row(STANDARD, start_ns, None, _tiers(where, _prices(entry), rounding), seconds)
 
 
-def _start(constraint: Any) -> date | None:
-    return constraint.start_date if isinstance(constraint, StartDateConstraint) else None
+def _constraint(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = entry.get("constraint") or {}
+    return found
 
 
-def _prices(prices: Any) -> Prices:
-    return {key: value for key, value in prices.__dict__.items() if value is not None}
+def _utc_seconds(text: str) -> int:
+    """A time of day as seconds of the UTC day; without an offset it is UTC."""
+    at = time.fromisoformat(text)
+    offset = at.replace(tzinfo=at.tzinfo or UTC).utcoffset()
+    assert offset is not None
+    return (at.hour * 3600 + at.minute * 60 + at.second - int(offset.total_seconds())) % 86_400
+
+
+def _start(entry: Mapping[str, Any]) -> date | None:
+    start = _constraint(entry).get("start_date")
+    return None if start is None else date.fromisoformat(start)
+
+
+def _prices(entry: Mapping[str, Any]) -> Prices:
+    return {key: value for key, value in entry["prices"].items() if value is not None}
 
 
 def _variant_periods(
-    dated: list[tuple[date | None, Any]], entries: list[Any]
+    dated: list[tuple[date | None, Prices]], entries: list[Mapping[str, Any]]
 ) -> list[tuple[date | None, Prices | None]]:
     """Periods of a variant: the standard prices with the variant's own laid over them.
 
     The catalogue dates most variants with the day on which it verified them. The first one known is taken to hold
     since the standard price that it belongs to; before that nothing is known (None).
     """
-    starts = [_start(entry.constraint) for entry in entries]
+    starts = [_start(entry) for entry in entries]
     first = min((start for start in starts if start is not None), default=None)
     if None not in starts and first is not None:
         since = [start for start, _ in dated if start is None or start <= first][-1]
@@ -150,16 +163,15 @@ def _variant_periods(
     periods: list[tuple[date | None, Prices | None]] = []
     for at in sorted(breaks, key=lambda day: day or date.min):
         active = [e for e, start in zip(entries, starts, strict=True) if start is None or (at and at >= start)]
-        standard = [prices for start, prices in dated if start is None or (at and at >= start)][-1]
-        merged = _prices(standard)
+        merged = dict([prices for start, prices in dated if start is None or (at and at >= start)][-1])
         for entry in reversed(active):  # the first active one wins
-            merged |= _prices(entry.prices)
+            merged |= _prices(entry)
         periods.append((at, merged if active else None))
     return periods
 
 
 def _dated_rows(
-    where: str, variant: str, periods: list[tuple[date | None, Prices | None]], rounding: Rounding
+    where: str, variant: str, periods: Sequence[tuple[date | None, Prices | None]], rounding: Rounding
 ) -> list[Row]:
     """Rows, newest first; equal neighbours become one."""
     rows: list[Row] = []
@@ -177,23 +189,35 @@ def _dated_rows(
 
 
 def _tiers(where: str, prices: Prices, rounding: Rounding) -> list[tuple[int, Rates]]:
-    thresholds = sorted({t.start for p in prices.values() if isinstance(p, TieredPrices) for t in p.tiers})
-    tiers: list[tuple[int, Rates]] = []
-    for above in (-1, *thresholds):
-        rates: Rates = {}
-        for price_key, price in prices.items():
-            unit, per = UNIT_OF_PRICE[price_key]
-            rates[unit] = rate_pico_usd(where, unit, _price_above(price, above), per, rounding)
-        tiers.append((above, rates))
-    return tiers
+    priced = {unit: (price, per) for key, price in prices.items() for unit, per in _unit(key)}
+    thresholds = sorted({tier["start"] for price, _ in priced.values() for tier in _steps(price)})
+    return [
+        (
+            above,
+            {
+                unit: rate_pico_usd(where, unit, _price_above(price, above), per, rounding)
+                for unit, (price, per) in priced.items()
+            },
+        )
+        for above in (-1, *thresholds)
+    ]
+
+
+def _unit(price_key: str) -> Iterator[tuple[str, int]]:
+    """The unit that a price key prices, and per how many; nothing for one that is not known here."""
+    for suffix, (end, per) in UNIT_OF_SUFFIX.items():
+        unit = price_key.removesuffix(suffix) + end
+        if price_key.endswith(suffix) and unit in UNITS:
+            yield unit, per
+
+
+def _steps(price: Any) -> list[Mapping[str, Any]]:
+    return sorted(price["tiers"], key=lambda tier: tier["start"]) if isinstance(price, Mapping) else []
 
 
 def _price_above(price: Any, above: int) -> Decimal:
-    if not isinstance(price, TieredPrices):
-        assert isinstance(price, Decimal)
-        return price
-    chosen: Decimal = price.base
-    for tier in price.tiers:
-        if above >= tier.start:
-            chosen = tier.price
-    return chosen
+    chosen = price["base"] if isinstance(price, Mapping) else price
+    for tier in _steps(price):
+        if above >= tier["start"]:
+            chosen = tier["price"]
+    return Decimal(chosen)

@@ -1,6 +1,6 @@
 """LiteLLM's price file as card data, for models that genai-prices does not know.
 
-Only data is read, from a pruned copy that is kept beside this file (`python -m collector.catalogue.build.prune` renews
+Only data is read, from a pruned copy that is kept beside this file (`python -m collector.catalogue.build.renew` renews
 it). Its prices have no dates: they hold whenever the call was. Models whose prices are all zero are left out, because
 the file says 0 both for "free" and for "not known".
 """

@@ -1,0 +1,65 @@
+"""`python -m collector.catalogue.build.renew [WHEEL]`: renew the pruned copies of the catalogues in this folder.
+
+genai-prices' comes from the installed package; LiteLLM's from its wheel, if one is given. The wheel is only unzipped,
+never installed: `pip download --no-deps litellm==VERSION`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import sys
+import zipfile
+from decimal import Decimal
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from collector.catalogue.build import from_genai_prices, from_litellm, installed
+from collector.catalogue.build.published import read_litellm
+
+PRICE_FILE = f"litellm/{installed.LITELLM_FILE}"
+
+
+def genai_prices_copy() -> bytes:
+    """What the card build reads of the installed genai-prices, with its version.
+
+    Raises:
+        ModuleNotFoundError: the package is not installed.
+    """
+    published = installed.genai_prices()
+    if published is None:
+        raise ModuleNotFoundError("genai-prices is not installed")
+    content = {"version": version("genai-prices"), "providers": from_genai_prices.usable_keys(published)}
+    return _compressed(content)
+
+
+def litellm_copy(wheel: Path) -> bytes:
+    """The entries and keys that the card build reads, with the wheel's version and the digest of the whole file."""
+    with zipfile.ZipFile(wheel) as archive:
+        raw = archive.read(PRICE_FILE)
+    content = {
+        "version": wheel.name.split("-")[1],
+        "sha256": hashlib.sha256(raw).hexdigest(),
+        "models": read_litellm(raw),
+    }
+    return _compressed(content)
+
+
+def _compressed(content: dict[str, Any]) -> bytes:
+    text = json.dumps(content, separators=(",", ":"), default=_exact)
+    return gzip.compress(text.encode(), mtime=0)
+
+
+def _exact(price: Decimal) -> str:
+    return format(price, "f")
+
+
+if __name__ == "__main__":
+    copies = {from_genai_prices.SNAPSHOT: genai_prices_copy()}
+    if sys.argv[1:]:
+        copies[from_litellm.SNAPSHOT] = litellm_copy(Path(sys.argv[1]))
+    for path, content in copies.items():
+        path.write_bytes(content)
+        sys.stdout.write(f"{path}: {len(content)} bytes\n")
