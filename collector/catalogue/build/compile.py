@@ -41,6 +41,7 @@ def kept_sources() -> Sources:
     """The copies in this folder, which the shipped card is made of."""
     genai_prices, litellm = from_genai_prices.snapshot(), from_litellm.snapshot()
     described = {
+        "dated": max(genai_prices["dated"], litellm.get("dated", "")),
         "genai-prices": genai_prices["version"],
         "litellm": litellm["version"],
         "litellm price file sha256": litellm["sha256"],

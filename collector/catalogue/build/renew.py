@@ -11,6 +11,7 @@ import hashlib
 import json
 import sys
 import zipfile
+from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
@@ -22,8 +23,8 @@ from collector.catalogue.build.published import read_litellm
 PRICE_FILE = f"litellm/{installed.LITELLM_FILE}"
 
 
-def genai_prices_copy() -> bytes:
-    """What the card build reads of the installed genai-prices, with its version.
+def genai_prices_copy(dated: str) -> bytes:
+    """What the card build reads of the installed genai-prices, with its version and the day on which it was taken.
 
     Raises:
         ModuleNotFoundError: the package is not installed.
@@ -31,16 +32,17 @@ def genai_prices_copy() -> bytes:
     published = installed.genai_prices()
     if published is None:
         raise ModuleNotFoundError("genai-prices is not installed")
-    content = {"version": version("genai-prices"), "providers": from_genai_prices.usable_keys(published)}
-    return _compressed(content)
+    providers = from_genai_prices.usable_keys(published)
+    return _compressed({"version": version("genai-prices"), "dated": dated, "providers": providers})
 
 
-def litellm_copy(wheel: Path) -> bytes:
+def litellm_copy(wheel: Path, dated: str) -> bytes:
     """The entries and keys that the card build reads, with the wheel's version and the digest of the whole file."""
     with zipfile.ZipFile(wheel) as archive:
         raw = archive.read(PRICE_FILE)
     content = {
         "version": wheel.name.split("-")[1],
+        "dated": dated,
         "sha256": hashlib.sha256(raw).hexdigest(),
         "models": read_litellm(raw),
     }
@@ -57,9 +59,10 @@ def _exact(price: Decimal) -> str:
 
 
 if __name__ == "__main__":
-    copies = {from_genai_prices.SNAPSHOT: genai_prices_copy()}
+    today = datetime.now(UTC).date().isoformat()
+    copies = {from_genai_prices.SNAPSHOT: genai_prices_copy(today)}
     if sys.argv[1:]:
-        copies[from_litellm.SNAPSHOT] = litellm_copy(Path(sys.argv[1]))
+        copies[from_litellm.SNAPSHOT] = litellm_copy(Path(sys.argv[1]), today)
     for path, content in copies.items():
         path.write_bytes(content)
         sys.stdout.write(f"{path}: {len(content)} bytes\n")

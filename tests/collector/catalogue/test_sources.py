@@ -18,8 +18,9 @@ from collector.catalogue.build.renew import genai_prices_copy
 
 def test_the_kept_copy_is_what_the_installed_package_carries() -> None:
     """Byte for byte; `python -m collector.catalogue.build.renew` makes it so after an upgrade."""
-    assert from_genai_prices.snapshot()["version"] == version("genai-prices")
-    assert from_genai_prices.SNAPSHOT.read_bytes() == genai_prices_copy()
+    kept = from_genai_prices.snapshot()
+    assert kept["version"] == version("genai-prices")
+    assert from_genai_prices.SNAPSHOT.read_bytes() == genai_prices_copy(kept["dated"])
 
 
 def test_prices_are_read_as_the_decimals_that_were_published() -> None:
