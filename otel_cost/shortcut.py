@@ -17,7 +17,7 @@ from otel_cost.normalise.plan import NAME_GATE, VALUE_MARKERS, Plan, dialect_of,
 from otel_cost.normalise.reader import read
 from otel_cost.normalise.rules import Input
 from otel_cost.pricing import RateCard
-from otel_cost.pricing.cost import remembered_choice
+from otel_cost.pricing.choice import remembered_choice
 from otel_cost.template import Added, Attributes, Recipe, Template, sources_of
 
 MAX_SHAPES = 1024
@@ -105,7 +105,7 @@ class Shortcuts:
         choice = remembered_choice(
             self._card, call.provider, call.request_model, call.response_model, call.service_tier
         )
-        if choice.model is not None and choice.model.minimums:
+        if choice.model is not None and (choice.model.minimums or choice.model.bills is not None):
             return None
         return Template(choice, reading.counting, self._card.digest)
 

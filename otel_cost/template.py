@@ -18,10 +18,10 @@ from otel_cost.normalise.plan import Plan
 from otel_cost.normalise.rules import TOTAL, Dialect, Input
 from otel_cost.normalise.transforms import MAX_USD, NUMBERS
 from otel_cost.pricing import units
-from otel_cost.pricing.card import RateRow
-from otel_cost.pricing.cost import Choice, rows_in_order
+from otel_cost.pricing.choice import Choice, rows_in_order
 from otel_cost.pricing.money import MAX_COST_PICO_USD, PICO_PER_USD, format_usd
-from otel_cost.pricing.result import RECEIPT_VERSION
+from otel_cost.pricing.rates import RateRow
+from otel_cost.pricing.result import RECEIPT_VERSION, end_of_line
 
 _STATUS, _USD = keys.OTEL_COST_COST_STATUS, keys.OTEL_COST_COST_USD
 _AMOUNT, _CURRENCY = keys.GEN_AI_USAGE_COST_AMOUNT, keys.GEN_AI_USAGE_COST_CURRENCY
@@ -215,7 +215,9 @@ def _rates(row: RateRow, digest: str) -> Rates | None:
     """A row's rates; None if it prices anything but single text tokens."""
     if row.common is None:
         return None
-    plain, cached, write, hour, output, reasoning, *_ = row.common
-    start = f"{RECEIPT_VERSION};{digest};{row.key}"
-    texts = f"*{plain}", f"*{cached}", f"*{write}", f"*{hour}", f"*{output}", f"*{reasoning}", start
-    return (plain, cached, write, hour, output, reasoning), texts
+    shown = [rate for leaf in units.COMMON_LEAVES if (rate := row.rate(leaf)) is not None]
+    plain, cached, write, hour, output, reasoning = (
+        f"*{rate.pico_usd}{end_of_line(rate.per, rate.multiplier_ppm)}" for rate in shown
+    )
+    texts = plain, cached, write, hour, output, reasoning, f"{RECEIPT_VERSION};{digest};{row.key}"
+    return row.common[:6], texts

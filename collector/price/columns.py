@@ -14,12 +14,13 @@ import pyarrow as pa
 from collector.decode.columns import CallColumns
 from collector.price.arrow import Names, bools, codes, combined, ints, names, valid
 from collector.price.builder import Array, CostColumns
-from collector.price.lines import LEAF_BIT, Amounts, line_amounts
+from collector.price.lines import Amounts, half_even, line_amounts
 from collector.price.rows import RowTable, choose_rows
 from otel_cost.call import CallKind, Flag
 from otel_cost.pricing import units
 from otel_cost.pricing.card import RateCard
-from otel_cost.pricing.cost import UNREADABLE, Choice, price_usage, remembered_choice
+from otel_cost.pricing.choice import Choice, remembered_choice
+from otel_cost.pricing.cost import NS_PER_MICRO, UNREADABLE, price_usage
 from otel_cost.pricing.money import MAX_COST_PICO_USD
 from otel_cost.pricing.result import (
     REASON_CACHE_HIT,
@@ -34,11 +35,14 @@ from otel_cost.usage import Count, Ops, split_counts
 COLUMNS = Ops(np.minimum, np.maximum)
 
 
-def price_columns(calls: CallColumns, start_time_ns: pa.ChunkedArray, card: RateCard) -> pa.Table:
+def price_columns(
+    calls: CallColumns, start_time_ns: pa.ChunkedArray, card: RateCard, end_time_ns: pa.ChunkedArray | None = None
+) -> pa.Table:
     """Price every call of a batch.
 
     Args:
         start_time_ns: int64, one per row of `calls.calls`.
+        end_time_ns: the same, for providers that bill by it and for time on machines; None: unknown.
 
     Returns:
         COST_SCHEMA, one row per row of `calls.calls`, equal to what `otel_cost.pricing.price_call` says of the same
@@ -53,7 +57,8 @@ def price_columns(calls: CallColumns, start_time_ns: pa.ChunkedArray, card: Rate
     batch.said = batch.result.model.table_of(batch.names.said())
     to_price = _settle_without_rates(calls.calls, batch)
     if to_price.any():
-        _price(np.flatnonzero(to_price), batch, ints(start_time_ns), card)
+        end_ns = None if end_time_ns is None else ints(end_time_ns)
+        _price(np.flatnonzero(to_price), batch, ints(start_time_ns), end_ns, card)
     return batch.result.table(card.digest)
 
 
@@ -105,7 +110,7 @@ def _settle_without_rates(table: pa.Table, batch: _Batch) -> Array:
     return open_
 
 
-def _price(positions: Array, batch: _Batch, start_time_ns: Array, card: RateCard) -> None:
+def _price(positions: Array, batch: _Batch, start_time_ns: Array, end_time_ns: Array | None, card: RateCard) -> None:
     """Price the rows at `positions`; those of unknown models first."""
     result, flags = batch.result, batch.result.flags
     choices = _choices(batch.names, positions, card)
@@ -120,22 +125,37 @@ def _price(positions: Array, batch: _Batch, start_time_ns: Array, card: RateCard
     if not len(positions):
         return
     own_flags = flags[positions]  # a copy
-    key_of_row, at_ns = batch.names.of_row[positions], start_time_ns[positions]
+    key_of_row, start_ns = batch.names.of_row[positions], start_time_ns[positions]
+    end_ns = None if end_time_ns is None else end_time_ns[positions]
     cells, input_tokens, split_flags = split_counts(counts.keys(), lambda key: counts.get(key, 0), COLUMNS)
     own_flags |= split_flags
     total_input = input_tokens if isinstance(input_tokens, np.ndarray) else np.zeros(len(positions), np.int64)
+    at_ns = _billed_at_ns(choices, key_of_row, start_ns, end_ns)
     table, numbers = choose_rows(choices, key_of_row, at_ns, total_input, own_flags)
-    cells, used = _with_rules(cells, choices, key_of_row, table, numbers, present)
+    calls = _Calls(present, total_input, None if end_ns is None else end_ns - start_ns)
+    cells, used = _with_rules(cells, choices, key_of_row, table, numbers, calls)
     own_flags |= _ttl_flags(dict(cells), table, numbers, present)
     amounts = line_amounts(table, numbers, cells, own_flags)
-    _settle_priced(_Priced(positions, table, numbers, cells, amounts, used), own_flags, result)
+    priced = _Priced(positions, table, numbers, cells, amounts, used)
+    _settle_priced(priced, own_flags, result)
+    _settle_unbilled(priced, choices, key_of_row, result)
     flags_before = flags[positions]
     flags[positions] = own_flags
     again = amounts.unsafe
     for key in counts.keys() - units.UNITS.keys():
         again = again | (counts[key] > 0)
     for at in np.flatnonzero(again).tolist():
-        _price_singly(at, int(positions[at]), int(flags_before[at]), batch, choices, at_ns, card)
+        times_ns = int(start_ns[at]), None if end_ns is None else int(end_ns[at])
+        _price_singly(int(positions[at]), int(flags_before[at]), batch, choices, times_ns, card)
+
+
+def _billed_at_ns(choices: list[Choice | None], key_of_row: Array, start_ns: Array, end_ns: Array | None) -> Array:
+    """The time that decides which rates hold, as `otel_cost.pricing.cost.billed_at_ns` says."""
+    by_end = [bool(found and found.model and found.model.billed_at_end) for found in choices]
+    if end_ns is None or not any(by_end):
+        return start_ns
+    chosen: Array = np.where(np.array(by_end)[key_of_row], end_ns, start_ns)
+    return chosen
 
 
 def _choices(names_: Names, positions: Array, card: RateCard) -> list[Choice | None]:
@@ -177,29 +197,35 @@ def _with_rules(
     key_of_row: Array,
     table: RowTable,
     numbers: Array,
-    present: dict[str, Array],
+    call: _Calls,
 ) -> tuple[list[tuple[str, Count]], Array]:
-    """Cells after the rules of rows and models (a fee per request, a least billed quantity), and who used anything."""
+    """Cells after the rules of rows and models (`otel_cost.pricing.cost.apply_rules`), and who used anything."""
     used = np.zeros(len(numbers), np.bool_)
-    for mask in present.values():
+    for mask in call.present.values():
         used |= mask
-    has_fee = [units.REQUESTS in row.explicit for row in table.rows]
-    if any(has_fee):
-        with_fee = np.array(has_fee)[numbers]
-        said = present.get(units.REQUESTS, np.zeros(len(numbers), np.bool_))
-        own = dict(cells).get(units.REQUESTS, 0)
-        cells = [cell for cell in cells if cell[0] != units.REQUESTS]
-        cells.append((units.REQUESTS, np.where(with_fee & ~said, 1, own)))
-        used |= with_fee
+    quantities = dict(cells)
+    for unit in units.DERIVED:
+        priced = [unit in row.derived for row in table.rows]
+        if unit == units.ROUTER_FEE or not any(priced):
+            continue
+        own = np.where(np.array(priced)[numbers], call.derived(unit), 0)
+        if unit in call.present:
+            own[call.present[unit]] = 0
+        quantities[unit] = quantities.get(unit, 0) + own
     minimums = [found.model.minimums if found and found.model else {} for found in choices]
     for unit in sorted({unit for least in minimums for unit in least}):
-        quantities = dict(cells)
         least = np.array([found.get(unit, 0) for found in minimums], np.int64)[key_of_row]
         sum_ = quantities.get(unit, 0) + sum(quantities.get(part, 0) for part in units.OTHER_WHOLES.get(unit, ()))
         more = np.where((sum_ > 0) & (sum_ < least), least - sum_, 0)
         quantities[unit] = quantities.get(unit, 0) + more
-        cells = list(quantities.items())
-    return cells, used
+    bills = [found.model.bills if found and found.model else None for found in choices]
+    if any(each is not None for each in bills):
+        for unit in quantities:
+            billed = np.array([each is None or unit in each for each in bills])[key_of_row]
+            quantities[unit] = np.where(billed, quantities[unit], 0)
+    for unit in quantities.keys() & set(units.DERIVED):
+        used |= quantities[unit] > 0
+    return list(quantities.items()), used
 
 
 def _ttl_flags(quantities: dict[str, Count], table: RowTable, numbers: Array, present: dict[str, Array]) -> Array | int:
@@ -212,6 +238,26 @@ def _ttl_flags(quantities: dict[str, Count], table: RowTable, numbers: Array, pr
             assumed &= ~present[key]
     flags: Array = np.where(assumed, int(Flag.TTL_ASSUMED), 0)
     return flags
+
+
+@dataclass(frozen=True, slots=True)
+class _Calls:
+    """The rows to price, by themselves."""
+
+    present: dict[str, Array]  # unit -> where the call counts it
+    input_tokens: Array
+    duration_ns: Array | None
+
+    def derived(self, unit: str) -> Array | int:
+        """The quantity of a unit that follows from the call (`units.DERIVED`)."""
+        if unit == units.REQUESTS:
+            return 1
+        if unit == units.ROUTER_INPUT:
+            return self.input_tokens
+        if self.duration_ns is None:
+            return 0
+        duration: Array = np.maximum(half_even(self.duration_ns, NS_PER_MICRO), 0)
+        return duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,11 +298,22 @@ def _settle_priced(priced: _Priced, flags: Array, result: CostColumns) -> None:
         result.settle(positions[silent & unreadable], Status.UNPRICED, None, REASON_UNREADABLE)
 
 
+def _settle_unbilled(priced: _Priced, choices: list[Choice | None], key_of_row: Array, result: CostColumns) -> None:
+    """Calls of models that bill only some classes, none of which was used."""
+    for key, found in enumerate(choices):
+        if found is None or found.model is None or found.model.bills is None:
+            continue
+        where = np.flatnonzero((key_of_row == key) & priced.used & (priced.amounts.missing == 0))
+        without = where[~_has_line(priced, where, 0)]
+        reason = f"no {', '.join(sorted(found.model.bills))} reported"
+        result.settle(priced.positions[without], Status.UNPRICED, None, reason)
+
+
 def _put_reasons(priced: _Priced, unreadable: Array, incomplete: Array, result: CostColumns) -> None:
     """Why rows are partial, or unpriced if no line is left of them."""
     missing = priced.amounts.missing
     for bits in np.unique(missing[incomplete]).tolist():
-        names_ = ", ".join(leaf for leaf in units.LEAVES if bits & LEAF_BIT[leaf])
+        names_ = ", ".join(leaf for leaf in units.LEAVES if bits & priced.amounts.bit_of(leaf))
         reason = f"no rate for {names_}" if bits else None
         where = incomplete & (missing == bits)
         result.reason.put(priced.positions[where & ~unreadable], reason)
@@ -272,7 +329,7 @@ def _has_line(priced: _Priced, where: Array, missing: int) -> Array:
     """Which of the rows used a class that has a rate."""
     found = np.zeros(len(where), np.bool_)
     for leaf, quantity in priced.cells:
-        if isinstance(quantity, np.ndarray) and not missing & LEAF_BIT[leaf]:
+        if isinstance(quantity, np.ndarray) and not missing & priced.amounts.bit_of(leaf):
             found |= quantity[where] > 0
     return found
 
@@ -285,7 +342,7 @@ def _all_rates_zero(priced: _Priced, where: Array) -> Array:
         if isinstance(quantity, np.ndarray):
             rates = [row.rate(leaf) for row in priced.table.rows]
             has_rate = np.array([rate is not None for rate in rates])[priced.numbers[where]]
-            above_zero = np.array([rate is not None and rate.pico_usd > 0 for rate in rates])[priced.numbers[where]]
+            above_zero = np.array([rate is not None and rate.numerator > 0 for rate in rates])[priced.numbers[where]]
             used = quantity[where] > 0
             any_line |= used & has_rate
             any_rate |= used & above_zero
@@ -293,7 +350,12 @@ def _all_rates_zero(priced: _Priced, where: Array) -> Array:
 
 
 def _price_singly(
-    at: int, position: int, flags: int, batch: _Batch, choices: list[Choice | None], at_ns: Array, card: RateCard
+    position: int,
+    flags: int,
+    batch: _Batch,
+    choices: list[Choice | None],
+    times_ns: tuple[int, int | None],
+    card: RateCard,
 ) -> None:
     """One row by the scalar reader: exact whatever the size of its numbers."""
     key = int(batch.names.of_row[position])
@@ -301,5 +363,6 @@ def _price_singly(
     assert found is not None
     usage = {unit: int(count[position]) for unit, (count, mask) in batch.usage.items() if mask[position]}
     _, request_model, response_model, _ = batch.names.keys[key]
-    cost = price_usage(found, request_model, response_model, int(at_ns[at]), usage, card.digest, flags)
+    start_ns, end_ns = times_ns
+    cost = price_usage(found, request_model, response_model, start_ns, usage, card.digest, flags, end_ns)
     batch.result.put_cost(position, cost)

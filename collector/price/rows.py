@@ -8,8 +8,8 @@ import numpy as np
 
 from collector.price.builder import Array
 from otel_cost.call import Flag
-from otel_cost.pricing.card import DAY_NS, EPOCH_WEEKDAY, SECOND_NS, RateRow, Window
-from otel_cost.pricing.cost import Choice
+from otel_cost.pricing.choice import Choice
+from otel_cost.pricing.rates import DAY_NS, EPOCH_WEEKDAY, SECOND_NS, RateRow, Window
 
 NO_ROW = -1
 

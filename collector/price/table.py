@@ -7,7 +7,9 @@ from itertools import islice
 
 import pyarrow as pa
 
+from otel_cost.pricing import units
 from otel_cost.pricing.card import RateCard
+from otel_cost.pricing.rates import Rate, RateRow, resolve_rate
 
 CARD_TABLE_SCHEMA = pa.schema(
     [
@@ -23,6 +25,7 @@ CARD_TABLE_SCHEMA = pa.schema(
         pa.field("unit", pa.string(), nullable=False),
         pa.field("rate_pico_usd", pa.int64(), nullable=False),  # per `per` counted quantities
         pa.field("per", pa.int64(), nullable=False),
+        pa.field("multiplier_ppm", pa.int64(), nullable=False),  # of the amount, in millionths
         pa.field("explicit", pa.bool_(), nullable=False),  # false: billed at its parent's rate
         pa.field("source", pa.string(), nullable=False),
     ]
@@ -48,8 +51,17 @@ def card_table(card: RateCard) -> pa.Table:
 def _records(card: RateCard) -> Iterator[tuple[object, ...]]:
     for row in card.rows():
         for unit in dict.fromkeys((*row.explicit, *_SHOWN_FALLBACKS)):
-            rate = row.rate(unit)
+            rate = row.rate(unit) or _kind_rate(row, unit)
             if rate is not None:
                 head = (card.digest, row.key, row.provider, row.model, row.variant, row.region)
                 period = (row.valid_from_ns, row.valid_to_ns, row.input_tokens_above)
-                yield (*head, *period, unit, rate.pico_usd, rate.per, rate.explicit, row.source)
+                price = (unit, rate.pico_usd, rate.per, rate.multiplier_ppm, rate.explicit)
+                yield (*head, *period, *price, row.source)
+
+
+def _kind_rate(row: RateRow, rate_key: str) -> Rate | None:
+    """The rate of a certain size, quality, ... of a unit (`units.QUALIFIERS`)."""
+    if not units.is_qualified(rate_key):
+        return None
+    unit = units.unit_of(rate_key).key
+    return resolve_rate({unit: row.explicit[rate_key]}, unit, row.multiplier_of(unit))

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from otel_cost.call import Flag, flag_of
 from otel_cost.pricing import units
-from otel_cost.pricing.card import RateRow
-from otel_cost.pricing.money import MAX_COST_PICO_USD
+from otel_cost.pricing.money import MAX_COST_PICO_USD, PPM
+from otel_cost.pricing.rates import RateRow
 from otel_cost.pricing.result import Cost, Line, Status
 
 _INPUT, _READ, _WRITE, _WRITE_1H = units.INPUT, units.CACHE_READ, units.CACHE_WRITE, units.CACHE_WRITE_1H
@@ -45,12 +45,12 @@ def price_common(row: RateRow, usage: Mapping[str, int], digest: str, flags: int
     fallback = False
     if plain := whole - read - write:
         total = plain * in_rate
-        lines.append(_new(Line, (_INPUT, plain, in_rate, 1, total)))
+        lines.append(_new(Line, (_INPUT, plain, in_rate, 1, total, PPM)))
     if read:
         amount = read * read_rate
         total += amount
         fallback = read_fallback
-        lines.append(_new(Line, (_READ, read, read_rate, 1, amount)))
+        lines.append(_new(Line, (_READ, read, read_rate, 1, amount, PPM)))
     assumed = False
     if write:
         if short := write - hour:
@@ -58,31 +58,39 @@ def price_common(row: RateRow, usage: Mapping[str, int], digest: str, flags: int
             total += amount
             fallback = fallback or write_fallback
             assumed = long_write and _WRITE_1H not in usage and _WRITE_5M not in usage
-            lines.append(_new(Line, (_WRITE, short, write_rate, 1, amount)))
+            lines.append(_new(Line, (_WRITE, short, write_rate, 1, amount, PPM)))
         if hour:
             amount = hour * hour_rate
             total += amount
             fallback = fallback or not rates_own_hour(row)
-            lines.append(_new(Line, (_WRITE_1H, hour, hour_rate, 1, amount)))
+            lines.append(_new(Line, (_WRITE_1H, hour, hour_rate, 1, amount, PPM)))
     if said := output - reasoning:
         amount = said * out_rate
         total += amount
-        lines.append(_new(Line, (_OUTPUT, said, out_rate, 1, amount)))
+        lines.append(_new(Line, (_OUTPUT, said, out_rate, 1, amount, PPM)))
     if reasoning:
         amount = reasoning * reasoning_rate
         total += amount
-        lines.append(_new(Line, (_REASONING, reasoning, reasoning_rate, 1, amount)))
+        lines.append(_new(Line, (_REASONING, reasoning, reasoning_rate, 1, amount, PPM)))
     if not 0 < total <= MAX_COST_PICO_USD:
         return None
     if assumed:
         flags |= _TTL_ASSUMED
     if fallback:
         flags |= _RATE_FALLBACK
+    if row.multiplier_ppm != PPM or row.uplift_ppm != PPM:
+        lines = [_as_said(row, line) for line in lines]
     return _new(Cost, (_PRICED, total, row.model, digest, row.key, tuple(lines), None, flag_of(flags)))
 
 
 def _others_are_zero(usage: Mapping[str, int]) -> bool:
     return all(key in _KEYS or (type(quantity) is int and not quantity) for key, quantity in usage.items())
+
+
+def _as_said(row: RateRow, line: Line) -> Line:
+    """A line at the card's rate and with the multiplier that it was reckoned with."""
+    rate = row.rate(line.unit)
+    return line if rate is None else line._replace(rate_pico_usd=rate.pico_usd, multiplier_ppm=rate.multiplier_ppm)
 
 
 def rates_own_hour(row: RateRow) -> bool:

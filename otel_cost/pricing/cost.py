@@ -1,15 +1,15 @@
 """What a call costs: usage x rates = lines, and the total is the sum of the lines."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from otel_cost import usage as counting
 from otel_cost.call import Call, CallKind, Flag, flag_of
 from otel_cost.pricing import units
-from otel_cost.pricing.card import BEGINNING_NS, STANDARD, ModelCard, RateCard, RateRow, choose, default_card
+from otel_cost.pricing.card import ModelCard, RateCard, default_card
+from otel_cost.pricing.choice import Choice, choice, pick_row, remembered_choice
 from otel_cost.pricing.common import price_common
-from otel_cost.pricing.match import remember, resolve
-from otel_cost.pricing.money import MAX_COST_PICO_USD, divide_half_even
+from otel_cost.pricing.money import MAX_COST_PICO_USD, PPM, divide_half_even
+from otel_cost.pricing.rates import RateRow, choose
 from otel_cost.pricing.result import (
     REASON_CACHE_HIT,
     REASON_FAILED,
@@ -20,77 +20,16 @@ from otel_cost.pricing.result import (
     Line,
     Status,
 )
-from otel_cost.pricing.variants import REGION_KEYS, variant_of, variant_of_tier
 
 UNREADABLE = int(Flag.NEGATIVE | Flag.NOT_A_NUMBER | Flag.TOO_LARGE)
 _ESTIMATED, _CACHE_HIT = int(Flag.ESTIMATED), int(Flag.CACHE_HIT)
-_VARIANT_NOT_PRICED, _BEFORE_FIRST = int(Flag.VARIANT_NOT_PRICED), int(Flag.BEFORE_FIRST_PRICE)
+_BEFORE_FIRST = int(Flag.BEFORE_FIRST_PRICE)
 _RATE_FALLBACK, _TTL_ASSUMED = int(Flag.RATE_FALLBACK), int(Flag.TTL_ASSUMED)
 _UNUSUAL = UNREADABLE | _ESTIMATED | _CACHE_HIT
 """Flags that make a cost something else than priced."""
 _IGNORE = CallKind.IGNORE
-
-
-class Choice(NamedTuple):
-    """What is fixed for a (model, variant): the rows to choose from and the flags that this brings."""
-
-    model: ModelCard | None
-    rows: tuple[RateRow, ...]  # of the variant; may cover only some periods
-    standard: tuple[RateRow, ...]
-    reason: str
-    flags: int
-    only: RateRow | None  # the one row that prices every call, if there is but one
-
-
-def choice(
-    card: RateCard, provider: str | None, request_model: str | None, response_model: str | None, variant: str
-) -> Choice:
-    """The rows that may price a call, found once per distinct key."""
-    found = resolve(card, provider, request_model, response_model)
-    model, flags = found.model, int(found.flags)
-    if model is None:
-        return Choice(None, (), (), found.reason, flags, None)
-    if not model.has_price:
-        return Choice(None, (), (), f"{model.provider} lists {model.model} without a price", flags, None)
-    standard = model.variants[STANDARD]
-    rows = model.variants.get(variant, ())
-    return Choice(model, rows, standard, found.reason, flags, _only(model, rows, flags))
-
-
-def remembered_choice(
-    card: RateCard,
-    provider: str | None,
-    request_model: str | None,
-    response_model: str | None,
-    service_tier: str | None,
-) -> Choice:
-    """`choice` by the tier that a span says, found once per distinct key."""
-    key = (provider, request_model, response_model, service_tier)
-    found: Choice | None = card.memo.get(key)
-    if found is None:
-        found = choice(card, provider, request_model, response_model, variant_of_tier(service_tier))
-        remember(card, key, found)
-    return found
-
-
-def _only(model: ModelCard, rows: tuple[RateRow, ...], flags: int) -> RateRow | None:
-    if len(rows) != 1 or flags or model.first_price_ns != BEGINNING_NS:
-        return None
-    return rows[0] if rows[0].always else None
-
-
-def pick_row(found: Choice, at_ns: int, input_tokens: int) -> tuple[RateRow, int]:
-    """The row for a time and an input size; the standard one, flagged, where the variant has none."""
-    row = choose(found.rows, at_ns, input_tokens)
-    if row is not None:
-        return row, 0
-    flags = 0 if found.rows is found.standard else _VARIANT_NOT_PRICED
-    return choose(found.standard, at_ns, input_tokens) or found.standard[-1], flags
-
-
-def rows_in_order(found: Choice) -> tuple[RateRow, ...]:
-    """The rows as `pick_row` tries them: the first that applies, else the last."""
-    return found.rows if found.rows is found.standard else (*found.rows, *found.standard)
+NS_PER_MICRO = 1_000
+_new = tuple.__new__
 
 
 def price(
@@ -102,6 +41,7 @@ def price(
     usage: Mapping[str, int],
     context: Mapping[str, str],
     card: RateCard,
+    end_ns: int | None = None,
 ) -> Cost:
     """Price one call. Never raises.
 
@@ -109,21 +49,15 @@ def price(
         at_ns: when the call started, nanoseconds since the epoch.
         usage: unit -> inclusive quantity in the unit's quantum (`otel_cost.pricing.units`).
         context: what selects a variant of the price: `service_tier`, `processing`, `speed`, ... (docs/pricing.md).
+        end_ns: when it ended, for providers that bill by that and for time on machines; None: unknown.
     """
-    variant = variant_of(context)
-    found = choice(card, provider, request_model, response_model, variant)
-    flags = 0
-    if found.model is not None:
-        for key, value in context.items():
-            own = f"{key}={value}".lower()
-            if own in found.model.variants:
-                found = found._replace(rows=found.model.variants[own], only=None)
-            elif key in REGION_KEYS and value.strip().lower() not in REGION_KEYS[key]:
-                flags |= _VARIANT_NOT_PRICED
-    return price_usage(found, request_model, response_model, at_ns, usage, card.digest, flags)
+    found = choice(card, provider, request_model, response_model, context)
+    return price_usage(found, request_model, response_model, at_ns, usage, card.digest, 0, end_ns)
 
 
-def price_call(call: Call, *, start_time_ns: int, card: RateCard | None = None) -> Cost | None:
+def price_call(
+    call: Call, *, start_time_ns: int, end_time_ns: int | None = None, card: RateCard | None = None
+) -> Cost | None:
     """Price a normalised span; None when it is no billable call. Never raises."""
     if call.kind is _IGNORE:
         return None
@@ -136,17 +70,26 @@ def price_call(call: Call, *, start_time_ns: int, card: RateCard | None = None) 
         if settled:
             return cost
     found = remembered_choice(card, call.provider, call.request_model, call.response_model, call.service_tier)
-    if not flags & _UNUSUAL and (row := found.only or _row_for_common(found, start_time_ns, usage)) is not None:
+    at_ns = billed_at_ns(found, start_time_ns, end_time_ns)
+    if not flags & _UNUSUAL and (row := found.only or _row_for_common(found, at_ns, usage)) is not None:
         usual = price_common(row, usage, card.digest, flags)
         if usual is not None:
             return usual
-    return price_usage(found, call.request_model, call.response_model, start_time_ns, usage, card.digest, flags)
+    return price_usage(
+        found, call.request_model, call.response_model, start_time_ns, usage, card.digest, flags, end_time_ns
+    )
+
+
+def billed_at_ns(found: Choice, start_ns: int, end_ns: int | None) -> int:
+    """The time that decides which rates hold: the call's start, or its end where the provider says so."""
+    return start_ns if end_ns is None or found.model is None or not found.model.billed_at_end else end_ns
 
 
 def _row_for_common(found: Choice, at_ns: int, usage: Mapping[str, int]) -> RateRow | None:
     """The row among several, where nothing but time and the plain input total decides."""
     whole = usage.get(units.INPUT, 0)
-    if found.model is None or found.flags or type(whole) is not int or at_ns < found.model.first_price_ns:
+    model = found.model
+    if model is None or found.flags or type(whole) is not int or at_ns < model.first_price_ns or model.bills:
         return None
     return choose(found.rows, at_ns, whole)
 
@@ -183,32 +126,62 @@ def price_usage(
     found: Choice,
     request_model: str | None,
     response_model: str | None,
-    at_ns: int,
+    start_ns: int,
     usage: Mapping[str, int],
     digest: str,
     flags: int,
+    end_ns: int | None,
 ) -> Cost:
     """Price usage at a choice already made; `flags` are the call's own."""
-    said = response_model or request_model
     usage, unreadable = counting.clean(usage)
     flags |= unreadable | found.flags
-    if found.model is None:
-        return Cost(Status.UNPRICED, None, said, digest, None, (), found.reason, flag_of(flags))
+    model = found.model
+    if model is None:
+        return Cost(
+            Status.UNPRICED, None, response_model or request_model, digest, None, (), found.reason, flag_of(flags)
+        )
+    at_ns = billed_at_ns(found, start_ns, end_ns)
     parts, input_tokens, split_flags = counting.split(usage)
     row, row_flags = pick_row(found, at_ns, input_tokens)
     flags |= split_flags | row_flags
-    if at_ns < found.model.first_price_ns:
+    if at_ns < model.first_price_ns:
         flags |= _BEFORE_FIRST
-    if units.REQUESTS not in usage and units.REQUESTS in row.explicit:
-        parts[units.REQUESTS] = 1
-    elif not usage:
-        return Cost(Status.UNPRICED, None, found.model.model, digest, None, (), _missing_reason(flags), flag_of(flags))
-    for unit, least in found.model.minimums.items():
-        _raise_to_minimum(parts, unit, least)
+    apply_rules(model, row, parts, usage, input_tokens, None if end_ns is None else end_ns - start_ns)
+    if not parts and not usage:
+        return Cost(Status.UNPRICED, None, model.model, digest, None, (), _missing_reason(flags), flag_of(flags))
     lines, missing, line_flags = receipt(row, parts)
     flags |= line_flags | _ttl_flag(row, parts, usage)
     missing += sorted(key for key, quantity in usage.items() if key not in units.UNITS and quantity)
-    return _settle(found.model.model, row, lines, missing, digest, flags)
+    return _settle(model, row, lines, missing, digest, flags)
+
+
+def apply_rules(
+    model: ModelCard,
+    row: RateRow,
+    parts: dict[str, int],
+    usage: Mapping[str, int],
+    input_tokens: int,
+    duration_ns: int | None,
+) -> None:
+    """Add what follows from the call itself, raise to the least billed quantity, drop what is not billed."""
+    for unit in row.derived:
+        if unit not in usage and (quantity := _derived(unit, input_tokens, duration_ns)):
+            parts[unit] = quantity
+    for unit, least in model.minimums.items():
+        _raise_to_minimum(parts, unit, least)
+    if model.bills is not None:
+        for unit in parts.keys() - model.bills:
+            del parts[unit]
+
+
+def _derived(unit: str, input_tokens: int, duration_ns: int | None) -> int:
+    if unit == units.REQUESTS:
+        return 1
+    if unit == units.ROUTER_INPUT:
+        return input_tokens
+    if unit == units.DURATION and duration_ns is not None and duration_ns > 0:
+        return divide_half_even(duration_ns, NS_PER_MICRO)
+    return 0
 
 
 def _missing_reason(flags: int) -> str:
@@ -232,10 +205,17 @@ def receipt(row: RateRow, parts: Mapping[str, int]) -> tuple[list[Line], list[st
         if rate is None:
             missing.append(unit)
             continue
-        if not rate.explicit and unit not in units.BILLED_AS_PARENT:
+        pico_usd, per, explicit, multiplier_ppm, numerator, denominator = rate
+        if not explicit and unit not in units.BILLED_AS_PARENT:
             flags |= _RATE_FALLBACK
-        amount = divide_half_even(quantity * rate.pico_usd, rate.per)
-        lines.append(Line(unit, quantity, rate.pico_usd, rate.per, amount))
+        amount = quantity * numerator
+        if denominator != 1:
+            amount = divide_half_even(amount, denominator)
+        lines.append(_new(Line, (unit, quantity, pico_usd, per, amount, multiplier_ppm)))
+    share_ppm = row.explicit.get(units.ROUTER_FEE)
+    if share_ppm and (total := sum([line.cost_pico_usd for line in lines])):
+        fee = divide_half_even(total * share_ppm, PPM)
+        lines.append(Line(units.ROUTER_FEE, total, share_ppm, PPM, fee))
     return lines, missing, flags
 
 
@@ -246,38 +226,43 @@ def _ttl_flag(row: RateRow, parts: Mapping[str, int], usage: Mapping[str, int]) 
     return _TTL_ASSUMED if row.has_long_write else 0
 
 
-def _settle(model: str, row: RateRow, lines: list[Line], missing: list[str], digest: str, flags: int) -> Cost:
+def _settle(model: ModelCard, row: RateRow, lines: list[Line], missing: list[str], digest: str, flags: int) -> Cost:
+    name = model.model
     reason = f"no rate for {', '.join(missing)}" if missing else None
-    if missing and not lines:
-        return Cost(Status.UNPRICED, None, model, digest, row.key, (), reason, flag_of(flags))
-    total = sum(line.cost_pico_usd for line in lines)
+    if not lines and model.bills is not None and not missing:
+        reason = f"no {', '.join(sorted(model.bills))} reported"
+    if reason and not lines:
+        return Cost(Status.UNPRICED, None, name, digest, row.key, (), reason, flag_of(flags))
+    total = sum([line.cost_pico_usd for line in lines])
     if total > MAX_COST_PICO_USD:
-        return Cost(Status.UNPRICED, None, model, digest, row.key, (), REASON_TOO_HIGH, flag_of(flags))
+        return Cost(Status.UNPRICED, None, name, digest, row.key, (), REASON_TOO_HIGH, flag_of(flags))
     if flags & UNREADABLE:
         reason = f"{reason}; {REASON_UNREADABLE}" if reason else REASON_UNREADABLE
     if reason:
         status = Status.PARTIAL
     elif flags & _ESTIMATED:
         status = Status.ESTIMATED
-    elif lines and all(line.rate_pico_usd == 0 for line in lines):
+    elif not total and lines and all(line.rate_pico_usd == 0 or line.multiplier_ppm == 0 for line in lines):
         status = Status.FREE
     else:
         status = Status.PRICED
-    return Cost(status, total, model, digest, row.key, tuple(lines), reason, flag_of(flags))
+    return Cost(status, total, name, digest, row.key, tuple(lines), reason, flag_of(flags))
 
 
-def receipt_lines(card: RateCard, rate_row: str, usage: Mapping[str, int]) -> tuple[Line, ...]:
+def receipt_lines(
+    card: RateCard, rate_row: str, usage: Mapping[str, int], duration_ns: int | None = None
+) -> tuple[Line, ...]:
     """A stored price's lines, derived again from its row and its usage.
+
+    Args:
+        duration_ns: how long the call took; needed where machine time is billed.
 
     Raises:
         KeyError: the card has no such row (it is another card version).
     """
     row = card.row(rate_row)
     usage, _ = counting.clean(usage)
-    parts, _, _ = counting.split(usage)
-    if units.REQUESTS not in usage and units.REQUESTS in row.explicit:
-        parts[units.REQUESTS] = 1
+    parts, input_tokens, _ = counting.split(usage)
     provider_id, entry, *_ = rate_row.split("|")
-    for unit, least in card.model(provider_id, entry).minimums.items():
-        _raise_to_minimum(parts, unit, least)
+    apply_rules(card.model(provider_id, entry), row, parts, usage, input_tokens, duration_ns)
     return tuple(receipt(row, parts)[0])

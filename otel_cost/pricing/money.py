@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 PICO_PER_USD = 10**12
+PPM = 1_000_000
+"""A multiplier of one: multipliers are whole millionths."""
 MAX_COST_PICO_USD = 999_999 * PICO_PER_USD
 """What fits a stored `DECIMAL(18,12)`. A single call above it is a mistake in its usage, not a price."""
 _DIGITS = 80

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from otel_cost.call import Flag
 from otel_cost.errors import ReceiptError
-from otel_cost.pricing.money import divide_half_even
+from otel_cost.pricing.money import PPM, divide_half_even
 
 
 class Status(StrEnum):
@@ -20,13 +20,17 @@ class Status(StrEnum):
 
 
 class Line(NamedTuple):
-    """One class of a receipt. `quantity` is in the unit's quantum; the rate is pico-USD per `per` of them."""
+    """One class of a receipt: `cost = half_even(quantity x rate x multiplier_ppm, per x 1,000,000)`.
+
+    `quantity` is in the unit's quantum; the rate is pico-USD per `per` of them.
+    """
 
     unit: str
     quantity: int
     rate_pico_usd: int
     per: int
     cost_pico_usd: int
+    multiplier_ppm: int = PPM
 
 
 class Cost(NamedTuple):
@@ -62,14 +66,21 @@ class Receipt(NamedTuple):
 def receipt_text(cost: Cost) -> str | None:
     """A receipt as compact text, for a span attribute; None for a cost without lines.
 
-    `1;CARD;RATE_ROW;input_tokens=400*1250000;audio_seconds=12500000*360000000000/3600000000`: quantity times rate,
-    per 1 unless it says otherwise. Amounts are not repeated: each is quantity x rate / per, rounded half-even.
+    `1;CARD;RATE_ROW;input_tokens=400*1250000*1100000ppm;audio_seconds=12500000*360000000000/3600000000`: quantity times
+    rate times multiplier, per 1 and times 1 unless it says otherwise. Amounts are not repeated: see `Line`.
     """
     if cost.rate_row is None or not cost.lines:
         return None
     parts = [RECEIPT_VERSION, cost.card, cost.rate_row]
-    parts += [f"{unit}={n}*{rate}" + (f"/{per}" if per != 1 else "") for unit, n, rate, per, _ in cost.lines]
+    for unit, quantity, rate, per, _, multiplier_ppm in cost.lines:
+        parts.append(f"{unit}={quantity}*{rate}{end_of_line(per, multiplier_ppm)}")
     return ";".join(parts)
+
+
+def end_of_line(per: int, multiplier_ppm: int) -> str:
+    """What follows the rate in a receipt's line."""
+    divided = f"/{per}" if per != 1 else ""
+    return f"{divided}*{multiplier_ppm}ppm" if multiplier_ppm != PPM else divided
 
 
 def parse_receipt(text: str) -> Receipt:
@@ -90,9 +101,11 @@ def parse_receipt(text: str) -> Receipt:
 
 def _line(part: str) -> Line:
     unit, _, product = part.partition("=")
-    quantity_text, _, price = product.partition("*")
+    quantity_text, price, *more = product.split("*")
     rate_text, _, per_text = price.partition("/")
     quantity, rate, per = int(quantity_text), int(rate_text), int(per_text or "1")
-    if per < 1:
+    multiplier_ppm = int(more[0].removesuffix("ppm")) if more else PPM
+    if per < 1 or len(more) > 1:
         raise ValueError(part)
-    return Line(unit, quantity, rate, per, divide_half_even(quantity * rate, per))
+    amount = divide_half_even(quantity * rate * multiplier_ppm, per * PPM)
+    return Line(unit, quantity, rate, per, amount, multiplier_ppm)

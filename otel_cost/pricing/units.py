@@ -9,6 +9,7 @@ Three kinds of facts, all data:
   lattice of genai-prices (a part without a price is billed as the nearest whole that has one).
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 MICRO = 1_000_000
@@ -36,7 +37,9 @@ CACHE_WRITE_5M, CACHE_WRITE_1H, CACHE_WRITE_12H = (
     "cache_write_12h_tokens",
 )
 TOOL, REASONING, CITATION = "input_tool_tokens", "output_reasoning_tokens", "output_citation_tokens"
-REQUESTS = "requests"
+REQUESTS, WEB_SEARCHES = "requests", "web_searches"
+ROUTER_INPUT, ROUTER_FEE, DURATION = "router_input_tokens", "router_fee", "duration_seconds"
+FEES = "fees"
 
 MODALITIES = ("audio", "image", "video")
 """Modalities with prices of their own. Text is what remains."""
@@ -76,13 +79,15 @@ _OTHER_UNITS = (
     Unit("output_audio_seconds", per=3600, quantum=MICRO, family="durations", part_of="audio_seconds"),
     Unit("output_video_seconds", quantum=MICRO, family="video"),
     Unit("gpu_seconds", per=3600, quantum=MICRO, family="gpu"),
+    Unit(DURATION, per=3600, quantum=MICRO, family="gpu"),
     Unit("input_pixels", per=1_000_000_000, family="pixels"),
     Unit("input_images", family="images"),
     Unit("output_images", family="images"),
     Unit("input_document_pages", per=1000, family="pages"),
     Unit("input_annotated_document_pages", per=1000, family="pages", part_of="input_document_pages"),
     Unit("rerank_searches", per=1000, family="rerank"),
-    Unit("web_searches", per=1000, family="tool_calls"),
+    Unit(WEB_SEARCHES, per=1000, family="tool_calls"),
+    *(Unit(f"{WEB_SEARCHES}_{size}", per=1000, family="tool_calls") for size in ("low", "medium", "high")),
     Unit("social_searches", per=1000, family="tool_calls"),
     Unit("storage_searches", per=1000, family="tool_calls"),
     Unit("map_searches", per=1000, family="tool_calls"),
@@ -90,10 +95,52 @@ _OTHER_UNITS = (
     Unit("code_interpreter_sessions", per=1000, family="tool_calls"),
     Unit("vector_store_gb_days", quantum=MICRO, family="storage"),
     Unit(REQUESTS, per=1000, family="requests"),
+    Unit(ROUTER_INPUT, family=FEES),
+    Unit(ROUTER_FEE, per=1_000_000, family=FEES),
 )
 
 UNITS: dict[str, Unit] = {unit.key: unit for unit in (*_token_units(), *_OTHER_UNITS)}
 """Every unit by key."""
+
+DERIVED = (REQUESTS, DURATION, ROUTER_INPUT, ROUTER_FEE)
+"""Units whose quantity follows from the call where it does not say one: one request, from start to end, the whole
+input; last, a share of all other lines (its rate is pico-USD per million pico-USD of them)."""
+
+UPLIFTED = frozenset({"tokens", "characters", "messages", "durations", "video", "pixels", "images", "pages"})
+"""Families that a region makes dearer: what the model itself does, not the tools that it calls. Source: Anthropic's
+"data residency pricing" (a multiplier on all token categories), OpenAI's "regional processing" of models."""
+
+QUALIFIERS: dict[str, tuple[tuple[str, ...], ...]] = {
+    WEB_SEARCHES: (("search_context_size",),),
+    REQUESTS: (("search_context_size",),),
+    "input_images": (("size",),),
+    "output_images": (("size", "quality"), ("size",), ("quality",)),
+    "output_video_seconds": (("resolution",),),
+}
+"""Unit -> what of a call's context can make it a certain kind of that unit, tried in order. A card's rate of such a
+kind has the key UNIT_VALUE_VALUE, as in `output_images_1024x1536_hd`; the plain unit's rate is for all others."""
+
+QUALIFYING = tuple(dict.fromkeys(name for choices in QUALIFIERS.values() for names in choices for name in names))
+"""Keys of a call's context that `QUALIFIERS` asks for."""
+
+
+def qualified(unit: str, values: Iterable[str]) -> str:
+    """The rate key of a certain kind of a unit."""
+    return "_".join((unit, *values))
+
+
+def is_qualified(rate_key: str) -> bool:
+    """Whether a rate is for a certain kind of its unit."""
+    return any(rate_key.startswith(f"{unit}_") for unit in QUALIFIERS)
+
+
+def unit_of(rate_key: str) -> Unit:
+    """The unit of a rate, qualified or not. Raises KeyError for what is neither."""
+    for unit in () if rate_key in UNITS else QUALIFIERS:
+        if rate_key.startswith(f"{unit}_"):
+            return UNITS[unit]
+    return UNITS[rate_key]
+
 
 OTHER_KEYS = tuple(unit.key for unit in _OTHER_UNITS)
 """Units outside the token grid."""
@@ -133,6 +180,7 @@ FALLBACKS: dict[str, tuple[str, ...]] = {
     **{token_key("input", m, k): _token_fallbacks("input", m, k) for m in ("", *MODALITIES) for k in INPUT_TYPES},
     **{token_key("output", m, k): _token_fallbacks("output", m, k) for m in ("", *MODALITIES) for k in OUTPUT_TYPES},
     **{unit.key: (unit.key, unit.part_of) if unit.part_of else (unit.key,) for unit in _OTHER_UNITS},
+    **{f"{WEB_SEARCHES}_{size}": (f"{WEB_SEARCHES}_{size}", WEB_SEARCHES) for size in ("low", "medium", "high")},
 }
 """Leaf -> units whose rate bills it, nearest first; the first is the leaf itself."""
 

@@ -31,9 +31,6 @@ PLACE_KEYS: tuple[str, ...] = ("data_residency", "inference_geo", "location", "r
 ANYWHERE = frozenset({"", "global", "none", "default", "not_available"})
 """Values of `PLACE_KEYS` that name no place."""
 
-REGION_KEYS: dict[str, frozenset[str]] = {"data_residency": ANYWHERE, "inference_geo": ANYWHERE}
-"""Context keys that can make a call dearer by region -> values that do not."""
-
 GEOGRAPHIES: tuple[tuple[str, str], ...] = (
     ("us-gov-", "us-gov"),
     ("usgov", "us-gov"),
