@@ -77,3 +77,7 @@ fill the memory: the whole collector is to fit into 512 MB at full rate, of whic
 MAX_SILENCE_SECONDS = 20.0
 """A sender may be silent so long in the middle of a body; then its place is given to others. Connections whose peer is
 gone without a word would else hold `MAX_CONCURRENT_REQUESTS` for good. Lower: senders on a bad line must start anew."""
+
+MAX_CATALOGUE_BYTES = 64 * 1024 * 1024
+"""One price catalogue, as fetched. The largest has 3.2 MB today. Too low: a grown one is refused and prices grow old.
+Too high: a wrong URL fills the memory, with Python objects of about ten times this."""

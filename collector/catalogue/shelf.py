@@ -1,7 +1,7 @@
 """The card versions of a folder, and the one that ships, which is always among them.
 
-A ledger keeps its versions in `prices/` of its live folder; without a ledger they are in the user's data folder. Nothing
-here removes or changes a version: a price that was ever used can be looked up by its digest for good.
+A ledger keeps its versions in `prices/` of its live folder; without a ledger they are in the user's data folder.
+Nothing here removes or changes a version: a price that was ever used can be looked up by its digest for good.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """One card version on disk: a zip of `index.json` and a file per provider, named by its date and digest.
 
-A version is one file so that it is there whole or not at all: written beside its place, synced, and linked into it,
-which fails where a file of that name exists. The digest is that of the rates (`collector.catalogue.build.write`) and is
-checked whenever a version is opened.
+A version is one file so that it is there whole or not at all, and its name holds the digest of its rates, so that no
+other rates can ever take its place. The digest is checked whenever a version is opened.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import io
 import json
 import os
 import re
-import tempfile
+import threading
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ INDEX = "index.json"
 SUFFIX = ".zip"
 _NAME = re.compile(r"(\d{8}T\d{6}Z)-([0-9a-f]{12})\.zip")
 _STAMP = "%Y%m%dT%H%M%SZ"
+_COMPACT = (",", ":")
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 CardFiles = Mapping[str, str]
@@ -52,6 +52,14 @@ def version_of(path: Path) -> CardVersion | None:
     return CardVersion(match.group(2), datetime.strptime(match.group(1), _STAMP).replace(tzinfo=UTC), path)
 
 
+def provider_text(raw: Mapping[str, Any]) -> str:
+    """A provider's file: one line per model, so that a changed price is a changed line."""
+    head = json.dumps({key: value for key, value in raw.items() if key != "models"}, separators=_COMPACT)
+    lines = (json.dumps(model, separators=_COMPACT, ensure_ascii=False) for model in raw["models"])
+    body = ",\n".join(lines)
+    return f'{head[:-1]},"models":[\n{body}\n]}}\n'
+
+
 def files_digest(files: CardFiles) -> str:
     """sha256 over the provider files by name: the digest of a card, 64 hex digits."""
     digest = hashlib.sha256()
@@ -70,18 +78,27 @@ def write_version(folder: Path, files: CardFiles, made_at: datetime) -> CardVers
     folder.mkdir(parents=True, exist_ok=True)
     digest = json.loads(files[INDEX])["digest"][:DIGEST_LENGTH]
     target = folder / f"{made_at.astimezone(UTC):{_STAMP}}-{digest}{SUFFIX}"
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".", suffix=".tmp")
+    if not target.exists():
+        put(target, _zipped(files))
+    return CardVersion(digest, made_at, target)
+
+
+def put(target: Path, content: bytes) -> None:
+    """A whole file or none: written beside its place, synced, then moved there.
+
+    Raises:
+        OSError: it cannot be written; nothing is left behind.
+    """
+    temporary = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(_zipped(files))
+        with temporary.open("xb") as out:
+            out.write(content)
             out.flush()
             os.fsync(out.fileno())
-        if not target.exists():
-            os.link(temporary, target)
-            _sync_folder(folder)
+        os.replace(temporary, target)
     finally:
-        os.unlink(temporary)
-    return CardVersion(digest, made_at, target)
+        temporary.unlink(missing_ok=True)
+    _sync_folder(target.parent)
 
 
 def read_version(path: Path) -> dict[str, str]:

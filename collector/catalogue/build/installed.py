@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from datetime import date, time
+from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,15 @@ def litellm_file() -> Path | None:
 
 
 def _raw(value: Any) -> Any:
-    """A dataclass as the JSON that it was read from: no empty fields, dates as text, `or_` as `or`."""
+    """A dataclass as the JSON that it was read from: no empty fields, dates and prices as text, `or_` as `or`."""
     if isinstance(value, list):
         return [_raw(item) for item in value]
     if isinstance(value, Mapping):
         return {key: _raw(item) for key, item in value.items()}
     if isinstance(value, (date, time)):
         return value.isoformat()
+    if isinstance(value, Decimal):
+        return format(value, "f")
     if dataclasses.is_dataclass(value) or type(value).__name__ == "ModelPrice":
         fields = vars(value).items()
         return {key.removesuffix("_"): _raw(item) for key, item in fields if item is not None and key[0] != "_"}

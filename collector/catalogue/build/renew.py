@@ -12,7 +12,6 @@ import json
 import sys
 import zipfile
 from datetime import UTC, datetime
-from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -50,12 +49,8 @@ def litellm_copy(wheel: Path, dated: str) -> bytes:
 
 
 def _compressed(content: dict[str, Any]) -> bytes:
-    text = json.dumps(content, separators=(",", ":"), default=_exact)
+    text = json.dumps(content, separators=(",", ":"))
     return gzip.compress(text.encode(), mtime=0)
-
-
-def _exact(price: Decimal) -> str:
-    return format(price, "f")
 
 
 if __name__ == "__main__":
