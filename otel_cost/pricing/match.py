@@ -25,8 +25,8 @@ from otel_cost.pricing.providers import (
     FRAMEWORKS,
     MODEL_SHAPES,
     OWN_PREFIXES,
-    PROVIDER_ALIASES,
     UNPRICED_PROVIDERS,
+    canonical_provider,
 )
 
 MAX_REMEMBERED = 8192
@@ -41,6 +41,9 @@ _WRAPPERS = (
     r"^models/",
     r"^accounts/fireworks/models/",
 )
+_AROUND = " \t\r\n'\"`"
+"""What may stand around a name by mistake."""
+_ARN_REGION = r"^arn:aws[a-z\-]*:bedrock:([a-z0-9\-]+):[^/]*:foundation-model/(.+)$"
 _TRAILERS = r"(?:\[1m\]|@default|@latest)$"
 _DATE = r"(?:[-@]20\d{6}|-20\d{2}-[01]\d-[0-3]\d|-(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))(?=$|-v\d|:)"
 _REVISION = r"-00\d$"
@@ -102,9 +105,9 @@ def _resolve(card: RateCard, provider: str | None, request_model: str | None, re
 
 def resolve_name(card: RateCard, provider: str | None, name: str) -> Resolution:
     """One model name under a provider as the span says it (or under none)."""
-    lowered = name.strip().lower()
+    lowered = name.strip(_AROUND).lower()
     said = (provider or "").strip().lower()
-    provider_id = PROVIDER_ALIASES.get(said, said if said in card.index["providers"] else None)
+    provider_id = _listed_provider(card, said)
     if provider_id is None:
         if said in UNPRICED_PROVIDERS:
             return Resolution(None, f"provider {said} has no price list; it runs where you run it")
@@ -124,9 +127,18 @@ def infer_provider(card: RateCard, name: str) -> tuple[str | None, str]:
     for shape, lab in MODEL_SHAPES:
         if _compiled(shape).match(name):
             return lab, name
-    head, slash, rest = name.partition("/")
-    provider_id = PROVIDER_ALIASES.get(head, head if head in card.index["providers"] else None)
-    return (provider_id, rest) if slash and provider_id else (None, name)
+    for separator in ("/", ":"):
+        head, cut, rest = name.partition(separator)
+        if cut and rest and (provider_id := _listed_provider(card, head)):
+            return provider_id, rest
+    return None, name
+
+
+def _listed_provider(card: RateCard, said: str) -> str | None:
+    """The provider of the card that a name means: its own id first, then any other spelling."""
+    if said in card.index["providers"]:
+        return said
+    return canonical_provider(said) if said else None
 
 
 def _in_provider(card: RateCard, provider_id: str, lowered: str, name: str) -> Resolution:
@@ -167,6 +179,8 @@ def _in_list(listed: ProviderCard, provider_id: str, lowered: str) -> tuple[str,
 def _unwrapped(provider_id: str, name: str) -> Iterator[str]:
     """The name as it is, then with one more wrapper gone at a time."""
     yield name
+    if placed := _compiled(_ARN_REGION).match(name):
+        yield from _placed(*placed.groups())
     changed = True
     while changed:
         changed = False
@@ -179,10 +193,18 @@ def _unwrapped(provider_id: str, name: str) -> Iterator[str]:
         if shorter and shorter != name:
             name, changed = shorter, True
             yield name
-        head, slash, rest = name.partition("/")
-        if slash and rest and head in OWN_PREFIXES.get(provider_id, ()):
-            name, changed = rest, True
-            yield name
+        for separator in ("/", ":"):
+            head, cut, rest = name.partition(separator)
+            if cut and rest and head in OWN_PREFIXES.get(provider_id, (provider_id,)):
+                name, changed = rest, True
+                yield name
+
+
+def _placed(region: str, name: str) -> Iterator[str]:
+    """A model of a region, as price lists write it: that place's own price comes before the plain one."""
+    yield f"{region}/{name}"
+    if region.startswith("us-gov-"):
+        yield f"us-gov.{name}"
 
 
 def _fine_tuned(listed: ProviderCard, name: str) -> str | None:

@@ -5,25 +5,29 @@ Sources: the well-known values of `gen_ai.provider.name` and the retired `gen_ai
 
 from __future__ import annotations
 
+import re
+
 _SPELLINGS: dict[str, str] = {
-    "openai": "openai openai.chat openai-responses openai_responses azure_openai_compatible text-completion-openai",
+    "openai": "openai openai-responses azure_openai_compatible text-completion-openai openai-chat",
     "azure": "azure azure.ai.openai az.ai.openai azure_openai azure-openai azureopenai azure.openai azure.ai.inference"
-    " az.ai.inference azure_ai azure-ai azure_ai_foundry azure.ai.foundry microsoft.foundry azure_text",
+    " az.ai.inference azure_ai_inference azure_ai azure_ai_foundry azure.ai.foundry microsoft.foundry azure_text"
+    " azure_cognitive_services azureml",
     "anthropic": "anthropic claude anthropic.messages",
     "google": "google gcp.gen_ai gcp.vertex_ai gcp.gemini vertex_ai vertexai vertex gemini google-cloud google_genai"
     " google.genai google-genai google_generativeai google_generative_ai google-gla google-vertex google.vertex"
-    " vertex_ai_beta google_vertexai google.generative-ai google.vertex.chat google_ai_studio google_vertex",
+    " vertex_ai_beta google_vertexai google.generative-ai google_ai_studio google_ai google_vertex gcp google_palm"
+    " google-vertex-search",
     "aws": "aws aws.bedrock aws_bedrock bedrock amazon_bedrock amazon-bedrock amazon.bedrock amazon bedrock_converse"
-    " bedrock-runtime awsbedrock",
-    "cohere": "cohere cohere_chat cohere.ai",
-    "mistral": "mistral mistral_ai mistralai mistral-ai codestral",
+    " bedrock-runtime bedrock_mantle bedrock_chat amazon_nova sagemaker",
+    "cohere": "cohere cohere_chat cohere.ai cohere_ai",
+    "mistral": "mistral mistral_ai codestral text-completion-codestral la_plateforme",
     "x-ai": "x-ai x_ai xai x.ai grok",
     "deepseek": "deepseek deepseek_ai deepseek-ai",
     "groq": "groq",
     "perplexity": "perplexity perplexity_ai pplx",
     "moonshotai": "moonshotai moonshot_ai moonshot moonshot-ai",
     "openrouter": "openrouter open_router openrouter.ai",
-    "fireworks": "fireworks fireworks_ai fireworks-ai fireworksai",
+    "fireworks": "fireworks fireworks_ai fireworks_ai-embedding-models",
     "together": "together together_ai together-ai togetherai",
     "voyageai": "voyageai voyage voyage_ai voyage-ai",
     "cerebras": "cerebras cerebras_ai",
@@ -59,6 +63,24 @@ PROVIDER_ALIASES: dict[str, str] = {
 }
 """Lower-case spelling -> canonical provider."""
 
+_SQUASHED = {re.sub(r"[^a-z0-9]", "", spelling): provider_id for spelling, provider_id in PROVIDER_ALIASES.items()}
+_OPERATION = re.compile(
+    r"[.\-_:/](?:chat|responses|messages|completions?|embeddings?|textembedding|image|speech|transcription|text"
+    r"|language[-_]model|language[-_]models|converse|generate[-_]content)$"
+)
+"""What SDKs put behind a provider's name to say which of its interfaces was called: `openai.responses`."""
+_LITELLM_VERTEX = re.compile(r"^vertex_ai-[a-z0-9_\-]+$")
+
+
+def canonical_provider(said: str) -> str | None:
+    """The canonical provider of a lower-case name that a span has; None for one that is not known."""
+    for name in (said, _OPERATION.sub("", said)):
+        found = PROVIDER_ALIASES.get(name) or _SQUASHED.get(re.sub(r"[^a-z0-9]", "", name))
+        if found is not None:
+            return found
+    return "google" if _LITELLM_VERTEX.match(said) else None
+
+
 _FRAMEWORKS = (
     "strands-agents langchain langgraph crewai litellm litellm_proxy pydantic_ai pydantic-ai openai_agents"
     " openai-agents unknown llama_index llamaindex haystack dspy autogen semantic_kernel agno smolagents instructor"
@@ -74,7 +96,7 @@ UNPRICED_PROVIDERS = frozenset(_RUNTIMES.split())
 OWN_PREFIXES: dict[str, frozenset[str]] = {
     provider_id: frozenset(line.split()) for provider_id, line in _SPELLINGS.items()
 } | {
-    "aws": frozenset([*_SPELLINGS["aws"].split(), "converse", "invoke", "converse_like"]),
+    "aws": frozenset([*_SPELLINGS["aws"].split(), "converse", "invoke", "converse_like", "bedrock_converse"]),
     "azure": frozenset([*_SPELLINGS["azure"].split(), "eu-data-zone"]),
 }
 """Provider -> prefixes (`openai/gpt-4o`) that repeat the provider and say nothing else."""

@@ -39,6 +39,10 @@ class Model:
     minimums: dict[str, int] = field(default_factory=dict)
     first_price_ns: int | None = None
     canonical: str | None = None  # shown instead of the id
+    uplifts: dict[str, int] = field(default_factory=dict)  # place, or "*" for all others -> millionths of the price
+    fees: dict[str, int] = field(
+        default_factory=dict
+    )  # of a router: unit -> what it adds to the price of what it chose
 
 
 @dataclass(slots=True)
@@ -47,6 +51,7 @@ class Provider:
 
     id: str
     fallback_providers: list[str] = field(default_factory=list)
+    billed_at_end: bool = False  # a call costs what holds when it ends
     models: list[Model] = field(default_factory=list)
 
 
@@ -67,8 +72,22 @@ class Rounding:
 
 def rate_pico_usd(where: str, unit: str, usd: Decimal, per: int, rounding: Rounding) -> int:
     """A price of `usd` per `per` natural units as pico-USD per `Unit.per` natural units."""
-    scaled = _EXACT.multiply(usd, Decimal(PICO_PER_USD * UNITS[unit].per))
+    scaled = _EXACT.multiply(usd, Decimal(PICO_PER_USD * UNITS[plain_unit(unit)].per))
     return rounding.whole(where, unit, _EXACT.divide(scaled, Decimal(per)))
+
+
+def plain_unit(unit: str) -> str:
+    """The unit of a rate that holds for one size, quality or context only: `output_images_1024x1024_hd`.
+
+    Raises:
+        KeyError: no unit begins like this.
+    """
+    plain = unit
+    while plain not in UNITS:
+        plain, cut, _ = plain.rpartition("_")
+        if not cut:
+            raise KeyError(unit)
+    return plain
 
 
 def midnight_ns(day: date) -> int:

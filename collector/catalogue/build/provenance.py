@@ -57,7 +57,10 @@ def provenance_page(files: dict[str, str], sources: dict[str, str], rounding: Ro
         "| provider | model | why | source |",
         "| --- | --- | --- | --- |",
     ]
-    lines += [f"| {c['provider']} | {c['model']} | {c['why']} | {c['source']} |" for c in corrections.load()]
+    lines += [
+        f"| {c['provider']} | {c.get('model') or '`' + c['models'] + '`'} | {c['why']} | {c['source']} |"
+        for c in corrections.load()
+    ]
     lines += [
         "",
         "## Rounded rates",

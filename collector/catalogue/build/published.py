@@ -40,4 +40,4 @@ def _exact(text: str) -> str:
 
 
 def _text(value: Any) -> Any:
-    return value if isinstance(value, (str, int)) else str(value)
+    return value if isinstance(value, (str, int, dict, list)) else str(value)

@@ -15,7 +15,10 @@ COMPACT = (",", ":")
 def provider_text(provider: Provider) -> str:
     """A provider's file: one line per model, so that a changed price is a changed line."""
     lines = [json.dumps(_model(model), separators=COMPACT, ensure_ascii=False) for model in provider.models]
-    head = json.dumps({"provider": provider.id, "fallback_providers": provider.fallback_providers}, separators=COMPACT)
+    about: dict[str, Any] = {"provider": provider.id, "fallback_providers": provider.fallback_providers}
+    if provider.billed_at_end:
+        about["billed_at"] = "end"
+    head = json.dumps(about, separators=COMPACT)
     body = ",\n".join(lines)
     return f'{head[:-1]},"models":[\n{body}\n]}}\n'
 
@@ -30,6 +33,10 @@ def _model(model: Model) -> dict[str, Any]:
         raw["region"] = model.region
     if model.minimums:
         raw["minimums"] = model.minimums
+    if model.uplifts:
+        raw["uplifts"] = model.uplifts
+    if model.fees:
+        raw["fees"] = model.fees
     if model.first_price_ns is not None:
         raw["first_price_ns"] = model.first_price_ns
     raw["rows"] = [[row.variant, row.start_ns, row.end_ns, row.window, row.tiers] for row in model.rows]

@@ -66,7 +66,7 @@ def test_litellms_file_is_read_to_what_the_copy_keeps() -> None:
             "litellm_provider": "openai", "mode": "chat", "max_tokens": 9, "input_cost_per_token": 3.75e-8,
             "output_cost_per_token": 1e-6, "supports_vision": True,
         },
-        "somebody/else": {"litellm_provider": "nobody", "input_cost_per_token": 1},
+        "somebody/else": {"litellm_provider": "ollama", "input_cost_per_token": 1},
     }  # fmt: skip
     read = read_litellm(json.dumps(published).encode())
     assert read == {

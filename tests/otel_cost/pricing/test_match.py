@@ -21,8 +21,8 @@ def name_of(provider: str | None, model: str) -> str | None:
     ("provider", "model", "expected"),
     [
         (" OpenAI ", " GPT-4o-mini ", "openai|gpt-4o-mini"),
-        ("azure.ai.openai", "gpt-4o-mini-2024-07-18", "openai|gpt-4o-mini"),
-        ("az.ai.inference", "gpt-4.1", "openai|gpt-4.1"),
+        ("azure.ai.openai", "gpt-4o-mini-2024-07-18", "azure|gpt-4o-mini"),
+        ("az.ai.inference", "gpt-4.1", "azure|gpt-4.1"),
         ("x_ai", "grok-4", "x-ai|grok-4-0709"),
         ("mistral_ai", "codestral-latest", "mistral|codestral"),
         ("moonshot_ai", "kimi-k2-0905-preview", "moonshotai|kimi-k2-0905-preview"),
