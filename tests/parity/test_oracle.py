@@ -171,6 +171,14 @@ def entry_and_variant(cost: Cost) -> tuple[str, str]:
     return f"{provider}|{entry}", variant
 
 
+def source_of(cost: Cost) -> str:
+    """Where the rates of a cost are from: the catalogue, then what else had a say in them."""
+    if cost.rate_row is None:
+        return ""
+    provider, entry, *_ = cost.rate_row.split("|")
+    return default_card().model(provider, entry).source
+
+
 def is_rounding(triple: Triple, cost: Cost, expected: Decimal | None) -> bool:
     if cost.total_pico_usd is None or expected is None:
         return False
@@ -182,6 +190,8 @@ CONDITIONS: dict[str, Callable[[Any, Triple, Cost, Decimal | None], bool]] = {
     "providers": lambda wanted, triple, _, __: triple.provider in wanted,
     "entries": lambda wanted, _, cost, __: entry_and_variant(cost)[0] in wanted,
     "variants": lambda wanted, _, cost, __: entry_and_variant(cost)[1] in wanted,
+    "source": lambda wanted, _, cost, __: wanted in source_of(cost).split("+")[1:],
+    "classes": lambda wanted, _, cost, __: not {line.unit for line in cost.lines}.isdisjoint(wanted),
     "statuses": lambda wanted, _, cost, __: cost.status.value in wanted,
     "theirs": lambda wanted, _, __, expected: expected == Decimal(wanted),
     "context": lambda wanted, triple, _, __: wanted in triple.context,

@@ -27,6 +27,8 @@ FILLED = frozenset(
     }
 )  # fmt: skip
 FILLED_WHERE_AUDIO = frozenset({"input_audio_tokens", "output_audio_tokens", "cache_audio_read_tokens"})
+NOT_FILLED: dict[str, frozenset[str]] = {"openai": frozenset({"cache_read_tokens"})}
+"""Provider -> rates that its own price page says do not exist where the first catalogue has none."""
 _AUDIO_NAMES = re.compile(r"audio|realtime|live|sonic")
 _PLACES: dict[str, re.Pattern[str]] = {
     "aws": re.compile(
@@ -141,6 +143,7 @@ def _add_prices(model: Model, provider_id: str, entry: dict[str, Any], rounding:
     if current is None or not _same_tokens(current.tiers[0][1], standard.get(-1, {})):
         return
     allowed = FILLED | (FILLED_WHERE_AUDIO if _AUDIO_NAMES.search(model.id) else frozenset())
+    allowed -= NOT_FILLED.get(provider_id, frozenset())
     for row in model.rows:
         theirs = tiers.get(row.variant)
         if theirs and row.window is None and _same_tokens(row.tiers[0][1], theirs.get(-1, {})):
@@ -191,8 +194,9 @@ def _add_rates(row: Row, theirs: dict[int, Rates], allowed: frozenset[str]) -> b
 
 
 def _sensible(unit: str, rate: int, own: Rates) -> bool:
-    """A cached token that costs as much as a new one says nothing."""
-    return unit != "cache_read_tokens" or rate < own.get("input_tokens", 0)
+    """A cached token that costs as much as a new one says nothing; writing costs at least what reading anew does."""
+    new = own.get("input_tokens", 0)
+    return rate < new if unit == "cache_read_tokens" else rate >= new or not unit.startswith("cache_write")
 
 
 def _add_to_rows(model: Model, usd: dict[str, Decimal], rounding: Rounding) -> bool:
