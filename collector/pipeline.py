@@ -28,11 +28,12 @@ from collector.forward.costs import added_attributes
 from collector.forward.job import ForwardJob
 from collector.ledger import ledger_table
 from collector.normalise import normalise_columns
-from collector.price import price_columns
+from collector.price import card_table, price_calls
 from collector.store import Appended, Store
 from collector.telemetry import Telemetry
 from otel_cost.call import CallKind
 from otel_cost.pricing import RateCard
+from otel_cost.pricing.overrides import Cards
 
 logger = logging.getLogger(__name__)
 
@@ -69,13 +70,15 @@ class Pipeline:
     def __init__(
         self,
         store: Store,
-        card: RateCard,
+        cards: Cards,
         limits: DecodeLimits,
         forwarders: Sequence[Forwarder],
         telemetry: Telemetry,
     ) -> None:
+        self.cards = cards
+        """What calls are priced with; may be replaced at any time, for batches that follow."""
         self._store = store
-        self._card = card
+        self._remembered: set[str] = set()
         self._limits = limits
         self._forwarders = forwarders
         self._telemetry = telemetry
@@ -129,8 +132,17 @@ class Pipeline:
 
     def _part(self, batch: SpanBatch) -> pa.Table:
         calls = normalise_columns(batch)
-        costs = price_columns(calls, batch.spans.column("start_time_ns"), self._card)
+        cards = self.cards
+        costs = price_calls(calls, batch.spans, cards)
+        for card in cards.made if cards.conditions else ():
+            self.remember(card)  # met only now
         return ledger_table(batch, calls, costs)
+
+    def remember(self, card: RateCard) -> None:
+        """Keep a card in the ledger, once: all of it, which pricing itself never reads."""
+        if card.digest not in self._remembered:
+            self._store.remember_card(card_table(card.reopened()))
+            self._remembered.add(card.digest)
 
     def submit(self, ledger: pa.Table, journal: int = 0) -> Submitted:
         """Hand a batch to the store, without waiting for it. `journal`: its last record, 0 without a journal."""

@@ -18,7 +18,6 @@ from collector.forward.otlp import OtlpForwarder
 from collector.journal import Journal, JournalConfig, Quarantine
 from collector.normalise import ESSENTIAL_KEYS
 from collector.pipeline import Pipeline
-from collector.price import card_table
 from collector.receive.config import ReceiverConfig
 from collector.receivers import build_receivers
 from collector.serve.probes import Pages, ProbeServer, health_pages, metrics_pages
@@ -27,7 +26,7 @@ from collector.telemetry import Telemetry
 from collector.timer import PublishTimer
 from collector.upkeep_timer import UpkeepTimer
 from otel_cost.pricing import default_card
-from otel_cost.pricing.card import load_card
+from otel_cost.pricing.overrides import Cards
 
 logger = logging.getLogger(__name__)
 
@@ -58,10 +57,12 @@ class Service:
         self.config = config
         self.telemetry = Telemetry()
         self.store = Store(config.store, report=logger.warning)
-        self._card = default_card()
         self._forwarders = [OtlpForwarder(forward, self.telemetry) for forward in config.forward]
         limits = DecodeLimits(essential_keys=ESSENTIAL_KEYS)
-        pipeline = Pipeline(self.store, self._card, limits, self._forwarders, self.telemetry)
+        pipeline = Pipeline(
+            self.store, Cards(default_card(), config.overrides), limits, self._forwarders, self.telemetry
+        )
+        self._pipeline = pipeline
         layout = self.store.layout
         self.journal = Journal(JournalConfig(layout.folder / "journal", config.store.free_space_floor_bytes))
         self._applier = Applier(pipeline, self.journal, Quarantine(layout.folder / "quarantine"), self.telemetry)
@@ -120,7 +121,7 @@ class Service:
     async def _start(self) -> Addresses:
         memory.configure()
         self.store.start()
-        self.store.remember_card(card_table(load_card(self._card.directory)))  # all of it, which pricing never reads
+        self._pipeline.remember(self._pipeline.cards.card())
         self._start_journal()
         self._committer.start()
         self._timer.start()

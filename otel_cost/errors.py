@@ -3,6 +3,7 @@
 OtelCostError
   RateCardError     a rate card that cannot be read or built
   MoneyError        an amount that is no exact decimal number (also a ValueError)
+  OverridesError    overrides of prices that cannot be used (also a ValueError)
   ReceiptError      a receipt text that cannot be read back (also a ValueError)
 """
 
@@ -17,6 +18,10 @@ class RateCardError(OtelCostError):
 
 class MoneyError(OtelCostError, ValueError):
     """An amount that is no exact decimal number: a float, no number, not finite."""
+
+
+class OverridesError(OtelCostError, ValueError):
+    """Overrides that cannot be used; the message is every problem, one per line, with its place."""
 
 
 class ReceiptError(OtelCostError, ValueError):

@@ -18,6 +18,7 @@ from collector.receive.intake import DEFAULT_ORGANIZATION
 from collector.store import Store, StoreConfig
 from collector.telemetry import Telemetry
 from otel_cost.pricing import default_card
+from otel_cost.pricing.overrides import Cards
 
 GROUP_BYTES = 16 * 1024 * 1024
 GROUP_REQUESTS = 1_024
@@ -62,7 +63,7 @@ class Importer:
         self._store = Store(StoreConfig(path=ledger))
         self._telemetry = Telemetry()
         limits = DecodeLimits(essential_keys=ESSENTIAL_KEYS)
-        self._pipeline = Pipeline(self._store, self._card, limits, (), self._telemetry)
+        self._pipeline = Pipeline(self._store, Cards(self._card), limits, (), self._telemetry)
         self.tally = Tally()
 
     def start(self) -> None:

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
@@ -14,8 +15,10 @@ from rich.text import Text
 
 from collector.cli.pricing_input import InputError, PriceRequest, parse_json, request_from, unknown_units
 from collector.cli.table import Column, console, print_table, printable
+from collector.config import ConfigError, load
 from otel_cost.pricing import Cost, Line, RateCard, Status, default_card, price
 from otel_cost.pricing.money import format_usd
+from otel_cost.pricing.overrides import Cards
 from otel_cost.pricing.units import UNITS
 
 EXIT_BAD_INPUT = 2
@@ -33,6 +36,7 @@ Examples:
   otel-cost price --provider openai --model gpt-4o --usage '{"input_tokens": 1000, "output_tokens": 50}'
   otel-cost price --model claude-sonnet-4-5 --at 2026-03-01 --usage '{"input_tokens": 9000, "cache_read_tokens": 8000}'
   otel-cost price --provider openai --model gpt-5 --usage '{"input_tokens": 10}' --context '{"service_tier": "flex"}'
+  otel-cost price --config my.yaml --provider azure --model my-deployment --usage '{"input_tokens": 1000}'
   otel-cost price --jsonl calls.jsonl > priced.jsonl     # one object per line in, one out, in order; - is stdin
 
 \b
@@ -51,6 +55,12 @@ Exit codes:
 @click.option(
     "--jsonl", type=click.File("rb"), help="Price every line of a file: {provider, model, at, usage, context}."
 )
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="A collector's config: with its discounts, own prices, aliases, plans (processors.cost).",
+)
 @click.option("--json", "json_output", is_flag=True, help="One JSON object; money as exact decimal text.")
 def command(
     provider: str | None,
@@ -59,12 +69,14 @@ def command(
     usage: str | None,
     context: str | None,
     jsonl: BinaryIO | None,
+    config_file: Path | None,
     json_output: bool,
 ) -> None:
+    cards = _cards(config_file)
     if jsonl is not None:
         if any(option is not None for option in (provider, model, at, usage, context)):
             raise click.UsageError("--jsonl takes its calls from the file: leave --provider, --model, ... out")
-        _price_lines(jsonl)
+        _price_lines(jsonl, cards)
         return
     if model is None or usage is None:
         raise click.UsageError("--model and --usage are needed (or --jsonl)")
@@ -75,11 +87,20 @@ def command(
         raise click.UsageError(str(error)) from error
     for remark in unknown_units(request.usage):
         click.echo(remark, err=True)
-    cost = price_request(request, default_card())
+    cost = price_request(request, cards)
     if json_output:
         click.echo(_dump(as_json(cost)))
     else:
         _print(console(), request, cost)
+
+
+def _cards(config_file: Path | None) -> Cards:
+    """The shipped card under the overrides of a config file; exit code 2 with every problem of a wrong one."""
+    try:
+        return Cards(default_card(), load(config_file).overrides)
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        sys.exit(EXIT_BAD_INPUT)
 
 
 def _option(name: str, text: str | None) -> Any:
@@ -89,10 +110,9 @@ def _option(name: str, text: str | None) -> Any:
         raise InputError(f"--{name}: {error}") from error
 
 
-def _price_lines(lines: BinaryIO) -> None:
+def _price_lines(lines: BinaryIO, cards: Cards) -> None:
     bad = 0
-    card = default_card()
-    for number, answer in priced_lines(lines, card):
+    for number, answer in priced_lines(lines, cards):
         if answer["status"] == STATUS_ERROR:
             bad += 1
             click.echo(f"{getattr(lines, 'name', 'input')}: line {number}: {answer['reason']}", err=True)
@@ -102,15 +122,15 @@ def _price_lines(lines: BinaryIO) -> None:
         sys.exit(EXIT_BAD_INPUT)
 
 
-def priced_lines(lines: Iterable[bytes], card: RateCard) -> Iterator[tuple[int, dict[str, Any]]]:
+def priced_lines(lines: Iterable[bytes], cards: Cards) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line number, answer) for each line that is not blank, in order; one that cannot be read answers as "error"."""
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            yield number, as_json(price_request(request_from(parse_json(line)), card))
+            yield number, as_json(price_request(request_from(parse_json(line)), cards))
         except InputError as error:
-            yield number, _error(str(error), card)
+            yield number, _error(str(error), cards.card())
 
 
 def _error(reason: str, card: RateCard) -> dict[str, Any]:
@@ -124,17 +144,18 @@ def _error(reason: str, card: RateCard) -> dict[str, Any]:
     }
 
 
-def price_request(request: PriceRequest, card: RateCard) -> Cost:
-    """Price one request."""
-    return price(
+def price_request(request: PriceRequest, cards: Cards) -> Cost:
+    """Price one request, at the card of what its context says of customer, team, organization, ..."""
+    cost = price(
         provider=request.provider,
         request_model=request.model,
         response_model=None,
         at_ns=request.at_ns,
         usage=request.usage,
         context=request.context,
-        card=card,
+        card=cards.card_for(request.context),
     )
+    return cost._replace(model=request.model) if cost.model and "*" in cost.model else cost
 
 
 def as_json(cost: Cost) -> dict[str, Any]:

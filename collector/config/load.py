@@ -9,6 +9,7 @@ from pathlib import Path
 
 from collector.config import forwarding, model, upkeep, values
 from collector.config.budget import BudgetRule, read_rules
+from collector.config.cost import read_cost
 from collector.config.model import Config
 from collector.config.parts import Endpoint
 from collector.config.pipelines import Defined, select
@@ -150,7 +151,8 @@ def _processors(section: Section, defined: Defined, config: Config) -> Config:
         elif kind == "budget":
             config = replace(config, rules=read_rules(part))
         else:
-            part.close()
+            overrides, refresh = read_cost(part)
+            config = replace(config, overrides=overrides, refresh=refresh)
     section.close()
     return config
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from collector.catalogue.config import RefreshConfig
 from collector.config.budget import BudgetRule
 from collector.config.parts import Endpoint
 from collector.forward.config import ForwardConfig
 from collector.receive.config import ReceiverConfig
 from collector.store.config import StoreConfig
+from otel_cost.pricing.overrides import Overrides
 
 MIB = 1024 * 1024
 GRPC = ReceiverConfig("127.0.0.1", 4317)
@@ -18,6 +20,7 @@ PROMETHEUS_ENDPOINT = Endpoint("127.0.0.1", 9464)
 HEALTH_CHECK_ENDPOINT = Endpoint("127.0.0.1", 13133)
 STORE = StoreConfig(Path("otel-cost.duckdb"))
 API_ENDPOINT = Endpoint("127.0.0.1", 8321)
+NO_OVERRIDES = Overrides()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,10 @@ class Config:
     http: ReceiverConfig | None = HTTP
     queue_bytes: int = 128 * MIB
     """`memory_limiter.limit_mib`: requests that wait to be committed."""
+    overrides: Overrides = NO_OVERRIDES
+    """What the user's own contracts say of prices."""
+    refresh: RefreshConfig | None = None
+    """How the rate card is kept current; None: it is not."""
     rules: tuple[BudgetRule, ...] = ()
     store: StoreConfig = STORE
     forward: tuple[ForwardConfig, ...] = ()

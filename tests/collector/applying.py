@@ -23,6 +23,7 @@ from collector.store import Appended, Store, StoreConfig
 from collector.store.attribution import Attribute
 from collector.telemetry import Telemetry
 from otel_cost.pricing import default_card
+from otel_cost.pricing.overrides import Cards
 from tests.support.plain_calls import plain_calls
 
 LIMIT_SECONDS = 30.0
@@ -75,7 +76,7 @@ class Collector:
         live = self.store.layout.folder
         self.journal = Journal(JournalConfig(live / "journal", 0, file_bytes=1))  # a file for each group
         self.quarantine = live / "quarantine"
-        pipeline = Pipeline(self.store, default_card(), DecodeLimits(), self.forwarders, self.telemetry)
+        pipeline = Pipeline(self.store, Cards(default_card()), DecodeLimits(), self.forwarders, self.telemetry)
         self.applier = Applier(pipeline, self.journal, Quarantine(self.quarantine), self.telemetry, self.config)
         self.acceptor = Acceptor(pipeline, self.journal, self.applier, self.telemetry, self.room_seconds)
 

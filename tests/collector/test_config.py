@@ -180,7 +180,11 @@ def test_aliases_that_unfold_for_ever_are_refused() -> None:
             "processors.memory_limiter.limit_mib: must be at least the "
             "largest request of the receivers, 20 MiB (got 4)",
         ),
-        ("processors: {cost: {currency: EUR}}", "processors.cost.currency: unknown key; allowed: no keys"),
+        (
+            "processors: {cost: {currency: EUR}}",
+            "processors.cost.currency: unknown key; "
+            "allowed: providers, discounts, prices, aliases, plans, gpus, router_fees",
+        ),
         (
             "service: {pipelines: {traces: {exporters: [prometheus]}}}",
             "service.pipelines.traces.exporters: must "

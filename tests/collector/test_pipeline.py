@@ -26,6 +26,7 @@ from collector.store import Appended, Store, StoreConfig
 from collector.store.attribution import Attribute
 from collector.telemetry import Telemetry
 from otel_cost.pricing import default_card
+from otel_cost.pricing.overrides import Cards
 
 START_NS = 1_767_225_600_000_000_000
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o"}
@@ -61,7 +62,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def pipeline(store: Store, *forwarders: Forwarded) -> tuple[Pipeline, Telemetry]:
     """A pipeline over the ledger with the shipped rate card."""
     telemetry = Telemetry()
-    return Pipeline(store, default_card(), DecodeLimits(), forwarders, telemetry), telemetry
+    return Pipeline(store, Cards(default_card()), DecodeLimits(), forwarders, telemetry), telemetry
 
 
 def request(*spans: dict[str, Any], org_id: str = "default") -> Request:

@@ -26,6 +26,7 @@ from collector.pipeline import Pipeline
 from collector.store import Store, StoreConfig
 from collector.telemetry import Telemetry
 from otel_cost.pricing import default_card
+from otel_cost.pricing.overrides import Cards
 
 FOLDER = Path(__file__).parent.parent / "testdata" / "otlp_samples"
 SAMPLES = sorted(path.stem for path in FOLDER.glob("*.json") if not path.stem.endswith(".expected"))
@@ -81,7 +82,7 @@ class Ledger:
     def _open(self) -> None:
         self._store = Store(self._config)
         self._store.start()
-        self._pipeline = Pipeline(self._store, default_card(), DecodeLimits(), [], Telemetry())
+        self._pipeline = Pipeline(self._store, Cards(default_card()), DecodeLimits(), [], Telemetry())
 
     def send(self, transactions: Iterable[Sequence[Request]]) -> None:
         """Each group of requests is a transaction of its own."""
