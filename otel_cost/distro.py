@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 
 if TYPE_CHECKING:
+    from otel_cost.pricing import RateCard
     from otel_cost.processor import CostSpanProcessor
 
 DISABLED_VARIABLE = "OTEL_COST_DISABLED"
+OVERRIDES_VARIABLE = "OTEL_COST_OVERRIDES"
+"""Path of a JSON file with overrides of prices (docs/overrides.md)."""
 
 _logger = logging.getLogger("otel_cost")
 _lock = threading.Lock()
@@ -29,23 +32,30 @@ def post_instrument() -> None:
     install()
 
 
-def install(provider: trace.TracerProvider | None = None) -> CostSpanProcessor | None:
+def install(
+    provider: trace.TracerProvider | None = None, *, overrides: Mapping[str, Any] | None = None
+) -> CostSpanProcessor | None:
     """Add a `CostSpanProcessor` to `provider` (default: the global one), once, however often it is called.
 
     Works before or after exporters are added. Returns the processor, or None where nothing was added: switched off, or
     the provider is none of the SDK's, which is logged. Never raises.
+
+    Args:
+        overrides: discounts, own prices, aliases, ... as plain dicts and lists (docs/overrides.md); default: those of
+            the JSON file that `OTEL_COST_OVERRIDES` names. Wrong ones are logged, every problem with its place, and
+            spans have the list price. Entries with conditions (`when`) are left to the collector.
     """
     if disabled():
         return None
     try:
         with _lock:
-            return _install(trace.get_tracer_provider() if provider is None else provider)
+            return _install(trace.get_tracer_provider() if provider is None else provider, overrides)
     except Exception as error:
         _logger.warning("otel-cost: could not be installed; spans carry no cost", exc_info=error)
         return None
 
 
-def _install(provider: trace.TracerProvider) -> CostSpanProcessor | None:
+def _install(provider: trace.TracerProvider, overrides: Mapping[str, Any] | None) -> CostSpanProcessor | None:
     from otel_cost.processor import CostSpanProcessor
 
     add = getattr(provider, "add_span_processor", None)
@@ -59,9 +69,33 @@ def _install(provider: trace.TracerProvider) -> CostSpanProcessor | None:
     for added in _processors_of(provider):
         if isinstance(added, CostSpanProcessor):
             return added
-    processor = CostSpanProcessor()
+    processor = CostSpanProcessor(card=_card(overrides))
     add(processor)
     return processor
+
+
+def _card(overrides: Mapping[str, Any] | None) -> RateCard | None:
+    """The shipped card under the app's overrides; None: the shipped one as it is."""
+    path = os.environ.get(OVERRIDES_VARIABLE, "").strip()
+    if overrides is None and not path:
+        return None
+    import json
+    from decimal import Decimal
+
+    from otel_cost.pricing import default_card
+    from otel_cost.pricing.overrides import Cards, overrides_from
+
+    place = path if overrides is None else "overrides"
+    try:
+        if overrides is None:
+            with open(path, encoding="utf-8") as file:
+                overrides = json.load(file, parse_float=Decimal)
+        card = default_card()
+        return Cards(card, overrides_from(overrides, card)).card()
+    except (OSError, ValueError) as error:
+        problems = "\n".join(f"{place}: {line}" for line in str(error).splitlines())
+        _logger.error("otel-cost: spans have the list price, for the overrides cannot be used:\n%s", problems)
+        return None
 
 
 def _processors_of(provider: object) -> Iterable[object]:
