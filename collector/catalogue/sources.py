@@ -66,6 +66,22 @@ def from_installed() -> list[Catalogue]:
     return found
 
 
+def with_vanished(before: Catalogue, now: Catalogue) -> Catalogue:
+    """A catalogue `now` with the models that it had `before` and no longer has, as they were then, at the end."""
+    if now.name == LITELLM:
+        return Catalogue(now.name, {**before.content, **now.content}, now.origin)
+    known = {provider["id"]: provider for provider in before.content}
+    listed = {provider["id"] for provider in now.content}
+    content = [_with_vanished_models(known.get(provider["id"]), provider) for provider in now.content]
+    return Catalogue(now.name, [*content, *(known[each] for each in known if each not in listed)], now.origin)
+
+
+def _with_vanished_models(before: dict[str, Any] | None, now: dict[str, Any]) -> dict[str, Any]:
+    listed = {model["id"] for model in now["models"]}
+    vanished = [model for model in (before or {}).get("models", ()) if model["id"] not in listed]
+    return {**now, "models": [*now["models"], *vanished]}
+
+
 def _version(package: str) -> str:
     try:
         return version(package)

@@ -21,7 +21,7 @@ from collector.catalogue.build.compile import Sources, compile_card, kept_source
 from collector.catalogue.errors import CardDamaged, CatalogueError, SourceUnavailable
 from collector.catalogue.history import merge_provider
 from collector.catalogue.shelf import cards, keep_shipped, shipped_files, shipped_version
-from collector.catalogue.sources import GENAI_PRICES, LITELLM, Catalogue, fetch
+from collector.catalogue.sources import GENAI_PRICES, LITELLM, Catalogue, fetch, with_vanished
 from collector.catalogue.version import (
     INDEX,
     CardFiles,
@@ -33,9 +33,11 @@ from collector.catalogue.version import (
     write_version,
 )
 from otel_cost.pricing.money import MAX_COST_PICO_USD
+from otel_cost.pricing.rates import SECOND_NS
 
 SOURCES_FOLDER = "sources"
-_SECOND_NS = 1_000_000_000
+BEFORE = "before"
+"""In the index of a version that an update made: the digest of the version that it was laid over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,41 +60,55 @@ def update(folder: Path, catalogues: Sequence[Catalogue], at: datetime) -> Updat
     """
     at = at.astimezone(UTC).replace(microsecond=0)
     before, known = _last_version(folder)
-    fresh = _compiled(_sources(folder, catalogues, at))
-    files = _merged(known, fresh, int(at.timestamp()) * _SECOND_NS)
+    complete = _all_models(folder, catalogues)
+    fresh = _compiled(_sources(complete, at))
+    files = _merged(known, fresh, int(at.timestamp()) * SECOND_NS)
     keep_shipped(folder)
     version = None
     if json.loads(files[INDEX])["digest"] != json.loads(known[INDEX])["digest"]:
         version = write_version(folder, files, max(at, before.made_at))
     for catalogue in catalogues:
-        _remember(folder, catalogue, at)
+        _remember(folder, complete[catalogue.name], at)
     return Updated(before, version, tuple(catalogue.origin for catalogue in catalogues))
 
 
 def _last_version(folder: Path) -> tuple[CardVersion, CardFiles]:
-    """The newest version that an update has made; a newer shipped card has not seen what this folder has."""
-    shipped = shipped_version()
+    """The newest version that an update has made, else the card that ships now.
+
+    What older programs have shipped is no base: where it was wrong without a date, the error would stay for good.
+    """
     for version in reversed(cards(folder)):
-        if version.path is None or version.digest == shipped.digest:
-            continue
         try:
-            return version, read_version(version.path)
+            files = None if version.path is None else read_version(version.path)
         except CardDamaged:
             continue  # the collector says so; what it held is in the versions before it and in the catalogues
-    return shipped, shipped_files()
+        if files is not None and BEFORE in json.loads(files[INDEX]):
+            return version, files
+    return shipped_version(), shipped_files()
 
 
-def _sources(folder: Path, catalogues: Iterable[Catalogue], at: datetime) -> Sources:
+def _all_models(folder: Path, catalogues: Iterable[Catalogue]) -> dict[str, Catalogue]:
+    """Both catalogues by name, with the models that they have had: one that a catalogue drops is still called."""
     kept = kept_sources()
-    given = {catalogue.name: (catalogue.content, catalogue.origin) for catalogue in catalogues}
-    found: dict[str, tuple[Any, str]] = {
-        name: given.get(name) or _remembered(folder, name, kept.described["dated"]) or (content, kept.described[name])
+    found = {
+        name: _remembered(folder, name, kept.described["dated"]) or Catalogue(name, content, kept.described[name])
         for name, content in ((GENAI_PRICES, kept.genai_prices), (LITELLM, kept.litellm))
     }
-    described = {"dated": at.isoformat(), **{name: origin for name, (_, origin) in found.items()}}
-    sha256 = hashlib.sha256(json.dumps(found[LITELLM][0], sort_keys=True).encode()).hexdigest()
-    described["litellm price file sha256"] = sha256
-    return Sources(found[GENAI_PRICES][0], found[LITELLM][0], described)
+    for given in catalogues:
+        found[given.name] = with_vanished(found[given.name], given)
+    return found
+
+
+def _sources(catalogues: Mapping[str, Catalogue], at: datetime) -> Sources:
+    genai_prices, litellm = catalogues[GENAI_PRICES], catalogues[LITELLM]
+    sha256 = hashlib.sha256(json.dumps(litellm.content, sort_keys=True).encode()).hexdigest()
+    described = {
+        "dated": at.isoformat(),
+        GENAI_PRICES: genai_prices.origin,
+        LITELLM: litellm.origin,
+        "litellm price file sha256": sha256,
+    }
+    return Sources(genai_prices.content, litellm.content, described)
 
 
 def _compiled(sources: Sources) -> CardFiles:
@@ -128,7 +144,8 @@ def _merged(known: CardFiles, fresh: CardFiles, at_ns: int) -> dict[str, str]:
             files[name] = provider_text(merge_provider(json.loads(before[name]), json.loads(now[name]), at_ns))
     digest = files_digest(files)
     providers = sorted(name.removesuffix(".json") for name in files)
-    index = {"digest": digest, "sources": json.loads(fresh[INDEX])["sources"], "providers": providers}
+    sources, earlier = json.loads(fresh[INDEX])["sources"], json.loads(known[INDEX])["digest"]
+    index = {"digest": digest, "sources": sources, "providers": providers, BEFORE: earlier}
     return {**files, INDEX: json.dumps(index, indent=1) + "\n"}
 
 
@@ -140,11 +157,11 @@ def _remember(folder: Path, catalogue: Catalogue, at: datetime) -> None:
     put(target, gzip.compress(json.dumps(said, separators=(",", ":")).encode(), mtime=0))
 
 
-def _remembered(folder: Path, name: str, shipped_on: str) -> tuple[Any, str] | None:
+def _remembered(folder: Path, name: str, shipped_on: str) -> Catalogue | None:
     """A catalogue as it was last, unless this program ships a newer copy, or the file cannot be read."""
     try:
         said = json.loads(gzip.decompress((folder / SOURCES_FOLDER / f"{name}.json.gz").read_bytes()))
-        return (said["content"], said["origin"]) if said["dated"] > shipped_on else None
+        return Catalogue(name, said["content"], said["origin"]) if said["dated"] > shipped_on else None
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None
 

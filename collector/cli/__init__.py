@@ -21,6 +21,8 @@ COMMANDS = {
     "report": "cost by run, agent, provider, model, customer or any attribute",
     "trace": "one trace as a tree: self and inclusive cost, a receipt per call",
     "price": "price one call, or many from a file, without a collector",
+    "prices": "the prices that calls are billed by: show, update, compare",
+    "reprice": "price stored calls again: what would change, do it, undo it",
     "import": "load OTLP files into the ledger; needs no running collector",
     "sql": "query the ledger, read-only",
     "status": "how the running collector is doing",

@@ -58,16 +58,20 @@ def kept_sources() -> Sources:
 
 
 def compile_card(sources: Sources | None = None) -> Built:
-    """Compile the copies of this folder, or other sources. Same sources, same bytes."""
-    given = sources or kept_sources()
+    """Compile the copies of this folder, or other sources, which may lack models that are corrected. Same in, same out.
+
+    Raises:
+        LookupError: a correction names a model that the copies no longer have.
+    """
+    given, strict = sources or kept_sources(), sources is None
     rounding = Rounding()
     providers = from_genai_prices.providers(given.genai_prices, rounding)
-    corrections.apply(providers, rounding)
+    corrections.apply(providers, rounding, strict=strict)
     with _opened(providers, given.described) as card:
         filled = fill(providers, card, given.litellm, rounding)
     with _opened(providers, given.described) as card:
         added = _add_missing(providers, card, given.litellm, rounding)
-    corrections.apply(providers, rounding, filled=True)
+    corrections.apply(providers, rounding, filled=True, strict=strict)
     government.add(providers)
     for provider in providers:
         provider.billed_at_end = provider.id in BILLED_AT_END
@@ -103,6 +107,8 @@ def _add_missing(
         provider = by_id.setdefault(provider_id, Provider(provider_id))
         model = from_litellm.to_model(provider_id, name, entry, rounding)
         if model is not None and model.id not in names.setdefault(provider_id, set()):
+            if _PLACE_PREFIX.match(name):
+                provider.take_names(model.names)
             provider.models.append(model)
             names[provider_id].add(model.id)
             added += 1

@@ -39,18 +39,23 @@ def load() -> list[Correction]:
     return loaded
 
 
-def apply(providers: list[Provider], rounding: Rounding, *, filled: bool = False) -> None:
+def apply(providers: list[Provider], rounding: Rounding, *, filled: bool = False, strict: bool = True) -> None:
     """Apply in place, before or after LiteLLM's data has been filled in (those with `after_filling`).
 
     Raises:
-        LookupError: a correction names a model that the catalogue no longer has: it must be looked at again.
+        LookupError: a correction names a model that the catalogue no longer has: it must be looked at again. Unless
+            `strict`, it is left out: a catalogue that is newer than this program may have dropped the model.
     """
     by_id = {provider.id: provider for provider in providers}
     for correction in load():
         if bool(correction.get("after_filling")) != filled:
             continue
-        for model in _models(by_id[correction["provider"]], correction):
-            _apply_one(by_id[correction["provider"]], model, correction, rounding)
+        try:
+            for model in _models(by_id[correction["provider"]], correction):
+                _apply_one(by_id[correction["provider"]], model, correction, rounding)
+        except LookupError:
+            if strict:
+                raise
 
 
 def _models(provider: Provider, correction: Correction) -> list[Model]:
@@ -120,10 +125,9 @@ def _split(provider: Provider, model: Model, names: list[str]) -> Model:
 
 def _add_names(provider: Provider, model: Model, names: list[str]) -> None:
     """Names that this model answers to from now on, whoever did before."""
-    for other in provider.models:
-        if other is not model and names:
-            other.names = [name for name in other.names if name not in names]
-    model.names += [name for name in names if name not in model.names]
+    kept = model.names
+    provider.take_names(names)
+    model.names = [*kept, *(name for name in names if name not in kept)]
 
 
 def _from_litellm(provider_id: str, model_id: str, entry: str, rounding: Rounding) -> list[Row]:

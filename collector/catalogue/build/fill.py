@@ -30,6 +30,8 @@ FILLED_WHERE_AUDIO = frozenset({"input_audio_tokens", "output_audio_tokens", "ca
 NOT_FILLED: dict[str, frozenset[str]] = {"openai": frozenset({"cache_read_tokens"})}
 """Provider -> rates that its own price page says do not exist where the first catalogue has none."""
 _AUDIO_NAMES = re.compile(r"audio|realtime|live|sonic")
+_SOLD_BY_AZURE = re.compile(r"^(?:gpt-4o|gpt-4\.1|gpt-[56]|o[134])")
+"""OpenAI's models that Azure sells at OpenAI's prices, but with fees and places of its own."""
 _PLACES: dict[str, re.Pattern[str]] = {
     "aws": re.compile(
         r"^(?P<place>[a-z]{2}(?:-gov)?-[a-z]+-\d)/(?P<rest>.+)$"
@@ -75,17 +77,25 @@ class Known:
 def fill(providers: list[Provider], card: RateCard, entries: dict[str, dict[str, Any]], rounding: Rounding) -> int:
     """Fill in place; how many models got something."""
     known = Known(providers, card)
+    found = [(*named, entry) for key, entry in entries.items() if (named := from_litellm.provider_and_name(key, entry))]
+    plain = [each for each in found if not _placed(*each[:2])]
     filled: set[int] = set()
-    for key, entry in entries.items():
-        found = from_litellm.provider_and_name(key, entry)
-        if found is None:
-            continue
-        provider_id, name = found
+    _fill_each(known, plain, rounding, filled)
+    for model in list(known.providers["openai"].models if "openai" in known.providers else ()):
+        if _SOLD_BY_AZURE.match(model.id) and model.names:
+            known.taken_over("azure", model.names[0])
+    _fill_each(known, [each for each in found if _placed(*each[:2])], rounding, filled)
+    return len(filled)
+
+
+def _fill_each(
+    known: Known, entries: list[tuple[str, str, dict[str, Any]]], rounding: Rounding, filled: set[int]
+) -> None:
+    for provider_id, name, entry in entries:
         model = _fill_one(known, provider_id, name, entry, rounding)
         if model is not None and from_litellm.SOURCE not in model.source:
             model.source = f"{model.source}+{from_litellm.SOURCE}"
             filled.add(id(model))
-    return len(filled)
 
 
 def _fill_one(known: Known, provider_id: str, name: str, entry: dict[str, Any], rounding: Rounding) -> Model | None:

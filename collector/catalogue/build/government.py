@@ -27,7 +27,7 @@ def add(providers: list[Provider]) -> None:
 
 
 def _add(provider: Provider) -> None:
-    taken = {name for model in provider.models for name in model.names}
+    taken = {name for model in provider.models if model.id.startswith(PREFIX) for name in model.names}
     by_id = {model.id: model for model in provider.models}
     for model in list(provider.models):
         plain = model.id.removeprefix(REGIONAL)
@@ -37,6 +37,7 @@ def _add(provider: Provider) -> None:
         rows = [Row(r.variant, r.start_ns, r.end_ns, scaled(r.tiers, SURCHARGE), r.window) for r in _sold(cheapest)]
         names = [name for name in _names(model, plain) if name not in taken]
         if names and rows:
+            provider.take_names(names)
             provider.models.append(Model(PREFIX + plain, model.source, names=names, rows=rows, region="us-gov"))
         if not any(row.variant.endswith(REGION) or "us-gov" in row.variant for row in model.rows):
             model.rows += [_placed(row) for row in rows]
@@ -53,4 +54,4 @@ def _placed(row: Row) -> Row:
 
 def _names(model: Model, plain: str) -> list[str]:
     own = [name for name in model.names if name.startswith(plain.split("-v")[0])]
-    return [PREFIX + name for name in dict.fromkeys([plain, plain.removesuffix(":0"), *own])]
+    return [PREFIX + name for name in dict.fromkeys([plain, plain.removesuffix(":0"), plain.split("-v")[0], *own])]

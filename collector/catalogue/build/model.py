@@ -54,6 +54,11 @@ class Provider:
     billed_at_end: bool = False  # a call costs what holds when it ends
     models: list[Model] = field(default_factory=list)
 
+    def take_names(self, names: list[str]) -> None:
+        """Take names from the models that have them, for one that has them from now on."""
+        for model in self.models:
+            model.names = [name for name in model.names if name not in names]
+
 
 @dataclass(slots=True)
 class Rounding:

@@ -21,7 +21,7 @@ from collector.catalogue.shelf import (
     user_folder,
 )
 from collector.catalogue.version import INDEX, files_digest, open_version, provider_text, read_version, write_version
-from otel_cost.pricing import RateCard, default_card, price
+from otel_cost.pricing import RateCard, default_card
 
 
 def card_of(rate: int, provider: str = "openai") -> dict[str, str]:
@@ -38,17 +38,7 @@ def card_of(rate: int, provider: str = "openai") -> dict[str, str]:
 
 
 def rate_of(card: RateCard) -> int:
-    found = price(
-        provider="openai",
-        request_model="m",
-        response_model=None,
-        at_ns=0,
-        usage={"input_tokens": 1},
-        context={},
-        card=card,
-    )
-    assert found.total_pico_usd is not None
-    return found.total_pico_usd
+    return card.model("openai", "m").variants["standard"][0].explicit["input_tokens"]
 
 
 def at(day: int, hour: int = 0) -> datetime:

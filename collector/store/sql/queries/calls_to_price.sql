@@ -1,0 +1,3 @@
+SELECT {columns}
+FROM _ledger.call_log
+WHERE counted AND start_time >= $since AND start_time < $until
