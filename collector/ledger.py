@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,10 +14,11 @@ from collector.decode.columns import (
     DICT_STRING,
     LEDGER_SCHEMA,
     LEDGER_USAGE_COLUMNS,
+    MARKS,
     CallColumns,
     SpanBatch,
 )
-from collector.decode.remainder import attributes_json
+from collector.decode.remainder import Marked, attributes_json
 from collector.limits import MAX_NAME_BYTES, TRUNCATION_MARK
 
 _NAMES = tuple(
@@ -29,10 +32,14 @@ def ledger_table(batch: SpanBatch, calls: CallColumns, costs: pa.Table) -> pa.Ta
     columns: dict[str, pa.ChunkedArray | pa.Array] = {}
     for table in (spans, calls.calls, costs):
         columns.update(zip(table.column_names, table.columns, strict=True))
+    cut = set()
     for name in _NAMES:
-        columns[name] = _short(columns[name])
+        shortened = _short(columns[name])
+        if shortened is not columns[name]:
+            columns[name] = shortened
+            cut.add(name)
     columns["usage_json"] = _usage_json(calls, spans.num_rows)
-    columns["attributes"] = attributes_json(batch.attributes, spans.num_rows)
+    columns["attributes"] = attributes_json(batch.attributes, spans.num_rows, _marked(calls, cut))
     columns["resource"] = _resource(batch)
     nulls = pa.nulls(spans.num_rows, pa.int64())
     for name in LEDGER_USAGE_COLUMNS:
@@ -45,6 +52,11 @@ def ledger_table(batch: SpanBatch, calls: CallColumns, costs: pa.Table) -> pa.Ta
         ],
         schema=LEDGER_SCHEMA,
     )
+
+
+def _marked(calls: CallColumns, cut: Set[str]) -> list[Marked]:
+    """The attributes whose value stands in a column; none of columns where a value was cut."""
+    return [Marked(rows[rows >= 0], MARKS[name]) for name, rows in calls.sources.items() if name not in cut]
 
 
 def _resource(batch: SpanBatch) -> pa.Array:

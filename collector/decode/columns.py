@@ -8,8 +8,11 @@ Ids are lower-case hex, times are nanoseconds since the epoch as int64, money is
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from otel_cost.call import DIMENSIONS
@@ -109,6 +112,8 @@ class CallColumns:
 
     calls: pa.Table  # CALL_SCHEMA
     usage: Mapping[str, pa.ChunkedArray]  # unit key -> int64, NULL where the span does not say; only units present
+    sources: Mapping[str, npt.NDArray[np.integer[Any]]] = field(default_factory=dict)
+    """Column of `MARKS` -> for each span the row of `SpanBatch.attributes` that says just that; -1: none."""
 
 
 LEDGER_USAGE_COLUMNS = (
@@ -127,11 +132,35 @@ LEDGER_SCHEMA = pa.schema(
         *(pa.field(name, pa.int64()) for name in LEDGER_USAGE_COLUMNS),
         pa.field("usage_json", pa.string()),  # {"unit": quantity} of the units without a column; NULL if none
         *COST_SCHEMA,
-        pa.field("attributes", pa.string(), nullable=False),  # JSON object: span attributes not promoted to columns
+        pa.field("attributes", pa.string(), nullable=False),  # JSON object of all span attributes, with `MARKS`
         pa.field("resource", DICT_STRING, nullable=False),  # JSON object of the resource's attributes
     ]
 )
 """What the store appends: one row per span, all stages' columns side by side."""
+
+MARKS = {
+    "response_id": "\x01",
+    "run": "\x02",
+    "agent": "\x03",
+    "customer": "\x04",
+    "feature": "\x05",
+    "team": "\x06",
+    "user": "\x07",
+    "project": "\x08",
+    "environment": "\x0e",
+    "conversation": "\x0f",
+    "input_tokens": "\x10",
+    "output_tokens": "\x11",
+    "cache_read_tokens": "\x12",
+    "cache_write_tokens": "\x13",
+    "output_reasoning_tokens": "\x14",
+}
+"""Column -> what stands in `attributes` for a value that is in this column of the same row, character by character.
+
+Ids and counts are most of a span's bytes on disk, and need not be there twice. JSON text never holds a control
+character, so a mark cannot be taken for anything else, and a text without marks is whole. Files hold these characters:
+a new column gets another one, none is used again.
+"""
 
 FILLED_TEXT_COLUMNS = ("provider", "request_model", "response_model", "response_id")
 FILLED_TOKEN_COLUMNS = ("cache_read_tokens", "cache_write_tokens", "output_reasoning_tokens")

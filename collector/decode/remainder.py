@@ -8,6 +8,7 @@ result.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,15 +32,26 @@ _MAX_DENSE_PAIRS = 20_000_000
 Picks = npt.NDArray[np.int32]
 
 
-def attributes_json(attributes: pa.Table, row_count: int) -> pa.StringArray:
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Attributes whose value is written as a mark (`collector.decode.columns.MARKS`)."""
+
+    rows: npt.NDArray[np.integer[Any]]  # of the attributes
+    mark: str
+
+
+def attributes_json(attributes: pa.Table, row_count: int, marked: Sequence[Marked] = ()) -> pa.StringArray:
     """A JSON object for each of `row_count` owners (`{}` for one without attributes), keys in the order sent.
 
     `attributes` is an ATTRIBUTE_SCHEMA table, owner rows ascending. Of a key that an owner has twice, the last counts.
     Integers are JSON numbers of any size; NaN and the infinities are the strings "NaN", "Infinity", "-Infinity".
+    A text that needs escapes is written out though it is among `marked`; of two rows for one key these hold the last.
     """
-    attributes = _last_wins(attributes.combine_chunks(), row_count)
+    attributes, kept = _last_wins(attributes.combine_chunks(), row_count)
     if not len(attributes):
         return pa.array(["{}"] * row_count, pa.string())
+    if kept is not None:
+        marked = [Marked(np.searchsorted(kept, one.rows), one.mark) for one in marked]
     owners = _numpy(attributes, "owner_index")
     kinds = _numpy(attributes, "value_type")
     keys = arrays.single(attributes.column("key"))
@@ -53,7 +65,7 @@ def attributes_json(attributes: pa.Table, row_count: int) -> pa.StringArray:
     prefixes, prefix_texts = _prefixes(forms, keys.dictionary)
     counts = np.bincount(owners, minlength=row_count)
     endings = np.where(counts == 0, 0, 1 + quoted[np.cumsum(counts) - 1])
-    return _lay_out(prefix_texts, _values(attributes, kinds), prefixes, endings, counts)
+    return _lay_out(prefix_texts, _values(attributes, kinds, marked), prefixes, endings, counts)
 
 
 @dataclass(slots=True)
@@ -67,6 +79,11 @@ class _Values:
         """The value of the rows is a text of their own."""
         self.picks[rows] = self._end() + np.arange(len(rows), dtype=np.int32)
         self.texts.append(texts)
+
+    def set(self, rows: npt.NDArray[np.integer[Any]], text: pa.StringArray) -> None:
+        """The value of the rows is one text."""
+        self.picks[rows] = self._end()
+        self.texts.append(text)
 
     def choose(self, rows: arrays.Ints, choices: arrays.Ints, texts: pa.StringArray) -> None:
         """The value of the rows is one of few texts."""
@@ -110,12 +127,16 @@ def _prefixes(codes: Picks, names: pa.StringArray) -> tuple[arrays.Ints, list[st
     return (np.cumsum(in_use) - 1)[codes], texts
 
 
-def _values(attributes: pa.Table, kinds: npt.NDArray[np.int8]) -> _Values:
+def _values(attributes: pa.Table, kinds: npt.NDArray[np.int8], marked: Sequence[Marked]) -> _Values:
     strings = arrays.single(attributes.column("string_value"))
     integers = arrays.single(attributes.column("int_value"))
     values = _Values([strings], np.arange(len(strings), dtype=np.int32))
+    is_integer = kinds == VALUE_INT
+    for one in marked:
+        values.set(one.rows, pa.array([one.mark]))
+        is_integer[one.rows] = False
     _put_escaped(values, strings, kinds == VALUE_STRING)
-    rows = arrays.rows(kinds == VALUE_INT)
+    rows = arrays.rows(is_integer)
     if len(rows):
         values.put(rows, integers.take(pa.array(rows)).cast(pa.string()))
     rows = arrays.rows(kinds == VALUE_BOOL)
@@ -170,10 +191,10 @@ def _controls(text: str) -> str:
     return "".join(character if character >= " " else f"\\u{ord(character):04x}" for character in text)
 
 
-def _last_wins(attributes: pa.Table, row_count: int) -> pa.Table:
-    """Without the earlier rows of a key that an owner has more than once."""
+def _last_wins(attributes: pa.Table, row_count: int) -> tuple[pa.Table, arrays.Ints | None]:
+    """Without the earlier rows of a key that an owner has more than once, and which rows stay; None: all."""
     if not len(attributes):
-        return attributes
+        return attributes, None
     keys = arrays.single(attributes.column("key"))
     pairs = _numpy(attributes, "owner_index") * np.int64(len(keys.dictionary)) + keys.indices.to_numpy()
     size = row_count * len(keys.dictionary)
@@ -181,11 +202,12 @@ def _last_wins(attributes: pa.Table, row_count: int) -> pa.Table:
         seen = np.zeros(size, dtype=np.bool_)
         seen[pairs] = True
         if np.count_nonzero(seen) == len(pairs):
-            return attributes
+            return attributes, None
     _, last = np.unique(pairs[::-1], return_index=True)
     if len(last) == len(pairs):
-        return attributes
-    return attributes.take(pa.array(np.sort(len(pairs) - 1 - last))).combine_chunks()
+        return attributes, None
+    kept = np.sort(len(pairs) - 1 - last)
+    return attributes.take(pa.array(kept)).combine_chunks(), kept
 
 
 def _numpy(table: pa.Table, name: str) -> npt.NDArray[Any]:

@@ -21,6 +21,7 @@ from collector.normalise.owners import own_owners, resource_owners
 from collector.normalise.parts import MAX_SHAPES, halves, is_too_wide, joined
 from collector.normalise.settle import Usage, facts_of, settle_columns
 from collector.normalise.shapes import Shape, read_shapes, shapes_of
+from collector.normalise.sources import of_counts, of_texts
 from collector.normalise.texts import Texts
 from otel_cost.call import CallKind
 from otel_cost.normalise.dialects.generic import GENERIC
@@ -33,7 +34,10 @@ __all__ = ["ESSENTIAL_KEYS", "normalise_columns"]
 def normalise_columns(batch: SpanBatch) -> CallColumns:
     """One row of `CALL_SCHEMA` per span, in the batch's order, and the usage per unit. Never raises on span content."""
     found = None if is_too_wide(batch) else _read_batch(batch)
-    return found or joined([normalise_columns(half) for half in halves(batch)])
+    if found is not None:
+        return found
+    parts = halves(batch)
+    return joined([normalise_columns(half) for half in parts], [half.attributes.num_rows for half in parts])
 
 
 def _read_batch(batch: SpanBatch) -> CallColumns | None:
@@ -51,15 +55,18 @@ def _read_batch(batch: SpanBatch) -> CallColumns | None:
         Usage(fields.size, _usage(readings, shape, fields, numbers)), facts_of(readings, shape)
     )
     flags = np.array([reading.flags for reading in readings], np.int64)[shape] | settled
+    response_ids = _response_ids(shapes, shape, fields, texts)
+    owners = own_owners(batch.spans, fields, texts, [reading.agent for reading in readings], shape)
     calls = {
         **_texts_of(shapes, shape),
-        "response_id": _response_ids(shapes, shape, fields, texts),
+        "response_id": texts.take(response_ids),
         **_costs(readings, shape, fields, numbers),
         "failed": pa.array(np.array([reading.failed for reading in readings], np.bool_)[shape]),
         "flags": pa.array(flags if gated.all() else np.where(gated, flags, 0)),
-        **own_owners(batch.spans, fields, texts, [reading.agent for reading in readings], shape),
+        **{name: texts.column(places) for name, places in owners.items()},
         **resource_owners(batch),
     }
+    places, attributes = {"response_id": response_ids, **owners}, batch.attributes.num_rows
     return CallColumns(
         pa.Table.from_arrays([calls[name] for name in CALL_SCHEMA.names], schema=CALL_SCHEMA),
         {
@@ -67,6 +74,7 @@ def _read_batch(batch: SpanBatch) -> CallColumns | None:
             for unit, (values, present) in usage.items()
             if present.any()
         },
+        {**of_texts(places, attributes), **of_counts(usage, readings, shape, fields, attributes)},
     )
 
 
@@ -144,11 +152,12 @@ def _costs(readings: Sequence[Reading], shape: Ints, fields: Fields, numbers: Nu
     return {"reported_cost_pico_usd": amount, "reported_by_provider": pa.array(by_provider)}
 
 
-def _response_ids(shapes: Sequence[Shape], shape: Ints, fields: Fields, texts: Texts) -> pa.Array:
+def _response_ids(shapes: Sequence[Shape], shape: Ints, fields: Fields, texts: Texts) -> Ints:
+    """The place of each span's response id; -1: none."""
     found = np.full(len(shape), -1, np.int64)
     wanted = [tuple(key for key, _, _ in one.plan.response_id) for one in shapes]
     for rank in range(max(map(len, wanted), default=0)):
         rows = fields.rows_of([keys[rank] if rank < len(keys) else None for keys in wanted], shape)
         if rows is not None and found.min(initial=0) < 0:
             found = np.where(found >= 0, found, texts.find(rows))
-    return texts.take(found)
+    return found

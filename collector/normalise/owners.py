@@ -15,11 +15,14 @@ from otel_cost.normalise.rules import SPAN_NAME
 
 def own_owners(
     spans: pa.Table, fields: Fields, texts: Texts, agents: Sequence[tuple[str, ...]], shape: Ints
-) -> dict[str, pa.Array]:
-    """Every owner dimension as the spans say it; `agents` says per shape where an agent span keeps its own name."""
+) -> dict[str, Index | None]:
+    """The place of every owner dimension's text as the spans say it; None: nobody says it.
+
+    `agents` says per shape where an agent span keeps its own name.
+    """
     found = {name: texts.first(keys) for name, keys in fields.keys.owners.items()}
     found["agent"] = _own_agents(spans, fields, texts, (agents, shape), found["agent"])
-    return {name: texts.column(found[name]) for name in OWNER_COLUMNS}
+    return {name: found[name] for name in OWNER_COLUMNS}
 
 
 def _own_agents(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from collector.decode.columns import CallColumns, SpanBatch
@@ -42,8 +43,9 @@ def halves(batch: SpanBatch) -> tuple[SpanBatch, SpanBatch]:
     )
 
 
-def joined(parts: Sequence[CallColumns]) -> CallColumns:
-    """What was read of the parts of a batch, as if it had been read in one go."""
+def joined(parts: Sequence[CallColumns], attributes: Sequence[int]) -> CallColumns:
+    """What was read of the parts of a batch, as if it had been read in one go; `attributes`: how many each has."""
+    before = np.cumsum([0, *attributes]).tolist()
 
     def usage(unit: str) -> pa.ChunkedArray:
         columns = [
@@ -51,6 +53,12 @@ def joined(parts: Sequence[CallColumns]) -> CallColumns:
         ]
         return pa.chunked_array([pa.concat_arrays([one_chunk(column) for column in columns])])
 
+    def sources(name: str) -> npt.NDArray[np.int64]:
+        nowhere = [np.full(part.calls.num_rows, -1) for part in parts]
+        rows = [part.sources.get(name, none) for part, none in zip(parts, nowhere, strict=True)]
+        return np.concatenate([np.where(found < 0, -1, found + at) for found, at in zip(rows, before, strict=False)])
+
     units = dict.fromkeys(unit for part in parts for unit in part.usage)
     calls = pa.concat_tables([part.calls for part in parts]).unify_dictionaries().combine_chunks()
-    return CallColumns(calls, {unit: usage(unit) for unit in units})
+    names = dict.fromkeys(name for part in parts for name in part.sources)
+    return CallColumns(calls, {unit: usage(unit) for unit in units}, {name: sources(name) for name in names})

@@ -28,6 +28,7 @@ from collector.store.manifest import Segment, make_folder, parquet_options, path
 from collector.store.rewrite import GROUP_BYTES, name_of, read
 from collector.store.rows import ROW_SCHEMA
 from collector.store.upkeep import Archive
+from collector.store.whole_attributes import with_whole_attributes
 
 MARK = ".otel-cost-archive"
 INTENT = "archiving.json"
@@ -109,7 +110,7 @@ def carry_out(
         for segment in export.segments:
             amendments.append(Amendments.between(read_ledger, segment.first_seq, segment.last_seq))
             for rows in _all_rows(path_of(folder, segment.file)):
-                partitions.add(amendments[-1].take_in(rows), export.before_ns)
+                partitions.add(amendments[-1].take_in(with_whole_attributes(rows)), export.before_ns)
         written = partitions.finish()
     rows = sum(segment.rows for segment in export.segments)
     cost = sum((segment.cost_usd for segment in export.segments), Decimal(0))

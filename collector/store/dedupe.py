@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from collector.decode.columns import MARKS
 from collector.store.catalog import Catalog
 from collector.store.compare import differs
 from collector.store.hashes import Hashes
 from collector.store.known_traces import Places
 from collector.store.rows import NAME_OF_STORED, own
+from collector.store.whole_attributes import with_whole_attributes
 
 _KEY = ["org_id", "trace_id", "span_id"]
 _CONTENT = (
@@ -37,6 +39,9 @@ _CONTENT = (
     "usage_json",
 )
 """What makes a resend different. Price and owners are ours to derive, so they are no content."""
+
+_COMPARED = list(dict.fromkeys((*_CONTENT, *MARKS)))
+"""What comparing reads: owners too, for the attributes refer to them."""
 
 Rows = npt.NDArray[np.int64]
 
@@ -118,7 +123,7 @@ def _candidates(
 def _content(catalog: Catalog, seqs: Rows) -> pa.Table:
     """Key and content of stored spans, side by side with `seqs`, named as in a batch."""
     wanted, place = np.unique(seqs, return_inverse=True)
-    names = [*_KEY, *_CONTENT]
+    names = [*_KEY, *_COMPARED]
     found = own(catalog.content(wanted, [*(NAME_OF_STORED.get(name, name) for name in names), "derived"]))
     found = found.rename_columns(["seq", *names])
     order = np.argsort(found.column("seq").to_numpy())
@@ -129,8 +134,8 @@ def _content(catalog: Catalog, seqs: Rows) -> pa.Table:
 
 def _different(batch: pa.Table, rows: Rows, first: pa.Table) -> Iterable[Changed]:
     """Those of `rows` whose content is not that of the row of `first` beside it."""
-    again = batch.select(list(_CONTENT)).take(pa.array(rows))
-    first = first.select(list(_CONTENT))
+    again = with_whole_attributes(batch.select(_COMPARED).take(pa.array(rows)))
+    first = with_whole_attributes(first.select(_COMPARED))
     suspects = np.flatnonzero(differs(again, first, _CONTENT))
     if not len(suspects):
         return []

@@ -15,6 +15,7 @@ from typing import Any
 from collector.store import sources
 from collector.store.rows import DERIVED_BITS
 from collector.store.statements import statement
+from collector.store.whole_attributes import whole_sql
 
 ROLLUPS = {
     "runs": "run",
@@ -46,6 +47,8 @@ NAMES = (*_DETAIL, *ROLLUPS, *_OTHERS, _PUBLICATION)
 _OWN = {name: f'CASE WHEN (derived & {bit}) <> 0 THEN NULL ELSE "{name}" END' for name, bit in DERIVED_BITS.items()}
 """Column -> what the span itself says in it."""
 
+_SAID = {**_OWN, "attributes": whole_sql()}
+
 _AMENDED = "ANTI JOIN _ledger.amendment USING (seq)"
 _AMENDMENTS = "SELECT * FROM _ledger.amendment"
 
@@ -63,7 +66,7 @@ def create(connection: Any) -> None:
 def create_public(connection: Any) -> None:
     """Create or replace what users see, except `publication`, over the two names and tables of `_ledger`."""
     for name in _DETAIL:
-        connection.execute(statement("views", name).format(**_OWN))
+        connection.execute(statement("views", name).format(**_SAID))
     for name, keys in ROLLUPS.items():
         connection.execute(_rollup(name, keys))
     for name in _OTHERS:
@@ -87,7 +90,7 @@ def create_sources(connection: Any, clean: Iterable[Path], amended: Iterable[Pat
 def digest() -> str:
     """Changes whenever a view's text does."""
     texts = [statement("views", name) for name in (*_SOURCES, *_DETAIL, *_OTHERS, _PUBLICATION, "rollup")]
-    return sha256("\n".join([*texts, _AMENDED, repr(ROLLUPS), repr(_OWN)]).encode()).hexdigest()
+    return sha256("\n".join([*texts, _AMENDED, repr(ROLLUPS), repr(_SAID)]).encode()).hexdigest()
 
 
 def _rollup(view: str, keys: str) -> str:

@@ -24,6 +24,7 @@ from collector.limits import TRUNCATION_MARK
 from collector.pipeline import Pipeline
 from collector.store import Appended, Store, StoreConfig
 from collector.store.attribution import Attribute
+from collector.store.whole_attributes import with_whole_attributes
 from collector.telemetry import Telemetry
 from otel_cost.pricing import default_card
 from otel_cost.pricing.overrides import Cards
@@ -141,7 +142,7 @@ def test_attributes_and_units_without_a_column_are_kept_as_json(store: Store, mo
     stages, _ = pipeline(store)
     audio = call(1, **{"gen_ai.usage.audio.input_tokens": 7, "app.note": 'a "quote"'})
     stages.process([request(audio, call(2))])
-    first, second = seen[0].select(["usage_json", "attributes", "resource"]).to_pylist()
+    first, second = with_whole_attributes(seen[0]).select(["usage_json", "attributes", "resource"]).to_pylist()
     assert json.loads(first["usage_json"])["input_audio_tokens"] == 7
     assert second["usage_json"] is None
     assert json.loads(first["attributes"])["app.note"] == 'a "quote"'

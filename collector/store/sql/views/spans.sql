@@ -52,6 +52,6 @@ SELECT
     events,
     links,
     dropped_attributes_count,
-    attributes,
+    {attributes} AS attributes,
     resource
 FROM _ledger.span_log
