@@ -48,30 +48,32 @@ class Known:
     def __init__(self, providers: list[Provider], card: RateCard) -> None:
         self.providers = {provider.id: provider for provider in providers}
         self._card = card
-        self._models = {(p.id, m.canonical or m.id): m for p in providers for m in p.models}
+        self._models = {(p.id, m.id): m for p in providers for m in p.models}
 
     def model(self, provider_id: str, name: str) -> Model | None:
         """The provider's own model of a name; a region that is not priced apart is not the plain model."""
-        found = resolve_name(self._card, provider_id, name)
-        if found.model is None or found.flags or found.model.provider != provider_id:
-            return None
-        return self._models.get((provider_id, found.model.model))
+        found = self._found(provider_id, name)
+        return self._models.get(found) if found and found[0] == provider_id else None
 
     def taken_over(self, provider_id: str, name: str) -> Model | None:
         """Like `model`; one that the provider sells at a lab's prices becomes one of its own first."""
-        if own := self.model(provider_id, name):
-            return own
-        found = resolve_name(self._card, provider_id, name)
-        if found.model is None or found.flags or provider_id not in self.providers:
+        found = self._found(provider_id, name)
+        if found is None or provider_id not in self.providers:
             return None
-        key = (provider_id, found.model.model)
+        lab, key = self._models[found], (provider_id, found[1])
         if key not in self._models:
-            lab = self._models.get((found.model.provider, found.model.model))
-            if lab is None:
-                return None
             self._models[key] = copy.deepcopy(lab)
             self.providers[provider_id].models.append(self._models[key])
         return self._models[key]
+
+    def _found(self, provider_id: str, name: str) -> tuple[str, str] | None:
+        """Provider and id of the model that a name means: several models can be shown by one name, so rows say it."""
+        found = resolve_name(self._card, provider_id, name)
+        rows = found.model.variants.get(STANDARD, ()) if found.model else ()
+        if found.model is None or found.flags or not rows:
+            return None
+        key = (found.model.provider, rows[0].key.split("|")[1])
+        return key if key in self._models else None
 
 
 def fill(providers: list[Provider], card: RateCard, entries: dict[str, dict[str, Any]], rounding: Rounding) -> int:
