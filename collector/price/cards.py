@@ -76,7 +76,8 @@ def _named(costs: pa.Table, calls: CallColumns) -> pa.Table:
     column = costs.column("model")
     if not any("*" in name for chunk in column.chunks for name in chunk.dictionary.to_pylist()):
         return costs
-    said = pc.coalesce(*(calls.calls.column(name).cast(pa.string()) for name in ("response_model", "request_model")))
+    response, request = (calls.calls.column(name).cast(pa.string()) for name in ("response_model", "request_model"))
+    said = pc.if_else(pc.equal(pc.fill_null(response, ""), ""), request, response)
     names = column.cast(pa.string())
     named = pc.if_else(pc.match_substring(names, "*"), pc.coalesce(said, names), names)
     place = costs.schema.get_field_index("model")

@@ -55,12 +55,15 @@ def test_a_json_file_named_by_the_environment_is_read(tmp_path: Path, monkeypatc
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"discounts": [{"provider": "opnai", "percent": "5%"}]}', "discounts[0].provider: unknown provider (got opnai)"),
+        (
+            '{"discounts": [{"provider": "opnai", "percent": "5%"}]}',
+            "discounts[0].provider: unknown provider (got opnai)",
+        ),
         ('{"discount": []}', "discount: unknown key"),
         ("[1", "Expecting"),
         (None, "No such file"),
     ],
-)  # fmt: skip
+)
 def test_wrong_overrides_are_logged_and_spans_have_the_list_price(
     text: str | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

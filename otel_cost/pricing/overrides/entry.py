@@ -43,15 +43,12 @@ class Entry:
 
     def __init__(self, problems: list[Problem], path: str, raw: object, keys: tuple[str, ...]) -> None:
         self.path, self._problems = path, problems
-        self._raw: Mapping[object, object] = {}
-        if isinstance(raw, Mapping):
-            self._raw = raw
-        elif raw is not None:
+        self._raw: Mapping[object, object] = raw if isinstance(raw, Mapping) else {}
+        if not isinstance(raw, Mapping):
             self.problem("", Bad("must be a mapping of keys to values"), raw)
-        for key in self._raw:
-            if key not in keys:
-                problems.append(Problem(self._at(str(key)), "unknown key", None, ", ".join(keys), keys))
-                problems[-1] = problems[-1]._replace(got=key)
+            self._problems = []  # what it lacks as well says nothing more
+        unknown = [key for key in self._raw if key not in keys]
+        problems += [Problem(self._at(str(key)), "unknown key", key, ", ".join(keys), keys) for key in unknown]
 
     def __contains__(self, key: str) -> bool:
         return self._raw.get(key) is not None
