@@ -15,7 +15,7 @@ from collector.config.problems import BadValue
 from collector.config.reader import Section
 from otel_cost.pricing import RateCard, default_card
 from otel_cost.pricing.overrides import Overrides, read_overrides
-from otel_cost.pricing.overrides.reader import KEYS, TIER_KEYS
+from otel_cost.pricing.overrides.reader import KEYS
 
 MAX_LISTED_WORDS = 20
 """Words of which a message lists all; of more only the nearest is offered."""
@@ -25,7 +25,6 @@ def read_cost(section: Section, card: RateCard | None = None) -> tuple[Overrides
     """Overrides and the refresh of the card, None without one. Names are checked against `card`, the shipped one."""
     refresh = _refresh(section.section("refresh")) if "refresh" in section else None
     raw = {key: section.raw(key) for key in KEYS}
-    section.know(_known_keys())
     section.close()
     if not any(value is not None for value in raw.values()):
         return Overrides(), refresh
@@ -59,9 +58,3 @@ def _source(value: object) -> str | None:
         return None
     written = values.text(value)
     return values.http_url(written) if written.startswith(("http://", "https://")) else str(values.path(written))
-
-
-def _known_keys() -> list[str]:
-    """Every key of the grammar below `processors.cost`, as documented."""
-    entries = [f"{kind}[].{key}" for kind, keys in KEYS.items() for key in keys]
-    return [*entries, *(f"prices[].tiers[].{key}" for key in TIER_KEYS)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from collector.config.problems import BadValue, Problems, did_you_mean
@@ -61,10 +61,6 @@ class Section:
         """The value at `key` as it is, None when it is absent: somebody else reads it."""
         self._ask(key)
         return self._values.get(key)
-
-    def know(self, keys: Iterable[str]) -> None:
-        """Note keys below this section that somebody else reads."""
-        self._problems.known_keys.update(f"{self._known_path}.{key}" for key in keys)
 
     def sections(self, key: str) -> list[Section]:
         """The list of mappings at `key`."""
