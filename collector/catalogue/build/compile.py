@@ -71,6 +71,9 @@ def compile_card(sources: Sources | None = None) -> Built:
         filled = fill(providers, card, given.litellm, rounding)
     with _opened(providers, given.described) as card:
         added = _add_missing(providers, card, given.litellm, rounding)
+    with _opened(providers, given.described) as card:
+        archived = from_litellm.snapshot(from_litellm.ARCHIVE)["models"]
+        added += _add_missing(providers, card, archived, rounding)
     corrections.apply(providers, rounding, filled=True, strict=strict)
     government.add(providers)
     for provider in providers:

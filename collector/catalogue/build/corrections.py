@@ -115,7 +115,9 @@ def _timelines(correction: Correction) -> Iterator[tuple[str, list[dict[str, Any
 
 
 def _split(provider: Provider, model: Model, names: list[str]) -> Model:
-    own = Model(f"{model.id} (moved)", model.source, names=list(names), rows=copy.deepcopy(model.rows))
+    taken = {other.id for other in provider.models}
+    own_id = f"{model.id} (moved)" if f"{model.id} (moved)" not in taken else f"{model.id} ({names[0]})"
+    own = Model(own_id, model.source, names=list(names), rows=copy.deepcopy(model.rows))
     own.canonical = model.id
     own.uplifts = dict(model.uplifts)
     model.names = [name for name in model.names if name not in names]

@@ -27,6 +27,8 @@ from collector.catalogue.build.model import Model, Rates, Rounding, Row, rate_pi
 
 SOURCE = "litellm"
 SNAPSHOT = Path(__file__).parent / "litellm_prices.json.gz"
+ARCHIVE = Path(__file__).parent / "litellm_2025.json.gz"
+"""The file as tokencost 0.1.26 carried it in September 2025, with models that LiteLLM has dropped since."""
 STANDARD = "standard"
 PPM = 1_000_000
 
@@ -40,9 +42,9 @@ SECONDS_PER_HOUR = 3600
 FIGURES_OF_A_ROUNDED_PRICE = 3
 
 
-def snapshot() -> dict[str, Any]:
-    """The pruned copy: `{"version", "sha256", "models": {name: entry}}`."""
-    loaded: dict[str, Any] = json.loads(gzip.decompress(SNAPSHOT.read_bytes()))
+def snapshot(path: Path = SNAPSHOT) -> dict[str, Any]:
+    """A pruned copy: `{"version", "sha256", "models": {name: entry}}`."""
+    loaded: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
     return loaded
 
 

@@ -8,11 +8,13 @@ from collector.catalogue.build import corrections
 from collector.catalogue.build.model import Rounding
 
 _LICENCES = """\
-Both catalogues are published under the MIT licence:
+The catalogues are published under the MIT licence:
 
 > genai-prices: Copyright (c) Pydantic Services Inc. 2025 to present
 >
 > LiteLLM: Copyright (c) 2023 Berri AI
+>
+> tokencost: Copyright (c) 2023 AgentOps
 >
 > Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
 > documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
@@ -43,6 +45,8 @@ def provenance_page(files: dict[str, str], sources: dict[str, str], rounding: Ro
         f"* LiteLLM {sources['litellm']}, https://github.com/BerriAI/litellm,",
         f"  `model_prices_and_context_window_backup.json` (sha256 `{sources['litellm price file sha256']}`):",
         f"  {added} models that genai-prices does not know. Its prices have no dates.",
+        "* The same file as tokencost 0.1.26 carried it in September 2025 (https://github.com/AgentOps-AI/tokencost),",
+        "  for models that LiteLLM has dropped since.",
         "* `collector/catalogue/build/corrections.json`: wrong or missing rows, each with its source (below).",
         "",
         "To rebuild: `python -m collector.catalogue.build`. To take the installed genai-prices and another version of",

@@ -1,7 +1,8 @@
-"""`python -m collector.catalogue.build.renew [WHEEL]`: renew the pruned copies of the catalogues in this folder.
+"""`python -m collector.catalogue.build.renew [WHEEL ...]`: renew the pruned copies of the catalogues in this folder.
 
-genai-prices' comes from the installed package; LiteLLM's from its wheel, if one is given. The wheel is only unzipped,
-never installed: `pip download --no-deps litellm==VERSION`.
+genai-prices' comes from the installed package; LiteLLM's from its wheel, if one is given, and its older one, with
+models that it has dropped since, from tokencost's. A wheel is only unzipped, never installed:
+`pip download --no-deps litellm==VERSION`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collector.catalogue.build import from_genai_prices, from_litellm, installed
 from collector.catalogue.build.published import read_litellm
 
 PRICE_FILE = f"litellm/{installed.LITELLM_FILE}"
+ARCHIVED_FILE = "tokencost/model_prices.json"
 
 
 def genai_prices_copy(dated: str) -> bytes:
@@ -35,10 +37,10 @@ def genai_prices_copy(dated: str) -> bytes:
     return _compressed({"version": version("genai-prices"), "dated": dated, "providers": providers})
 
 
-def litellm_copy(wheel: Path, dated: str) -> bytes:
+def litellm_copy(wheel: Path, dated: str, price_file: str = PRICE_FILE) -> bytes:
     """The entries and keys that the card build reads, with the wheel's version and the digest of the whole file."""
     with zipfile.ZipFile(wheel) as archive:
-        raw = archive.read(PRICE_FILE)
+        raw = archive.read(price_file)
     content = {
         "version": wheel.name.split("-")[1],
         "dated": dated,
@@ -56,8 +58,11 @@ def _compressed(content: dict[str, Any]) -> bytes:
 if __name__ == "__main__":
     today = datetime.now(UTC).date().isoformat()
     copies = {from_genai_prices.SNAPSHOT: genai_prices_copy(today)}
-    if sys.argv[1:]:
-        copies[from_litellm.SNAPSHOT] = litellm_copy(Path(sys.argv[1]), today)
+    for wheel in map(Path, sys.argv[1:]):
+        if wheel.name.startswith("tokencost-"):
+            copies[from_litellm.ARCHIVE] = litellm_copy(wheel, today, ARCHIVED_FILE)
+        else:
+            copies[from_litellm.SNAPSHOT] = litellm_copy(wheel, today)
     for path, content in copies.items():
         path.write_bytes(content)
         sys.stdout.write(f"{path}: {len(content)} bytes\n")

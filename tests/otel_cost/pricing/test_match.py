@@ -24,7 +24,7 @@ def name_of(provider: str | None, model: str) -> str | None:
         ("azure.ai.openai", "gpt-4o-mini-2024-07-18", "azure|gpt-4o-mini"),
         ("az.ai.inference", "gpt-4.1", "azure|gpt-4.1"),
         ("x_ai", "grok-4", "x-ai|grok-4-0709"),
-        ("mistral_ai", "codestral-latest", "mistral|codestral"),
+        ("mistral_ai", "codestral-latest", "mistral|codestral-latest"),
         ("moonshot_ai", "kimi-k2-0905-preview", "moonshotai|kimi-k2-0905-preview"),
         ("gcp.gen_ai", "gemini-2.5-flash", "google|gemini-2.5-flash"),
         ("gcp.vertex_ai", "gemini-2.5-flash", "google|gemini-2.5-flash"),
