@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from otel_cost.call import Flag
 from otel_cost.pricing import units
+from otel_cost.usage_plan import Plan, Sum, high, low, plan_of
 
 Count = Any
 """A whole number, or an int64 column of them."""
@@ -51,7 +52,7 @@ class Split(NamedTuple):
     `input_tokens` is the total that size tiers look at, `flags` are bits of `otel_cost.call.Flag`.
     """
 
-    parts: dict[str, int]
+    parts: Mapping[str, int]
     input_tokens: int
     flags: int
 
@@ -67,6 +68,12 @@ class Ops(NamedTuple):
 
 
 SCALAR = Ops(min, max)
+
+MAX_PLANS = 1_024
+"""Sets of keys remembered. An app has tens; an emitter that invents more must not grow it for ever."""
+_seen: set[tuple[str, ...]] = set()
+_plans: dict[tuple[str, ...], Plan] = {}
+_new = tuple.__new__
 
 
 _NOT_A_NUMBER, _NEGATIVE, _TOO_LARGE = int(Flag.NOT_A_NUMBER), int(Flag.NEGATIVE), int(Flag.TOO_LARGE)
@@ -91,10 +98,42 @@ def clean(usage: Mapping[str, Any]) -> tuple[dict[str, int], int]:
     return good, flags
 
 
-def split(usage: Mapping[str, int]) -> Split:
-    """Inclusive usage to exclusive cells. `usage` must be clean (see `clean`)."""
-    cells, total, flags = split_counts(usage.keys(), lambda key: usage.get(key, 0), SCALAR)
-    return Split({key: quantity for key, quantity in cells if quantity > 0}, total, int(flags))
+def counted(usage: Mapping[str, Any]) -> tuple[Mapping[str, int], Split]:
+    """Usage as telemetry has it, clean (see `clean`) and split, with the flags of both."""
+    keys = tuple(usage)
+    plan = _plans.get(keys)
+    if plan is not None:
+        planned = plan(usage)
+        if planned is not None:
+            return usage, _new(Split, (*planned, 0))
+    else:
+        _consider(keys)
+    good, unclean = clean(usage)
+    return good, split(good, unclean)
+
+
+def split(usage: Mapping[str, int], flags: int = 0) -> Split:
+    """Inclusive usage to exclusive cells, in the order of a receipt. `usage` must be clean; `flags` are added."""
+    cells, total, split_flags = split_counts(usage.keys(), lambda key: usage.get(key, 0), SCALAR)
+    parts = {key: quantity for key, quantity in sorted(cells, key=_by_order) if quantity > 0}
+    return Split(parts, total, flags | int(split_flags))
+
+
+def _by_order(cell: tuple[str, int]) -> int:
+    return units.LEAF_ORDER[cell[0]]
+
+
+def _consider(keys: tuple[str, ...]) -> None:
+    """Make a plan for a set of keys that was seen before."""
+    if keys not in _seen:
+        if len(_seen) >= MAX_PLANS:
+            _seen.clear()
+            _plans.clear()
+        _seen.add(keys)
+    elif keys and units.UNITS.keys() >= set(keys):
+        said = frozenset(keys)
+        found = split_counts(said, lambda key: Sum({key: 1}) if key in said else 0, Ops(low, high))
+        _plans[keys] = plan_of(keys, *found)
 
 
 def split_counts(

@@ -28,6 +28,7 @@ _RATE_FALLBACK, _TTL_ASSUMED = int(Flag.RATE_FALLBACK), int(Flag.TTL_ASSUMED)
 _UNUSUAL = UNREADABLE | _ESTIMATED | _CACHE_HIT
 """Flags that make a cost something else than priced."""
 _IGNORE = CallKind.IGNORE
+_PRICED = Status.PRICED
 NS_PER_MICRO = 1_000
 _new = tuple.__new__
 
@@ -133,45 +134,52 @@ def price_usage(
     end_ns: int | None,
 ) -> Cost:
     """Price usage at a choice already made; `flags` are the call's own."""
-    usage, unreadable = counting.clean(usage)
-    flags |= unreadable | found.flags
+    usage, (parts, input_tokens, split_flags) = counting.counted(usage)
     model = found.model
     if model is None:
-        return Cost(
-            Status.UNPRICED, None, response_model or request_model, digest, None, (), found.reason, flag_of(flags)
-        )
+        flags |= found.flags | split_flags & UNREADABLE
+        said = response_model or request_model
+        return Cost(Status.UNPRICED, None, said, digest, None, (), found.reason, flag_of(flags))
     at_ns = billed_at_ns(found, start_ns, end_ns)
-    parts, input_tokens, split_flags = counting.split(usage)
     row, row_flags = pick_row(found, at_ns, input_tokens)
-    flags |= split_flags | row_flags
+    flags |= found.flags | split_flags | row_flags
     if at_ns < model.first_price_ns:
         flags |= _BEFORE_FIRST
-    apply_rules(model, row, parts, usage, input_tokens, None if end_ns is None else end_ns - start_ns)
+    if row.derived or model.minimums or model.bills is not None:
+        parts = apply_rules(model, row, parts, usage, input_tokens, None if end_ns is None else end_ns - start_ns)
     if not parts and not usage:
-        return Cost(Status.UNPRICED, None, model.model, digest, None, (), _missing_reason(flags), flag_of(flags))
+        reason = REASON_UNREADABLE if flags & UNREADABLE else REASON_NO_USAGE
+        return Cost(Status.UNPRICED, None, model.model, digest, None, (), reason, flag_of(flags))
     lines, missing, line_flags = receipt(row, parts)
-    flags |= line_flags | _ttl_flag(row, parts, usage)
-    missing += sorted(key for key, quantity in usage.items() if key not in units.UNITS and quantity)
-    return _settle(model, row, lines, missing, digest, flags)
+    if units.CACHE_WRITE in parts and row.has_long_write and not _says_ttl(usage):
+        line_flags |= _TTL_ASSUMED
+    if not usage.keys() <= units.UNITS.keys():
+        missing += sorted(key for key, quantity in usage.items() if key not in units.UNITS and quantity)
+    return _settle(model, row, lines, missing, digest, flags | line_flags)
+
+
+def _says_ttl(usage: Mapping[str, int]) -> bool:
+    """Whether the span says how long what it wrote to the cache lives; else short is assumed."""
+    return units.CACHE_WRITE_5M in usage or units.CACHE_WRITE_1H in usage
 
 
 def apply_rules(
     model: ModelCard,
     row: RateRow,
-    parts: dict[str, int],
+    parts: Mapping[str, int],
     usage: Mapping[str, int],
     input_tokens: int,
     duration_ns: int | None,
-) -> None:
+) -> Mapping[str, int]:
     """Add what follows from the call itself, raise to the least billed quantity, drop what is not billed."""
+    found = dict(parts)
     for unit in row.derived:
         if unit not in usage and (quantity := _derived(unit, input_tokens, duration_ns)):
-            parts[unit] = quantity
+            found[unit] = quantity
     for unit, least in model.minimums.items():
-        _raise_to_minimum(parts, unit, least)
-    if model.bills is not None:
-        for unit in parts.keys() - model.bills:
-            del parts[unit]
+        _raise_to_minimum(found, unit, least)
+    in_order = sorted(found, key=units.LEAF_ORDER.__getitem__)
+    return {unit: found[unit] for unit in in_order if model.bills is None or unit in model.bills}
 
 
 def _derived(unit: str, input_tokens: int, duration_ns: int | None) -> int:
@@ -195,45 +203,48 @@ def _raise_to_minimum(parts: dict[str, int], unit: str, least: int) -> None:
 
 
 def receipt(row: RateRow, parts: Mapping[str, int]) -> tuple[list[Line], list[str], int]:
-    """Lines of exclusive quantities at a row's rates; the classes without a rate; flags."""
-    lines: list[Line] = []
+    """Lines of exclusive quantities, given in order, at a row's rates; the classes without a rate; flags."""
+    heads = row.heads
     missing: list[str] = []
-    flags = 0
-    for unit in sorted(parts, key=units.LEAF_ORDER.__getitem__):
-        quantity = parts[unit]
-        rate = row.rate(unit)
-        if rate is None:
-            missing.append(unit)
-            continue
-        pico_usd, per, explicit, multiplier_ppm, numerator, denominator = rate
-        if not explicit and unit not in units.BILLED_AS_PARENT:
-            flags |= _RATE_FALLBACK
-        amount = quantity * numerator
-        if denominator != 1:
-            amount = divide_half_even(amount, denominator)
-        lines.append(_new(Line, (unit, quantity, pico_usd, per, amount, multiplier_ppm)))
+    try:  # three times as fast as one by one
+        lines = [
+            _new(Line, (unit, quantity, pico_usd, per, quantity * each, multiplier_ppm))
+            for unit, quantity in parts.items()
+            for pico_usd, per, each, multiplier_ppm in (heads[unit],)
+        ]
+    except KeyError:
+        lines, missing = _one_by_one(row, parts)
     share_ppm = row.explicit.get(units.ROUTER_FEE)
     if share_ppm and (total := sum([line.cost_pico_usd for line in lines])):
         fee = divide_half_even(total * share_ppm, PPM)
         lines.append(Line(units.ROUTER_FEE, total, share_ppm, PPM, fee))
-    return lines, missing, flags
+    return lines, missing, 0 if row.fallbacks.isdisjoint(parts) else _RATE_FALLBACK
 
 
-def _ttl_flag(row: RateRow, parts: Mapping[str, int], usage: Mapping[str, int]) -> int:
-    """Short-lived writes assumed, where a longer life has a price of its own and the span does not say which it was."""
-    if not parts.get(units.CACHE_WRITE) or units.CACHE_WRITE_5M in usage or units.CACHE_WRITE_1H in usage:
-        return 0
-    return _TTL_ASSUMED if row.has_long_write else 0
+def _one_by_one(row: RateRow, parts: Mapping[str, int]) -> tuple[list[Line], list[str]]:
+    """Lines where some class needs a division, has no rate, or is met for the first time."""
+    lines: list[Line] = []
+    missing: list[str] = []
+    for unit, quantity in parts.items():
+        rate = row.rate(unit)
+        if rate is None:
+            missing.append(unit)
+            continue
+        amount = divide_half_even(quantity * rate.numerator, rate.denominator)
+        lines.append(Line(unit, quantity, rate.pico_usd, rate.per, amount, rate.multiplier_ppm))
+    return lines, missing
 
 
 def _settle(model: ModelCard, row: RateRow, lines: list[Line], missing: list[str], digest: str, flags: int) -> Cost:
     name = model.model
+    total = sum([line.cost_pico_usd for line in lines])
+    if 0 < total <= MAX_COST_PICO_USD and not missing and not flags & _UNUSUAL:
+        return _new(Cost, (_PRICED, total, name, digest, row.key, tuple(lines), None, flag_of(flags)))
     reason = f"no rate for {', '.join(missing)}" if missing else None
     if not lines and model.bills is not None and not missing:
         reason = f"no {', '.join(sorted(model.bills))} reported"
     if reason and not lines:
         return Cost(Status.UNPRICED, None, name, digest, row.key, (), reason, flag_of(flags))
-    total = sum([line.cost_pico_usd for line in lines])
     if total > MAX_COST_PICO_USD:
         return Cost(Status.UNPRICED, None, name, digest, row.key, (), REASON_TOO_HIGH, flag_of(flags))
     if flags & UNREADABLE:
@@ -261,8 +272,7 @@ def receipt_lines(
         KeyError: the card has no such row (it is another card version).
     """
     row = card.row(rate_row)
-    usage, _ = counting.clean(usage)
-    parts, input_tokens, _ = counting.split(usage)
+    usage, (parts, input_tokens, _) = counting.counted(usage)
     provider_id, entry, *_ = rate_row.split("|")
-    apply_rules(card.model(provider_id, entry), row, parts, usage, input_tokens, duration_ns)
+    parts = apply_rules(card.model(provider_id, entry), row, parts, usage, input_tokens, duration_ns)
     return tuple(receipt(row, parts)[0])

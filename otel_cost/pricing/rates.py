@@ -41,6 +41,10 @@ class Rate(NamedTuple):
     denominator: int
 
 
+LineHead = tuple[int, int, int, int]
+"""What is the same in all lines of a leaf: rate, per, amount per counted quantity, multiplier."""
+
+
 class CommonRates(NamedTuple):
     """The rates of the usual call (text tokens) at hand, per token with the multiplier, and what using them says."""
 
@@ -93,11 +97,15 @@ class RateRow:
     common: CommonRates | None = field(init=False)  # None: not priced by text tokens alone, in whole pico-USD each
     derived: tuple[str, ...] = field(init=False)  # priced units whose quantity follows from the call (`units.DERIVED`)
     has_long_write: bool = field(init=False)  # whether cache writes of an hour cost something else than short ones
+    heads: dict[str, LineHead] = field(init=False, repr=False)  # of leaves met so far whose lines need no division
+    fallbacks: set[str] = field(init=False, repr=False)  # leaves met so far that are billed at a parent's rate
     _rates: dict[str, Rate | None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         put = object.__setattr__
         put(self, "_rates", {})
+        put(self, "heads", {})
+        put(self, "fallbacks", set())
         put(self, "derived", tuple(unit for unit in units.DERIVED if unit in self.explicit))
         short, hour = self.rate(units.CACHE_WRITE), self.rate(units.CACHE_WRITE_1H)
         put(self, "has_long_write", short is not None and hour is not None and short.pico_usd != hour.pico_usd)
@@ -118,8 +126,16 @@ class RateRow:
         try:
             return self._rates[leaf]
         except KeyError:
-            found = self._rates[leaf] = resolve_rate(self.explicit, leaf, self.multiplier_of(leaf))
-            return found
+            return self._found(leaf)
+
+    def _found(self, leaf: str) -> Rate | None:
+        rate = resolve_rate(self.explicit, leaf, self.multiplier_of(leaf))
+        if rate is not None and not rate.explicit and leaf not in units.BILLED_AS_PARENT:
+            self.fallbacks.add(leaf)  # before anything that another thread could take it for known by
+        if rate is not None and rate.denominator == 1:
+            self.heads[leaf] = (rate.pico_usd, rate.per, rate.numerator, rate.multiplier_ppm)
+        self._rates[leaf] = rate
+        return rate
 
     def multiplier_of(self, leaf: str) -> int:
         """What multiplies a leaf's lines, in millionths: the row's multiplier times the region's, made one figure."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from typing import Any
+
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from otel_cost import usage as usage_module
 from otel_cost.call import Flag
 from otel_cost.pricing import units
-from otel_cost.usage import clean, split
+from otel_cost.usage import MAX_PLANS, clean, counted, split
 
 COUNTS = st.integers(0, 3_000)
 TOKEN_KEYS = sorted(key for key, unit in units.UNITS.items() if unit.family == "tokens")
@@ -124,3 +127,33 @@ def test_the_cells_add_up_to_the_totals_whatever_is_reported(usage: dict[str, in
 @given(st.dictionaries(st.sampled_from(sorted(units.UNITS)), st.integers(-(2**70), 2**70) | st.none(), max_size=12))
 def test_cleaning_and_splitting_never_raise(usage: dict[str, int | None]) -> None:
     split(clean(usage)[0])
+
+
+@st.composite
+def usages_of_one_shape(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Usages with the same keys, as one instrumentation sends them; some of them odd."""
+    keys = draw(st.lists(st.sampled_from(sorted(units.UNITS)), min_size=1, max_size=12, unique=True))
+    part = st.integers(0, 60) | st.sampled_from((0, 2**40, 2**40 + 1, -1, True, None, 2.5, "7"))
+    whole = st.integers(0, 2_000) | part
+    values = [whole if key in (units.INPUT, units.OUTPUT) else part for key in keys]
+    return [{key: draw(value) for key, value in zip(keys, values, strict=True)} for _ in range(6)]
+
+
+@settings(max_examples=400)
+@given(usages_of_one_shape())
+def test_what_is_worked_out_once_per_set_of_keys_equals_the_rules(usages: list[dict[str, Any]]) -> None:
+    """The short way of `counted` and the rules of the split never differ, in order neither."""
+    for usage in usages:
+        good, flags = clean(usage)
+        by_rules = split(good, flags)
+        found_usage, found = counted(usage)
+        assert (found_usage, found) == (good, by_rules)
+        assert list(found.parts) == list(by_rules.parts)
+
+
+def test_sets_of_keys_that_are_invented_do_not_pile_up() -> None:
+    """Keys of no unit are split by the rules, and what is remembered of shapes is bounded."""
+    for i in range(3 * MAX_PLANS):
+        for _ in range(2):
+            assert counted({f"no_such_unit_{i}": 1, "input_tokens": 3})[1].parts == {"input_tokens": 3}
+    assert len(usage_module._seen) <= MAX_PLANS

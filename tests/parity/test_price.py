@@ -174,4 +174,5 @@ def test_the_card_as_a_table_holds_every_explicit_rate() -> None:
     assert set(table["card"].unique().to_pylist()) == {card.digest}
     wanted = (pc.field("rate_row") == "openai|gpt-4o-mini|standard||") & (pc.field("unit") == "cache_read_tokens")
     (row,) = table.filter(wanted).to_pylist()
-    assert (row["rate_pico_usd"], row["per"], row["explicit"], row["source"]) == (75_000, 1, True, "genai-prices")
+    assert (row["rate_pico_usd"], row["per"], row["multiplier_ppm"], row["explicit"]) == (75_000, 1, 1_000_000, True)
+    assert row["source"].startswith("genai-prices")
