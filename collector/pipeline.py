@@ -138,6 +138,12 @@ class Pipeline:
             self.remember(card)  # met only now
         return ledger_table(batch, calls, costs)
 
+    def use(self, base: RateCard) -> None:
+        """Price what follows with another card, under the same overrides. It is kept in the ledger first."""
+        cards = self.cards.use(base)
+        self.remember(cards.card())
+        self.cards = cards
+
     def remember(self, card: RateCard) -> None:
         """Keep a card in the ledger, once: all of it, which pricing itself never reads."""
         if card.digest not in self._remembered:

@@ -11,6 +11,7 @@ from collector import memory
 from collector import telemetry as metrics
 from collector.acceptor import Acceptor
 from collector.applier import Applier
+from collector.catalogue.keeper import CardKeeper
 from collector.committer import Committer, CommitterConfig
 from collector.config import Config, Endpoint
 from collector.decode.request import DecodeLimits
@@ -62,13 +63,13 @@ class Service:
         pipeline = Pipeline(
             self.store, Cards(default_card(), config.overrides), limits, self._forwarders, self.telemetry
         )
-        self._pipeline = pipeline
         layout = self.store.layout
         self.journal = Journal(JournalConfig(layout.folder / "journal", config.store.free_space_floor_bytes))
         self._applier = Applier(pipeline, self.journal, Quarantine(layout.folder / "quarantine"), self.telemetry)
         acceptor = Acceptor(pipeline, self.journal, self._applier, self.telemetry)
         bounds = CommitterConfig(queue_bytes=config.queue_bytes)
         self._committer = Committer(acceptor.process, bounds, self.telemetry)
+        self._prices = CardKeeper(layout.folder / "prices", config.refresh, pipeline.use, self.telemetry)
         self._timer = PublishTimer(self.store.publish, config.store.publish_interval_seconds, self.telemetry)
         self._upkeep = UpkeepTimer(self.store.maintain)
         self._receivers = build_receivers(config, self._committer.submit, self.telemetry)
@@ -121,7 +122,7 @@ class Service:
     async def _start(self) -> Addresses:
         memory.configure()
         self.store.start()
-        self._pipeline.remember(self._pipeline.cards.card())
+        self._prices.start()
         self._start_journal()
         self._committer.start()
         self._timer.start()
@@ -160,6 +161,7 @@ class Service:
         return address
 
     def _stop_threads(self) -> None:
+        self._prices.stop()
         self._upkeep.stop()
         self._timer.stop()
         for forwarder in self._forwarders:

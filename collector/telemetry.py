@@ -158,6 +158,14 @@ PUBLISH_FAILURES = Metric("otel_cost_publish_failures_total", "counter", "Refres
 PUBLISHED_AT = Metric(
     "otel_cost_last_publish_timestamp_seconds", "gauge", "When the published file was last complete, Unix time."
 )
+PRICES_FAILURES = Metric(
+    "otel_cost_prices_failures_total", "counter", "Times that price catalogues or a new card could not be used."
+)
+PRICES_READ_AT = Metric(
+    "otel_cost_prices_read_timestamp_seconds",
+    "gauge",
+    "When price catalogues were last read, Unix time; 0 if never.",
+)
 FORWARDED_SPANS = Metric(
     "otel_cost_forwarded_spans_total", "counter", "Spans that a forwarding target accepted.", ("exporter",)
 )

@@ -159,7 +159,7 @@ def _settle_names(before: Mapping[str, Any], now: Mapping[str, Any], models: lis
             moved = _moved(name, old, by_id[owner], at_ns)
             for model in models:
                 model["names"] = [other for other in model.get("names", ()) if other != name]
-            models[:] = [moved, *(model for model in models if model["id"] != moved["id"])]
+            models[:] = [*(model for model in models if model["id"] != moved["id"]), moved]
             by_id[moved["id"]] = moved
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,6 +37,8 @@ from otel_cost.pricing.money import MAX_COST_PICO_USD
 from otel_cost.pricing.rates import SECOND_NS
 
 SOURCES_FOLDER = "sources"
+NICENESS = 10
+"""Of the process beside a collector: receiving spans comes first."""
 BEFORE = "before"
 """In the index of a version that an update made: the digest of the version that it was laid over."""
 
@@ -167,15 +170,25 @@ def _remembered(folder: Path, name: str, shipped_on: str) -> Catalogue | None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`FOLDER SOURCE...`: fetch and update; one JSON object on standard output says what came of it."""
+    """`FOLDER SOURCE...`: take what can be fetched; one JSON object on standard output says what came of it."""
     folder, *sources = arguments
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    catalogues: list[Catalogue] = []
+    problems: list[str] = []
+    card = None
+    for source in sources:
+        try:
+            catalogues.append(fetch(source))
+        except CatalogueError as error:
+            problems.append(str(error))
     try:
-        updated = update(Path(folder), [fetch(source) for source in sources], datetime.now(UTC))
+        updated = update(Path(folder), catalogues, datetime.now(UTC)) if catalogues else None
+        card = updated and updated.version and updated.version.digest
     except (CatalogueError, OSError) as error:
-        sys.stdout.write(json.dumps({"error": str(error)}) + "\n")
-        return 1
-    sys.stdout.write(json.dumps({"card": updated.version and updated.version.digest}) + "\n")
-    return 0
+        problems.append(str(error))
+    sys.stdout.write(json.dumps({"card": card, "problems": problems}) + "\n")
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":
