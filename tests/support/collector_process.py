@@ -35,12 +35,15 @@ class CollectorProcess:
         tls: str = "",
         store: str = "",
         exporters: str = "",
+        processors: str = "",
         most_mib: int = 20,
     ) -> None:
-        """`tls`, `store`, `exporters`: what the config says in addition of each receiver, of the ledger, and beside it.
+        """`tls`, `store`, `exporters`, `processors`: what the config says in addition of each receiver, of the ledger,
+        and beside the others.
         `most_mib`: of one request; a queue holds four. `program`: what Python runs instead of the collector."""
         self._program = program
         self._tls, self._store, self._exporters, self._most_mib = tls, store, exporters, most_mib
+        self._processors = processors
         self.folder = folder
         self.database = database or folder / "otel-cost.duckdb"
         """The published file."""
@@ -71,6 +74,7 @@ receivers:
       http: {{endpoint: "127.0.0.1:{self.http_port}", max_request_body_size_mib: {self._most_mib}{self._tls}}}
 processors:
   memory_limiter: {{limit_mib: {4 * self._most_mib}}}
+{self._processors}
 exporters:
   duckdb: {{path: "{self.database}", publish_interval: 500ms{self._store}}}
   prometheus: {{endpoint: "127.0.0.1:{self.metrics_port}"}}
