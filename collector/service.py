@@ -21,6 +21,7 @@ from collector.normalise import ESSENTIAL_KEYS
 from collector.pipeline import Pipeline
 from collector.receive.config import ReceiverConfig
 from collector.receivers import build_receivers
+from collector.reprice_desk import RepricingDesk
 from collector.serve.probes import Pages, ProbeServer, health_pages, metrics_pages
 from collector.store import Store
 from collector.telemetry import Telemetry
@@ -71,7 +72,8 @@ class Service:
         self._committer = Committer(acceptor.process, bounds, self.telemetry)
         self._prices = CardKeeper(layout.folder / "prices", config.refresh, pipeline.use, self.telemetry)
         self._timer = PublishTimer(self.store.publish, config.store.publish_interval_seconds, self.telemetry)
-        self._upkeep = UpkeepTimer(self.store.maintain)
+        self._desk = RepricingDesk(self.store, lambda: pipeline.cards)
+        self._upkeep = UpkeepTimer(self._desk.step)
         self._receivers = build_receivers(config, self._committer.submit, self.telemetry)
         self._probes: list[ProbeServer] = []
         self._serving = False
@@ -126,6 +128,7 @@ class Service:
         self._start_journal()
         self._committer.start()
         self._timer.start()
+        self._desk.start()
         self._upkeep.start()
         for forwarder in self._forwarders:
             forwarder.start()
@@ -162,6 +165,7 @@ class Service:
 
     def _stop_threads(self) -> None:
         self._prices.stop()
+        self._desk.stop()
         self._upkeep.stop()
         self._timer.stop()
         for forwarder in self._forwarders:

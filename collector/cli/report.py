@@ -20,6 +20,10 @@ Ask = Callable[[str, Mapping[str, object]], pa.Table]
 
 CALL_DIMENSIONS = (*DIMENSIONS, "provider", "model", "operation")
 TIMES = ("day", "hour")
+CURRENT, AS_BILLED = "current", "as-billed"
+PRICES = {CURRENT: "calls", AS_BILLED: "calls_as_billed"}
+"""Whose prices -> the view that has them: those of the last price run, or those of when the calls arrived."""
+_PRICE_RUNS_SINCE = 3  # schema version
 BEFORE_ALL, AFTER_ALL = "1678-01-01", "2262-01-01"  # the range of a TIMESTAMP_NS
 
 
@@ -78,6 +82,8 @@ class Report:
     other: Measures | None
     other_groups: int
     total: Measures
+    price_runs: int = 0
+    """Those in force: what calls cost now may differ from what they cost when they arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,7 @@ class Selection:
     window: Window
     where: tuple[tuple[str, str], ...]
     limit: int
+    prices: str = CURRENT
 
     @property
     def by_attribute(self) -> bool:
@@ -104,7 +111,15 @@ def build(ask: Ask, selection: Selection) -> Report:
     shares = _agent_shares(ask, selection, values) if selection.by == "run" and values else {}
     rows = tuple(Row(line["value"], _measures(line), shares.get(line["value"], ())) for line in lines[1:])
     other = _subtract(total, [row.measures for row in rows]) if groups > len(rows) else None
-    return Report(selection.by, rows, other, groups - len(rows), total)
+    return Report(selection.by, rows, other, groups - len(rows), total, _price_runs(ask))
+
+
+def _price_runs(ask: Ask) -> int:
+    """None where the file was published by a version that did not know them."""
+    version = ask(statement("report_schema_version"), {}).column(0)[0].as_py()
+    if version < _PRICE_RUNS_SINCE:
+        return 0
+    return int(ask(statement("report_price_runs"), {}).column(0)[0].as_py())
 
 
 def attribute_keys(ask: Ask) -> list[str]:
@@ -135,6 +150,7 @@ def _filled(name: str, selection: Selection, *, value: bool = False) -> tuple[st
         "value": _expression(selection.by, "by", selection, parameters) if value else "",
         "where": " AND ".join(conditions) or "TRUE",
         "order": "value DESC" if selection.by in TIMES else "cost_usd DESC, calls DESC",
+        "calls": PRICES[selection.prices],
     }
     joins = any("spans." in part for part in parts.values())
     return statement(name).format(**parts, spans=statement("report_join_spans") if joins else ""), parameters

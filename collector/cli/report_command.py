@@ -10,7 +10,7 @@ import click
 from rich.text import Text
 
 from collector.cli.ledger import Ledger, db_option
-from collector.cli.report import CALL_DIMENSIONS, TIMES, Report, Selection, attribute_keys, build
+from collector.cli.report import CALL_DIMENSIONS, CURRENT, PRICES, TIMES, Report, Selection, attribute_keys, build
 from collector.cli.report_output import as_json, explain_nothing, print_report
 from collector.cli.table import console, printable
 from collector.cli.window import Window, window
@@ -51,6 +51,13 @@ def _conditions(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -
 @click.option(
     "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Rows; the rest is one row."
 )
+@click.option(
+    "--prices",
+    type=click.Choice(list(PRICES)),
+    default=CURRENT,
+    show_default=True,
+    help="What calls cost by the last price run, or what they cost when they arrived.",
+)
 @db_option
 @click.option("--json", "json_output", is_flag=True, help="One JSON object; money as exact decimal text.")
 def command(
@@ -60,6 +67,7 @@ def command(
     where: tuple[tuple[str, str], ...],
     tz: str,
     limit: int,
+    prices: str,
     db: Path,
     json_output: bool,
 ) -> None:
@@ -74,6 +82,7 @@ def command(
       otel-cost report --by run --since 24h --where customer=acme
       otel-cost report --by day --since 2026-11-01 --tz Europe/Berlin
       otel-cost report --by deployment.region --json
+      otel-cost report --by customer --prices as-billed
 
     \b
     Exit codes:
@@ -82,7 +91,7 @@ def command(
       2  a wrong option, or a --by that no call has
     """
     ledger = Ledger(db)
-    selection = Selection(by, window(since, until, tz), where, limit)
+    selection = Selection(by, window(since, until, tz), where, limit, prices)
     report = build(ledger, selection)
     _check_attribute(ledger, selection, report)
     if json_output:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from collector.cli.amounts import count, decimals_for, exact, percent, ratio, short_count, usd
 from collector.cli.ledger import HOW_TO_SEND, Ledger
-from collector.cli.report import TIMES, Measures, Report, Row, Selection, extent
+from collector.cli.report import AS_BILLED, CURRENT, TIMES, Measures, Report, Row, Selection, extent
 from collector.cli.table import Column, print_table, printable
 
 AGENTS_WIDTH = 24
@@ -23,13 +23,15 @@ def print_report(out: Console, report: Report, selection: Selection) -> None:
     title = Text(f"Cost by {printable(report.by)}, {selection.window.describe()}", style="bold")
     for key, wanted in selection.where:
         title.append(f", {printable(key)}={printable(wanted)}")
+    if selection.prices == AS_BILLED:
+        title.append(", as billed")
     out.print(title)
     print_table(out, _columns(report))
-    for note in _notes(report):
+    for note in _notes(report, selection):
         out.print(Text(note, style="yellow"))
 
 
-def _notes(report: Report) -> list[str]:
+def _notes(report: Report, selection: Selection) -> list[str]:
     total = report.total
     notes = []
     if total.unpriced_calls:
@@ -39,6 +41,9 @@ def _notes(report: Report) -> list[str]:
         )
     if total.partial_calls:
         notes.append(f"{_calls(total.partial_calls)} priced in part: a class of their tokens has no rate")
+    if report.price_runs and selection.prices == CURRENT:
+        runs = "a price run" if report.price_runs == 1 else f"{report.price_runs} price runs"
+        notes.append(f"prices are those after {runs}; --prices as-billed shows those of when the calls arrived")
     return notes
 
 
@@ -168,6 +173,8 @@ def as_json(report: Report, selection: Selection, as_of: Mapping[str, Any]) -> d
         "since": since.isoformat() if since else None,
         "until": until.isoformat() if until else None,
         "time_zone": selection.window.zone.key,
+        "prices": selection.prices,
+        "price_runs": report.price_runs,
         "where": [{"key": key, "value": wanted} for key, wanted in selection.where],
         **as_of,
         "rows": [_json_row(report, row) for row in report.rows],

@@ -11,6 +11,7 @@
         template.duckdb            an empty publication; each refresh starts as a copy of it
         empty.parquet              the columns of a segment, and no rows
         segments/                  Parquet files that hold the spans; ledger and publication read the same ones
+        price-runs/                figures that price runs have replaced (`collector.store.billed`)
         backups/                   copies made before a migration
 
 Python code must never open `ledger.duckdb` or its log while DuckDB has them open in the same process: closing any
@@ -77,6 +78,14 @@ class Layout:
     @property
     def segments(self) -> Path:
         return self.folder / "segments"
+
+    @property
+    def price_runs(self) -> Path:
+        return self.folder / "price-runs"
+
+    @property
+    def no_price_run(self) -> Path:
+        return self.price_runs / "none.parquet"
 
     @property
     def backups(self) -> Path:

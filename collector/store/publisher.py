@@ -21,7 +21,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from collector.store import manifest, retired, views
+from collector.store import billed, manifest, retired, views
 from collector.store.amendment_versions import Ints, Versions
 from collector.store.config import StoreConfig
 from collector.store.database import STORAGE_VERSION
@@ -51,6 +51,7 @@ _AMENDMENTS = "SELECT * FROM _ledger.amendment"
 _SOME_AMENDMENTS = f"{_AMENDMENTS} WHERE seq IN (SELECT unnest(?::BIGINT[]))"
 _VERSIONS = "SELECT seq, revision FROM _ledger.amendment"
 _COPIED = {
+    "price_run": "SELECT * FROM _ledger.price_run",
     "budget": "SELECT * FROM _ledger.budget",
     "budget_event": "SELECT * FROM _ledger.budget_event",
     "changed_resend": f"SELECT * FROM _ledger.changed_resend ORDER BY seen_at DESC LIMIT {PUBLISHED_CHANGED_RESENDS}",
@@ -70,6 +71,7 @@ class Content:
     amendments: pa.Table  # those that the template has not; all of them for a new one
     outdated: Ints  # seqs of amendments that the template has, and the ledger has no more
     prices: pa.Table | None  # of a new template, which has the types of all others too; None: it stays
+    billed: Sequence[Path] = ()  # figures that price runs have replaced
 
 
 class Publisher:
@@ -124,6 +126,7 @@ class Publisher:
             reader.table(_AMENDMENTS) if first else _some_amendments(reader, added),
             outdated,
             reader.table(_PRICES) if first else None,
+            billed.in_force(reader.rows(query("price_run_files")), self._layout),
         )
 
     def _replace(self, content: Content) -> None:
@@ -152,12 +155,14 @@ class Publisher:
             connection.execute("CREATE SCHEMA _ledger")
             connection.execute("CREATE TABLE _ledger.segment_file (file VARCHAR NOT NULL)")
             connection.execute("INSERT INTO _ledger.segment_file VALUES (?)", [str(self._layout.empty)])
+            connection.execute("INSERT INTO _ledger.segment_file VALUES (?)", [str(self._layout.no_price_run)])
             for name, table in {**typed, **whole}.items():
                 with registered(connection, source=table):
                     connection.execute(f"CREATE TABLE _ledger.{name} AS SELECT * FROM source")
             with registered(connection, source=content.publication.slice(0, 0)):
                 connection.execute("CREATE TABLE publication AS SELECT * FROM source")
             views.create_sources(connection, [self._layout.empty], [])
+            views.create_billed(connection, [self._layout.no_price_run])
             views.create_public(connection)
         self._prices_in_template, self._amended_in_template = prices.num_rows, content.amended
 
@@ -169,6 +174,9 @@ class Publisher:
             clean = [file for file, some in zip(files, amended, strict=True) if not some]
             views.create_sources(connection, clean, [file for file, some in zip(files, amended, strict=True) if some])
             _insert(connection, "_ledger.segment_file", pa.table({"file": [str(file) for file in files]}))
+        if len(content.billed) > 1:
+            views.create_billed(connection, content.billed)
+            _insert(connection, "_ledger.segment_file", pa.table({"file": [str(path) for path in content.billed[1:]]}))
         if content.prices is None:
             self._amend(connection, content)
         for name, table in content.copied.items():

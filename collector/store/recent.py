@@ -136,6 +136,14 @@ class RecentRows:
                 kept.append(chunk if at == 0 else _chunk(chunk.rows.slice(at), chunk.marks.after(at)))
         self._chunks = kept
 
+    def restate(self, rows: pa.Table) -> None:
+        """Columns of `rows` (with seq, ascending) hold now for those of them that are kept. No mark depends on them."""
+        seqs = rows.column("seq").to_numpy()
+        for number, chunk in enumerate(self._chunks):
+            low, high = np.searchsorted(seqs, [chunk.marks.seq[0], chunk.marks.seq[-1] + 1])
+            if low < high:
+                self._chunks[number] = _chunk(_restated(chunk, rows.slice(low, high - low)), chunk.marks)
+
     def find(self, mark: str, wanted: Hashes, first_seq: int = 0) -> list[tuple[pa.Table, Marks, Rows]]:
         """(rows of a chunk, their marks, places in them) where `mark` is one of `wanted` (ascending)."""
         found = []
@@ -145,6 +153,21 @@ class RecentRows:
                 if len(places):
                     found.append((chunk.rows, chunk.marks, places))
         return found
+
+
+def _restated(chunk: _Chunk, rows: pa.Table) -> pa.Table:
+    """The rows of a chunk with the columns that `rows` has, where it has them."""
+    places = np.searchsorted(chunk.marks.seq, rows.column("seq").to_numpy())
+    kept = chunk.marks.seq[np.minimum(places, chunk.row_count - 1)] == rows.column("seq").to_numpy()
+    take = np.arange(chunk.row_count)
+    take[places[kept]] = chunk.row_count + np.flatnonzero(kept)
+    table = chunk.rows
+    for name in rows.column_names:
+        field = RECENT_SCHEMA.field(name)
+        both = pa.chunked_array([*table.column(name).chunks, *rows.column(name).cast(field.type).chunks], field.type)
+        column = one_chunk(both).take(pa.array(take))
+        table = table.set_column(RECENT_SCHEMA.get_field_index(name), field, column)
+    return table
 
 
 def _chunk(rows: pa.Table, marks: Marks) -> _Chunk:

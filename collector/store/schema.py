@@ -16,9 +16,20 @@ from collector.store.layout import Layout
 from collector.store.statements import statement
 from otel_cost import __version__
 
-VERSION = 2
+VERSION = 3
 
-MIGRATIONS: dict[int, Callable[[Any, Layout], None]] = {2: migrate_v1.migrate}
+_FIRST_DDL = 2
+"""The oldest version whose tables later versions only add to."""
+
+
+def _create(connection: Any, version: int) -> None:
+    connection.execute(statement("ddl", f"v{version}"))
+
+
+MIGRATIONS: dict[int, Callable[[Any, Layout], None]] = {
+    2: migrate_v1.migrate,
+    3: lambda connection, _: _create(connection, 3),
+}
 """Version -> the step that leads to it from the version before."""
 
 
@@ -31,12 +42,17 @@ def apply(connection: Any, layout: Layout) -> None:
             "Use the newer program; the ledger was not touched."
         )
     if found == 0:
-        _step(connection, VERSION, lambda target: target.execute(statement("ddl", f"v{VERSION}")))
+        _step(connection, VERSION, _create_all)
     elif found < VERSION:
         _back_up(connection, layout, found)
         for version in range(found + 1, VERSION + 1):
             _step(connection, version, _migration(version, layout))
     _create_views(connection)
+
+
+def _create_all(connection: Any) -> None:
+    for version in range(_FIRST_DDL, VERSION + 1):
+        _create(connection, version)
 
 
 def _migration(version: int, layout: Layout) -> Callable[[Any], None]:

@@ -10,9 +10,11 @@ from typing import Any
 
 from pyarrow import parquet
 
+from collector.store import billed
 from collector.store.layout import Layout
 from collector.store.manifest import Segment, parquet_options, path_of, sync
 from collector.store.rows import ROW_SCHEMA
+from collector.store.statements import query
 
 EXPRESSION = "getvariable('segments')"
 
@@ -20,9 +22,10 @@ _FOLDER = "SELECT path FROM duckdb_databases() WHERE database_name = current_dat
 
 
 def prepare(connection: Any) -> Layout:
-    """The layout of an open ledger, with the file without rows in its place. Raises OSError."""
+    """The layout of an open ledger, with the files without rows in their places. Raises OSError."""
     layout = Layout.of_ledger(Path(connection.execute(_FOLDER).fetchall()[0][0]))
     write_empty(layout.empty)
+    billed.write_none(layout)
     return layout
 
 
@@ -53,3 +56,5 @@ def bind(connection: Any, layout: Layout, segments: Sequence[Segment]) -> None:
     """Make the views on `connection` read these segments, the newest first (`views.create_sources`)."""
     files = [str(layout.empty), *(str(path_of(layout.segments, segment.file)) for segment in reversed(segments))]
     connection.execute("SET VARIABLE segments = ?", [files])
+    runs = connection.execute(query("price_run_files")).fetchall()
+    connection.execute("SET VARIABLE billed = ?", [[str(path) for path in billed.in_force(runs, layout)]])

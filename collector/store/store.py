@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from collector.store import append as appending
-from collector.store import damage, database, manifest, schema
+from collector.store import billed, damage, database, manifest, schema
 from collector.store.append import Appended, Committed, Ledger, Position
 from collector.store.attribution import Attribute
 from collector.store.catalog import Catalog
@@ -32,6 +32,7 @@ from collector.store.manifest import Segment
 from collector.store.prices import store_card
 from collector.store.publisher import Publisher
 from collector.store.readers import Reader, Readers
+from collector.store.reprice import Repricing
 from collector.store.segment_reader import SegmentUnreadable
 from collector.store.statements import fetch
 from collector.store.writer import Writer
@@ -112,6 +113,7 @@ class Store:
             checked = self._open(self._high_water.open())
             self._committed = self._ledger.journal
             if self._settle():
+                billed.clear(self._ledger.connection, self.layout)
                 damage.clear_strays(self._ledger.connection, self.layout.segments, checked.problems, self._report)
             self._publisher.start(self._ledger.connection)
             self.layout.dirty.touch()
@@ -184,14 +186,20 @@ class Store:
         """
         return maintain(self.read, self._write, self.layout.segments, self._config, self._replaced, self._clock.read())
 
+    def repricing(self, attribute: Attribute | None = None) -> Repricing:
+        """Price runs over this ledger, not beside `maintain`. `attribute` judges what they reopen."""
+        self._attribute = self._attribute or attribute
+        return Repricing(self.read, self._write, self._ledger, self.layout, self._config, self._replaced)
+
     def remember_card(self, prices: pa.Table) -> None:
         """Keep a rate card for the view `prices`, once per digest. `prices`: `collector.store.prices.PRICE_SCHEMA`."""
         self._write(lambda connection: store_card(connection, prices))
         self._cards += 1
 
     def _replaced(self, old: Sequence[Segment], new: Sequence[Segment]) -> None:
-        """Maintenance has committed other segments. In the writer's thread."""
+        """Other segments are committed. In the writer's thread."""
         self._swaps += 1
+        self._high_water.keep(self._ledger.position)
         self._ledger.stale = True
         self._ledger.catalog.replaced(old, new)
         self._ledger.stale = False

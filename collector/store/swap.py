@@ -38,6 +38,7 @@ def swap(
     folded: pa.Table = NONE_FOLDED,
     expired: Seqs = NO_SEQS,
     expiry: Sequence[Sequence[object]] = (),
+    also: Callable[[Any], None] = lambda _: None,
 ) -> None:
     """Replace `old` by `new`.
 
@@ -45,6 +46,7 @@ def swap(
         folded: (seq, revision) of amendments that the new files contain.
         expired: seq of the rows that are in no new file.
         expiry: rows of `_ledger.expiry` that say so.
+        also: what else belongs to the same transaction.
 
     Raises whatever the writer raises; the new files are removed then, unless they may be part of the ledger.
     """
@@ -55,6 +57,7 @@ def swap(
             _replace(connection, old, new)
             delete_folded(connection, folded)
             _expire(connection, expired, expiry)
+            also(connection)
             connection.commit()
         except BaseException:
             rollback(connection)

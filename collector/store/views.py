@@ -1,8 +1,9 @@
 """The public SQL surface (docs/sql.md): the same views in the ledger and in its publication.
 
-They stand on two names: `_ledger.span_log`, every row of the live segments, and `_ledger.call_log`, the verdicts in
-those rows with the amendments in the place of what they amend. A publication names its files; in the ledger the files
-are those of the variable that each read sets (`collector.store.sources`), so that a commit need not touch a view.
+They stand on three names: `_ledger.span_log`, every row of the live segments, `_ledger.call_log`, the verdicts in
+those rows with the amendments in the place of what they amend, and `_ledger.billed`, the figures that price runs have
+replaced. A publication names its files; in the ledger the files are those of the variables that each read sets
+(`collector.store.sources`), so that a commit need not touch a view.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from collector.store import sources
+from collector.store import billed, sources
 from collector.store.rows import DERIVED_BITS
 from collector.store.statements import statement
 from collector.store.whole_attributes import whole_sql
@@ -37,9 +38,9 @@ ROLLUPS = {
 _COMPUTED = {"day": "CAST(start_time AS DATE)"}
 
 _DETAIL = ("spans", "attempts", "calls")
-_OTHERS = ("unpriced", "changed_resends", "prices", "budgets", "budget_events")
+_OTHERS = ("calls_as_billed", "price_runs", "unpriced", "changed_resends", "prices", "budgets", "budget_events")
 _PUBLICATION = "publication"
-_SOURCES = ("span_log", "call_log", "judged")
+_SOURCES = ("span_log", "call_log", "judged", "billed")
 
 NAMES = (*_DETAIL, *ROLLUPS, *_OTHERS, _PUBLICATION)
 """Every public view, in the order of creation."""
@@ -59,6 +60,7 @@ def create(connection: Any) -> None:
     connection.execute(statement("views", "span_log").format(files=sources.EXPRESSION))
     parts = [_AMENDMENTS, _judged(sources.EXPRESSION, _AMENDED)]
     connection.execute(statement("views", "call_log").format(parts=_union(parts)))
+    connection.execute(statement("views", "billed").format(files=billed.EXPRESSION))
     create_public(connection)
     connection.execute(statement("views", _PUBLICATION))
 
@@ -85,6 +87,20 @@ def create_sources(connection: Any, clean: Iterable[Path], amended: Iterable[Pat
     if clean:
         parts.append(_judged(_listed(clean), ""))
     connection.execute(statement("views", "call_log").format(parts=_union(parts)))
+
+
+def create_billed(connection: Any, files: Iterable[Path]) -> None:
+    """Create or replace the name of the figures that price runs have replaced; the first file is there.
+
+    When another one is not, whoever asks for prices as billed is told so: they are not known.
+    """
+    files = list(files)
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        said = f"{missing[0]} is missing: prices as billed are not known".replace("'", "''")
+        connection.execute(statement("views", "billed_missing").format(said=said, files=_listed(files[:1])))
+    else:
+        connection.execute(statement("views", "billed").format(files=_listed(files)))
 
 
 def digest() -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from collector.store import Store, StoreConfig
+from collector.store import Store, StoreConfig, schema
 from collector.store.errors import LedgerDamaged, NotPublished, PathUnusable, SchemaTooNew, StoreLocked
 from collector.store.query import query_published
 from tests.collector.store.conftest import OpenStore
@@ -93,7 +93,7 @@ def test_a_newer_ledger_is_refused_and_not_touched(open_store: OpenStore) -> Non
     with duckdb.connect(str(path)) as connection:
         connection.execute("INSERT INTO _ledger.schema_version VALUES (99, '2030-01-01', '9.0')")
     before = path.read_bytes()
-    with pytest.raises(SchemaTooNew, match=r"schema version 99.*understands up to 2"):
+    with pytest.raises(SchemaTooNew, match=rf"schema version 99.*understands up to {schema.VERSION}"):
         open_store()
     assert path.read_bytes() == before
     assert not store.layout.wal.exists()

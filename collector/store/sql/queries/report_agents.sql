@@ -4,7 +4,7 @@ SELECT
     calls.agent,
     coalesce(sum(calls.cost_usd), 0) AS cost_usd,
     count(*) FILTER (WHERE calls.cost_usd IS NULL) AS unpriced_calls
-FROM calls
+FROM {calls} AS calls
 {spans}
 WHERE calls.start_time >= CAST($since AS TIMESTAMP_NS)
     AND calls.start_time < CAST($until AS TIMESTAMP_NS)

@@ -1,5 +1,5 @@
 -- What the calls of a window cost, per value of one dimension, and in total (the row where `is_total` is 1).
--- Filled in: the value (an expression over the call and its span), conditions over the same, and the order.
+-- Filled in: the calls (as they stand, or as billed), the value (an expression over the call and its span), conditions over the same, and the order.
 -- An execution is a run in which the value took part; outside any run, a trace.
 -- Useful output is that of calls that succeeded and had no later attempt.
 WITH chosen AS (
@@ -16,7 +16,7 @@ WITH chosen AS (
         calls.wasted,
         NOT calls.failed AND again.retry_of IS NULL AS is_useful,
         calls.run AS execution
-    FROM calls
+    FROM {calls} AS calls
     {spans}
     LEFT JOIN (SELECT DISTINCT org_id, trace_id, retry_of FROM calls WHERE retry_of IS NOT NULL) AS again
         ON again.org_id = calls.org_id AND again.trace_id = calls.trace_id AND again.retry_of = calls.span_id

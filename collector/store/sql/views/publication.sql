@@ -10,6 +10,7 @@ SELECT
     segments.segments,
     segments.segment_bytes,
     (SELECT count(*) FROM _ledger.amendment) AS amendments,
+    (SELECT count(*) FROM _ledger.price_run WHERE undone_at IS NULL) AS price_runs,
     (SELECT CAST(coalesce(sum(spans), 0) AS BIGINT) FROM _ledger.expiry) AS expired_spans,
     (SELECT CAST(coalesce(sum(cost_usd), 0) AS DECIMAL(38, 12)) FROM _ledger.expiry) AS expired_cost_usd
 FROM (

@@ -1,0 +1,2 @@
+-- Which views the published file has.
+SELECT schema_version FROM publication
