@@ -228,7 +228,7 @@ def _rate_rows(
         yield RateRow(
             key=_row_key(provider_id, model, variant, start, above, hours, source),
             provider=provider_id,
-            model=raw.get("canonical", model),
+            model=extra.get("model") or raw.get("canonical", model),
             variant=variant,
             region=raw.get("region"),
             valid_from_ns=BEGINNING_NS if start is None else start,

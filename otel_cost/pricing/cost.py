@@ -149,7 +149,7 @@ def price_usage(
         parts = apply_rules(model, row, parts, usage, input_tokens, None if end_ns is None else end_ns - start_ns)
     if not parts and not usage:
         reason = REASON_UNREADABLE if flags & UNREADABLE else REASON_NO_USAGE
-        return Cost(Status.UNPRICED, None, model.model, digest, None, (), reason, flag_of(flags))
+        return Cost(Status.UNPRICED, None, row.model, digest, None, (), reason, flag_of(flags))
     lines, missing, line_flags = receipt(row, parts)
     if units.CACHE_WRITE in parts and row.has_long_write and not _says_ttl(usage):
         line_flags |= _TTL_ASSUMED
@@ -236,7 +236,7 @@ def _one_by_one(row: RateRow, parts: Mapping[str, int]) -> tuple[list[Line], lis
 
 
 def _settle(model: ModelCard, row: RateRow, lines: list[Line], missing: list[str], digest: str, flags: int) -> Cost:
-    name = model.model
+    name = row.model
     total = sum([line.cost_pico_usd for line in lines])
     if 0 < total <= MAX_COST_PICO_USD and not missing and not flags & _UNUSUAL:
         return _new(Cost, (_PRICED, total, name, digest, row.key, tuple(lines), None, flag_of(flags)))

@@ -162,16 +162,16 @@ def test_a_price_of_zero_is_a_price(card: RateCard) -> None:
 
 
 def test_a_deployment_name_means_a_model_in_its_period(card: RateCard) -> None:
-    """Two periods, two models, and nothing after them."""
+    """Two periods, two models, and nothing after them; the model shown is the one that was meant."""
     aliases = [
         {"name": "a", "provider": "azure", "alias": "My-GPT", "model": "gpt-4o-mini", "valid_to": "2026-01-01"},
         {"name": "b", "provider": "azure", "alias": "my-gpt", "model": "gpt-4o", **IN_JANUARY},
     ]
     named = over(card, aliases=aliases)
     old = priced(named, "azure", "my-gpt", {"input_tokens": 1}, at_ns=JANUARY_NS - 1)
-    assert old.total_pico_usd == 150_000
+    assert (old.model, old.total_pico_usd) == ("gpt-4o-mini", 150_000)
     new = priced(named, "azure", "MY-GPT")
-    assert new.total_pico_usd == 2_080_000_000
+    assert (new.model, new.total_pico_usd) == ("gpt-4o", 2_080_000_000)
     assert new.rate_row is not None
     assert new.rate_row.endswith("|override: b")
     assert priced(named, "azure", "my-gpt", processing="batch").total_pico_usd == 1_040_000_000
