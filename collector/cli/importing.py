@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from collector import telemetry as metrics
+from collector.catalogue.shelf import newest_card
 from collector.cli.otlp_files import Piece, UnreadableFile, detect, opened, pieces, size_of
 from collector.decode.otlp_json import to_protobuf
 from collector.decode.request import DecodeLimits, Request
 from collector.errors import RequestError
 from collector.normalise import ESSENTIAL_KEYS
 from collector.pipeline import Pipeline
-from collector.price import card_table
 from collector.receive.intake import DEFAULT_ORGANIZATION
 from collector.store import Store, StoreConfig
 from collector.telemetry import Telemetry
@@ -59,11 +59,10 @@ class Importer:
 
     def __init__(self, ledger: Path, org_id: str = DEFAULT_ORGANIZATION) -> None:
         self._org_id = org_id
-        self._card = default_card()
         self._store = Store(StoreConfig(path=ledger))
         self._telemetry = Telemetry()
         limits = DecodeLimits(essential_keys=ESSENTIAL_KEYS)
-        self._pipeline = Pipeline(self._store, Cards(self._card), limits, (), self._telemetry)
+        self._pipeline = Pipeline(self._store, Cards(default_card()), limits, (), self._telemetry)
         self.tally = Tally()
 
     def start(self) -> None:
@@ -74,7 +73,7 @@ class Importer:
             StoreUnavailable: the disk is full.
         """
         self._store.start()
-        self._store.remember_card(card_table(self._card))
+        self._pipeline.use(newest_card(self._store.layout.folder / "prices"))
 
     def stop(self) -> None:
         """Publish what was stored and close the ledger."""
