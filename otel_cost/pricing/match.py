@@ -50,11 +50,11 @@ _REVISION = r"-00\d$"
 _COMPACT_DATE = r"-(20\d{2})([01]\d)([0-3]\d)(?=$|-|:)"
 _REGION = r"^(?:us-gov|us|eu|apac|au|jp|in|ca|sa|me|af|global)\."
 _SUFFIX_WORD = (
-    r"(?:latest|default|preview|exp|experimental|beta|stable|instruct|it|v\d+(?:\.\d+)?|e?\d+b"
+    r"(?:latest|default|preview|exp|experimental|beta|stable|instruct|it|v(?:[12]|0\.\d)(?![\d.])|e?\d+b"
     r"|20\d{6}|20\d{2}-\d{2}-\d{2}|\d{2}-\d{4}|\d{2}-\d{2}|\d{4}|0\d\d)"
 )
-_SUFFIX = rf"(?:[-@:]{_SUFFIX_WORD}|:\d+k?)*"
-_SUFFIX_AFTER_SEPARATOR = rf"(?:{_SUFFIX_WORD}(?:[-@:]{_SUFFIX_WORD}|:\d+k?)*)?"
+_SUFFIX = rf"(?:[-@:]{_SUFFIX_WORD}|:\d+k|:\d(?!\d))*"
+_SUFFIX_AFTER_SEPARATOR = rf"(?:{_SUFFIX_WORD}(?:[-@:]{_SUFFIX_WORD}|:\d+k|:\d(?!\d))*)?"
 _SEPARATORS = ("-", "@", ":", ".", "/")
 
 
