@@ -1,8 +1,8 @@
 """Group commit: requests that wait together are made durable together, and each is answered after that.
 
 A sync of the disk, and likewise decoding, costs milliseconds however little it is for. So one thread takes everything
-that waits, does both once, and answers all of it. An idle collector does so at once; under load the groups grow by
-themselves, because more arrives in the meantime.
+that waits, does both once, and answers all of it. An idle collector does so at once. With several senders the groups
+begin at a distance that keeps this fixed cost a small share of a core, unless all senders wait already.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ from collector.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
 
+_REMEMBERED_SECONDS = 1.0
+"""Senders count for so long, or twice that. Shorter: with a request now and then, each counts as a single sender.
+Longer: a single sender that is left of many waits for the others."""
+
 Process = Callable[[Sequence[Request]], Sequence[Outcome]]
 """Makes some requests durable, all or none; one outcome each, in their order. Raises RetryableError when that is not
 possible now; anything else that it raises is the fault of one of the requests."""
@@ -47,9 +51,11 @@ class CommitterConfig:
     the last sender waits longer, and the columns of a group take several times its bytes."""
     group_requests: int = 2_048
     """Requests of one group: so many answers take the event loop about 25 ms."""
-    linger_seconds: float = 0.005
-    """Distance at which small groups begin, once there are several senders. Shorter: a thousand requests a second are
-    a thousand groups. Longer: senders that wait for each answer are slowed down. A single sender never waits."""
+    longest_linger_seconds: float = 0.04
+    """The longest distance at which groups begin. Shorter: more groups. Longer: answers come later."""
+    linger_factor: float = 8.0
+    """Groups begin at a distance of so many times the CPU time of the last one: small ones take an eighth of a core.
+    Higher: answers come later. A single sender never waits, and nobody does once all senders wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,9 @@ class Committer:
         self._changed = Condition()
         self._queue: deque[_Waiting] = deque()
         self._bytes = 0
+        self._committing = 0  # requests
+        self._crowd = _Crowd()
+        self._wake_at = 1  # requests that wait, for which the thread wants to be woken
         self._stopping = False
         self._not_before_seconds = 0.0
         self._thread = Thread(target=self._run, name="otel-cost-committer", daemon=True)
@@ -94,7 +103,7 @@ class Committer:
         self._answer(left, [_refusal(ShuttingDown("the collector stopped before this was stored"))] * len(left))
         return not left and not self._thread.is_alive()
 
-    async def submit(self, request: Request) -> Outcome:
+    def submit(self, request: Request) -> asyncio.Future[Outcome]:
         """What became of the request, once it is on disk or refused. A RequestError is in the outcome, never raised."""
         loop = asyncio.get_running_loop()
         waiting = _Waiting(request, loop.create_future(), loop)
@@ -104,11 +113,12 @@ class Committer:
             if error is None:
                 self._queue.append(waiting)
                 self._bytes += size_bytes
-                if len(self._queue) == 1 or self._is_large():
+                self._crowd.saw(self._committing + len(self._queue))
+                if len(self._queue) >= self._wake_at or self._is_large():
                     self._changed.notify()
         if error is not None:
-            return self._refused(error)
-        return await waiting.future
+            waiting.future.set_result(self._refused(error))
+        return waiting.future
 
     def _why_not(self, size_bytes: int) -> RequestError | None:
         if self._stopping:
@@ -124,11 +134,15 @@ class Committer:
 
     def _run(self) -> None:
         while group := self._next_group():
+            started_seconds, cpu_seconds = time.monotonic(), time.thread_time()
             requests = [waiting.request for waiting in group]
             outcomes = self._commit(requests)
             with self._changed:
                 self._bytes -= sum(len(request.body) for request in requests)
+                self._committing = 0
             self._answer(group, outcomes)
+            linger_seconds = (time.thread_time() - cpu_seconds) * self._config.linger_factor
+            self._not_before_seconds = started_seconds + min(linger_seconds, self._config.longest_linger_seconds)
 
     def _next_group(self) -> list[_Waiting]:
         """Everything that waits, up to the bounds of a group; empty when stopping and drained."""
@@ -141,21 +155,19 @@ class Committer:
                 if group and size_bytes > self._config.group_bytes:
                     break
                 group.append(self._queue.popleft())
-            linger_seconds = self._config.linger_seconds if len(group) > 1 else 0.0
-            self._not_before_seconds = time.monotonic() + linger_seconds
+            self._committing = len(group)
         if group:
             self._telemetry.observe(metrics.ACK_REQUESTS, len(group))
         return group
 
     def _await_group(self) -> None:
         """Return when there is a group, or none will come."""
-        while not self._queue and not self._stopping:
-            self._changed.wait()
         while not self._stopping and not self._is_large():
-            left_seconds = self._not_before_seconds - time.monotonic()
-            if left_seconds <= 0:
+            waiting, left_seconds = len(self._queue), self._not_before_seconds - time.monotonic()
+            if waiting and (left_seconds <= 0 or waiting >= self._crowd.size):
                 return
-            self._changed.wait(left_seconds)
+            self._wake_at = self._crowd.size if left_seconds > 0 else 1
+            self._changed.wait(left_seconds if left_seconds > 0 else None)
 
     def _is_large(self) -> bool:
         return self._bytes >= self._config.group_bytes or len(self._queue) >= self._config.group_requests
@@ -185,6 +197,33 @@ class Committer:
                 loop.call_soon_threadsafe(_resolve, answers)
             except RuntimeError:
                 logger.warning("%d senders left before their answer", len(answers))
+
+
+class _Crowd:
+    """How many requests were in flight at once in the last second or two: about as many as there are senders."""
+
+    def __init__(self) -> None:
+        self._ends_seconds = 0.0
+        self._before = self._now = 1
+
+    @property
+    def size(self) -> int:
+        """1 with a single sender that waits for each answer."""
+        self._turn()
+        return max(self._before, self._now)
+
+    def saw(self, in_flight: int) -> None:
+        """So many are in flight."""
+        self._turn()
+        if in_flight > self._now:
+            self._now = in_flight
+
+    def _turn(self) -> None:
+        now_seconds = time.monotonic()
+        if now_seconds >= self._ends_seconds:
+            gone = now_seconds >= self._ends_seconds + _REMEMBERED_SECONDS
+            self._before, self._now = 1 if gone else self._now, 1
+            self._ends_seconds = now_seconds + _REMEMBERED_SECONDS
 
 
 def _blame(error: Exception) -> RequestError:

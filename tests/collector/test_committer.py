@@ -16,6 +16,7 @@ from collector.errors import MalformedRequest, Overloaded, PermanentError, Shutt
 from collector.telemetry import Telemetry
 
 LIMIT_SECONDS = 10.0
+LINGERING = CommitterConfig(longest_linger_seconds=3600.0, linger_factor=1e9)
 
 
 class Ledger:
@@ -54,26 +55,25 @@ async def submit(committer: Committer, *bodies: bytes) -> list[Outcome]:
     return await asyncio.gather(*(committer.submit(Request(body, "default")) for body in bodies))
 
 
-async def in_commit(committer: Committer, ledger: Ledger, body: bytes) -> asyncio.Task[Outcome]:
+async def in_commit(committer: Committer, ledger: Ledger, body: bytes) -> asyncio.Future[Outcome]:
     """A request whose commit has begun and goes on until the gate is opened."""
     ledger.gate.clear()
-    task = asyncio.create_task(committer.submit(Request(body, "default")))
+    answer = committer.submit(Request(body, "default"))
     await asyncio.to_thread(ledger.entered.wait, LIMIT_SECONDS)
-    return task
+    return answer
 
 
-async def submitted(committer: Committer, body: bytes) -> asyncio.Task[Outcome]:
-    """A request that is queued, or refused: then its task is done."""
-    task = asyncio.create_task(committer.submit(Request(body, "default")))
+async def submitted(committer: Committer, body: bytes) -> asyncio.Future[Outcome]:
+    """A request that is queued, or refused: then its answer is there."""
+    answer = committer.submit(Request(body, "default"))
     await asyncio.sleep(0.001)
-    return task
+    return answer
 
 
 async def behind_a_slow_commit(committer: Committer, ledger: Ledger, *bodies: bytes) -> list[Outcome]:
     """The outcomes of requests that came while another one was being committed."""
     first = await in_commit(committer, ledger, b"first")
-    rest = [asyncio.create_task(committer.submit(Request(body, "default"))) for body in bodies]
-    await asyncio.sleep(0)  # each task runs up to its queueing
+    rest = [committer.submit(Request(body, "default")) for body in bodies]
     ledger.gate.set()
     await first
     return await asyncio.gather(*rest)
@@ -85,6 +85,46 @@ def test_an_idle_collector_commits_at_once() -> None:
     with running(ledger) as (committer, _):
         assert asyncio.run(submit(committer, b"one")) == [Outcome(1)]
     assert ledger.groups == [[b"one"]]
+
+
+def test_a_single_sender_never_waits() -> None:
+    """However long groups linger, a sender that waits for each answer gets it as soon as its request is on disk."""
+    ledger = Ledger()
+
+    async def scenario(committer: Committer) -> None:
+        for body in (b"1", b"2", b"3"):
+            await asyncio.wait_for(committer.submit(Request(body, "default")), LIMIT_SECONDS)
+
+    with running(ledger, LINGERING) as (committer, _):
+        asyncio.run(scenario(committer))
+    assert ledger.groups == [[b"1"], [b"2"], [b"3"]]
+
+
+def test_several_senders_wait_for_each_other_and_for_no_longer() -> None:
+    """A group lingers until as many requests wait as were in flight at once just before."""
+    ledger = Ledger()
+
+    async def scenario(committer: Committer) -> None:
+        first = await in_commit(committer, ledger, b"1")
+        others = [committer.submit(Request(body, "default")) for body in (b"2", b"3")]
+        ledger.gate.set()
+        await first
+        again = committer.submit(Request(b"again", "default"))
+        await asyncio.wait_for(asyncio.gather(*others, again), LIMIT_SECONDS)
+
+    with running(ledger, LINGERING) as (committer, _):
+        asyncio.run(scenario(committer))
+    assert ledger.groups == [[b"1"], [b"2", b"3", b"again"]]
+
+
+def test_a_sender_that_is_left_alone_waits_a_bounded_time() -> None:
+    """Others that were there a moment ago and send no more keep nobody waiting for longer than a group lingers."""
+    ledger = Ledger()
+    config = CommitterConfig(longest_linger_seconds=0.05, linger_factor=1e9)
+    with running(ledger, config) as (committer, _):
+        asyncio.run(behind_a_slow_commit(committer, ledger, b"2", b"3", b"4"))
+        asyncio.run(submit(committer, b"alone"))
+    assert ledger.groups == [[b"first"], [b"2", b"3", b"4"], [b"alone"]]
 
 
 def test_what_waits_during_a_commit_is_committed_together() -> None:
@@ -192,8 +232,7 @@ def test_a_commit_that_hangs_does_not_hang_the_shutdown() -> None:
 
     async def scenario(committer: Committer) -> None:
         stuck = await in_commit(committer, ledger, b"stuck")
-        waiting = asyncio.create_task(committer.submit(Request(b"waiting", "default")))
-        await asyncio.sleep(0)
+        waiting = committer.submit(Request(b"waiting", "default"))
         assert not await asyncio.to_thread(committer.stop, 0.05)
         assert isinstance((await waiting).error, ShuttingDown)
         ledger.gate.set()
@@ -210,8 +249,7 @@ def test_a_sender_that_left_does_not_disturb_the_others() -> None:
     async def scenario(committer: Committer) -> Outcome:
         gone = await in_commit(committer, ledger, b"gone")
         gone.cancel()
-        other = asyncio.create_task(committer.submit(Request(b"other", "default")))
-        await asyncio.sleep(0)
+        other = committer.submit(Request(b"other", "default"))
         ledger.gate.set()
         return await other
 
