@@ -13,13 +13,13 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from collector.cli.held_cards import overrides_of
 from collector.cli.pricing_input import InputError, PriceRequest, parse_json, request_from, unknown_units
 from collector.cli.table import Column, console, print_table, printable
-from collector.config import ConfigError, load
 from otel_cost.pricing import Cost, Line, RateCard, Status, default_card, price
-from otel_cost.pricing.money import format_usd
+from otel_cost.pricing.money import PPM, format_usd
 from otel_cost.pricing.overrides import Cards
-from otel_cost.pricing.units import UNITS
+from otel_cost.pricing.units import ROUTER_FEE, UNITS
 
 EXIT_BAD_INPUT = 2
 STATUS_ERROR = "error"
@@ -72,7 +72,7 @@ def command(
     config_file: Path | None,
     json_output: bool,
 ) -> None:
-    cards = _cards(config_file)
+    cards = Cards(default_card(), overrides_of(config_file))
     if jsonl is not None:
         if any(option is not None for option in (provider, model, at, usage, context)):
             raise click.UsageError("--jsonl takes its calls from the file: leave --provider, --model, ... out")
@@ -92,15 +92,6 @@ def command(
         click.echo(_dump(as_json(cost)))
     else:
         _print(console(), request, cost)
-
-
-def _cards(config_file: Path | None) -> Cards:
-    """The shipped card under the overrides of a config file; exit code 2 with every problem of a wrong one."""
-    try:
-        return Cards(default_card(), load(config_file).overrides)
-    except ConfigError as error:
-        click.echo(str(error), err=True)
-        sys.exit(EXIT_BAD_INPUT)
 
 
 def _option(name: str, text: str | None) -> Any:
@@ -171,13 +162,15 @@ def as_json(cost: Cost) -> dict[str, Any]:
 
 
 def _line(line: Line) -> dict[str, Any]:
-    return {
+    shown: dict[str, Any] = {
         "class": line.unit,
         "quantity": natural(line),
         "rate_pico_usd": line.rate_pico_usd,
         "per": line.per // UNITS[line.unit].quantum,
-        "cost_usd": format_usd(line.cost_pico_usd),
     }
+    if line.multiplier_ppm != PPM:
+        shown["multiplier_ppm"] = line.multiplier_ppm
+    return {**shown, "cost_usd": format_usd(line.cost_pico_usd)}
 
 
 def natural(line: Line) -> int | float:
@@ -201,7 +194,7 @@ def _print(out: Console, request: PriceRequest, cost: Cost) -> None:
             out,
             [
                 Column("class", [line.unit for line in lines], ("total",), left=True),
-                Column("quantity", [f"{natural(line):,}" for line in lines], ("",)),
+                Column("quantity", [_quantity(line) for line in lines], ("",)),
                 Column("rate USD", [_rate(line) for line in lines], ("",)),
                 Column("cost USD", [format_usd(line.cost_pico_usd) for line in lines], (format_usd(_sum(lines)),)),
             ],
@@ -216,9 +209,20 @@ def _sum(lines: Iterable[Line]) -> int:
     return sum(line.cost_pico_usd for line in lines)
 
 
+def _quantity(line: Line) -> str:
+    return format_usd(line.quantity) if line.unit == ROUTER_FEE else f"{natural(line):,}"
+
+
 def _rate(line: Line) -> str:
+    multiplier = f" x {Decimal(line.multiplier_ppm) / PPM:f}" if line.multiplier_ppm != PPM else ""
+    return _list_rate(line) + multiplier
+
+
+def _list_rate(line: Line) -> str:
     """Dollars per what people quote: a million tokens or characters, an hour, a thousand calls."""
     unit = UNITS[line.unit]
+    if line.unit == ROUTER_FEE:
+        return f"{Decimal(line.rate_pico_usd) / 10_000:f}%"
     if unit.per == 1 and unit.family in ("tokens", "characters"):
         return f"{format_usd(line.rate_pico_usd * 1_000_000)} / 1M"
     return f"{format_usd(line.rate_pico_usd)} / {line.per // unit.quantum:,}"

@@ -11,20 +11,21 @@ from typing import Any
 from collector.cli.amounts import ratio
 from otel_cost.errors import OtelCostError
 from otel_cost.pricing import RateCard, receipt_lines, units
-from otel_cost.pricing.money import PICO_PER_USD
+from otel_cost.pricing.money import PICO_PER_USD, PPM
 
 USAGE_COLUMNS = (units.INPUT, units.OUTPUT, units.CACHE_READ, units.CACHE_WRITE)
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptLine:
-    """`quantity` of a class at `rate_usd` per `per` of it is `cost_usd`, all in natural units, exact."""
+    """`quantity` of a class at `rate_usd` per `per` of it, times `multiplier`, is `cost_usd`: natural units, exact."""
 
     unit: str
     quantity: Decimal
     rate_usd: Decimal
     per: int
     cost_usd: Decimal
+    multiplier: Decimal = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,7 @@ def receipt(span: Span, card: RateCard) -> tuple[ReceiptLine, ...] | None:
     if span.cost_usd is None or not span.rate_row:
         return None
     try:
-        lines = receipt_lines(card, span.rate_row, span.usage)
+        lines = receipt_lines(card, span.rate_row, span.usage, span.duration_ns)
     except (KeyError, OtelCostError):
         return None
     if sum(line.cost_pico_usd for line in lines) != span.cost_usd * PICO_PER_USD:
@@ -224,6 +225,7 @@ def receipt(span: Span, card: RateCard) -> tuple[ReceiptLine, ...] | None:
                 Decimal(line.rate_pico_usd) / PICO_PER_USD,
                 line.per // quantum,
                 Decimal(line.cost_pico_usd) / PICO_PER_USD,
+                Decimal(line.multiplier_ppm) / PPM,
             )
         )
     return tuple(found)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
+from collector.cli.held_cards import HeldCards, overrides_of
 from collector.cli.ledger import Ledger, db_option
 from collector.cli.table import console
 from collector.cli.trace import receipt, span_of, tree
 from collector.cli.trace_output import as_json, print_trace
 from collector.store.statements import query as statement
-from otel_cost.pricing import default_card
 
 LATEST = "latest"
 CANDIDATES = 5
@@ -25,8 +25,16 @@ _PREFIX = re.compile(r"[0-9a-f]{1,32}")
 @db_option
 @click.option("--receipts/--no-receipts", default=True, help="What each call's price is made of.  [default: shown]")
 @click.option("--all", "everything", is_flag=True, help="Also spans that have no model call below them.")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="The collector's config, whose contract prices receipts are made of (processors.cost).",
+)
 @click.option("--json", "json_output", is_flag=True, help="One JSON object; money as exact decimal text.")
-def command(trace_id: str, db: Path, receipts: bool, everything: bool, json_output: bool) -> None:
+def command(
+    trace_id: str, db: Path, receipts: bool, everything: bool, config_file: Path | None, json_output: bool
+) -> None:
     """The spans of one trace with what each cost by itself and with everything below it.
 
     TRACE_ID is a trace id, the beginning of one, or `latest`: the trace of the most recent call.
@@ -51,8 +59,9 @@ def command(trace_id: str, db: Path, receipts: bool, everything: bool, json_outp
     found = _resolve(ledger, trace_id)
     lines = ledger(statement("trace_spans"), {"trace_id": found}).to_pylist()
     trace = tree(found, [span_of(line) for line in lines])
-    card = default_card()
-    derived = {node.span.span_id: receipt(node.span, card) for node in trace.nodes() if receipts and node.span.counted}
+    held = HeldCards(db, overrides_of(config_file))
+    spans = [node.span for node in trace.nodes() if receipts and node.span.counted]
+    derived = {span.span_id: receipt(span, held.card(span.card)) for span in spans}
     if json_output:
         click.echo(json.dumps(as_json(trace, derived, ledger.as_of()), indent=2, ensure_ascii=False))
     else:

@@ -15,6 +15,7 @@ from collector.cli.amounts import count, decimals_for, duration, exact, exact_us
 from collector.cli.table import GAP, printable
 from collector.cli.trace import Node, ReceiptLine, Span, Trace, share
 from otel_cost.pricing import units
+from otel_cost.pricing.money import PICO_PER_USD
 
 BRANCH, LAST, DOWN, BLANK = "├─ ", "└─ ", "│  ", "   "
 ID_DIGITS = 8
@@ -195,18 +196,26 @@ def _receipt(span: Span, lines: tuple[ReceiptLine, ...] | None) -> Iterator[Text
         elif span.cost_status == "reported":
             yield Text("as reported by the provider", style="dim")
         return
-    quantities = [_quantity(line.quantity) for line in lines]
+    quantities = [_quantity(line) for line in lines]
     rates = [_rate(line) for line in lines]
     for line, quantity, rate in zip(lines, quantities, rates, strict=True):
         text = f"{quantity:>{max(map(len, quantities))}} {line.unit:<{max(len(each.unit) for each in lines)}}"
         yield Text(f"{text} x {rate:<{max(map(len, rates))}} = {exact_usd(line.cost_usd)}", style="dim")
 
 
-def _quantity(quantity: Decimal) -> str:
-    return f"{quantity.normalize():,f}"
+def _quantity(line: ReceiptLine) -> str:
+    if line.unit == units.ROUTER_FEE:  # a part of what the other lines cost
+        return exact_usd(line.quantity / PICO_PER_USD)
+    return f"{line.quantity.normalize():,f}"
 
 
 def _rate(line: ReceiptLine) -> str:
+    return _list_rate(line) + (f" x {line.multiplier.normalize():f}" if line.multiplier != 1 else "")
+
+
+def _list_rate(line: ReceiptLine) -> str:
+    if line.unit == units.ROUTER_FEE:
+        return f"{(line.rate_usd * PICO_PER_USD / line.per * 100).normalize():f}%"
     if line.per > 1:
         return f"{exact_usd(line.rate_usd)} per {line.per:,}"
     if units.UNITS[line.unit].family in ("tokens", "characters"):
@@ -276,6 +285,7 @@ def _json_line(line: ReceiptLine) -> dict[str, Any]:
         "quantity": f"{line.quantity.normalize():f}",
         "rate_usd": exact(line.rate_usd),
         "per": line.per,
+        "multiplier": f"{line.multiplier.normalize():f}",
         "cost_usd": exact(line.cost_usd),
     }
 

@@ -146,3 +146,18 @@ def test_a_wrong_override_stops_the_start_with_its_place(tmp_path: Path) -> None
     assert wrong.wait() == 2
     assert "processors.cost.discounts[0].provider: unknown provider (got opnai)" in wrong.log
     assert not wrong.database.exists()
+
+
+def test_trace_derives_the_receipts_of_contract_prices(collector: CollectorProcess) -> None:
+    """With the config every line is there, also of time on machines; a multiplier is said, and lines add up."""
+    trace = ["trace", "07" * 16, "--db", str(collector.database)]
+    done = collector.command(*trace, "--json", "--config", str(collector.config_file))
+    assert done.returncode == 0, done.stderr
+    spans = {int(span["span_id"], 16): span for span in json.loads(done.stdout)["spans"]}
+    receipts = [spans[number]["receipt"] for number in range(1, len(CALLS) + 1)]
+    for (_, _, _, cost, _), lines in zip(CALLS, receipts, strict=True):
+        assert (sum(Decimal(line["cost_usd"]) for line in lines) if lines else None) == (cost and Decimal(cost))
+    assert [lines[0]["multiplier"] for lines in receipts[:4]] == ["0.8", "1", "0.5", "1"]
+    assert receipts[6][0]["class"] == "duration_seconds"
+    shown = collector.command(*trace, "--config", str(collector.config_file)).stdout
+    assert "1,000 input_tokens x $0.15 per 1M x 0.8 = $0.00012" in shown

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import combinations
 
 from otel_cost.pricing.card import RateCard
 from otel_cost.pricing.overrides.overlay import overlay
 from otel_cost.pricing.overrides.values import Overrides, When, holds
+
+MAX_COMBINED = 3
+"""Conditions that hold at once, up to which a card is looked for by its digest: more are rare, and each is a card."""
 
 
 class Cards:
@@ -31,6 +35,16 @@ class Cards:
     def made(self) -> tuple[RateCard, ...]:
         """The cards that were needed so far."""
         return tuple(self._made.values())
+
+    def find(self, digest: str | None) -> RateCard | None:
+        """The card of a digest: the base card, or one of a combination of conditions; None if none has it."""
+        if digest == self._base.digest:
+            return self._base
+        for count in range(min(len(self.conditions), MAX_COMBINED) + 1):
+            for holding in combinations(self.conditions, count):
+                if self.card(frozenset(holding)).digest == digest:
+                    return self.card(frozenset(holding))
+        return None
 
     def use(self, base: RateCard) -> Cards:
         """The same overrides on another card, such as a newer version."""
