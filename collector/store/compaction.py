@@ -12,7 +12,7 @@ from pathlib import Path
 
 from collector.store.folding import Amendments, Read
 from collector.store.manifest import Segment, path_of
-from collector.store.rewrite import Rewriter, joined, name_of, pour
+from collector.store.rewrite import Pause, Rewriter, at_once, joined, name_of, pour
 
 FANOUT = 16
 """Neighbours of one size that are merged. Lower: rows are rewritten more often. Higher: queries open more files."""
@@ -122,11 +122,11 @@ def _amended(hot: Sequence[Segment], amendments: Mapping[str, int]) -> Merge | N
     return Merge((most,)) if most and amendments.get(most.file, 0) >= WORTH_FOLDING else None
 
 
-def merged(merge: Merge, read: Read, folder: Path) -> tuple[Segment, Amendments]:
+def merged(merge: Merge, read: Read, folder: Path, pause: Pause = at_once) -> tuple[Segment, Amendments]:
     """Write the merged file; what the manifest says of it, and the amendments that are in it. Raises OSError."""
     first, last = merge.segments[0].first_seq, merge.segments[-1].last_seq
     amendments = Amendments.between(read, first, last)
-    with Rewriter(folder) as into:
+    with Rewriter(folder, pause) as into:
         for segment in merge.segments:
             pour(path_of(folder, segment.file), into, amendments)
         if into.rows != merge.rows:

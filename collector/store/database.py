@@ -15,7 +15,7 @@ import duckdb
 
 from collector.store.append import Position
 from collector.store.config import StoreConfig
-from collector.store.errors import LedgerDamaged, StoreUnavailable
+from collector.store.errors import LedgerDamaged, PathUnusable, StoreUnavailable
 from collector.store.layout import Layout
 from collector.store.statements import query
 
@@ -24,6 +24,21 @@ STORAGE_VERSION = "v1.5.0"
 
 Report = Callable[[str], None]
 """Told in one sentence what an operator should know: damage found, something repaired."""
+
+
+def refuse_foreign_file(layout: Layout) -> None:
+    """Publishing replaces the file as a whole: what is not ours, or has lost its ledger, would be gone.
+
+    Raises PathUnusable.
+    """
+    published = layout.published
+    if published.is_dir():
+        raise PathUnusable(f"{published}: is a directory; name a file in it")
+    if not layout.ledger.exists() and published.exists() and published.stat().st_size:
+        raise PathUnusable(
+            f"{published}: exists, and is not published from a ledger in {layout.folder.name} beside it; it "
+            "would be overwritten. Move it away, or choose another path (exporters.duckdb.path, or --db)."
+        )
 
 
 def connect(layout: Layout, config: StoreConfig, report: Report) -> Any:

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
-from collector.store.thrift import I64, STRUCT, Struct, parse, serialize
+from collector.store.footer import Footer
+from collector.store.thrift import Struct, serialize
 
 _MAGIC = b"PAR1"
 _TAIL_BYTES = 8
 _COPY_BYTES = 1 << 20
 
-_SCHEMA, _NUM_ROWS, _ROW_GROUPS, _KEY_VALUES = 2, 3, 4, 5  # FileMetaData
 _COLUMNS, _GROUP_BYTES, _GROUP_ROWS, _GROUP_OFFSET, _GROUP_COMPRESSED, _ORDINAL = 1, 2, 3, 5, 6, 7  # RowGroup
 _CHUNK_OFFSET, _CHUNK_META = 2, 3  # ColumnChunk
 _INDEXES = (4, 5, 6, 7)  # ColumnChunk: page indexes, which lie outside of the row group
@@ -43,7 +45,7 @@ class Source:
         self.file = file
 
     @cached_property
-    def footer(self) -> Struct:
+    def footer(self) -> Footer:
         file = self.file
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _TAIL_BYTES))
@@ -52,21 +54,27 @@ class Source:
         if tail[4:] != _MAGIC or length + _TAIL_BYTES > size:
             raise NotJoinable("no Parquet footer at its end")
         file.seek(size - _TAIL_BYTES - length)
-        try:
-            return parse(file.read(length))
-        except ValueError as error:
-            raise NotJoinable(f"its footer cannot be read: {error}") from error
+        with _understood():
+            return Footer(file.read(length))
 
-    @cached_property
-    def groups(self) -> list[Struct]:
-        """What the footer says of each row group."""
-        found: list[Struct] = self.footer[_ROW_GROUPS][1][1]
-        return found
+    def group(self, number: int) -> Struct:
+        """What the footer says of a row group."""
+        with _understood():
+            return self.footer.group(number)
 
     @cached_property
     def schema(self) -> bytes:
         """Equal for files whose row groups may stand in one file."""
-        return serialize({_SCHEMA: self.footer[_SCHEMA]})
+        with _understood():
+            return self.footer.schema
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, LookupError, struct.error) as error:
+        raise NotJoinable(f"its footer cannot be read: {error}") from error
 
 
 class Joiner:
@@ -76,9 +84,10 @@ class Joiner:
         self._target = target
         self._written = written
         self._file: BinaryIO | None = None
-        self._footer: Struct | None = None
+        self._footer: Footer | None = None
         self._schema = b""
-        self._groups: list[Struct] = []
+        self._groups: list[bytes] = []
+        self._rows = 0
 
     def start(self) -> None:
         self._file = self._target.open("wb")
@@ -89,9 +98,7 @@ class Joiner:
         assert self._file is not None
         if self._footer is None:
             raise ValueError("a Parquet file needs a row group")
-        rows = sum(group[_GROUP_ROWS][1] for group in self._groups)
-        groups = (self._footer[_ROW_GROUPS][0], (STRUCT, self._groups))
-        footer = serialize({**self._footer, _NUM_ROWS: (I64, rows), _ROW_GROUPS: groups})
+        footer = self._footer.with_groups(self._groups, self._rows)
         self._file.write(footer + len(footer).to_bytes(4, "little") + _MAGIC)
         self.close()
 
@@ -112,14 +119,14 @@ class Joiner:
 
         Raises NotJoinable before anything is written; OSError.
         """
-        group = source.groups[number]
-        if changed is not None and changed.groups[0][_GROUP_ROWS] != group[_GROUP_ROWS]:
+        group = source.group(number)
+        of_changed = None if changed is None else changed.group(0)
+        if of_changed is not None and of_changed[_GROUP_ROWS] != group[_GROUP_ROWS]:
             raise NotJoinable("the changed columns have another number of rows")
         extents = [_extent(chunk) for chunk in _chunks(group)]
-        others = {} if changed is None else {_path(chunk): chunk for chunk in _chunks(changed.groups[0])}
+        others = {} if of_changed is None else {_path(chunk): chunk for chunk in _chunks(of_changed)}
         if self._footer is None:
-            self._footer = {field: value for field, value in source.footer.items() if field != _KEY_VALUES}
-            self._schema = source.schema
+            self._footer, self._schema = source.footer, source.schema
         elif source.schema != self._schema:
             raise NotJoinable("another schema than the row groups before it")
         placed = []
@@ -130,14 +137,15 @@ class Joiner:
             else:
                 placed.append((changed.file, other, self._copy(changed.file, _extent(other))))
         chunks = [self._with_filter(file, _moved_chunk(chunk, by)) for file, chunk, by in placed]
-        self._groups.append(_described(group, chunks, len(self._groups)))
+        self._groups.append(serialize(_described(group, chunks, len(self._groups))))
         rows: int = group[_GROUP_ROWS][1]
+        self._rows += rows
         return rows
 
     def append_bytes(self, parquet_file: bytes | memoryview) -> None:
         """Copy all row groups of a Parquet file in memory."""
         source = Source(io.BytesIO(parquet_file))
-        for number in range(len(source.groups)):
+        for number in range(source.footer.row_groups):
             self.append(source, number)
 
     def _with_filter(self, source: BinaryIO, chunk: Struct) -> Struct:

@@ -22,6 +22,7 @@ from collector.store.config import StoreConfig
 from collector.store.folding import Read
 from collector.store.inspect import Written, written_segments
 from collector.store.manifest import Segment
+from collector.store.rewrite import Pause, at_once
 from collector.store.statements import query
 from collector.store.swap import Replaced, Write, rollback, swap
 
@@ -71,6 +72,7 @@ class _Ledger:
     config: StoreConfig
     replaced: Replaced
     clock: Reading
+    pause: Pause
     live: Sequence[Written]
 
     @property
@@ -79,7 +81,13 @@ class _Ledger:
 
 
 def maintain(
-    read: Read, write: Write, folder: Path, config: StoreConfig, replaced: Replaced, clock: Reading | None = None
+    read: Read,
+    write: Write,
+    folder: Path,
+    config: StoreConfig,
+    replaced: Replaced,
+    clock: Reading | None = None,
+    pause: Pause = at_once,
 ) -> Maintained:
     """Do the most useful piece of work. Raises StoreUnavailable, OSError or duckdb.Error; nothing is half done then.
 
@@ -89,9 +97,10 @@ def maintain(
         folder: of the segments.
         replaced: told in the writer's thread, after a commit, which segments went and which stand in their place.
         clock: the time; None is now, beyond doubt.
+        pause: between parts of what takes long.
     """
     clock = clock or Reading(datetime.now(UTC))
-    ledger = _Ledger(read, write, folder, config, replaced, clock, read(written_segments))
+    ledger = _Ledger(read, write, folder, config, replaced, clock, pause, read(written_segments))
     problems: list[str] = []
     for step in (_compact, _retain, _archive, _fold_batches):
         try:
@@ -109,7 +118,7 @@ def _compact(ledger: _Ledger) -> str:
     if merge is None:
         return ""
     _check_room(ledger, sum(segment.size_bytes for segment in merge.segments))
-    new, amendments = compaction.merged(merge, ledger.read, ledger.folder)
+    new, amendments = compaction.merged(merge, ledger.read, ledger.folder, ledger.pause)
     _swap(ledger, merge.segments, [new], folded=amendments.folded)
     return f"merged {len(merge.segments)} segments of {new.rows} spans, {amendments.folded.num_rows} verdicts taken in"
 
@@ -141,7 +150,7 @@ def _retain(ledger: _Ledger) -> str:
             raise _doubted(ledger.clock, ledger.folder)
     if cut is None:
         return ""
-    kept = retention.carry_out(cut, ledger.read, ledger.folder, ledger.clock.now)
+    kept = retention.carry_out(cut, ledger.read, ledger.folder, ledger.clock.now, ledger.pause)
     new = [kept.segment] if kept.segment else []
     _swap(ledger, [cut.segment], new, folded=kept.amendments.folded, expired=kept.expired, expiry=kept.expiry)
     return f"removed {len(kept.expired)} spans by {cut.reason}"

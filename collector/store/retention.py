@@ -23,7 +23,7 @@ from collector.store.folding import Amendments, Read, Seqs
 from collector.store.inspect import Written
 from collector.store.join import Source
 from collector.store.manifest import Segment, path_of, start_ranges
-from collector.store.rewrite import Rewriter, is_large, name_of, read, seq_range
+from collector.store.rewrite import Pause, Rewriter, at_once, is_large, name_of, read, seq_range
 from collector.store.swap import NO_SEQS
 from collector.store.upkeep import Retention
 
@@ -178,12 +178,12 @@ def _org_codes(rows: pa.Table) -> tuple[npt.NDArray[np.int64], list[str]]:
     return column.indices.to_numpy(zero_copy_only=False).astype(np.int64), column.dictionary.to_pylist()
 
 
-def carry_out(cut: Cut, read_ledger: Read, folder: Path, now: datetime) -> Kept:
+def carry_out(cut: Cut, read_ledger: Read, folder: Path, now: datetime, pause: Pause = at_once) -> Kept:
     """Write what is left of the segment, amendments taken in. Raises OSError."""
     amendments = Amendments.between(read_ledger, cut.segment.first_seq, cut.segment.last_seq)
     gone = _Gone(cut)
     starts: list[npt.NDArray[np.int64]] = []
-    with path_of(folder, cut.segment.file).open("rb") as file, Rewriter(folder) as into:
+    with path_of(folder, cut.segment.file).open("rb") as file, Rewriter(folder, pause) as into:
         source, metadata = Source(file), parquet.ParquetFile(file).metadata
         for number in range(metadata.num_row_groups):
             starts += _keep_group(source, metadata, number, gone, amendments, into)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -29,9 +30,9 @@ from collector.store.manifest import (
 )
 from collector.store.rows import ROW_SCHEMA
 
-COPIED_ROWS = 16_384
+COPIED_ROWS = 8_192
 """Row groups of so many rows are copied as they are. Lower: readers meet many small groups. Higher: rows that were
-appended in groups of a busy second are decoded and encoded again, at twenty times the cost."""
+appended under load, up to 16,384 at a time and often fewer, are decoded and encoded again, at twenty times the cost."""
 
 GROUP_BYTES = 24 << 20
 """Of decoded rows that become one row group, and of those that are read at once. Too low: groups of wide rows are many.
@@ -46,15 +47,22 @@ _SYNC_BYTES = 16 << 20
 
 DICTIONARIES = [field.name for field in ROW_SCHEMA if pa.types.is_dictionary(field.type)]
 
-Change = Callable[[pa.Table], pa.Table]
-"""Rows in, fewer or changed rows out; ascending seq stays ascending."""
+Pause = Callable[[float], None]
+"""Told after each piece of work how much CPU it took, in seconds; it may wait, so that others get their turn."""
+
+
+def at_once(_: float) -> None:
+    """The pause of those for whom somebody waits: none."""
+    return
 
 
 class Rewriter:
     """Row groups and rows in order of seq -> one new file in `folder`, complete and synced after `finish`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pause: Pause = at_once) -> None:
         self._folder = folder
+        self._pause = pause
+        self._paused_at_seconds = time.thread_time()
         self._partial = folder / f".{uuid.uuid4().hex}.partial"
         self._joiner = Joiner(self._partial, self._count)
         self._waiting: list[pa.Table] = []
@@ -81,6 +89,7 @@ class Rewriter:
             self.rows += self._joiner.append(source, number, changed)
         except NotJoinable:
             return False
+        self._give_way()
         return True
 
     def write(self, rows: pa.Table) -> None:
@@ -111,6 +120,12 @@ class Rewriter:
         if self._waiting:
             self._joiner.append_bytes(encoded(pa.concat_tables(self._waiting)))
             self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
+            self._give_way()
+
+    def _give_way(self) -> None:
+        now_seconds = time.thread_time()
+        self._pause(now_seconds - self._paused_at_seconds)
+        self._paused_at_seconds = time.thread_time()
 
     def _count(self, size_bytes: int) -> None:
         self._unsynced_bytes += size_bytes

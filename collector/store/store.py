@@ -33,6 +33,7 @@ from collector.store.prices import store_card
 from collector.store.publisher import Publisher
 from collector.store.readers import Reader, Readers
 from collector.store.reprice import Repricing
+from collector.store.rewrite import Pause, at_once
 from collector.store.segment_reader import SegmentUnreadable
 from collector.store.statements import fetch
 from collector.store.writer import Writer
@@ -106,7 +107,7 @@ class Store:
             raise database.as_unavailable(error) or error from error
 
     def _start(self) -> LedgerCheck:
-        self._refuse_foreign_file()
+        database.refuse_foreign_file(self.layout)
         manifest.make_folder(self.layout.folder)
         self._lock.acquire(self._config.lock_wait_seconds)
         try:
@@ -179,12 +180,14 @@ class Store:
             self._published = state
             return True
 
-    def maintain(self) -> Maintained:
+    def maintain(self, pause: Pause = at_once) -> Maintained:
         """Do the most useful piece of upkeep: merge segments, remove or archive old spans. Not in the writer's thread.
 
+        `pause` is told after each part how much CPU it took, and may wait before the next one.
         Raises StoreUnavailable, OSError or duckdb.Error; nothing is half done then.
         """
-        return maintain(self.read, self._write, self.layout.segments, self._config, self._replaced, self._clock.read())
+        clock = self._clock.read()
+        return maintain(self.read, self._write, self.layout.segments, self._config, self._replaced, clock, pause)
 
     def repricing(self, attribute: Attribute | None = None) -> Repricing:
         """Price runs over this ledger, not beside `maintain`. `attribute` judges what they reopen."""
@@ -203,17 +206,6 @@ class Store:
         self._ledger.stale = True
         self._ledger.catalog.replaced(old, new)
         self._ledger.stale = False
-
-    def _refuse_foreign_file(self) -> None:
-        """Publishing replaces the file as a whole: what is not ours, or has lost its ledger, would be gone."""
-        published = self.layout.published
-        if published.is_dir():
-            raise PathUnusable(f"{published}: is a directory; name a file in it")
-        if not self.layout.ledger.exists() and published.exists() and published.stat().st_size:
-            raise PathUnusable(
-                f"{published}: exists, and is not published from a ledger in {self.layout.folder.name} beside it; it "
-                "would be overwritten. Move it away, or choose another path (exporters.duckdb.path, or --db)."
-            )
 
     def _published_all(self) -> bool:
         return self._published == self._state()

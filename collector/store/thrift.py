@@ -20,34 +20,55 @@ _MAX_DEPTH = 32
 def parse(data: bytes) -> Struct:
     """The struct that `data` starts with. Raises ValueError for anything else."""
     try:
-        return _Reader(data).struct(0)
+        return Reader(data).struct(0)
     except (IndexError, struct.error) as error:
         raise ValueError(f"not a thrift struct: {error}") from error
 
 
 def serialize(value: Struct) -> bytes:
-    """The inverse of `parse`."""
+    """The inverse of `parse`. A struct inside may be bytes, which is what this made of it before."""
     out = bytearray()
     _put_struct(out, value)
     return bytes(out)
 
 
-class _Reader:
+class Reader:
+    """Reads values one after the other. Raises ValueError or IndexError for what is no thrift."""
+
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
 
+    def field(self, before: int) -> tuple[int, int] | None:
+        """Id and type of the next field of a struct, `before` being the id of the last one; None at its end."""
+        header = self._byte()
+        if not header:
+            return None
+        delta = header >> 4
+        return before + delta if delta else self._signed(), header & 15
+
+    def items(self) -> tuple[int, int]:
+        """Type and number of the items of the list that follows."""
+        header = self._byte()
+        count = header >> 4
+        return header & 15, self._unsigned() if count == 15 else count
+
     def struct(self, depth: int) -> Struct:
+        """The fields of a struct that begins here."""
         if depth > _MAX_DEPTH:
             raise ValueError("not a thrift struct: nested too deeply")
         fields: Struct = {}
         field = 0
-        while header := self._byte():
-            delta, kind = header >> 4, header & 15
-            field = field + delta if delta else self._signed()
-            value = kind == TRUE if kind in (TRUE, FALSE) else self._value(kind, depth)
-            fields[field] = (kind, value)
+        while (found := self.field(field)) is not None:
+            field, kind = found
+            fields[field] = kind, self.value(kind, depth)
         return fields
+
+    def value(self, kind: int, depth: int = 0) -> Any:
+        """The value of a field of this type."""
+        if kind in (TRUE, FALSE):
+            return kind == TRUE
+        return self._value(kind, depth)
 
     def _value(self, kind: int, depth: int) -> Any:
         if kind in (I16, I32, I64):
@@ -65,10 +86,7 @@ class _Reader:
         raise ValueError(f"not a thrift struct: type {kind}")
 
     def _list(self, depth: int) -> tuple[int, list[Any]]:
-        header = self._byte()
-        count, kind = header >> 4, header & 15
-        if count == 15:
-            count = self._unsigned()
+        kind, count = self.items()
         return kind, [self._value(kind, depth) for _ in range(count)]
 
     def _byte(self) -> int:
@@ -121,7 +139,10 @@ def _put(out: bytearray, kind: int, value: Any) -> None:
         _put_unsigned(out, len(value))
         out += value
     elif kind == STRUCT:
-        _put_struct(out, value)
+        if isinstance(value, bytes):
+            out += value
+        else:
+            _put_struct(out, value)
     elif kind in (LIST, SET):
         of, items = value
         if len(items) < 15:

@@ -17,11 +17,12 @@ from pyarrow import parquet
 
 from collector.store import compaction, folding, maintenance, manifest, rewrite
 from collector.store.compaction import plan
+from collector.store.footer import KEY_VALUES, NUM_ROWS, ROW_GROUPS, Footer
 from collector.store.join import Joiner, NotJoinable, Source
 from collector.store.manifest import Segment
 from collector.store.rewrite import encoded, union
 from collector.store.rows import DERIVED_BITS, ROW_SCHEMA, own
-from collector.store.thrift import parse, serialize
+from collector.store.thrift import I64, STRUCT, parse, serialize
 from collector.store.upkeep import Keep, Retention
 from tests.collector.store.ledger_rows import batch, call, span
 from tests.collector.store.scratch_ledger import ScratchLedger, judged
@@ -300,6 +301,39 @@ def test_a_footer_survives_being_parsed(tmp_path: Path) -> None:
     length = int.from_bytes(content[-8:-4], "little")
     footer = content[-8 - length : -8]
     assert serialize(parse(footer)) == footer
+
+
+def test_a_footer_is_read_one_row_group_at_a_time(tmp_path: Path) -> None:
+    """In order, again from the start, or not at all; what stands behind the groups is kept."""
+    path = tmp_path / "groups.parquet"
+    rows = judged(batch([call(1, number) for number in range(1, 41)]), 1, 1)
+    parquet.write_table(rows, path, row_group_size=10, **manifest.parquet_options(ROW_SCHEMA))
+    content = path.read_bytes()
+    data = content[-8 - int.from_bytes(content[-8:-4], "little") : -8]
+    whole = parse(data)
+    groups = whole[ROW_GROUPS][1][1]
+    footer = Footer(data)
+    assert [footer.group(number) for number in (0, 2, 3, 1)] == [groups[number] for number in (0, 2, 3, 1)]
+    with pytest.raises(ValueError, match="4 row groups, no 4"):
+        footer.group(4)
+    kept = {field: value for field, value in whole.items() if field != KEY_VALUES}
+    for asked in (footer, Footer(data)):
+        again = parse(asked.with_groups([serialize(group) for group in groups[1:]], 30))
+        assert again == {**kept, NUM_ROWS: (I64, 30), ROW_GROUPS: (whole[ROW_GROUPS][0], (STRUCT, groups[1:]))}
+
+
+def test_a_merge_gives_way_after_every_row_group(ledger: ScratchLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits between the parts decides by how much CPU each took; the result is the same."""
+    monkeypatch.setattr(rewrite, "COPIED_ROWS", 2)
+    for trace in range(1, 17):
+        ledger.append([call(trace, 1), call(trace, 2)])
+    took: list[float] = []
+    merge = compaction.plan(ledger.live, {})
+    assert merge is not None
+    merged, _ = compaction.merged(merge, ledger.read, ledger.layout.segments, took.append)
+    assert merged.rows == 32
+    assert len(took) == 16
+    assert min(took) > 0
 
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1", b"\xff" * 40, b"x" * 30 + (9).to_bytes(4, "little") + b"PAR1"])
