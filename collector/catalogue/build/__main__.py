@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from collector.catalogue.build import disagreements
 from collector.catalogue.build.compile import compile_card
 from collector.catalogue.build.write import write_files
 from otel_cost.pricing.card import DATA_DIRECTORY
@@ -15,6 +16,8 @@ def main(directory: Path = DATA_DIRECTORY) -> int:
     built = compile_card()
     write_files(directory, built.files)
     (directory / "PROVENANCE.md").write_text(built.provenance, encoding="utf-8")
+    if directory == DATA_DIRECTORY:
+        disagreements.PATH.write_text(built.disagreements, encoding="utf-8")
     sys.stdout.write(f"{directory}: {built.summary}\n")
     return 0
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from collector.catalogue.build import corrections, from_genai_prices, from_litellm, government
+from collector.catalogue.build.corrected_rows import moment_ns
+from collector.catalogue.build.disagreements import disagreements, report_text
 from collector.catalogue.build.fill import STANDARD, TOKENS, fill
 from collector.catalogue.build.litellm_keys import sized_name
 from collector.catalogue.build.model import Provider, Rounding
@@ -29,10 +31,11 @@ SAME_PRICE_ELSEWHERE = ("openai", "anthropic")
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The card's files by name, its provenance page and a line for people."""
+    """The card's files by name, its provenance page, where its sources disagree and a line for people."""
 
     files: dict[str, str]
     provenance: str
+    disagreements: str
     summary: str
 
 
@@ -84,7 +87,10 @@ def compile_card(sources: Sources | None = None) -> Built:
         f"{len(providers)} providers, {models} models ({added} from LiteLLM, {filled} filled from it), "
         f"{len(rounding.entries)} rates rounded"
     )
-    return Built(files, provenance_page(files, given.described, rounding, added), summary)
+    with _opened(providers, given.described) as card:
+        differ = disagreements(card, given.litellm, moment_ns(given.described["dated"]))
+    page = provenance_page(files, given.described, rounding, added)
+    return Built(files, page, report_text(differ), f"{summary}, {len(differ)} names on which the catalogues disagree")
 
 
 @contextmanager

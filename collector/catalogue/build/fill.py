@@ -151,8 +151,8 @@ def _add_prices(model: Model, provider_id: str, entry: dict[str, Any], rounding:
     where = f"{provider_id}/{model.id}"
     tiers = {v: dict(from_litellm.rates_of(where, own, rounding)) for v, own in published.items()}
     standard = tiers.get(STANDARD, {})
-    current = _current(model)
-    if current is None or not _same_tokens(current.tiers[0][1], standard.get(-1, {})):
+    current = _current(model, standard.get(-1, {}))
+    if current is None:
         return
     allowed = FILLED | (FILLED_WHERE_AUDIO if _AUDIO_NAMES.search(model.id) else frozenset())
     allowed -= NOT_FILLED.get(provider_id, frozenset())
@@ -163,7 +163,7 @@ def _add_prices(model: Model, provider_id: str, entry: dict[str, Any], rounding:
     for variant in sorted(tiers.keys() - {row.variant for row in model.rows}):
         if not all(unit in tiers[variant].get(-1, {}) for unit in TOKENS if unit in standard[-1]):
             continue
-        model.rows.append(Row(variant, current.start_ns, None, _over(current, tiers[variant])))
+        model.rows.append(Row(variant, current.start_ns, current.end_ns, _over(current, tiers[variant])))
         yield True
 
 
@@ -180,10 +180,10 @@ def _over(current: Row, own: dict[int, Rates]) -> list[tuple[int, Rates]]:
     return result
 
 
-def _current(model: Model) -> Row | None:
-    """The standard row that holds now."""
-    rows = [r for r in model.rows if r.variant == STANDARD and r.window is None and r.end_ns is None and r.tiers]
-    return rows[0] if rows else None
+def _current(model: Model, same: Rates | None = None) -> Row | None:
+    """The newest standard row; of those with the same token prices as LiteLLM's entry, if it is to have them."""
+    rows = [row for row in model.rows if row.variant == STANDARD and row.window is None and row.tiers]
+    return next((row for row in rows if same is None or _same_tokens(row.tiers[0][1], same)), None)
 
 
 def _same_tokens(ours: Rates, theirs: Rates) -> bool:
