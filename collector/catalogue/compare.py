@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from typing import Any
 
 from collector.catalogue.describe import entry_of
 from otel_cost.pricing.card import RateCard
@@ -15,6 +16,7 @@ Place = tuple[str, str, str, int, Window | None, str]
 """Provider, the card's entry, variant, input above, hours, rate key: where a rate stands."""
 Period = tuple[int, int, int]
 """From ns, to ns, pico-USD with the row's multiplier in it."""
+Rates = dict[Place, list[Period]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +46,37 @@ class Difference:
 
 def compare(old: RateCard, new: RateCard) -> Difference:
     """The differences from one card to another. Periods are compared, not rows: how rows are cut does not matter."""
-    before, after = _rates(old), _rates(new)
-    models_before, models_after = ({place[:2] for place in rates} for rates in (before, after))
-    places = sorted(before.keys() | after.keys(), key=lambda place: (*place[:4], place[4] or (-1,), place[5]))
-    changes = [
-        Change(*place, *difference)
-        for place in places
-        if place[:2] in models_before and place[:2] in models_after
-        for difference in _differences(before.get(place, ()), after.get(place, ()))
-    ]
-    return Difference(
-        added=tuple(sorted(models_after - models_before)),
-        removed=tuple(sorted(models_before - models_after)),
-        changes=tuple(changes),
-    )
+    added: list[tuple[str, str]] = []
+    removed: list[tuple[str, str]] = []
+    changes: list[Change] = []
+    for provider in sorted({*old.provider_ids, *new.provider_ids}):
+        before, after = (_models(card, provider) for card in (old, new))
+        added += [(provider, entry) for entry in after if entry not in before]
+        removed += [(provider, entry) for entry in before if entry not in after]
+        for entry in sorted(before.keys() & after.keys()):
+            if before[entry] != after[entry]:
+                changes += _changes(_rates(old, provider, entry), _rates(new, provider, entry))
+    return Difference(tuple(sorted(added)), tuple(sorted(removed)), tuple(changes))
 
 
-def _rates(card: RateCard) -> dict[Place, list[Period]]:
-    found: dict[Place, list[Period]] = {}
-    for row in card.reopened().rows():
-        for rate_key, rate in row.explicit.items():
-            amount = rate if row.multiplier_ppm == PPM else rate * row.multiplier_ppm // PPM
-            found.setdefault(_place(row, rate_key), []).append((row.valid_from_ns, row.valid_to_ns, amount))
+def _models(card: RateCard, provider: str) -> dict[str, Any]:
+    """The raw models by entry: most are equal in both cards, and are looked at no further."""
+    return {model["id"]: model for model in card.read(provider)["models"]} if provider in card.provider_ids else {}
+
+
+def _changes(before: Rates, after: Rates) -> Iterator[Change]:
+    for place in sorted(before.keys() | after.keys(), key=lambda place: (*place[:4], place[4] or (-1,), place[5])):
+        for difference in _differences(before.get(place, ()), after.get(place, ())):
+            yield Change(*place, *difference)
+
+
+def _rates(card: RateCard, provider: str, entry: str) -> Rates:
+    found: Rates = {}
+    for rows in card.model(provider, entry).variants.values():
+        for row in rows:
+            for rate_key, rate in row.explicit.items():
+                amount = rate if row.multiplier_ppm == PPM else rate * row.multiplier_ppm // PPM
+                found.setdefault(_place(row, rate_key), []).append((row.valid_from_ns, row.valid_to_ns, amount))
     return found
 
 

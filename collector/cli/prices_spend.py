@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,8 +18,8 @@ from collector.store.statements import query
 from otel_cost.pricing import RateCard
 from otel_cost.pricing.overrides import Cards, Overrides
 
-READ_AT_A_TIME = timedelta(days=1)
-"""Of calls: their columns take about 400 bytes each while they are priced."""
+CALLS_AT_A_TIME = 100_000
+"""Of the ledger: their columns take about a kilobyte each while they are priced by two cards."""
 
 
 @dataclass(slots=True)
@@ -67,14 +68,22 @@ def spend_by(path: Path, old: RateCard, new: RateCard, overrides: Overrides, day
     spend = Spend(until - timedelta(days=days), until)
     prices = (PriceAgain(Cards(old, overrides)), PriceAgain(Cards(new, overrides)))
     sql = query("calls_to_price").format(columns=", ".join(f'"{name}"' for name in prices[0].columns))
-    start = spend.since
-    while start < until:
-        end = min(start + READ_AT_A_TIME, until)
-        rows = ledger(sql, {"since": start, "until": end})
-        if rows.num_rows:
-            _add(spend.models, rows, prices)
-        start = end
+    for since, end in _parts(ledger, spend):
+        _add(spend.models, ledger(sql, {"since": since, "until": end}), prices)
     return spend
+
+
+def _parts(ledger: Ledger, spend: Spend) -> Iterator[tuple[datetime, datetime]]:
+    """Periods of whole hours that hold so many calls as are read at a time, or one hour that holds more."""
+    hours = ledger(query("calls_by_hour"), {"since": spend.since, "until": spend.until}).to_pylist()
+    start, held = spend.since, 0
+    for each in hours:
+        if held and held + each["calls"] > CALLS_AT_A_TIME:
+            yield start, each["hour"]
+            start, held = each["hour"], 0
+        held += each["calls"]
+    if held:
+        yield start, spend.until
 
 
 def _add(models: dict[str, Amounts], rows: pa.Table, prices: tuple[PriceAgain, PriceAgain]) -> None:

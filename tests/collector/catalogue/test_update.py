@@ -21,8 +21,8 @@ from collector.catalogue.shelf import cards, newest_card, open_card
 from collector.catalogue.sources import GENAI_PRICES, LITELLM, Catalogue, fetch, from_installed, with_vanished
 from collector.catalogue.update import SOURCES_FOLDER, Updated, update
 from otel_cost.pricing import RateCard, default_card
-from otel_cost.pricing.card import RateRow
 from otel_cost.pricing.match import resolve
+from otel_cost.pricing.rates import RateRow
 from tests.collector.catalogue.sources import PROVIDER, genai_prices, litellm, serving
 
 FIRST, SECOND, THIRD = (datetime(2030, 1, day, 12, tzinfo=UTC) for day in (1, 2, 3))
