@@ -12,6 +12,7 @@ from collector.reprice_request import FOLDER, Pending, clear, pending
 from collector.reprice_serving import serve
 from collector.store import Store
 from collector.store.maintenance import Maintained
+from collector.store.rewrite import Pause, at_once
 from otel_cost.pricing.overrides import Cards
 
 logger = logging.getLogger(__name__)
@@ -41,14 +42,14 @@ class RepricingDesk:
         """End a run that is under way, as if it had never begun."""
         self._stopped.set()
 
-    def step(self) -> Maintained:
-        """Serve who waits, or else do a piece of maintenance if it is time. Raises what `Store.maintain` raises."""
+    def step(self, rest: Pause = at_once) -> Maintained:
+        """Serve who waits, or else do a piece of maintenance if it is time; `rest` and what it raises: Store.maintain."""
         for request in pending(self._folder):
             self._serve(request)
         if time.monotonic() < self._due_seconds:
             return Maintained("", LOOK_SECONDS)
         self._store.repricing(None).tidy()
-        done = self._store.maintain()
+        done = self._store.maintain(rest)
         self._due_seconds = time.monotonic() + done.pause_seconds
         return replace(done, pause_seconds=min(done.pause_seconds, LOOK_SECONDS))
 

@@ -1,4 +1,4 @@
-"""Calling the store's maintenance, one piece at a time, apart from everything else."""
+"""Calling the store's maintenance, one piece at a time, with rests: whoever waits for an answer comes first."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ from collections.abc import Callable
 from threading import Event, Thread
 
 from collector.store.maintenance import FAILED_PAUSE_SECONDS, IDLE_PAUSE_SECONDS, Maintained
+from collector.store.rewrite import Pause
 
 logger = logging.getLogger(__name__)
+
+REST_FACTOR = 4.0
+"""Within a piece each step is followed by a rest of so many times the CPU that it took. Lower: a merge of millions of
+rows and a dashboard's questions together leave acknowledgements waiting. Higher: at full rate merges fall behind, which
+need about a twentieth of a core."""
+
+LONGEST_REST_SECONDS = 0.5
+"""Steps take milliseconds; one that took long held much, and should not go on doing so."""
 
 
 class UpkeepTimer:
@@ -18,7 +27,7 @@ class UpkeepTimer:
     """
 
     def __init__(
-        self, maintain: Callable[[], Maintained], pause: Callable[[float], float] = lambda seconds: seconds
+        self, maintain: Callable[[Pause], Maintained], pause: Callable[[float], float] = lambda seconds: seconds
     ) -> None:
         self._maintain = maintain
         self._pause = pause
@@ -30,7 +39,7 @@ class UpkeepTimer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop after the piece that is under way; it takes a few seconds at most."""
+        """Stop after the piece that is under way, which rests no more; it takes a few seconds at most."""
         self._stopped.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -39,7 +48,7 @@ class UpkeepTimer:
         pause_seconds = IDLE_PAUSE_SECONDS
         while not self._stopped.wait(self._pause(pause_seconds)):
             try:
-                done = self._maintain()
+                done = self._maintain(self._rest)
             except Exception as error:
                 self._tell(frozenset({f"maintenance of the ledger failed, it is tried again: {error}"}))
                 pause_seconds = FAILED_PAUSE_SECONDS
@@ -48,6 +57,9 @@ class UpkeepTimer:
             pause_seconds = done.pause_seconds
             if done.did:
                 logger.info("maintenance: %s", done.did)
+
+    def _rest(self, cpu_seconds: float) -> None:
+        self._stopped.wait(min(self._pause(cpu_seconds * REST_FACTOR), LONGEST_REST_SECONDS))
 
     def _tell(self, problems: frozenset[str]) -> None:
         for problem in sorted(problems - self._told):

@@ -10,7 +10,8 @@ from threading import Event
 import pytest
 
 from collector.store.maintenance import FAILED_PAUSE_SECONDS, IDLE_PAUSE_SECONDS, Maintained
-from collector.upkeep_timer import UpkeepTimer
+from collector.store.rewrite import Pause
+from collector.upkeep_timer import LONGEST_REST_SECONDS, REST_FACTOR, UpkeepTimer
 
 
 def test_pauses_follow_the_work_and_failures_are_tried_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -28,7 +29,7 @@ def test_pauses_follow_the_work_and_failures_are_tried_again(caplog: pytest.LogC
     )
     over, pauses = Event(), Queue[float]()
 
-    def maintain() -> Maintained:
+    def maintain(_: Pause) -> Maintained:
         answer = next(answers, None)
         if answer is None:
             over.set()
@@ -57,4 +58,47 @@ def test_pauses_follow_the_work_and_failures_are_tried_again(caplog: pytest.LogC
 
 def test_a_timer_that_never_started_stops() -> None:
     """As after a service that could not start."""
-    UpkeepTimer(lambda: Maintained("", 5.0)).stop()
+    UpkeepTimer(lambda _: Maintained("", 5.0)).stop()
+
+
+def test_a_piece_rests_after_each_step_by_what_the_step_took() -> None:
+    """The rest is asked for in proportion to the CPU of the step."""
+    asked, over = Queue[float](), Event()
+
+    def maintain(rest: Pause) -> Maintained:
+        for cpu_seconds in (0.001, 0.02):
+            rest(cpu_seconds)
+        over.set()
+        return Maintained("merged", 3600.0)
+
+    def no_pause(seconds: float) -> float:
+        asked.put(seconds)
+        return 3600.0 if seconds == 3600.0 else 0.0
+
+    timer = UpkeepTimer(maintain, no_pause)
+    timer.start()
+    assert over.wait(30)
+    timer.stop()
+    assert [asked.get_nowait() for _ in range(3)] == [IDLE_PAUSE_SECONDS, 0.001 * REST_FACTOR, 0.02 * REST_FACTOR]
+
+
+def test_a_stop_does_not_wait_for_rests() -> None:
+    """A merge under way ends as fast as it can once the collector is told to stop."""
+    begun, ended = Event(), Event()
+    steps = 0
+
+    def maintain(rest: Pause) -> Maintained:
+        nonlocal steps
+        begun.set()
+        for _ in range(int(3600 / LONGEST_REST_SECONDS)):  # an hour of rests
+            rest(3600.0)
+            steps += 1
+        ended.set()
+        return Maintained("merged", 3600.0)
+
+    timer = UpkeepTimer(maintain, lambda seconds: 0.0 if seconds == IDLE_PAUSE_SECONDS else seconds)
+    timer.start()
+    assert begun.wait(30)
+    timer.stop()
+    assert ended.is_set()
+    assert steps == int(3600 / LONGEST_REST_SECONDS)
