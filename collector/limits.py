@@ -56,10 +56,13 @@ wire and 1 us to write."""
 MAX_VALUE_DEPTH = 32
 """Arrays and maps inside each other; deeper ones are cut. protobuf's own parser refuses 100."""
 
+DECODE_PART_BYTES = 4 * 1024 * 1024
+"""Bodies decoded at a time. Larger: decoding takes about seven times as much memory on the way. Smaller: the fixed cost
+of a part, about 2 ms, shows."""
+
 DECODE_SLICE_BYTES = 2 * 1024 * 1024
-"""Wire bytes decoded at a time, and opened in one call that holds the interpreter lock, about 6 ms. Larger: the
-receivers stutter; decoding takes about seven times as much memory on the way, and pages fresh from the system cost more
-than decoding into them. Smaller: the fixed cost of a part, about 1 ms, shows."""
+"""Wire bytes that a parser opens in one call, which holds the interpreter lock, about 6 ms. Larger: the receivers
+stutter. Smaller: more calls for the same bytes."""
 
 MAX_CONCURRENT_REQUESTS = 1_024
 """Requests of one receiver that may wait for their commit. Too low: clients that wait on a group commit starve it.

@@ -23,6 +23,7 @@ from collector.decode.columns import (
 )
 from collector.decode.key_values import ARRAY, BOOL, BYTES, DOUBLE, INT, MAP, UNSET, KeyValues, parse_key_values
 from collector.decode.request import DecodeLimits
+from collector.decode.slices import Lists, Slices
 
 _SOUNDS_ESSENTIAL = re.compile(r"usage|token|cost|model|provider|operation|system$", re.IGNORECASE)
 
@@ -45,7 +46,7 @@ class LongAttributes:
     cut: arrays.Ints  # rows whose text was too long
 
 
-def long_attributes(key_values: pa.BinaryArray, owners: arrays.Ints, limits: DecodeLimits) -> LongAttributes:
+def long_attributes(key_values: Slices, owners: arrays.Ints, limits: DecodeLimits) -> LongAttributes:
     """One row per serialised `KeyValue`; `owners` ascending. Raises `MalformedRequest`, `AmbiguousValue`."""
     if not len(key_values):
         return LongAttributes(ATTRIBUTE_SCHEMA.empty_table(), arrays.NO_ROWS, arrays.NO_ROWS)
@@ -74,18 +75,20 @@ def long_attributes(key_values: pa.BinaryArray, owners: arrays.Ints, limits: Dec
     return LongAttributes(table, undecodable, cut)
 
 
-def two_long_attributes(lists: tuple[pa.ListArray, pa.ListArray], limits: DecodeLimits) -> list[LongAttributes]:
+def two_long_attributes(lists: tuple[Lists, Lists], limits: DecodeLimits) -> list[LongAttributes]:
     """The attributes of two levels, each given as lists of serialised `KeyValue`s.
 
     A few attributes of both are read at once and then parted: a call costs as much as the reading of 2,000 of them.
     """
-    owners = [arrays.owners(one) for one in lists]
+    owners = [one.owners for one in lists]
     few, more = sorted(map(len, owners))
     if not few or more > _FEW_ATTRIBUTES:
-        return [long_attributes(one.values, rows, limits) for one, rows in zip(lists, owners, strict=True)]
-    rows, border = len(owners[0]), len(lists[0])
+        return [long_attributes(one.messages, rows, limits) for one, rows in zip(lists, owners, strict=True)]
+    rows, border = len(owners[0]), len(lists[0].counts)
     both = long_attributes(
-        pa.concat_arrays([one.values for one in lists]), np.concatenate([owners[0], owners[1] + border]), limits
+        Slices.of(pa.concat_arrays([one.messages.array() for one in lists])),
+        np.concatenate([owners[0], owners[1] + border]),
+        limits,
     )
     second = both.table.take(pa.array(np.arange(rows, both.table.num_rows)))
     second = second.set_column(0, ATTRIBUTE_SCHEMA.field(0), pa.array(owners[1].astype(np.int32)))

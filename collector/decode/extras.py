@@ -18,6 +18,7 @@ from collector.decode.attributes import long_attributes
 from collector.decode.columns import ATTRIBUTE_SCHEMA, DICT_STRING, VALUE_INT, VALUE_JSON, VALUE_STRING
 from collector.decode.remainder import attributes_json
 from collector.decode.request import DecodeLimits
+from collector.decode.slices import Slices
 
 DROPPED_ATTRIBUTES = "otel.dropped_attributes_count"
 DROPPED_EVENTS = "otel.dropped_events_count"
@@ -52,7 +53,7 @@ def span_extras(
     ]
     lists = scopes.column("scope").field(2)
     if arrays.lengths(lists).any():
-        long = long_attributes(lists.values, arrays.owners(lists), limits)
+        long = long_attributes(Slices.of(lists.values), arrays.owners(lists), limits)
         texts = attributes_json(long.table, len(scopes))
         owners = arrays.rows((arrays.lengths(lists) > 0)[scope_of_span])
         extras.append(

@@ -6,7 +6,7 @@ unknown fields, a value in two parts, keys of 128 bytes and more) are left to `p
 interpret: each length must reach exactly to the end of what holds it.
 
 Nothing is copied on the way: a row is four pieces of the wire (head, key, lengths between, payload of the value), and
-`pieces` is an array of all of them over the wire's own buffer.
+`pieces` is an array of all of them over the wire's own buffer. What lies between two rows belongs to the second's head.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.decode import arrays
+from collector.decode.slices import Positions, Slices
 from collector.decode.wire import parse_sliced
 
 Bytes = npt.NDArray[np.uint8]
-Positions = npt.NDArray[np.int32]
 
 UNSET, STRING, BOOL, INT, DOUBLE, ARRAY, MAP, BYTES = range(8)
 """The member of `AnyValue` that is set; the numbers are the field numbers."""
@@ -51,22 +51,19 @@ class KeyValues:
     doubles: npt.NDArray[np.float64]  # DOUBLE
 
 
-def parse_key_values(wire: pa.BinaryArray, slice_bytes: int) -> KeyValues:
+def parse_key_values(wire: Slices, slice_bytes: int) -> KeyValues:
     """Takes every row of `wire` apart. Raises `MalformedRequest`, `AmbiguousValue`."""
     parsed = _common_form(wire)
     others = arrays.rows(parsed.members == UNSET)
     if len(others):
-        _add_others(parsed, wire.take(pa.array(others)), others, slice_bytes)
+        _add_others(parsed, wire.take(others), others, slice_bytes)
     return parsed
 
 
-def _common_form(wire: pa.BinaryArray) -> KeyValues:
+def _common_form(wire: Slices) -> KeyValues:
     """The rows of the form that encoders write; the others are UNSET."""
     count = len(wire)
-    offsets = arrays.offsets(wire)
-    buffer = wire.buffers()[2] if offsets[-1] else pa.py_buffer(bytes(1))
-    data = np.frombuffer(buffer, dtype=np.uint8)
-    starts, ends = offsets[:-1], offsets[1:]
+    data, starts, ends = wire.data, wire.starts, wire.ends
     key_sizes = _at(data, starts + 1)
     between = starts + 2 + key_sizes
     good = (_at(data, starts) == _KEY_TAG) & (key_sizes < 0x80) & (_at(data, between) == _VALUE_TAG)
@@ -81,12 +78,12 @@ def _common_form(wire: pa.BinaryArray) -> KeyValues:
     if not is_text.all():
         _read_numbers(data, values + 1, ends, members, integers, doubles)
     bounds = np.empty(4 * count + 1, dtype=np.int32)
-    bounds[:-1:4] = starts
+    bounds[0] = starts[0]
+    bounds[4::4] = ends
     bounds[1::4] = np.where(good, starts + 2, starts)
     bounds[2::4] = np.where(good, between, starts)
     bounds[3::4] = np.where(good & is_text & fits, payloads, ends)
-    bounds[-1] = offsets[-1]
-    pieces = pa.BinaryArray.from_buffers(pa.binary(), 4 * count, [None, pa.py_buffer(bounds), buffer])
+    pieces = pa.BinaryArray.from_buffers(pa.binary(), 4 * count, [None, pa.py_buffer(bounds), wire.buffer])
     rows = np.arange(0, 4 * count, 4, dtype=np.int32)
     return KeyValues(pieces, rows + 1, rows + 3, members, integers, doubles)
 

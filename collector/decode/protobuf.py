@@ -12,42 +12,29 @@ spans of a resource or scope for theirs), and the whole request only if none is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from collector.decode import arrays
+from collector.decode import arrays, direct
 from collector.decode.concat import concat_batches
 from collector.decode.key_values import AmbiguousValue
+from collector.decode.levels import Levels, check_contents, split
 from collector.decode.request import Decoded, DecodeLimits, Outcome, Request
 from collector.decode.spans import SpanColumns, span_columns
-from collector.decode.wire import parse, parse_sliced
-from collector.errors import MalformedRequest, RequestError, RequestTooLarge
+from collector.decode.walk import Unusual
+from collector.errors import MalformedRequest, RequestError
 
 DEFAULT_LIMITS = DecodeLimits()
 
-
-@dataclass(frozen=True, slots=True)
-class Levels:
-    """The levels of all requests. `*_of_*` map a row of a level to its row in the level above."""
-
-    resources: pa.RecordBatch
-    scopes: pa.RecordBatch
-    spans: pa.RecordBatch
-    request_of_resource: arrays.Ints
-    resource_of_scope: arrays.Ints
-    scope_of_span: arrays.Ints
-
-    @property
-    def resource_of_span(self) -> arrays.Ints:
-        return self.resource_of_scope[self.scope_of_span]
-
-    @property
-    def request_of_span(self) -> arrays.Ints:
-        return self.request_of_resource[self.resource_of_span]
+_DIRECT_BYTES = 1_280 * 1024
+"""Bodies from which splitting them in columns pays. Lower: its fixed cost, 1 ms, is more than a parser takes. Higher: a
+parser copies every byte three times, into memory that is new each time."""
+_DIRECT_BODY_BYTES = 16 * 1024
+"""The same for their average: resources and scopes are taken apart one by one."""
 
 
 def decode_requests(requests: Sequence[Request], limits: DecodeLimits = DEFAULT_LIMITS) -> Decoded:
@@ -55,7 +42,7 @@ def decode_requests(requests: Sequence[Request], limits: DecodeLimits = DEFAULT_
 
     Decoding takes about eight times the memory of the bodies, so many requests are decoded in several parts.
     """
-    parts = [_decode_part(part, limits) for part in _parts(requests, limits.slice_bytes)]
+    parts = [_decode_part(part, limits) for part in _parts(requests, limits.part_bytes)]
     if len(parts) == 1:
         return parts[0]
     return Decoded(
@@ -66,12 +53,12 @@ def decode_requests(requests: Sequence[Request], limits: DecodeLimits = DEFAULT_
     )
 
 
-def _parts(requests: Sequence[Request], slice_bytes: int) -> Iterator[Sequence[Request]]:
-    """Runs of requests of about `slice_bytes`; one run if there are none."""
+def _parts(requests: Sequence[Request], part_bytes: int) -> Iterator[Sequence[Request]]:
+    """Runs of requests of about `part_bytes`; one run if there are none."""
     start = size = 0
     for index, request in enumerate(requests):
         size += len(request.body)
-        if size >= slice_bytes:
+        if size >= part_bytes:
             yield requests[start : index + 1]
             start, size = index + 1, 0
     if start < len(requests) or not requests:
@@ -107,7 +94,7 @@ def _check(request: Request, limits: DecodeLimits) -> Request | RequestError:
 
 
 def _decode(requests: Sequence[Request], limits: DecodeLimits) -> Decoded:
-    levels = _split([request.body for request in requests], limits)
+    levels = _levels([request.body for request in requests], limits)
     columns = span_columns(levels, [request.org_id for request in requests], limits)
     outcomes = _outcomes(columns, levels.request_of_span, len(requests))
     return Decoded(
@@ -118,50 +105,15 @@ def _decode(requests: Sequence[Request], limits: DecodeLimits) -> Decoded:
     )
 
 
-def _split(bodies: Sequence[bytes], limits: DecodeLimits) -> Levels:
+def _levels(bodies: Sequence[bytes], limits: DecodeLimits) -> Levels:
     """Opens requests down to spans. Raises `MalformedRequest`, `RequestTooLarge`."""
-    request_lists = parse("ExportTraceServiceRequest", bodies).column(0)
-    request_of_resource = arrays.owners(request_lists)
-    _check_count("resources", request_of_resource, limits.max_spans_per_request)
-    resources = parse("ResourceSpans", request_lists.values)
-    scope_lists = resources.column("scope_spans")
-    resource_of_scope = arrays.owners(scope_lists)
-    _check_count("scopes", request_of_resource[resource_of_scope], limits.max_spans_per_request)
-    scopes = parse("ScopeSpans", scope_lists.values)
-    span_lists = scopes.column("spans")
-    scope_of_span = arrays.owners(span_lists)
-    request_of_span = request_of_resource[resource_of_scope[scope_of_span]]
-    _check_count("spans", request_of_span, limits.max_spans_per_request)
-    spans = parse_sliced("Span", span_lists.values, limits.slice_bytes)
-    levels = Levels(resources, scopes, spans, request_of_resource, resource_of_scope, scope_of_span)
-    _check_contents(levels, limits)
+    levels: Levels | None = None
+    if sum(map(len, bodies)) >= max(_DIRECT_BYTES, _DIRECT_BODY_BYTES * len(bodies)):
+        with suppress(Unusual):
+            levels = direct.split(bodies, limits)
+    levels = levels or split(bodies, limits)
+    check_contents(levels, limits)
     return levels
-
-
-def _check_contents(levels: Levels, limits: DecodeLimits) -> None:
-    request_of_scope = levels.request_of_resource[levels.resource_of_scope]
-    resource_attributes = levels.resources.column("resource").field(0)
-    scope_attributes = levels.scopes.column("scope").field(2)
-    for what, requests, lists in (
-        ("attributes", levels.request_of_span, levels.spans.column("attributes")),
-        ("resource attributes", levels.request_of_resource, resource_attributes),
-        ("scope attributes", request_of_scope, scope_attributes),
-        ("events", levels.request_of_span, levels.spans.column("events")),
-        ("links", levels.request_of_span, levels.spans.column("links")),
-    ):
-        most = limits.max_attributes_per_request if "attributes" in what else limits.max_events_per_request
-        if len(lists.values) > most:
-            _check_total(what, np.bincount(requests, weights=arrays.lengths(lists)), most)
-
-
-def _check_count(what: str, requests: arrays.Ints, most: int) -> None:
-    _check_total(what, np.bincount(requests), most)
-
-
-def _check_total(what: str, per_request: np.ndarray[tuple[int], np.dtype[np.generic]], most: int) -> None:
-    highest = int(per_request.max(initial=0))
-    if highest > most:
-        raise RequestTooLarge(f"{highest} {what} in one request, at most {most} are taken")
 
 
 def _outcomes(columns: SpanColumns, request_of_span: arrays.Ints, request_count: int) -> tuple[Outcome, ...]:

@@ -52,7 +52,8 @@ class DecodeLimits:
     `essential_keys` are the attribute keys from which usage, model, cost or owners are read: they are never cut and
     never dropped. Without them, keys that sound like usage are protected.
 
-    About `slice_bytes` of bodies are decoded at a time, and one span level in one call that holds the interpreter lock.
+    About `part_bytes` of bodies are decoded at a time; a parser opens `slice_bytes` of them in one call, which holds
+    the interpreter lock.
     """
 
     max_spans_per_request: int = limits.MAX_SPANS_PER_REQUEST
@@ -62,5 +63,6 @@ class DecodeLimits:
     max_events_per_span: int = limits.MAX_EVENTS_PER_SPAN
     max_string_bytes: int = limits.MAX_STRING_BYTES
     max_structured_bytes: int = limits.MAX_STRUCTURED_BYTES
+    part_bytes: int = limits.DECODE_PART_BYTES
     slice_bytes: int = limits.DECODE_SLICE_BYTES
     essential_keys: frozenset[str] = field(default_factory=frozenset)

@@ -16,6 +16,7 @@ from collector.decode.columns import SPAN_SCHEMA, VALUE_STRING, SpanBatch
 from collector.decode.extras import resource_extras, span_extras, with_extras
 from collector.decode.remainder import attributes_json
 from collector.decode.request import DecodeLimits
+from collector.decode.slices import Lists, Slices
 
 SERVICE_NAME = "service.name"
 
@@ -39,6 +40,10 @@ class LevelTables(Protocol):
     def request_of_span(self) -> arrays.Ints: ...
     @property
     def resource_of_span(self) -> arrays.Ints: ...
+    @property
+    def attributes(self) -> Lists: ...
+    @property
+    def resource_attributes(self) -> Lists: ...
 
 
 @dataclass(slots=True)
@@ -77,11 +82,10 @@ def span_columns(levels: LevelTables, org_ids: Sequence[str], limits: DecodeLimi
     """Builds every column. Raises `MalformedRequest` or `AmbiguousValue` for an attribute that spoils its request."""
     count = len(levels.spans)
     verdict = Verdict(np.ones(count, dtype=np.bool_), np.zeros(len(org_ids), dtype=np.bool_))
-    lists = levels.spans.column("attributes"), levels.resources.column("resource").field(0)
-    long, long_of_resources = two_long_attributes(lists, limits)
-    resources = _resources(levels, long_of_resources, arrays.lengths(lists[1]), limits, verdict)
+    long, long_of_resources = two_long_attributes((levels.attributes, levels.resource_attributes), limits)
+    resources = _resources(levels, long_of_resources, levels.resource_attributes.counts, limits, verdict)
     _undecodable_spans(levels, verdict, "attribute", long.undecodable)
-    attributes, lost = cap_per_owner(long.table, arrays.lengths(lists[0]), limits)
+    attributes, lost = cap_per_owner(long.table, levels.attributes.counts, limits)
     columns = {
         **_identity(levels.spans, verdict),
         **_texts(levels, verdict),
@@ -218,7 +222,7 @@ def _scope(levels: LevelTables, limits: DecodeLimits, verdict: Verdict) -> dict[
         _undecodable_scopes(levels, verdict, name, bad)
         columns[name] = _repeat(strings, levels.scope_of_span)
     if arrays.lengths(scope.field(2)).any():
-        bad = long_attributes(scope.field(2).values, arrays.owners(scope.field(2)), limits).undecodable
+        bad = long_attributes(Slices.of(scope.field(2).values), arrays.owners(scope.field(2)), limits).undecodable
         _undecodable_scopes(levels, verdict, "scope attribute", bad)
     return columns
 

@@ -13,6 +13,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from collector.decode import Decoded, DecodeLimits, Request, attributes, decode_requests, key_values
 from collector.decode.key_values import BOOL, DOUBLE, INT, UNSET, AmbiguousValue, KeyValues, parse_key_values
+from collector.decode.slices import Slices
 from collector.errors import MalformedRequest
 from tests.collector.decode.reference import random_attribute, random_request
 from tests.support.wire import field, varint
@@ -92,10 +93,12 @@ CASES: dict[str, bytes] = {
 }
 
 
-def _none_in_common_form(wire: pa.BinaryArray) -> KeyValues:
+def _none_in_common_form(wire: Slices) -> KeyValues:
     count = len(wire)
     keys, payloads = np.zeros((2, count), dtype=np.int32)
-    return KeyValues(wire, keys, payloads, np.zeros(count, np.uint8), np.zeros(count, np.int64), np.zeros(count))
+    return KeyValues(
+        wire.array(), keys, payloads, np.zeros(count, np.uint8), np.zeros(count, np.int64), np.zeros(count)
+    )
 
 
 def _rows(parsed: KeyValues) -> list[Row]:
@@ -112,7 +115,7 @@ def _rows(parsed: KeyValues) -> list[Row]:
 
 def _read(wire: list[bytes]) -> Rows:
     try:
-        return _rows(parse_key_values(pa.array(wire, pa.binary()), 1_000))
+        return _rows(parse_key_values(Slices.of(pa.array(wire, pa.binary())), 1_000))
     except (MalformedRequest, AmbiguousValue) as error:
         return type(error)
 
@@ -139,7 +142,7 @@ def test_what_encoders_write_is_not_left_to_ptars() -> None:
     """Every type, texts and numbers of any size up to 2 MiB; or the fast way would be a slow one unnoticed."""
     common = [f"{size} bytes {what}" for size in SIZES[:-1] for what in ("of text", "in an array")]
     common += [f"number {number}" for number in NUMBERS] + ["flag 0", "flag 1", "double 1.5", "field 7"]
-    parsed = key_values._common_form(pa.array([CASES[case] for case in common], pa.binary()))
+    parsed = key_values._common_form(Slices.of(pa.array([CASES[case] for case in common], pa.binary())))
     assert [case for case, member in zip(common, parsed.members, strict=True) if member == UNSET] == []
 
 

@@ -207,7 +207,7 @@ def test_slices_change_nothing() -> None:
     rng = random.Random(3)
     requests = [Request(random_request(rng).SerializeToString(), "o") for _ in range(30)]
     whole = decode_requests(requests)
-    for limits in (DecodeLimits(slice_bytes=50), DecodeLimits(slice_bytes=2_000)):
+    for limits in (DecodeLimits(part_bytes=50, slice_bytes=50), DecodeLimits(part_bytes=2_000, slice_bytes=2_000)):
         sliced = decode_requests(requests, limits)
         assert actual(sliced.batch) == actual(whole.batch)
         assert sliced.outcomes == whole.outcomes
@@ -220,7 +220,7 @@ def test_what_the_caps_cut_is_counted_over_all_parts() -> None:
     for index in range(3):
         span.attributes.add(key=f"k{index}").value.string_value = "x" * 20
     requests = [Request(request.SerializeToString(), "o")] * 4
-    decoded = decode_requests(requests, DecodeLimits(max_string_bytes=10, max_attributes_per_span=2, slice_bytes=1))
+    decoded = decode_requests(requests, DecodeLimits(max_string_bytes=10, max_attributes_per_span=2, part_bytes=1))
     assert (decoded.truncated_values, decoded.dropped_attributes) == (12, 4)
 
 
