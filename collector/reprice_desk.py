@@ -43,7 +43,7 @@ class RepricingDesk:
         self._stopped.set()
 
     def step(self, rest: Pause = at_once) -> Maintained:
-        """Serve who waits, or else do a piece of maintenance if it is time; `rest` and what it raises: Store.maintain."""
+        """Serve who waits, or else do some maintenance if it is time; `rest`, and what it raises: `Store.maintain`."""
         for request in pending(self._folder):
             self._serve(request)
         if time.monotonic() < self._due_seconds:
