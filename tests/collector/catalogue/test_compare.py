@@ -61,9 +61,13 @@ def test_a_multiplier_is_part_of_the_price() -> None:
 
 def test_variants_sizes_and_hours_are_told_apart() -> None:
     tiers = [[-1, {"requests": 1}], [200, {"requests": 2}]]
-    old = {"m": [["batch", None, None, None, tiers], ["standard", None, None, [0, 60, 1], [[-1, {"requests": 3}]]]]}
+    old: dict[str, list[list[Any]]] = {
+        "m": [["batch", None, None, None, tiers], ["standard", None, None, [0, 60, 1], [[-1, {"requests": 3}]]]]
+    }
     new_tiers = [[-1, {"requests": 1}], [200, {"requests": 7}]]
-    new = {"m": [["batch", None, None, None, new_tiers], ["standard", None, None, [0, 60, 1], [[-1, {"requests": 8}]]]]}
+    new: dict[str, list[list[Any]]] = {
+        "m": [["batch", None, None, None, new_tiers], ["standard", None, None, [0, 60, 1], [[-1, {"requests": 8}]]]]
+    }
     changes = compare(card(old), card(new)).changes
     assert [(c.variant, c.input_tokens_above, c.window and tuple(c.window), c.new_pico_usd) for c in changes] == [
         ("batch", 200, None, 7),
