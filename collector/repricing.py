@@ -5,6 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import json as arrow_json
@@ -14,12 +15,12 @@ from collector.price import card_table, price_calls
 from collector.store.figures import OWNERS, PRICED_FROM
 from collector.store.rows import NAME_OF_STORED, one_chunk, pico_usd
 from otel_cost.call import Flag
-from otel_cost.pricing.money import MAX_COST_PICO_USD
+from otel_cost.normalise.reader import splits_cache_writes
 from otel_cost.pricing.overrides import Cards
-from otel_cost.pricing.result import REASON_TOO_HIGH
 
-_OF_THE_CARD = int(Flag.VARIANT_NOT_PRICED | Flag.RATE_FALLBACK | Flag.BEFORE_FIRST_PRICE)
-"""Flags that pricing alone sets, by the card: they are found anew. All others say what the span is like."""
+_TTL_ASSUMED = int(Flag.TTL_ASSUMED)
+_OF_THE_CARD = int(Flag.VARIANT_NOT_PRICED | Flag.RATE_FALLBACK | Flag.BEFORE_FIRST_PRICE) | _TTL_ASSUMED
+"""Flags that depend on the card: they are found anew. All others say what the span is like."""
 
 
 _TIMES = {name: NAME_OF_STORED[name] for name in ("start_time_ns", "end_time_ns")}
@@ -55,10 +56,9 @@ def _calls(rows: pa.Table) -> pa.Table:
     columns = []
     for field in CALL_SCHEMA:
         if field.name == "flags":
-            flags = one_chunk(rows.column("flags")).to_numpy() & ~_OF_THE_CARD
-            columns.append(pa.array(flags))
+            columns.append(pa.array(_own_flags(rows)))
         elif field.name == "reported_cost_pico_usd":
-            columns.append(_reported(rows))
+            columns.append(pico_usd(rows.column(NAME_OF_STORED[field.name])))
         elif field.name in rows.column_names:
             columns.append(one_chunk(rows.column(field.name)).cast(field.type))
         else:
@@ -66,12 +66,21 @@ def _calls(rows: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=CALL_SCHEMA)
 
 
-def _reported(rows: pa.Table) -> pa.Array:
-    """What spans say they cost. An amount that is too high to be stored is known by what was said of it."""
-    said = pico_usd(rows.column(NAME_OF_STORED["reported_cost_pico_usd"]))
-    refused = pc.fill_null(pc.equal(rows.column("cost_reason").cast(pa.string()), REASON_TOO_HIGH), False)
-    lost = pc.and_(pc.and_(refused, pc.is_null(rows.column("rate_row"))), pc.is_null(said))
-    return one_chunk(pc.if_else(lost, pa.scalar(MAX_COST_PICO_USD + 1, pa.int64()), said))
+def _own_flags(rows: pa.Table) -> npt.NDArray[np.int64]:
+    """The flags of the span itself. That writes to a cache are taken for short-lived ones is also said by reading it,
+    where the provider is known to bill by their life (`otel_cost.normalise.settle`)."""
+    said = one_chunk(rows.column("flags")).to_numpy()
+    own: npt.NDArray[np.int64] = said & ~_OF_THE_CARD
+    written = pc.fill_null(rows.column("cache_write_tokens"), 0).to_numpy() > 0
+    at = np.flatnonzero(written & (said & _TTL_ASSUMED != 0))
+    if len(at):
+        names = rows.select(["provider", "response_model", "request_model"]).take(pa.array(at)).to_pylist()
+        splits = [
+            splits_cache_writes(each["provider"], each["response_model"] or each["request_model"] or "")
+            for each in names
+        ]
+        own[at[np.array(splits)]] |= _TTL_ASSUMED
+    return own
 
 
 def _usage(rows: pa.Table) -> dict[str, pa.ChunkedArray]:

@@ -87,7 +87,7 @@ def read(plan: Plan, span_name: str, span_kind: int, status_code: int, attribute
         _counting(plan, provider, span_name, span_kind, attributes) if plan.accounting else UNKNOWN,
         status_code == STATUS_ERROR or (plan.error and text(attributes[k.ERROR_TYPE]) is not None),
         bool(plan.cache_hit) and _first(plan.cache_hit, attributes) is not None,
-        "cache_write_tokens" in usage and _splits_cache_writes(provider, response_model or request_model or ""),
+        "cache_write_tokens" in usage and splits_cache_writes(provider, response_model or request_model or ""),
         provider in OUTPUT_EXCLUDES_REASONING,
         dialect.output_is_total_minus_input,
         flags | cost_flags,
@@ -180,6 +180,6 @@ def _cost(plan: Plan, attributes: Mapping[str, object]) -> tuple[int | None, str
     return None, None, flags, False
 
 
-def _splits_cache_writes(provider: str | None, model: str) -> bool:
+def splits_cache_writes(provider: str | None, model: str) -> bool:
     """Whether the provider bills cache writes by their time to live."""
     return provider == "anthropic" or ("claude" in model and (provider is None or provider in CLAUDE_PROVIDERS))
