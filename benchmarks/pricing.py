@@ -3,8 +3,8 @@
     python -m benchmarks.pricing [--json] [--rounds N]
 
 One process, no network. The calls are those of one shape and several models; every subject prices the same ones. Rounds
-are interleaved in rotating order and CPU time is taken; medians over rounds are shown. The same rounds run `calc_price` of
-genai-prices on the same usage. Exits with 1 if a target is missed.
+are interleaved in rotating order and CPU time is taken; medians over rounds are shown. The same rounds run genai-prices
+(its `calc_price`) on the same usage. Exits with 1 if a target is missed.
 """
 
 from __future__ import annotations

@@ -56,6 +56,7 @@ class Enricher:
         span_kind: int,
         status_code: int,
         start_time_ns: int,
+        end_time_ns: int | None = None,
     ) -> dict[str, AttributeValue]:
         """Attributes to add to the span; empty when it is no model call or has its cost already.
 
@@ -88,7 +89,7 @@ class Enricher:
                 return excused
         elif above_call or call.kind is CallKind.AGGREGATE:
             return {}
-        cost = price_call(call, start_time_ns=start_time_ns, card=self._card)
+        cost = price_call(call, start_time_ns=start_time_ns, end_time_ns=end_time_ns, card=self._card)
         if cost is None:
             return {}
         added = _cost_attributes(cost, attributes)

@@ -94,7 +94,7 @@ class Shortcuts:
     def _template(
         self, recipe: Recipe, shape: Shape, span_name: str, attributes: Attributes, name: Any, call: Call
     ) -> Template | None:
-        """None where these names have arithmetic that could change plain counts, or prices that are not per token."""
+        """None where these names have arithmetic that could change plain counts, or prices of other things than the tokens at the start."""
         scope_name, span_kind, status_code, _ = shape
         texts_only = all(type(value) is str for value in (name if type(name) is tuple else (name,)))
         if not texts_only or dialect_of(scope_name, span_name, attributes) is not recipe.dialect:
@@ -105,7 +105,8 @@ class Shortcuts:
         choice = remembered_choice(
             self._card, call.provider, call.request_model, call.response_model, call.service_tier
         )
-        if choice.model is not None and (choice.model.minimums or choice.model.bills is not None):
+        model = choice.model
+        if model is not None and (model.minimums or model.bills is not None or model.billed_at_end):
             return None
         return Template(choice, reading.counting, self._card.digest)
 

@@ -44,6 +44,7 @@ def cost_attributes(enricher: Enricher, span: ReadableSpan, attributes: Mapping[
         span.kind._value_ + 1,  # OTLP counts from 1, the SDK from 0
         span.status.status_code._value_,
         span.start_time or 0,
+        span.end_time,
     )
 
 
@@ -63,6 +64,7 @@ def cost_attributes_inside(
         own._kind._value_ + 1,
         own._status.status_code._value_,
         own._start_time or 0,
+        own._end_time,
     )
 
 

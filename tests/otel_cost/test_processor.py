@@ -302,3 +302,16 @@ def test_an_sdk_of_other_internals_is_named_and_the_exporter_recommended(
     record_call(recorder.tracer, model="gpt-4o-mini", input_tokens=1000, output_tokens=500)
     assert len(recorder.spans()) == 1
     assert (recorder.statuses() == ["priced"]) is (path is WritePath.ON_END)
+
+
+def test_a_provider_that_bills_by_the_end_of_a_call_is_priced_by_it() -> None:
+    """DeepSeek's peak price begins at 01:00 UTC on working days, for answers that are complete by then or later."""
+    recorder = CostRecorder()
+    peak_ns = 1_795_136_400 * 10**9  # Friday 2026-11-20T01:00:00Z
+    for end_ns in (peak_ns - 1, peak_ns, peak_ns - 1, peak_ns):
+        span = recorder.tracer.start_span("chat deepseek-v4-pro", kind=SpanKind.CLIENT, start_time=peak_ns - 10**9)
+        span.set_attributes({"gen_ai.operation.name": "chat", "gen_ai.provider.name": "deepseek"})
+        span.set_attributes({"gen_ai.request.model": "deepseek-v4-pro", "gen_ai.usage.input_tokens": 1_000})
+        span.end(end_ns)
+    said = [_attributes(span)["otel_cost.cost_usd"] for span in recorder.spans()]
+    assert said == ["0.00066", "0.00132", "0.00066", "0.00132"]
