@@ -42,12 +42,15 @@ def shipped_version() -> CardVersion:
 
 
 def cards(folder: Path) -> tuple[CardVersion, ...]:
-    """The versions of a folder and the shipped one, oldest first. A folder that is not there has none of its own."""
+    """The versions of a folder and the shipped one, oldest first. A folder that is not there has none of its own.
+
+    Of several of one moment the shipped one is the newest: an older program shipped the others.
+    """
     own = [version for path in folder.glob(f"*{SUFFIX}") if (version := version_of(path))]
     shipped = shipped_version()
     if all(version.digest != shipped.digest for version in own):
         own.append(shipped)
-    return tuple(sorted(own, key=lambda version: (version.made_at, version.digest)))
+    return tuple(sorted(own, key=lambda version: (version.made_at, version.digest == shipped.digest, version.digest)))
 
 
 def open_card(folder: Path, wanted: str | date) -> RateCard:

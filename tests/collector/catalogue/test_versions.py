@@ -89,6 +89,13 @@ def test_the_same_card_of_the_same_moment_is_kept_once_and_never_rewritten(tmp_p
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
+def test_of_two_shipped_cards_of_one_day_the_one_of_this_program_is_used(tmp_path: Path) -> None:
+    """An upgrade that only corrects prices takes effect, whatever the digests are."""
+    for rate in range(1, 6):
+        write_version(tmp_path, card_of(rate), shipped_version().made_at)
+    assert newest_card(tmp_path).digest == default_card().digest
+
+
 def test_an_open_card_needs_its_file_no_more(tmp_path: Path) -> None:
     path = write_version(tmp_path, card_of(7), at(1)).path
     assert path is not None
