@@ -89,9 +89,10 @@ def _first_in_batch(batch: pa.Table, spans: Hashes) -> tuple[npt.NDArray[np.bool
     """Whether each row is the first with its key, and the row number of that first one."""
     count = batch.num_rows
     rows = np.arange(count, dtype=np.int64)
-    distinct, first_row, place = np.unique(spans, return_index=True, return_inverse=True)
-    if len(distinct) == count:
+    ordered = np.sort(spans)
+    if not (ordered[1:] == ordered[:-1]).any():
         return np.ones(count, dtype=bool), rows
+    _, first_row, place = np.unique(spans, return_index=True, return_inverse=True)
     first_of = first_row[place]
     repeats = np.flatnonzero(first_of != rows)
     same = _same_keys(batch.take(pa.array(repeats)), batch.take(pa.array(first_of[repeats])))

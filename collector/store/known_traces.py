@@ -51,12 +51,15 @@ class BatchTraces:
     @staticmethod
     def of_hashes(hashes: Hashes, is_call: Flags) -> BatchTraces:
         """From the hash of each span's trace, and whether the span is a call or a wrapper of one."""
-        distinct, first_row, of_span = np.unique(hashes, return_index=True, return_inverse=True)
+        begins = np.append(0, np.flatnonzero(hashes[1:] != hashes[:-1]) + 1)[: len(hashes)]
+        ends = np.append(begins[1:], len(hashes))[: len(begins)]
+        distinct, first_run, of_run = np.unique(hashes[begins], return_index=True, return_inverse=True)
+        of_span = np.repeat(of_run, ends - begins)
         has_call = np.zeros(len(distinct), np.bool_)
         has_call[of_span[is_call]] = True
         last_row = np.zeros(len(distinct), np.int64)
-        last_row[of_span] = np.arange(len(hashes))  # of several values for one place numpy keeps the last
-        return BatchTraces(distinct, has_call, first_row, last_row, of_span)
+        last_row[of_run] = ends - 1  # of several values for one place numpy keeps the last
+        return BatchTraces(distinct, has_call, begins[first_run], last_row, of_span)
 
     def taken(self, rows: npt.NDArray[np.int64], is_call: Flags) -> BatchTraces:
         """The traces of some of the spans."""
@@ -86,7 +89,7 @@ class Places:
 class Responses:
     """The distinct (response id, trace) pairs of some calls, side by side."""
 
-    hashes: Hashes
+    hashes: Hashes  # ascending: an index answers several times as fast to what is asked in order
     traces: Hashes
 
     @staticmethod
@@ -98,8 +101,12 @@ class Responses:
             calls = calls.filter(fits)
         org_ids, ids, trace_ids = (one_chunk(calls.column(name)) for name in ("org_id", "response_id", "trace_id"))
         hashes, traces = text_hashes(org_ids, ids), trace_hashes(org_ids, trace_ids)
-        _, first = np.unique(hashes + np.uint64(31) * traces, return_index=True)
-        return Responses(hashes[first], traces[first])
+        order = np.argsort(hashes)
+        if (hashes[order[1:]] == hashes[order[:-1]]).any():
+            order = np.lexsort((traces, hashes))
+        hashes, traces = hashes[order], traces[order]
+        fresh = np.append(True, (hashes[1:] != hashes[:-1]) | (traces[1:] != traces[:-1]))[: len(hashes)]
+        return Responses(hashes[fresh], traces[fresh])
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +135,7 @@ class KnownTraces:
         self._responses = AgingIndex(capacity)
         self._shared: dict[int, list[int]] = {}  # response -> traces, where there are several
         self._loaded_from = 0
+        self._asked: tuple[Hashes, Values] | None = None
         self.roots = RootIndex(capacity)
 
     @property
@@ -170,13 +178,19 @@ class KnownTraces:
 
     def elsewhere(self, responses: Responses) -> Hashes:
         """Other traces, stored, that have one of these response ids."""
-        state = self._responses.find(responses.hashes)
+        state = self._states(responses.hashes)
         known = from_value(state)
         found = known[(state != ABSENT) & (known != responses.traces)].tolist()
         if self._shared:
             for response, trace in zip(responses.hashes.tolist(), responses.traces.tolist(), strict=True):
                 found.extend(other for other in self._shared.get(response, ()) if other != trace)
         return np.unique(np.array(found, np.uint64))
+
+    def _states(self, hashes: Hashes) -> Values:
+        """What is known of each response; what was asked last, before a commit, is asked again after it."""
+        if self._asked is None or self._asked[0] is not hashes:
+            self._asked = hashes, self._responses.find(hashes)
+        return self._asked[1]
 
     def remember_links(self, links: Links) -> None:
         """Call after the commit."""
@@ -186,9 +200,12 @@ class KnownTraces:
     def remember_responses(self, responses: Responses) -> None:
         """The same of response ids alone."""
         hashes, traces = responses.hashes, responses.traces
-        _, first, place = np.unique(hashes, return_index=True, return_inverse=True)
-        state = self._responses.find(hashes)
-        one = np.where(state == ABSENT, as_value(traces[first[place]]), state)
+        if not len(hashes):
+            return
+        is_first = np.append(True, hashes[1:] != hashes[:-1])
+        first = np.flatnonzero(is_first)
+        state = self._states(hashes)
+        one = np.where(state == ABSENT, as_value(traces[first[np.cumsum(is_first) - 1]]), state)
         for at in np.flatnonzero(one != as_value(traces)).tolist():
             others = self._shared.setdefault(int(hashes[at]), [])
             trace = int(traces[at])
@@ -196,6 +213,7 @@ class KnownTraces:
                 others.append(trace)
                 del others[:-MAX_TRACES_OF_A_RESPONSE]
         fresh = first[state[first] == ABSENT]
+        self._asked = None
         if self._responses.put(hashes[fresh], as_value(traces[fresh])) and self._shared:
             shared = np.fromiter(self._shared, np.uint64, len(self._shared))
             for gone in shared[self._responses.find(shared) == ABSENT].tolist():
