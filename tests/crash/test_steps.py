@@ -6,6 +6,7 @@ import gzip
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,11 @@ import pytest
 from collector.store import Store, StoreConfig
 from collector.store.checkup import examine
 from collector.store.query import query_published
+from collector.store.reprice import Order
+from collector.store.reprice_selection import Selection
 from collector.store.upkeep import Archive, Keep, Retention
 from tests.collector.store.ledger_rows import attribute, batch, call, span
+from tests.collector.store.test_reprice import Flat
 from tests.collector.store.test_retention import DAY, aged
 from tests.crash.steps import Death, run
 
@@ -34,6 +38,7 @@ class Scene:
     batches: Batches = ()
     settings: dict[str, Any] = field(default_factory=dict)
     prepare: Callable[[Path], None] = lambda _: None
+    prepare_last: Callable[[Path], None] = lambda _: None
 
 
 def opened(folder: Path, settings: dict[str, Any]) -> Store:
@@ -84,6 +89,34 @@ def migrating(folder: Path) -> None:
     kept_up(folder, SCENES["migration"])
 
 
+def pricing_again(folder: Path) -> None:
+    """A run, unless it was made before the death; then all of it was."""
+    store = opened(folder, {})
+    replay(store, SCENES["price run"].before, folder / "released")
+    if not priced_by_run(store):
+        store.repricing(attribute).apply(Order(Selection(), Flat("new", 7), "me", "run"), lambda: False)
+    store.publish()
+    store.stop()
+
+
+def taking_back(folder: Path) -> None:
+    """The run is undone, unless it was before the death; then all of it was."""
+    store = opened(folder, {})
+    if priced_by_run(store):
+        store.repricing(attribute).undo("run", "me", lambda: False)
+    store.publish()
+    store.stop()
+
+
+def priced_by_run(store: Store) -> bool:
+    """Whether calls have the prices of a run: all of them or none, and the list of runs says the same."""
+    in_force = store.read(lambda reader: reader.rows("SELECT count(*) FROM price_runs WHERE undone_at IS NULL"))
+    cards = store.read(lambda reader: reader.rows("SELECT DISTINCT card, cost_usd FROM attempts"))
+    assert cards in ([("new", Decimal("0.000000000007"))], [(None, Decimal("0.0125"))])
+    assert in_force == [(int(cards[0][0] == "new"),)]
+    return bool(cards[0][0])
+
+
 def version_1(folder: Path) -> None:
     """A ledger of version 1, as its collector left it."""
     live = folder / "costs.duckdb.live"
@@ -113,6 +146,8 @@ SCENES = {
         before=[[aged(1, 100), aged(2, 100)], [aged(3, 1)]],
         settings={"retention": Retention(Keep(max_age_seconds=90 * DAY))},
     ),
+    "price run": Scene(pricing_again, before=small(1)),
+    "undone price run": Scene(taking_back, before=small(1), prepare_last=pricing_again),
     "archive": Scene(archiving, before=[[aged(1, 40), aged(2, 41)], [aged(3, 1)]], settings={"archive": None}),
     "migration": Scene(migrating, batches=[[call(900, 1)]], prepare=version_1),
 }
@@ -126,6 +161,7 @@ def prepared(scene: Scene, folder: Path) -> Path:
         store = opened(folder, {})
         replay(store, scene.before, folder / "released")
         store.stop()
+    scene.prepare_last(folder)
     return folder
 
 
@@ -147,8 +183,11 @@ def sound(folder: Path, death: Death) -> None:
     segments = live / "segments"
     with duckdb.connect(str(live / "ledger.duckdb"), read_only=True) as connection:
         named = {str(segments / row[0]) for row in connection.execute("SELECT file FROM _ledger.segment").fetchall()}
+        runs = connection.execute("SELECT file, undone_at IS NULL FROM _ledger.price_run").fetchall()
     found = [*segments.iterdir(), *folder.glob("cold/**/*.parquet"), *folder.glob("cold/**/.*.partial")]
     assert {str(path) for path in found} == named
+    kept = {path.name for path in (live / "price-runs").iterdir()} - {"none.parquet"}
+    assert {file for file, in_force in runs if in_force} <= kept <= {file for file, _ in runs}
     assert death is Death.POWER or not (live / "damaged").exists()
 
 
