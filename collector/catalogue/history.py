@@ -6,7 +6,8 @@ catalogue was read:
 1. From that moment on the newer catalogue holds.
 2. Of the past, a period of the newer catalogue holds if one of its ends is a date that was not known before: the
    catalogue has learned when a price changed. It reaches back no further than the last date that was known.
-3. Everything else of the past stays as it was: a price that changed without a date becomes a row that begins now.
+3. Where nothing was known of the past at all, the newer catalogue holds.
+4. Everything else of the past stays as it was: a price that changed without a date becomes a row that begins now.
 
 A model, variant or name that the newer catalogue no longer has stays as it was. A name that it lists under another
 model than before resolves by date from now on.
@@ -66,7 +67,8 @@ def _merge_variant(old: list[Row], new: list[Row], at_ns: int) -> list[Row]:
     edges = sorted(dates | {date for row in new for date in _period(row)} | {BEGINNING_NS, at_ns, END_NS})
     owned: dict[bool, list[Interval]] = {True: [], False: []}
     for interval in pairwise(edges):
-        owned[_is_news(interval, new, dates, at_ns)].append(interval)
+        is_known = any(_period(row)[0] <= interval[0] < _period(row)[1] for row in old)
+        owned[not is_known or _is_news(interval, new, dates, at_ns)].append(interval)
     theirs, ours = _runs(owned[True]), _runs(owned[False])
     if list(_clipped(new, theirs)) == list(_clipped(old, theirs)):
         return old
@@ -85,7 +87,11 @@ def _is_news(interval: Interval, new: Iterable[Row], dates: set[int], at_ns: int
             continue
         if start not in dates and start != BEGINNING_NS:
             return True
-        if end not in dates and end < at_ns and interval[0] >= max(date for date in dates if date < end):
+        if (
+            end not in dates
+            and end < at_ns
+            and interval[0] >= max((date for date in dates if date < end), default=BEGINNING_NS)
+        ):
             return True
     return False
 

@@ -127,6 +127,28 @@ def test_time_is_covered_once_and_the_present_is_the_newest_catalogues(
     assert merge_rows(merged, third, NOW + 500) == merged
 
 
+@st.composite
+def parts(draw: st.DrawFn) -> list[list[Any]]:
+    """Rows of a variant that is not known for all time: it began, it ended, or nobody knows what was between."""
+    return [each for each in draw(timelines()) if draw(st.booleans())]
+
+
+@given(parts(), parts(), parts())
+def test_what_is_known_only_of_some_time_is_kept_and_completed(
+    first: list[list[Any]], second: list[list[Any]], third: list[list[Any]]
+) -> None:
+    """No overlap; what was known of the past is not lost; the newest holds from now on, if it has the variant."""
+    once = merge_rows(first, second, NOW)
+    merged = merge_rows(once, third, NOW + 400)
+    periods = sorted((BEGINNING_NS if r[1] is None else r[1], END_NS if r[2] is None else r[2]) for r in merged)
+    assert all(end <= start for (_, end), (start, _) in pairwise(periods))
+    for at in (-1, 100, 299, 500, 950, NOW - 1):
+        assert price_at(once, at) is None or price_at(merged, at) is not None
+    for at in (NOW + 400, 1_500, 9_999):
+        assert not third or price_at(merged, at) == price_at(third, at)
+    assert merge_rows(merged, third, NOW + 500) == merged
+
+
 @given(timelines(), st.integers(1, 9))
 def test_an_undated_catalogue_changes_nothing_of_the_past(known: list[list[Any]], price: int) -> None:
     merged = merge_rows(known, [row(price)], NOW)
