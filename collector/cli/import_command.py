@@ -29,8 +29,14 @@ PROBLEMS_SHOWN = 20
 @click.command(name="import", short_help="load OTLP files into the ledger; needs no running collector")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @db_option
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="A collector's config, whose contract prices hold (processors.cost).",
+)
 @click.option("--json", "json_output", is_flag=True, help="One JSON object with what was stored and what was refused.")
-def command(files: tuple[Path, ...], db: Path, json_output: bool) -> None:
+def command(files: tuple[Path, ...], db: Path, config_file: Path | None, json_output: bool) -> None:
     """Load spans from files: OTLP JSON (one request or an array), JSON lines, or protobuf (bare or length-delimited).
 
     The format is found by looking at the content; gzip is unpacked. Spans that the ledger already holds are left
@@ -47,11 +53,12 @@ def command(files: tuple[Path, ...], db: Path, json_output: bool) -> None:
     Exit codes:
       0  everything is stored
       1  something was refused, or the ledger cannot be opened
-      2  no such file
+      2  no such file, or a wrong config
     """
+    from collector.cli.held_cards import overrides_of
     from collector.cli.importing import Importer  # the whole pipeline, which --help does not need
 
-    importer = Importer(db)
+    importer = Importer(db, overrides_of(config_file))
     try:
         importer.start()
     except StoreLocked as error:

@@ -18,7 +18,7 @@ from collector.receive.intake import DEFAULT_ORGANIZATION
 from collector.store import Store, StoreConfig
 from collector.telemetry import Telemetry
 from otel_cost.pricing import default_card
-from otel_cost.pricing.overrides import Cards
+from otel_cost.pricing.overrides import Cards, Overrides
 
 GROUP_BYTES = 16 * 1024 * 1024
 GROUP_REQUESTS = 1_024
@@ -57,12 +57,12 @@ class _Ready:
 class Importer:
     """Holds the ledger from `start()` to `stop()`; `take` may be called for any number of files between."""
 
-    def __init__(self, ledger: Path, org_id: str = DEFAULT_ORGANIZATION) -> None:
+    def __init__(self, ledger: Path, overrides: Overrides | None = None, org_id: str = DEFAULT_ORGANIZATION) -> None:
         self._org_id = org_id
         self._store = Store(StoreConfig(path=ledger))
         self._telemetry = Telemetry()
         limits = DecodeLimits(essential_keys=ESSENTIAL_KEYS)
-        self._pipeline = Pipeline(self._store, Cards(default_card()), limits, (), self._telemetry)
+        self._pipeline = Pipeline(self._store, Cards(default_card(), overrides), limits, (), self._telemetry)
         self.tally = Tally()
 
     def start(self) -> None:

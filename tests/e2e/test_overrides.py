@@ -148,6 +148,26 @@ def test_a_wrong_override_stops_the_start_with_its_place(tmp_path: Path) -> None
     assert not wrong.database.exists()
 
 
+def test_an_import_prices_by_the_contracts_of_a_config(collector: CollectorProcess, tmp_path: Path) -> None:
+    """The same spans out of a file, into another ledger, cost the same."""
+    file, ledger = tmp_path / "spans.binpb", tmp_path / "other.duckdb"
+    file.write_bytes(request().SerializeToString())
+    done = collector.command("import", str(file), "--db", str(ledger), "--config", str(collector.config_file))
+    assert done.returncode == 0, done.stderr
+    query = "SELECT span_id, cost_usd, rate_row FROM calls ORDER BY span_id"
+    found = collector.command("sql", "--json", "--db", str(ledger), query)
+    assert json.loads(found.stdout) == rows(collector, query)
+
+
+def test_the_documented_question_shares_out_a_fee(collector: CollectorProcess) -> None:
+    """The SQL of docs/overrides.md, for this plan and month."""
+    page = (Path(__file__).parents[2] / "docs" / "overrides.md").read_text()
+    query = page.split("```sql\n")[1].split("```")[0].replace("minimax", "flat")
+    found = rows(collector, query.replace("2026-11", "2026-06").replace("2026-12", "2026-07"))
+    assert {(row["customer"], row["tokens"]) for row in found} == {("acme", 1000), (None, 1000)}
+    assert [Decimal(str(row["share_of_10_usd"])) for row in found] == [5, 5]
+
+
 def test_trace_derives_the_receipts_of_contract_prices(collector: CollectorProcess) -> None:
     """With the config every line is there, also of time on machines; a multiplier is said, and lines add up."""
     trace = ["trace", "07" * 16, "--db", str(collector.database)]
