@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from otel_cost.call import Flag
 from otel_cost.pricing import units
-from otel_cost.usage_plan import Plan, Sum, high, low, plan_of
 
 Count = Any
 """A whole number, or an int64 column of them."""
@@ -72,7 +71,7 @@ SCALAR = Ops(min, max)
 MAX_PLANS = 1_024
 """Sets of keys remembered. An app has tens; an emitter that invents more must not grow it for ever."""
 _seen: set[tuple[str, ...]] = set()
-_plans: dict[tuple[str, ...], Plan] = {}
+_plans: dict[tuple[str, ...], Callable[[Mapping[str, Any]], tuple[Mapping[str, int], int] | None]] = {}
 _new = tuple.__new__
 
 
@@ -131,6 +130,8 @@ def _consider(keys: tuple[str, ...]) -> None:
             _plans.clear()
         _seen.add(keys)
     elif keys and units.UNITS.keys() >= set(keys):
+        from otel_cost.usage_plan import Sum, high, low, plan_of  # most apps use text alone, and never come here
+
         said = frozenset(keys)
         found = split_counts(said, lambda key: Sum({key: 1}) if key in said else 0, Ops(low, high))
         _plans[keys] = plan_of(keys, *found)

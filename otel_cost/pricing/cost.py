@@ -1,6 +1,7 @@
 """What a call costs: usage x rates = lines, and the total is the sum of the lines."""
 
 from collections.abc import Mapping
+from operator import attrgetter
 
 from otel_cost import usage as counting
 from otel_cost.call import Call, CallKind, Flag, flag_of
@@ -31,6 +32,7 @@ _IGNORE = CallKind.IGNORE
 _PRICED = Status.PRICED
 NS_PER_MICRO = 1_000
 _new = tuple.__new__
+_amount = attrgetter("cost_pico_usd")
 
 
 def price(
@@ -215,7 +217,7 @@ def receipt(row: RateRow, parts: Mapping[str, int]) -> tuple[list[Line], list[st
     except KeyError:
         lines, missing = _one_by_one(row, parts)
     share_ppm = row.explicit.get(units.ROUTER_FEE)
-    if share_ppm and (total := sum([line.cost_pico_usd for line in lines])):
+    if share_ppm and (total := sum(map(_amount, lines))):
         fee = divide_half_even(total * share_ppm, PPM)
         lines.append(Line(units.ROUTER_FEE, total, share_ppm, PPM, fee))
     return lines, missing, 0 if row.fallbacks.isdisjoint(parts) else _RATE_FALLBACK
@@ -237,7 +239,7 @@ def _one_by_one(row: RateRow, parts: Mapping[str, int]) -> tuple[list[Line], lis
 
 def _settle(model: ModelCard, row: RateRow, lines: list[Line], missing: list[str], digest: str, flags: int) -> Cost:
     name = row.model
-    total = sum([line.cost_pico_usd for line in lines])
+    total = sum(map(_amount, lines))
     if 0 < total <= MAX_COST_PICO_USD and not missing and not flags & _UNUSUAL:
         return _new(Cost, (_PRICED, total, name, digest, row.key, tuple(lines), None, flag_of(flags)))
     reason = f"no rate for {', '.join(missing)}" if missing else None
