@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchmarks.ledger_rows import SPANS_PER_TRACE
+from benchmarks.ledger_rows import CHUNK_ROWS, SPANS_PER_TRACE
 from benchmarks.queries import build
 from collector.attribute import attribute
 from collector.repricing import PriceAgain
@@ -57,7 +57,7 @@ class Step:
 
 def measure(path: Path, calls: int) -> tuple[list[Step], bool]:
     """The steps, and whether undoing restored every figure."""
-    build(path, calls * SPANS_PER_TRACE // (SPANS_PER_TRACE - 1))
+    build(path, calls * SPANS_PER_TRACE // (SPANS_PER_TRACE - 1) + CHUNK_ROWS - 1)
     store = Store(StoreConfig(path))
     store.start()
     try:
