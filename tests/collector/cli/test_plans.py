@@ -11,10 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collector.attribute import attribute
 from collector.cli.plans import allocated, months, shared_out
+from collector.store import Store, StoreConfig
 from otel_cost.pricing.overrides.values import REQUESTS, TOKENS, Plan, Target
 from otel_cost.pricing.rates import BEGINNING_NS, END_NS
-from tests.collector.cli.scenario import run
+from tests.collector.cli.scenario import run, run_json
+from tests.collector.store.ledger_rows import batch, call
 
 CONFIG = "processors: {cost: {plans: [{name: flat, provider: minimax, fee: 10 USD/month}]}}\n"
 
@@ -82,6 +85,31 @@ def test_months_are_those_of_the_calendar_in_utc() -> None:
     (february,) = months("2028-02", "2028-02")
     assert february.end_ns - february.start_ns == 29 * 86_400 * 10**9
     assert [month.name for month in months("2026-11", "2027-02")] == ["2026-11", "2026-12", "2027-01", "2027-02"]
+
+
+def test_calls_belong_to_a_plan_by_the_name_in_their_rate_row(tmp_path: Path) -> None:
+    """Also with an alias, a region or a fee beside it; not those of a plan whose name begins alike."""
+    rows = ("flat", "flat + alias", "flat|region=eu", "flat + fee|size=hd", "flat-2", "other + flat")
+    path, config = tmp_path / "otel-cost.duckdb", tmp_path / "c.yaml"
+    config.write_text(CONFIG)
+    store = Store(StoreConfig(path))
+    store.start()
+    calls = [
+        call(
+            1,
+            number,
+            customer=row,
+            cost_pico_usd=0,
+            cost_status="free",
+            rate_row=f"minimax|m|standard|||override: {row}",
+        )
+        for number, row in enumerate(rows, start=1)
+    ]
+    store.append(batch(calls), attribute)
+    store.stop()
+    month = ["--since", "2025-10", "--until", "2025-10"]
+    (plan,) = run_json("plans", "--config", str(config), "--db", str(path), *month)["plans"]
+    assert {share["value"]: share["fee_usd"] for share in plan["shares"]} == dict.fromkeys(rows[:4], "2.50")
 
 
 def test_a_plan_that_nobody_used_says_so(ledger: str, tmp_path: Path) -> None:

@@ -274,6 +274,18 @@ def test_conditions_choose_the_card_of_a_call(card: RateCard) -> None:
     assert len({made.digest for made in cards.made}) == 4
 
 
+def test_a_surcharge_of_a_region_and_a_discount_are_one_multiplier(tmp_path: Path) -> None:
+    """15% off and 10% more are 0.935, rounded once per line; the row's key says both, and gives the row again."""
+    entry = model("m", always(input_tokens=2_000_003), uplifts={"eu": 1_100_000})
+    cut = over(
+        make_card(tmp_path, {"openai": [entry]}), discounts=[{"name": "d", "provider": "openai", "percent": "15%"}]
+    )
+    found = priced(cut, "openai", "m", {"input_tokens": 1}, data_residency="eu")
+    assert found.total_pico_usd == 1_870_003  # 1,870,002.805
+    assert found.rate_row == "openai|m|standard|||override: d|region=eu"
+    assert cut.row(found.rate_row).source == "override: d"
+
+
 def test_the_digest_follows_from_the_card_and_the_overrides(card: RateCard, tmp_path: Path) -> None:
     """The same overrides give the same digest, any other ones another; so a stored price says what priced it."""
     ten: dict[str, Any] = {"discounts": [{"name": "a", "provider": "openai", "percent": "10%"}]}
