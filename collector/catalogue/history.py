@@ -33,18 +33,26 @@ MOVED = " (moved)"
 
 def merge_provider(before: Mapping[str, Any], now: Mapping[str, Any], at_ns: int) -> Raw:
     """A provider's raw card `now`, read at `at_ns`, over the one `before`."""
-    known = {model["id"]: model for model in before["models"]}
-    models = [_merge_model(known.get(model["id"]), model, at_ns) for model in now["models"]]
-    listed = {model["id"] for model in models}
-    models += [dict(model) for model in before["models"] if model["id"] not in listed]
-    _settle_names(before, now, models, at_ns)
+    known, listed = _by_id(before), _by_id(now)
+    models = [_merge_model(known.get(entry), model, at_ns) for entry, model in listed.items()]
+    models += [dict(model) for entry, model in known.items() if entry not in listed]
+    _settle_names(known, listed, models, at_ns)
     return {**now, "models": models}
+
+
+def _by_id(provider: Mapping[str, Any]) -> dict[str, Raw]:
+    """The models by id. Of one that is listed twice the last counts, as in a `RateCard`, with the names of both."""
+    found: dict[str, Raw] = {}
+    for model in provider["models"]:
+        names = [*found.get(model["id"], {}).get("names", ()), *model.get("names", ())]
+        found[model["id"]] = {**model, "names": list(dict.fromkeys(names))}
+    return found
 
 
 def _merge_model(before: Mapping[str, Any] | None, now: Mapping[str, Any], at_ns: int) -> Raw:
     if before is None:
         return dict(now)
-    merged = {**now, "names": [*now.get("names", ())]}
+    merged = {**now, "names": [*now["names"]]}
     merged["rows"] = merge_rows(before.get("rows", ()), now.get("rows", ()), at_ns)
     if "first_price_ns" in before and before.get("rows") == now.get("rows"):
         merged["first_price_ns"] = before["first_price_ns"]
@@ -152,28 +160,27 @@ def _join_lane(newest_first: list[Row], at_ns: int) -> list[Row]:
     return lane
 
 
-def _settle_names(before: Mapping[str, Any], now: Mapping[str, Any], models: list[Raw], at_ns: int) -> None:
+def _settle_names(before: Mapping[str, Raw], now: Mapping[str, Raw], models: list[Raw], at_ns: int) -> None:
     """Names of `before` that `now` does not list stay; those that it lists under another model become dated."""
     owner_now = _owners(now)
     by_id = {model["id"]: model for model in models}
     for name, old_owner in _owners(before).items():
         old, owner = by_id[old_owner], owner_now.get(name, old_owner)
         if owner == old_owner:
-            names = old.setdefault("names", [])
-            names += [name] if name not in names else []
+            old["names"] += [name] if name not in old["names"] else []
         else:
             moved = _moved(name, old, by_id[owner], at_ns)
             for model in models:
-                model["names"] = [other for other in model.get("names", ()) if other != name]
+                model["names"] = [other for other in model["names"] if other != name]
             models[:] = [*(model for model in models if model["id"] != moved["id"]), moved]
             by_id[moved["id"]] = moved
 
 
-def _owners(provider: Mapping[str, Any]) -> dict[str, str]:
+def _owners(models: Mapping[str, Raw]) -> dict[str, str]:
     owners: dict[str, str] = {}
-    for model in provider["models"]:
-        for name in model.get("names", ()):
-            owners.setdefault(name, model["id"])
+    for entry, model in models.items():
+        for name in model["names"]:
+            owners.setdefault(name, entry)
     return owners
 
 
