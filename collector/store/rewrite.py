@@ -189,7 +189,10 @@ def read(
     names = ROW_SCHEMA.names if columns is None else columns
     schema = pa.schema([ROW_SCHEMA.field(name) for name in names])
     opened = parquet.ParquetFile(
-        file, read_dictionary=[name for name in DICTIONARIES if name in names], buffer_size=_BUFFER_BYTES
+        file,
+        metadata=metadata,
+        read_dictionary=[name for name in DICTIONARIES if name in names],
+        buffer_size=_BUFFER_BYTES,
     )
     for batch in opened.iter_batches(at_once, row_groups=[number], columns=list(names), use_threads=False):
         yield pa.Table.from_batches([batch]).select(list(names)).cast(schema)

@@ -6,6 +6,7 @@ import errno
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,12 @@ from pyarrow import parquet
 from collector.store.errors import StoreUnavailable
 from collector.store.manifest import Segment, path_of
 
-_FOOTERS = 256
-"""Files whose footers are kept: about 50 KB each."""
+_FOOTER_GROUPS = 256
+"""Row groups of the files whose footers are kept, about 60 KB each, whatever the rows. Lower: look-ups in old segments
+parse them again, 0.05 ms each. Higher: a ledger of months holds hundreds of megabytes."""
+
+_LISTED_FILES = 4_096
+"""Files whose row groups are known, about 300 bytes each."""
 
 _PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EPERM})
 """Of the machine, not of the file: a process out of descriptors must not take its whole ledger for damaged."""
@@ -57,24 +62,33 @@ class SegmentReader:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._footers: OrderedDict[str, tuple[Any, list[Group]]] = OrderedDict()
+        self._footers: OrderedDict[str, Any] = OrderedDict()
+        self._groups: OrderedDict[str, list[Group]] = OrderedDict()
         self._lock = threading.Lock()
 
     def groups(self, segment: Segment) -> list[Group]:
         """The row groups of a segment, in order of seq. Raises SegmentUnreadable, StoreUnavailable."""
-        return self._footer(segment)[1]
+        with self._lock:
+            known = self._groups.get(segment.file)
+            if known is not None:
+                self._groups.move_to_end(segment.file)
+                return known
+        metadata = self._footer(segment)
+        with _readable(segment):
+            found = [_group(segment, metadata, number) for number in range(metadata.num_row_groups)]
+        with self._lock:
+            self._groups[segment.file] = found
+            if len(self._groups) > _LISTED_FILES:
+                self._groups.popitem(last=False)
+        return found
 
     def read(self, group: Group, columns: Sequence[str]) -> pa.Table:
         """Columns of one row group, plain. Raises SegmentUnreadable, StoreUnavailable."""
-        try:
-            footer = self._footer(group.segment)[0]
+        footer = self._footer(group.segment)
+        with _readable(group.segment):
             with parquet.ParquetFile(path_of(self._folder, group.segment.file), metadata=footer) as file:
                 found = file.read_row_group(group.number, columns=list(columns), use_threads=False)
             return found.select(list(columns))
-        except MemoryError:
-            raise
-        except (OSError, pa.ArrowException) as error:
-            raise _unavailable(group.segment, error) from error
 
     def matching(
         self, groups: Sequence[Group], columns: Sequence[str], keys: Sequence[str], keep: Keep
@@ -97,25 +111,34 @@ class SegmentReader:
         """The segment is no part of the ledger any more."""
         with self._lock:
             self._footers.pop(segment.file, None)
+            self._groups.pop(segment.file, None)
 
-    def _footer(self, segment: Segment) -> tuple[Any, list[Group]]:
+    def _footer(self, segment: Segment) -> Any:
+        """`parquet.FileMetaData` of a segment's file."""
         with self._lock:
             known = self._footers.get(segment.file)
             if known is not None:
                 self._footers.move_to_end(segment.file)
                 return known
-        try:
-            metadata = parquet.read_metadata(path_of(self._folder, segment.file))
-            known = metadata, [_group(segment, metadata, number) for number in range(metadata.num_row_groups)]
-        except MemoryError:
-            raise
-        except (OSError, pa.ArrowException) as error:
-            raise _unavailable(segment, error) from error
+        with _readable(segment):
+            found = parquet.read_metadata(path_of(self._folder, segment.file))
         with self._lock:
-            self._footers[segment.file] = known
-            if len(self._footers) > _FOOTERS:
-                self._footers.popitem(last=False)
-        return known
+            self._footers[segment.file] = found
+            held = sum(footer.num_row_groups for footer in self._footers.values())
+            while held > _FOOTER_GROUPS and len(self._footers) > 1:
+                held -= self._footers.popitem(last=False)[1].num_row_groups
+        return found
+
+
+@contextmanager
+def _readable(segment: Segment) -> Iterator[None]:
+    """What goes wrong in reading a segment as SegmentUnreadable or StoreUnavailable."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except (OSError, pa.ArrowException) as error:
+        raise _unavailable(segment, error) from error
 
 
 def _unavailable(segment: Segment, error: Exception) -> StoreUnavailable:
