@@ -22,6 +22,7 @@ OTEL_COST_PROJECT = "otel_cost.project"
 OTEL_COST_ENVIRONMENT = "otel_cost.environment"
 OTEL_COST_CONVERSATION = "otel_cost.conversation"
 OTEL_COST_TAG_PREFIX = "otel_cost.tag."
+OTEL_COST_SERVICE = "otel_cost.service"  # the tier that served and what else decides the price: docs/pricing.md
 OTEL_COST_USAGE_PREFIX = "otel_cost.usage."  # + unit key: quantities that no convention has a name for
 
 GEN_AI_USAGE_COST_AMOUNT = "gen_ai.usage.cost.amount"  # draft: semantic-conventions-genai PR 443

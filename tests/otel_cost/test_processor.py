@@ -315,3 +315,24 @@ def test_a_provider_that_bills_by_the_end_of_a_call_is_priced_by_it() -> None:
         span.end(end_ns)
     said = [_attributes(span)["otel_cost.cost_usd"] for span in recorder.spans()]
     assert said == ["0.00066", "0.00132", "0.00066", "0.00132"]
+
+
+def test_a_trace_that_hears_thinks_speaks_and_draws_adds_up() -> None:
+    """Speech to text, a model, text to speech and images: quantities without a conventional name travel under ours."""
+    recorder = CostRecorder()
+    said: list[tuple[str, Mapping[str, AnyValue], str]] = [
+        ("whisper-1", {"otel_cost.usage.audio_seconds": 12.5}, "0.00125"),  # 0.36 an hour
+        ("gpt-4o", {"gen_ai.usage.input_tokens": 1_000, "gen_ai.usage.output_tokens": 100}, "0.0035"),
+        ("tts-1", {"otel_cost.usage.input_characters": 1_234}, "0.01851"),  # 15 per million
+        (
+            "dall-e-3",
+            {"otel_cost.usage.output_images": 2, "otel_cost.service": ";size=1792x1024;quality=hd"},
+            "0.24",  # 0.12 each
+        ),
+    ]
+    with recorder.tracer.start_as_current_span("answer the phone"):
+        for model, attributes, _ in said:
+            record_call(recorder.tracer, model=model, attributes=attributes)
+    costs = [_attributes(span).get("otel_cost.cost_usd") for span in recorder.spans()]
+    assert costs == [*(usd for _, _, usd in said), None]
+    assert recorder.total_usd() == Decimal("0.26326")

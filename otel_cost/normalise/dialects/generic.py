@@ -33,6 +33,7 @@ REQUEST_MODEL = texts(k.GEN_AI_REQUEST_MODEL, transform="model")
 RESPONSE_MODEL = texts(k.GEN_AI_RESPONSE_MODEL, transform="model")
 RESPONSE_ID = texts(k.GEN_AI_RESPONSE_ID)
 SERVICE_TIER = texts(
+    k.OTEL_COST_SERVICE,
     k.ANTHROPIC_RESPONSE_SERVICE_TIER,
     k.OPENAI_RESPONSE_SERVICE_TIER,
     k.GEN_AI_RESPONSE_SERVICE_TIER,
@@ -47,6 +48,19 @@ COST = (
     Source(k.GEN_AI_USAGE_COST_AMOUNT, "usd"),
     Source(k.OTEL_COST_COST_USD, "usd"),
 )
+
+OWN_COUNTS = (
+    *("web_searches", "web_searches_low", "web_searches_medium", "web_searches_high", "map_searches"),
+    *("storage_searches", "social_searches", "rerank_searches", "code_executions", "code_interpreter_sessions"),
+    *("input_characters", "output_characters", "input_text_messages", "requests"),
+    *("input_images", "output_images", "input_pixels", "input_annotated_document_pages"),
+    *("cache_write_12h_tokens", "output_citation_tokens", "input_video_tokens", "output_video_tokens"),
+)
+OWN_SECONDS = (
+    *("audio_seconds", "input_audio_seconds", "output_audio_seconds", "output_video_seconds"),
+    *("gpu_seconds", "vector_store_gb_days"),
+)
+"""Quantities without a name in any convention travel under our own; these may have decimals."""
 
 USAGE: Mapping[str, Sources] = {
     "input_tokens": counts(k.GEN_AI_USAGE_INPUT_TOKENS, k.GEN_AI_USAGE_PROMPT_TOKENS),
@@ -67,13 +81,9 @@ USAGE: Mapping[str, Sources] = {
     "input_image_tokens": counts(k.GEN_AI_USAGE_IMAGE_INPUT),
     "output_image_tokens": counts(k.GEN_AI_USAGE_IMAGE_OUTPUT),
     "cache_image_read_tokens": counts(k.GEN_AI_USAGE_IMAGE_CACHE_READ),
-    # Quantities without a name in any convention travel under our own.
-    "web_searches": counts(k.OTEL_COST_USAGE_PREFIX + "web_searches"),
-    "rerank_searches": counts(k.OTEL_COST_USAGE_PREFIX + "rerank_searches"),
-    "code_executions": counts(k.OTEL_COST_USAGE_PREFIX + "code_executions"),
-    "input_characters": counts(k.OTEL_COST_USAGE_PREFIX + "input_characters"),
+    **{unit: counts(k.OTEL_COST_USAGE_PREFIX + unit) for unit in OWN_COUNTS},
+    **{unit: (Source(k.OTEL_COST_USAGE_PREFIX + unit, "micros"),) for unit in OWN_SECONDS},
     "input_document_pages": counts(k.OTEL_COST_USAGE_PREFIX + "input_document_pages", k.MISTRAL_OCR_PAGES),
-    "audio_seconds": (Source(k.OTEL_COST_USAGE_PREFIX + "audio_seconds", "micros"),),
     "total_tokens": counts(k.GEN_AI_USAGE_TOTAL_TOKENS, k.LLM_USAGE_TOTAL_TOKENS),
 }
 
