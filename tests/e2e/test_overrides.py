@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from collector.config import read
 from otel_cost import attributes as k
 from tests.support.collector_process import CollectorProcess
 
@@ -38,6 +39,7 @@ CALLS: tuple[tuple[str, str, dict[str, str], str | None, str], ...] = (
     ("minimax", "never-heard-of", {}, "0", "flat"),
     ("vllm", "llama-3.3", {}, "0.002", "h100"),  # a second on two GPUs at $3.60 an hour
     ("azure.ai.openai", "other-deployment", {}, None, ""),
+    ("openai", 'no "such" model', {}, None, ""),
 )
 
 
@@ -81,7 +83,7 @@ def test_calls_cost_what_the_contracts_say(collector: CollectorProcess) -> None:
     for (_, _, _, cost, name), row in zip(CALLS, found, strict=True):
         assert (None if row["cost_usd"] is None else Decimal(row["cost_usd"])) == (cost and Decimal(cost)), row
         assert (row["rate_row"] or "").partition("|override: ")[2] == name, row
-    assert [row["cost_status"] for row in found[4:]] == ["free", "free", "priced", "unpriced"]
+    assert [row["cost_status"] for row in found[4:]] == ["free", "free", "priced", "unpriced", "unpriced"]
     assert [row["model"] for row in found[4:7]] == ["MiniMax-M2", "never-heard-of", "llama-3.3"]
 
 
@@ -99,6 +101,18 @@ def test_the_view_prices_has_the_row_behind_every_price(collector: CollectorProc
         assert row["source"] == (f"override: {override}" if override else row["source"])
         assert row["source"] is not None
     assert len(rows(collector, "SELECT DISTINCT card FROM calls WHERE card IS NOT NULL")) == 2
+
+
+def test_a_call_without_a_price_comes_with_the_override_that_would_give_it_one(collector: CollectorProcess) -> None:
+    """A deployment of Azure: an alias; another model: a price. With the rest filled in they are valid."""
+    row, other = rows(collector, "SELECT suggested_override FROM unpriced ORDER BY provider")
+    assert row["suggested_override"] == 'aliases: [{provider: "azure.ai.openai", alias: "other-deployment", model: ?}]'
+    config = f"processors: {{cost: {{{row['suggested_override'].replace('?', 'gpt-4o')}}}}}"
+    (alias,) = read(config, "suggested.yaml", {}).overrides.aliases
+    assert (alias.target.provider, alias.target.models, alias.model) == ("azure", "other-deployment", "gpt-4o")
+    config = f"processors: {{cost: {{{other['suggested_override'].replace('?', '0.5')}}}}}"
+    (price,) = read(config, "suggested.yaml", {}).overrides.prices
+    assert (price.target.provider, price.target.models) == ("openai", 'no "such" model')
 
 
 def test_price_says_the_same_as_the_collector(collector: CollectorProcess) -> None:
