@@ -38,8 +38,8 @@ Use = Callable[[RateCard], None]
 class CardKeeper:
     """Gives the newest card version to `use`: once at the start, and whenever there is a newer one.
 
-    With a `RefreshConfig` it reads the catalogues every interval, in a process of its own: that takes seconds of CPU
-    and a hundred megabytes. Whatever fails is a line in the log and a count; the card in use goes on.
+    With a `RefreshConfig` it reads the catalogues every interval, in a process of its own: that takes two seconds of
+    CPU and 70 MB. Whatever fails is a line in the log and a count; the card in use goes on.
     """
 
     def __init__(

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from collector.catalogue.errors import CardDamaged, NoSuchCard
 from collector.catalogue.version import SUFFIX, CardFiles, CardVersion, open_version, version_of, write_version
-from otel_cost.pricing.card import DATA_DIRECTORY, DIGEST_LENGTH, RateCard, load_card
+from otel_cost.pricing import RateCard, default_card
+from otel_cost.pricing.card import DATA_DIRECTORY, DIGEST_LENGTH
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def user_folder() -> Path:
 
 def shipped_version() -> CardVersion:
     """The card of this program, as a version."""
-    index = load_card().index
+    index = default_card().index
     made_at = datetime.fromisoformat(index["sources"]["dated"]).replace(tzinfo=UTC)
     return CardVersion(index["digest"][:DIGEST_LENGTH], made_at, None)
 
@@ -82,7 +83,7 @@ def newest_card(folder: Path) -> RateCard:
             return open_any([version])
         except CardDamaged as error:
             logger.error("card version %s is damaged and is not used: %s", version.digest, error)
-    return load_card()
+    return default_card()
 
 
 def keep_shipped(folder: Path) -> None:
@@ -110,8 +111,8 @@ def open_any(versions: list[CardVersion]) -> RateCard:
     """
     problem: CardDamaged | None = None
     for version in versions:
-        if version.path is None or version.digest == load_card().digest:
-            return load_card()
+        if version.path is None or version.digest == default_card().digest:
+            return default_card()
         try:
             return open_version(version.path)
         except CardDamaged as error:
