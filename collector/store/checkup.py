@@ -79,6 +79,7 @@ class Copied:
     stored: tuple[Any, ...]
     amendments: pa.Table
     expired: tuple[tuple[str, int, Decimal], ...]
+    price_runs: tuple[tuple[str, str, int], ...]  # in force: name, file, bytes
 
 
 class _Reader:
@@ -106,6 +107,7 @@ def examine(path: Path) -> tuple[Checkup, Copied | None]:
     if copied is not None:
         _manifest(checkup, copied)
         _files(checkup, layout, copied)
+        _price_runs(checkup, layout, copied)
     _left_aside(checkup, layout)
     if layout.folder.is_dir():
         _space(checkup, layout)
@@ -191,6 +193,9 @@ def _read(checkup: Checkup, connection: Any) -> Copied | None:
         expired=tuple(
             reader.rows("SELECT org_id, sum(spans), sum(cost_usd) FROM _ledger.expiry GROUP BY 1 ORDER BY 1")
         ),
+        price_runs=tuple(
+            reader.rows("SELECT name, file, file_bytes FROM _ledger.price_run WHERE undone_at IS NULL ORDER BY batch")
+        ),
     )
 
 
@@ -241,6 +246,19 @@ def _files(checkup: Checkup, layout: Layout, copied: Copied) -> None:
     if strays:
         what = f"{len(strays)} files in {layout.segments} belong to nothing"
         checkup.note(what, "a crash left them; the next start removes them")
+
+
+def _price_runs(checkup: Checkup, layout: Layout, copied: Copied) -> None:
+    """The figures that runs have replaced: what undoing them needs, and the prices as billed."""
+    checkup.facts["price_runs"] = [name for name, _, _ in copied.price_runs]
+    if copied.price_runs:
+        checkup.checked.append("the file of every price run")
+    for name, file, size_bytes in copied.price_runs:
+        path = layout.price_runs / file
+        if not path.exists() or path.stat().st_size != size_bytes:
+            what = f"{path}: is {'damaged' if path.exists() else 'missing'}"
+            meaning = f"price run {name} cannot be undone, and prices as billed are not known; all else is right"
+            checkup.problem(what, meaning, "put an intact copy in its place")
 
 
 def _wrong_file(path: Path, segment: Segment) -> str | None:

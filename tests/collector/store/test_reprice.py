@@ -220,12 +220,12 @@ def test_later_runs_keep_the_prices_of_arrival(open_store: OpenStore) -> None:
     store = open_store()
     fill(store)
     arrival = ask(store, CALLS)
-    apply(store, Flat("two", 2 * PRICE), "two", Selection(models=("gpt-4o",)))
+    apply(store, Flat("two", 2 * PRICE), "two", Selection(models=("gpt-4o-mini",)))
     second = ask(store, CALLS)
     apply(store, Flat("three", 3 * PRICE), "three")
     assert ask(store, BILLED) == arrival
     runs = ask(store, "SELECT price_run, count(*) FROM calls_as_billed GROUP BY ALL ORDER BY ALL")
-    assert runs == [("three", 1), ("two", 3)]
+    assert runs == [("three", 3), ("two", 1)]
     with pytest.raises(PriceRunRefused, match=r"three came later and changed \d of the same calls: undo it first"):
         undo(store, "two")
     undo(store, "three")
@@ -369,6 +369,9 @@ def test_a_lost_file_of_a_run_is_said_by_whoever_needs_it(open_store: OpenStore,
         published(ledger_path, "SELECT * FROM calls_as_billed")
     with pytest.raises(PriceRunRefused, match="is missing: what the calls of run cost before"):
         undo(store)
+    store.stop()
+    (finding,) = examine(ledger_path)[0].findings
+    assert finding.what == f"{file}: is missing"
 
 
 def test_the_file_of_an_undone_run_goes(open_store: OpenStore) -> None:
