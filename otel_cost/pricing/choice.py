@@ -10,7 +10,7 @@ from otel_cost.pricing.card import STANDARD, ModelCard, RateCard
 from otel_cost.pricing.match import remember, resolve
 from otel_cost.pricing.money import PPM
 from otel_cost.pricing.rates import BEGINNING_NS, REGION, RateRow, Terms, choose
-from otel_cost.pricing.variants import ANYWHERE, region_names, region_of, variant_of
+from otel_cost.pricing.variants import ANYWHERE, PLACE_KEYS, region_names, region_of, variant_of
 
 SERVICE_TIER = "service_tier"
 _ALWAYS_FLAGGED = ("data_residency", "inference_geo")
@@ -89,7 +89,7 @@ def _variant(model: ModelCard, context: Mapping[str, str]) -> str:
     variant = variant_of(context)
     for key, value in context.items():
         own = f"{key}={value}".lower()
-        if own in model.variants:
+        if key not in PLACE_KEYS and own in model.variants:
             variant = own
     return variant
 

@@ -97,6 +97,19 @@ def test_a_row_of_the_region_goes_before_a_multiplier() -> None:
     assert cost_of(card, {"input_tokens": 1}, region="eu-central-1").lines[0][2:] == (7, 1, 7, 1_000_000)
 
 
+@pytest.mark.parametrize("region", ["eu", "eu-central-1", " EU "])
+def test_a_variant_and_a_region_are_both_heeded(region: str) -> None:
+    """A batch in a region costs what batches cost there, however the region is written; no flag."""
+    listed = [
+        rows({"input_tokens": n, "output_tokens": n}, variant=variant)
+        for n, variant in enumerate(("standard", "batch", "region=eu", "batch,region=eu"), start=1)
+    ]
+    card = card_of(model("m", *listed))
+    for processing, rate in (("batch", 4), ("", 3)):
+        found = cost_of(card, {"input_tokens": 1}, processing=processing, region=region)
+        assert (found.lines[0].rate_pico_usd, found.flags) == (rate, Flag.NONE)
+
+
 @pytest.mark.parametrize(
     ("context", "rate", "flags"),
     [
