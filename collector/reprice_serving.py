@@ -9,6 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from collector.attribute import attribute
 from collector.catalogue.shelf import open_card
 from collector.errors import CollectorError
@@ -37,7 +39,7 @@ def serve(store: Store, wanted: Wanted, cards: Cards, cancelled: Callable[[], bo
         return _done(store, wanted, cards, cancelled)
     except Cancelled:
         return {"ok": False, "cancelled": True, "error": "interrupted; nothing was changed"}
-    except (CollectorError, OSError) as error:
+    except (CollectorError, OSError, pa.ArrowException) as error:  # Arrow's: a damaged file
         return {"ok": False, "error": str(error)}
 
 

@@ -47,6 +47,7 @@ class LargeTraces:
         self._judged: dict[int, int] = {}
         self._since: dict[int, int] = {}
         self._keys: dict[int, tuple[str, str]] = {}  # organisation and trace id of those in `_since`
+        self._reopened: set[int] = set()  # of those: unless `_judged` has them, they are not large
         if waiting is not None and waiting.num_rows:
             hashes = trace_hashes(*(one_chunk(waiting.column(name)) for name in ("org_id", "trace_id"))).tolist()
             self._since = dict.fromkeys(hashes, 0)
@@ -64,7 +65,8 @@ class LargeTraces:
         for trace, since in self._since.items():
             if spans >= _AT_ONCE_SPANS:
                 break
-            spans += self._judged.get(trace, _AT_ONCE_SPANS) + since
+            most = LARGE_SPANS if trace in self._reopened else _AT_ONCE_SPANS
+            spans += self._judged.get(trace, most) + since
             chosen.append(trace)
         return np.sort(np.array(chosen, np.uint64)), [self._keys[trace] for trace in chosen]
 
@@ -88,12 +90,18 @@ class LargeTraces:
         fresh = [trace not in self._since for trace in put_off.hashes.tolist()]
         return put_off.keys.filter(pa.array(fresh, pa.bool_()))
 
+    def reopen(self, put_off: PutOff) -> None:
+        """Stored traces are to be judged again, large or not, though no span of theirs has come. After the commit."""
+        self._reopened.update(trace for trace in put_off.hashes.tolist() if trace not in self._since)
+        self.remember(put_off, {})
+
     def remember(self, put_off: PutOff | None, judged: Mapping[int, int]) -> None:
         """Call after the commit. `judged`: traces that were judged whole, and their spans."""
         for trace, spans in judged.items():
             self._since.pop(trace, None)
             self._keys.pop(trace, None)
             self._judged.pop(trace, None)
+            self._reopened.discard(trace)
             if spans >= LARGE_SPANS:
                 self._judged[trace] = spans
         if put_off is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,7 +35,7 @@ from collector.store.reprice_reopened import Reopened
 from collector.store.reprice_selection import PricedAgain, Selection
 from collector.store.restating import Restated, Restatement, Restating, Swapped
 from collector.store.statements import query
-from collector.store.swap import Replaced, Write
+from collector.store.swap import Outdated, Replaced, Write
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -171,8 +171,12 @@ class Repricing:
         return _Done(tuple(swapped), reopened.traces())
 
     def _commit(self, run: Run) -> None:
-        commit(run, self._read, self._write, self._ledger, self._layout.segments, self._replaced)
-        self._write(lambda connection: connection.execute("CHECKPOINT"))
+        try:
+            commit(run, self._read, self._write, self._ledger, self._layout.segments, self._replaced)
+        except Outdated as error:
+            raise StoreUnavailable(f"a segment went while it was written anew, try again: {error}") from error
+        with suppress(StoreUnavailable):  # it is committed; a later checkpoint has it too
+            self._write(lambda connection: connection.execute("CHECKPOINT"))
 
     def _live(self) -> list[Segment]:
         segments: list[Segment] = self._read(lambda reader: reader.segments)

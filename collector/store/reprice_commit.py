@@ -77,6 +77,7 @@ def commit(run: Run, read: Read, write: Write, ledger: Ledger, folder: Path, rep
     """Swap the segments, in the writer's thread. Raises whatever it raises; nothing has been changed then."""
     old, new = [each.old for each in run.swapped], [each.new for each in run.swapped]
     position = [ledger.position]
+    put_off = _put_off(run.again)
 
     def also(connection: Any) -> None:
         before = ledger.position
@@ -89,7 +90,6 @@ def commit(run: Run, read: Read, write: Write, ledger: Ledger, folder: Path, rep
         if run.prices is not None:
             store_card(connection, run.prices)
         _log(connection, run.log, position[0].batch, now)
-        put_off = _put_off(run.again)
         if put_off is not None:
             with registered(connection, waiting=ledger.large.new_to_wait(put_off)):
                 connection.execute("INSERT INTO _ledger.waiting_trace SELECT * FROM waiting")
@@ -100,7 +100,8 @@ def commit(run: Run, read: Read, write: Write, ledger: Ledger, folder: Path, rep
         for segment in come:
             if segment.last_seq >= ledger.catalog.recent.first_seq:
                 ledger.catalog.recent.restate(_figures(folder, segment, ledger.catalog.recent.first_seq))
-        ledger.large.remember(_put_off(run.again), {})
+        if put_off is not None:
+            ledger.large.reopen(put_off)
         replaced(gone, come)
 
     swap(read, write, folder, remember, old, new, also=also)
