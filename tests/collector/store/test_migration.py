@@ -164,3 +164,26 @@ def test_the_version_is_on_record(layout: Layout) -> None:
     for store in migrated(layout):
         found = store.read(lambda reader: reader.rows("SELECT version FROM _ledger.schema_version ORDER BY version"))
     assert found == [(version,) for version in range(1, schema.VERSION + 1)]
+
+
+def test_version_2_gains_the_list_of_price_runs(tmp_path: Path) -> None:
+    """After a backup; everything else stays as it is, segments too."""
+    layout = Layout.of(tmp_path / "costs.duckdb")
+    for store in migrated(layout):
+        store.append(batch([call(1, 2, 1), span(1, 1, agent="a")]), attribute)
+    before = said(layout.published)
+    files = sorted(layout.segments.iterdir())
+    with duckdb.connect(str(layout.ledger)) as connection:
+        for view in ("calls_as_billed", "price_runs", "publication", "_ledger.billed"):
+            connection.execute(f"DROP VIEW {view}")
+        connection.execute("DROP TABLE _ledger.price_run")
+        connection.execute("DELETE FROM _ledger.view_digest")
+        connection.execute("UPDATE _ledger.schema_version SET version = 2")
+    layout.published.unlink()
+    for store in migrated(layout):
+        assert store.read(lambda reader: reader.rows("SELECT * FROM price_runs")) == []
+        versions = store.read(lambda reader: reader.rows("SELECT version FROM _ledger.schema_version ORDER BY 1"))
+        assert versions == [(2,), (3,)]
+    assert said(layout.published) == before
+    assert sorted(layout.segments.iterdir()) == files
+    assert len(backups(layout)) == 1

@@ -29,6 +29,7 @@ from tests.collector.store.ledger_rows import START_NS, attribute, batch, call, 
 from tests.collector.store.test_retention import DAY, aged
 
 Rows = list[tuple[Any, ...]]
+TWICE = 250  # traces with two records of one call
 PRICE = 12_500_000_000
 """Of every call of `ledger_rows`, in pico-USD."""
 
@@ -293,7 +294,8 @@ def test_a_cancelled_run_leaves_no_file(open_store: OpenStore) -> None:
 
 
 def test_a_price_for_a_second_record_decides_again_which_one_counts(open_store: OpenStore, ledger_path: Path) -> None:
-    """Of two records the one with a price is kept: when the other one gets one, their trace is judged again."""
+    """Of two records the one with a price is kept: when the other one gets one, their trace is judged again, a hundred
+    traces in one commit."""
 
     def priced_first(skeleton: pa.Table) -> pa.Table:
         """As the toy attribution, but of records of one response the cheapest that has a price is kept."""
@@ -311,16 +313,21 @@ def test_a_price_for_a_second_record_decides_again_which_one_counts(open_store: 
         return pa.Table.from_pylist(verdicts, schema=attribute(skeleton).schema)
 
     store = open_store()
-    unpriced = call(1, 1, response_id="r", cost_pico_usd=None, cost_status="unpriced", request_model="new-1")
-    store.append(batch([unpriced, call(1, 2, response_id="r")]), priced_first)
-    counted = "SELECT request_model FROM calls"
-    assert ask(store, counted) == [("gpt-4o",)]
+    records: list[dict[str, Any]] = []
+    for number in range(1, TWICE + 1):
+        unpriced: dict[str, Any] = {"cost_pico_usd": None, "cost_status": "unpriced", "request_model": "new-1"}
+        records += [call(number, 1, response_id=f"r{number}", **unpriced), call(number, 2, response_id=f"r{number}")]
+    store.append(batch(records), priced_first)
+    counted = "SELECT request_model, count(*) FROM calls GROUP BY ALL"
+    assert ask(store, counted) == [("gpt-4o", TWICE)]
     apply(store, Flat("new", PRICE))
     store.publish()
-    assert ask(store, counted) == published(ledger_path, counted) == [("new-1",)]
+    assert ask(store, counted) == published(ledger_path, counted) == [("new-1", TWICE)]
+    assert store.position.batch == 2 + 3  # the batch, the run, and the judging
     undo(store)
     store.stop()
-    assert published(ledger_path, counted) == [("gpt-4o",)]
+    assert published(ledger_path, counted) == [("gpt-4o", TWICE)]
+    sound(ledger_path)
 
 
 def test_expired_calls_need_no_undo(open_store: OpenStore, ledger_path: Path) -> None:
