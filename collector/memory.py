@@ -33,6 +33,10 @@ _OWN_SETTINGS = "JE_ARROW_MALLOC_CONF"
 """The variable in which a user sets Arrow's allocator: then it stays as set."""
 _IO_THREADS = 2
 """Threads of Arrow that read files. More than the disk needs hold memory each."""
+_COLLECTED_AFTER = (10_000, 20, 100)
+"""Objects made before garbage is looked for, and how often older ones are looked at with them. Lower: full collections,
+60 to 90 ms each, in which nobody else gets the interpreter's lock. Higher: garbage in cycles stays longer."""
+_USUALLY_COLLECTED_AFTER = gc.get_threshold()
 
 
 def configure() -> None:
@@ -55,12 +59,14 @@ def settle() -> None:
     """After a start: what is there stays, so collections of garbage need not look at it; what is free goes back."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_COLLECTED_AFTER)
     give_back()
 
 
 def unsettle() -> None:
     """Before the end: collections look at everything again, else libraries report what was left as leaked."""
     gc.unfreeze()
+    gc.set_threshold(*_USUALLY_COLLECTED_AFTER)
 
 
 def give_back() -> None:

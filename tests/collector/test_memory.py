@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 
@@ -45,3 +46,16 @@ def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(sys, "platform", "darwin")
     assert memory._glibc("mallopt") is None
     memory.give_back()
+
+
+def test_between_start_and_end_full_collections_are_rare() -> None:
+    """They hold the interpreter's lock for tens of milliseconds; afterwards the process has its own habits back."""
+    before = gc.get_threshold()
+    memory.settle()
+    try:
+        assert gc.get_threshold() > before
+        assert gc.get_freeze_count() > 0
+    finally:
+        memory.unsettle()
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == 0
