@@ -21,7 +21,7 @@ from collector.store.reprice import Order
 from collector.store.reprice_selection import Selection
 from collector.store.upkeep import Archive, Keep, Retention
 from tests.collector.store.ledger_rows import attribute, batch, call, span
-from tests.collector.store.test_reprice import Flat
+from tests.collector.store.price_runs import Flat
 from tests.collector.store.test_retention import DAY, aged
 from tests.crash.steps import Death, run
 
