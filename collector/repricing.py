@@ -20,7 +20,8 @@ from otel_cost.pricing.overrides import Cards
 
 _TTL_ASSUMED = int(Flag.TTL_ASSUMED)
 _OF_THE_CARD = int(Flag.VARIANT_NOT_PRICED | Flag.RATE_FALLBACK | Flag.BEFORE_FIRST_PRICE) | _TTL_ASSUMED
-"""Flags that depend on the card: they are found anew. All others say what the span is like."""
+"""Flags that depend on the card: they are found anew. All others say what the span is like. What pricing finds wrong
+with the counts of a model that it knows stays on record when another card does not know that model."""
 
 
 _TIMES = {name: NAME_OF_STORED[name] for name in ("start_time_ns", "end_time_ns")}

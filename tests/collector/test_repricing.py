@@ -19,6 +19,7 @@ from collector.store import Store, StoreConfig
 from collector.store.figures import FIGURES
 from collector.store.reprice import Order
 from collector.store.reprice_selection import Selection
+from otel_cost.call import Flag
 from otel_cost.pricing import default_card
 from otel_cost.pricing.overrides import Cards, overrides_from
 from tests.collector.priced_ledger import changed_card, ledger_of, take, times, without
@@ -43,6 +44,13 @@ def never() -> bool:
 
 def figures(store: Store) -> list[tuple[Any, ...]]:
     return store.read(lambda reader: reader.rows(f"SELECT seq, {SHOWN} FROM _ledger.span_log ORDER BY seq"))
+
+
+def but_for_counts(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Without the flags that pricing finds in the counts of a model that it knows: once found they stay."""
+    place = 1 + FIGURES.index("flags")
+    found = int(Flag.CACHE_EXCLUSIVE | Flag.CLAMPED)
+    return [(*row[:place], row[place] & ~found, *row[place + 1 :]) for row in rows]
 
 
 def apply(store: Store, cards: Cards, name: str) -> Any:
@@ -77,7 +85,8 @@ def test_the_card_that_priced_generated_calls_gives_what_is_stored(store: Store,
 
 
 def test_another_card_gives_what_it_would_have_given_at_ingest(store: Store, tmp_path: Path) -> None:
-    """As if the spans had arrived under it; and back by the first card, without undo."""
+    """As if the spans had arrived under it, by which some models are dearer and one is unknown; and back by the first
+    card, without undo, to the last bit."""
     other = Cards(changed_card(tmp_path / "card", {"openai": times(3), "anthropic": without("claude-sonnet-4-5")}))
     batches = [generated(number) for number in range(8)]
     for batch in batches:
@@ -91,7 +100,7 @@ def test_another_card_gives_what_it_would_have_given_at_ingest(store: Store, tmp
     fresh.stop()
     assert expected != before
     applied = apply(store, other, "other")
-    assert figures(store) == expected
+    assert but_for_counts(figures(store)) == but_for_counts(expected)
     assert applied.preview.account.total.changed > 10
     apply(store, Cards(default_card()), "back")
     assert figures(store) == before
