@@ -1,0 +1,225 @@
+"""Stored calls, priced as if another model had done them: the rules of ingestion with the model replaced."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from collector.analysis.compare import Amounts, Comparison, Group, comparison
+from collector.analysis.compare_models import Target, Used
+from collector.analysis.compare_tokens import SAME, Ratio, family_of, ratio
+from collector.cli.ledger import Ledger
+from collector.cli.prices_spend import CALLS_AT_A_TIME
+from collector.cli.window import Window
+from collector.decode.columns import LEDGER_USAGE_COLUMNS
+from collector.price.arrow import ints
+from collector.repricing import PriceAgain
+from collector.store.rows import pico_usd
+from collector.store.statements import query
+from otel_cost.call import Flag
+from otel_cost.pricing import RateCard, Status
+from otel_cost.pricing.money import PPM
+from otel_cost.pricing.overrides import Cards, Overrides
+
+BY = ("agent", "feature", "model", "customer", "team")
+COMPARED = "compared"
+NO_TEXT = (
+    *("embeddings", "image_generation", "image_edit", "video_generation", "speech", "transcription", "translation"),
+    *("rerank", "ocr", "moderation"),
+)
+"""Operations that a text model does not do."""
+
+_TOKENS = "_tokens"
+_FALLBACK, _VARIANT = int(Flag.RATE_FALLBACK), int(Flag.VARIANT_NOT_PRICED)
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What is there to compare, and what is left out."""
+
+    used: tuple[Used, ...]  # by model, the dearest first
+    parts: tuple[tuple[datetime, datetime], ...]  # periods that hold so many calls as are read at a time
+    left_out: dict[str, tuple[int, Decimal]]  # reason -> calls, and what those of them cost that have a price
+    partial_calls: int  # of those that are compared
+    estimated_calls: int
+
+
+def usage_of(ledger: Ledger, window: Window) -> Usage:
+    """What the calls of a window used.
+
+    Raises:
+        click.ClickException: there is no ledger, or it cannot answer.
+    """
+    lines = ledger(query("compare_used").format(operations=_listed(NO_TEXT)), _ends(window)).to_pylist()
+    models: dict[tuple[str | None, str | None], list[int]] = {}
+    left_out: dict[str, tuple[int, Decimal]] = {}
+    compared = [line for line in lines if line["kind"] == COMPARED]
+    for line in lines:
+        if line["kind"] != COMPARED:
+            calls, cost = left_out.get(line["kind"], (0, Decimal(0)))
+            left_out[line["kind"]] = calls + line["calls"], cost + line["cost_usd"]
+    for line in compared:
+        sums = models.setdefault((line["provider"], line["model"]), [0] * 5)
+        for place, name in enumerate(("calls", "input_tokens", "cache_read_tokens", "output_tokens")):
+            sums[place] += line[name]
+        sums[4] += int(line["cost_usd"].scaleb(12))
+    used = [Used(provider, model, *sums) for (provider, model), sums in models.items()]
+    used.sort(key=lambda each: (-each.cost_pico_usd, -each.calls, str(each)))
+    partial, estimated = (sum(line[name] for line in compared) for name in ("partial_calls", "estimated_calls"))
+    return Usage(tuple(used), tuple(_parts(compared, window)), left_out, partial, estimated)
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return ", ".join(f"'{text}'" for text in texts)
+
+
+def _ends(window: Window) -> dict[str, datetime]:
+    """Naive UTC, as the ledger keeps time; the end of what a nanosecond timestamp can say where the window is open."""
+    since = window.since.astimezone(UTC).replace(tzinfo=None) if window.since else datetime(1970, 1, 1)
+    until = window.until.astimezone(UTC).replace(tzinfo=None) if window.until else datetime(2200, 1, 1)
+    return {"since": since, "until": until}
+
+
+def _parts(lines: Sequence[dict[str, Any]], window: Window) -> Iterator[tuple[datetime, datetime]]:
+    """Periods of whole hours with at most `CALLS_AT_A_TIME` calls, or of one hour that holds more."""
+    ends = _ends(window)
+    start, held = ends["since"], 0
+    hours: dict[datetime, int] = {}
+    for line in lines:
+        hours[line["hour"]] = hours.get(line["hour"], 0) + line["calls"]
+    for hour, calls in hours.items():
+        if held and held + calls > CALLS_AT_A_TIME:
+            yield start, hour
+            start, held = hour, 0
+        held += calls
+    if held:
+        yield start, ends["until"]
+
+
+def compare(
+    ledger: Ledger, usage: Usage, card: RateCard, overrides: Overrides, by: str | None, targets: Sequence[Target]
+) -> Comparison:
+    """Price all calls of `usage` on every target, by the prices that hold when each call started."""
+    price = PriceAgain(Cards(card, overrides))
+    columns = dict.fromkeys((*price.columns, "model", *((by,) if by else ())))
+    sql = query("compare_calls").format(columns=", ".join(f'"{name}"' for name in columns), operations=_listed(NO_TEXT))
+    groups: dict[str | None, Group] = {}
+    for since, until in usage.parts:
+        rows = ledger(sql, {"since": since, "until": until})
+        if rows.num_rows:
+            _add(groups, _Part(rows, by), price, targets)
+    return comparison(groups, targets)
+
+
+class _Part:
+    """Rows of the ledger, and to which group each belongs."""
+
+    def __init__(self, rows: pa.Table, by: str | None) -> None:
+        self.rows = rows
+        column = rows.column(by).cast(pa.string()) if by else pa.chunked_array([pa.nulls(rows.num_rows, pa.string())])
+        encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+        self.values: list[str | None] = encoded.dictionary.to_pylist()
+        self.numbers: Ints = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+
+    def sums(self, amounts: Ints) -> list[int]:
+        """The sum of each group: exact, also where it does not fit an int64."""
+        found = pa.table({"at": self.numbers, "of": pa.array(amounts).cast(pa.decimal128(38, 0))})
+        by_group = found.group_by("at").aggregate([("of", "sum")])
+        sums = dict(zip(by_group.column("at").to_pylist(), by_group.column("of_sum").to_pylist(), strict=True))
+        return [int(sums.get(number, 0)) for number in range(len(self.values))]
+
+
+def _add(groups: dict[str | None, Group], part: _Part, price: PriceAgain, targets: Sequence[Target]) -> None:
+    costs = part.sums(ints(pico_usd(part.rows.column("cost_usd"))))
+    calls = np.bincount(part.numbers, minlength=len(part.values)).tolist()
+    found = [Group(value, calls[at], costs[at]) for at, value in enumerate(part.values)]
+    for target in targets:
+        for group, amounts in zip(found, _amounts(part, price, target), strict=True):
+            group.models[target] = amounts
+    for group in found:
+        groups.setdefault(group.value, Group(group.value)).add(group)
+
+
+def _amounts(part: _Part, price: PriceAgain, target: Target) -> list[Amounts]:
+    """What each group costs on a target: once, or with the fewest and the most tokens that the same texts may have."""
+    ratios = _ratios(part.rows.column("model"), target)
+    low = price(_on(part.rows, target, ratios[:, 0]))
+    exact = bool((ratios == PPM).all())
+    high = low if exact else price(_on(part.rows, target, ratios[:, 1]))
+    sums = [part.sums(pc.fill_null(costs.column("cost_pico_usd"), 0).to_numpy()) for costs in (low, high)]
+    flags, status = high.column("flags").to_numpy(), high.column("cost_status").cast(pa.string())
+    counts = [
+        np.bincount(part.numbers[where], minlength=len(part.values)).tolist()
+        for where in (
+            pc.or_(*(pc.is_null(costs.column("cost_pico_usd")) for costs in (low, high))).to_numpy(),
+            pc.fill_null(pc.equal(status, Status.PARTIAL.value), False).to_numpy(),
+            flags & _FALLBACK != 0,
+            flags & _VARIANT != 0,
+        )
+    ]
+    return [Amounts(*figures) for figures in zip(*sums, *counts, strict=True)]
+
+
+def _ratios(models: pa.ChunkedArray, target: Target) -> Ints:
+    """Per row the least and the most tokens on the target per million of its own."""
+    encoded = models.cast(pa.string()).combine_chunks().dictionary_encode(null_encoding="encode")
+    other = family_of(target.model)
+    each = [_ratio(model, target, other) for model in encoded.dictionary.to_pylist()]
+    chosen: Ints = np.array(each, np.int64).reshape(-1, 2)[encoded.indices.to_numpy(zero_copy_only=False)]
+    return chosen
+
+
+def _ratio(model: str | None, target: Target, other: Any) -> Ratio:
+    return SAME if model == target.model else ratio(family_of(model or ""), other)
+
+
+def _on(rows: pa.Table, target: Target, tokens_ppm: Ints) -> pa.Table:
+    """The rows as if the target had done them: its name and tokens, and no cost that somebody reported."""
+    count = rows.num_rows
+    said: dict[str, pa.Array] = {
+        "provider": pa.repeat(target.provider, count),
+        "request_model": pa.repeat(target.model, count),
+        "response_model": pa.nulls(count, pa.string()),
+        "reported_cost_usd": pa.nulls(count, rows.schema.field("reported_cost_usd").type),
+        "reported_by_provider": pa.repeat(False, count),
+    }
+    if (tokens_ppm != PPM).any():
+        for name in LEDGER_USAGE_COLUMNS:
+            column = rows.column(name)
+            scaled = _scaled(pc.fill_null(column, 0).to_numpy(), tokens_ppm)
+            said[name] = pa.array(scaled, mask=pc.is_null(column).to_numpy())
+        said["usage_json"] = _scaled_json(rows.column("usage_json"), tokens_ppm)
+    for name, column in said.items():
+        rows = rows.set_column(rows.schema.get_field_index(name), name, column)
+    return rows
+
+
+def _scaled(counts: Ints, tokens_ppm: Ints) -> Ints:
+    """Rounded down, so that parts never outgrow their whole. What is no usable count stays as it is."""
+    usable = (counts >= 0) & (counts < 2**40)
+    scaled: Ints = np.where(usable, np.where(usable, counts, 0) * tokens_ppm // PPM, counts)
+    return scaled
+
+
+def _scaled_json(texts: pa.ChunkedArray, tokens_ppm: Ints) -> pa.Array:
+    found: list[str | None] = texts.to_pylist()
+    for at, text in enumerate(found):
+        if text is not None and tokens_ppm[at] != PPM:
+            usage: dict[str, int] = json.loads(text)
+            ppm = int(tokens_ppm[at])
+            scaled = {
+                unit: count * ppm // PPM if unit.endswith(_TOKENS) and count >= 0 else count
+                for unit, count in usage.items()
+            }
+            found[at] = json.dumps(scaled, separators=(",", ":"))
+    return pa.array(found, pa.string())

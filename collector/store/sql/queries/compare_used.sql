@@ -1,0 +1,23 @@
+-- What a window's counted calls used, by hour and model, and whether they can be priced on another model:
+-- 'compared', or the reason why not. Filled in: the operations that are no text calls.
+SELECT
+    date_trunc('hour', start_time)::TIMESTAMP AS hour,
+    provider,
+    model,
+    CASE
+        WHEN coalesce(operation, '') IN ({operations}) THEN 'no text call'
+        WHEN cost_usd IS NULL THEN 'unpriced'
+        WHEN input_tokens IS NULL AND output_tokens IS NULL AND usage_json IS NULL THEN 'no usage'
+        ELSE 'compared'
+    END AS kind,
+    count(*) AS calls,
+    count(*) FILTER (WHERE cost_status = 'partial') AS partial_calls,
+    count(*) FILTER (WHERE cost_status = 'estimated') AS estimated_calls,
+    CAST(coalesce(sum(input_tokens), 0) AS BIGINT) AS input_tokens,
+    CAST(coalesce(sum(cache_read_tokens), 0) AS BIGINT) AS cache_read_tokens,
+    CAST(coalesce(sum(output_tokens), 0) AS BIGINT) AS output_tokens,
+    coalesce(sum(cost_usd), 0) AS cost_usd
+FROM _ledger.call_log
+WHERE counted AND start_time >= $since AND start_time < $until
+GROUP BY ALL
+ORDER BY hour
