@@ -21,6 +21,7 @@ COMMANDS = {
     "report": "cost by run, agent, provider, model, customer or any attribute",
     "trace": "one trace as a tree: self and inclusive cost, a receipt per call",
     "compare": "what the same usage would cost on other models",
+    "reconcile": "the ledger beside a provider's bill, and why they differ",
     "plans": "fees of flat plans, shared out among those who used them",
     "price": "price one call, or many from a file, without a collector",
     "prices": "the prices that calls are billed by: show, update, compare",
