@@ -84,3 +84,20 @@ gone without a word would else hold `MAX_CONCURRENT_REQUESTS` for good. Lower: s
 MAX_CATALOGUE_BYTES = 64 * 1024 * 1024
 """One price catalogue, as fetched. The largest has 3.2 MB today. Too low: a grown one is refused and prices grow old.
 Too high: a wrong URL fills the memory, with Python objects of about ten times this."""
+
+MAX_ESTIMATED_TEXT_CHARACTERS = 2 * 1024 * 1024
+"""Captured text of one span from which its tokens are estimated, input and output together; the rest is not counted and
+the estimate says so. Counting takes about 50 ms at this size. Too low: long contexts are under-counted. Too high: one
+span holds up the applier."""
+
+MAX_CALIBRATIONS = 1_024
+"""Models, each with input and output apart, of which the tokens per character are kept in memory, about 300 bytes each.
+Too low: models that take turns forget each other. Names that are never the same again must not fill the memory."""
+
+CALIBRATION_SPANS = 50
+"""Calls with usage and captured text after which a model's own tokens per character are trusted. Lower: one odd call
+(an image, a long tool list) decides. Higher: a new model is estimated by a general ratio for longer."""
+
+CALIBRATION_SPANS_PER_PART = 32
+"""Calls of one part (`collector.pipeline.PART_SPANS`) from which calibration learns, spread over the part. Higher: a
+stream with captured text costs more, about 10 us per call and KB of text, and learns nothing more."""

@@ -24,6 +24,7 @@ from collector.decode import decode_requests
 from collector.decode.columns import SpanBatch
 from collector.decode.concat import concat_batches
 from collector.decode.request import Decoded, DecodeLimits, Outcome, Request
+from collector.estimate import Estimator, with_methods
 from collector.forward.costs import added_attributes
 from collector.forward.job import ForwardJob
 from collector.ledger import ledger_table
@@ -74,6 +75,8 @@ class Pipeline:
         limits: DecodeLimits,
         forwarders: Sequence[Forwarder],
         telemetry: Telemetry,
+        *,
+        estimates: bool = True,
     ) -> None:
         self.cards = cards
         """What calls are priced with; may be replaced at any time, for batches that follow."""
@@ -82,6 +85,8 @@ class Pipeline:
         self._limits = limits
         self._forwarders = forwarders
         self._telemetry = telemetry
+        failures = metrics.ESTIMATE_FAILURES
+        self._estimator = Estimator(lambda count: telemetry.add(failures, count)) if estimates else None
 
     @property
     def forwards(self) -> bool:
@@ -131,9 +136,11 @@ class Pipeline:
         return ledger
 
     def _part(self, batch: SpanBatch) -> pa.Table:
-        calls = normalise_columns(batch)
+        calls, methods = normalise_columns(batch), None
+        if self._estimator is not None:
+            calls, methods = self._estimator.estimate(batch, calls)
         cards = self.cards
-        costs = price_calls(calls, batch.spans, cards)
+        costs = with_methods(price_calls(calls, batch.spans, cards), methods or {})
         for card in cards.made if cards.conditions else ():
             self.remember(card)  # met only now
         return ledger_table(batch, calls, costs)

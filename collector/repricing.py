@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from pyarrow import json as arrow_json
 
 from collector.decode.columns import CALL_SCHEMA, LEDGER_USAGE_COLUMNS, CallColumns
+from collector.estimate.reasons import method_of, with_methods
 from collector.price import card_table, price_calls
 from collector.store.figures import OWNERS, PRICED_FROM
 from collector.store.rows import NAME_OF_STORED, one_chunk, pico_usd
@@ -18,7 +19,7 @@ from otel_cost.call import Flag
 from otel_cost.normalise.reader import splits_cache_writes
 from otel_cost.pricing.overrides import Cards
 
-_TTL_ASSUMED = int(Flag.TTL_ASSUMED)
+_TTL_ASSUMED, _ESTIMATED = int(Flag.TTL_ASSUMED), int(Flag.ESTIMATED)
 _OF_THE_CARD = int(Flag.VARIANT_NOT_PRICED | Flag.RATE_FALLBACK | Flag.BEFORE_FIRST_PRICE) | _TTL_ASSUMED
 """Flags that depend on the card: they are found anew. All others say what the span is like. What pricing finds wrong
 with the counts of a model that it knows stays on record when another card does not know that model."""
@@ -49,7 +50,18 @@ class PriceAgain:
         calls = _calls(rows)
         spans = {name: rows.column(stored).cast(pa.int64()) for name, stored in _TIMES.items()}
         spans["org_id"] = rows.column("org_id")
-        return price_calls(CallColumns(calls, _usage(rows)), pa.table(spans), self._cards)
+        costs = price_calls(CallColumns(calls, _usage(rows)), pa.table(spans), self._cards)
+        return with_methods(costs, _methods(rows))
+
+
+def _methods(rows: pa.Table) -> dict[int, str]:
+    """How the tokens of rows were estimated when they arrived: they stay as they are, and so does that."""
+    estimated = np.flatnonzero(one_chunk(rows.column("flags")).to_numpy() & _ESTIMATED)
+    if not len(estimated):
+        return {}
+    reasons = rows.column("cost_reason").take(pa.array(estimated)).to_pylist()
+    named = zip(estimated.tolist(), map(method_of, reasons), strict=True)
+    return {row: method for row, method in named if method is not None}
 
 
 def _calls(rows: pa.Table) -> pa.Table:

@@ -62,7 +62,12 @@ class Service:
         self._forwarders = [OtlpForwarder(forward, self.telemetry) for forward in config.forward]
         limits = DecodeLimits(essential_keys=ESSENTIAL_KEYS)
         pipeline = Pipeline(
-            self.store, Cards(default_card(), config.overrides), limits, self._forwarders, self.telemetry
+            self.store,
+            Cards(default_card(), config.overrides),
+            limits,
+            self._forwarders,
+            self.telemetry,
+            estimates=config.estimate,
         )
         layout = self.store.layout
         self.journal = Journal(JournalConfig(layout.folder / "journal", config.store.free_space_floor_bytes))

@@ -71,6 +71,11 @@ CALLS = Metric(
     "Spans of model calls received, by cost status; duplicates included.",
     ("status",),
 )
+ESTIMATE_FAILURES = Metric(
+    "otel_cost_estimate_failures_total",
+    "counter",
+    "Calls whose tokens could not be estimated from their captured text, which stay as they are; the log says why.",
+)
 ATTRIBUTES_TRUNCATED = Metric(
     "otel_cost_attributes_truncated_total", "counter", "Attribute values cut to the longest length that is kept."
 )

@@ -80,6 +80,25 @@ ENDUSER_ID = "enduser.id"
 DEPLOYMENT_ENVIRONMENT_NAME = "deployment.environment.name"
 DEPLOYMENT_ENVIRONMENT = "deployment.environment"  # deprecated
 
+# --- what was said, where an app has it captured: only ever counted, `otel_cost.normalise.content` -------------------
+
+GEN_AI_INPUT_MESSAGES = "gen_ai.input.messages"
+GEN_AI_OUTPUT_MESSAGES = "gen_ai.output.messages"
+GEN_AI_SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions"
+GEN_AI_PROMPT = "gen_ai.prompt"  # deprecated: input.messages
+GEN_AI_COMPLETION = "gen_ai.completion"  # deprecated: output.messages
+GEN_AI_PROMPT_PREFIX = "gen_ai.prompt."  # OpenLLMetry: + number of the message
+GEN_AI_COMPLETION_PREFIX = "gen_ai.completion."
+OPENLLMETRY_MESSAGE_TEXT = r"(\d{1,6})\.(?:content|tool_calls\.\d+\.(?:name|arguments))"
+LLM_INPUT_MESSAGES_PREFIX = "llm.input_messages."  # OpenInference: + number of the message
+LLM_OUTPUT_MESSAGES_PREFIX = "llm.output_messages."
+OPENINFERENCE_MESSAGE_TEXT = (
+    r"(\d{1,6})\.message\.(?:content|contents\.\d+\.message_content\.text"
+    r"|tool_calls\.\d+\.tool_call\.function\.(?:name|arguments))"
+)
+AI_PROMPT_MESSAGES = "ai.prompt.messages"
+AI_RESPONSE_TEXT = "ai.response.text"
+
 # --- names that apps choose themselves for who pays -------------------------------------------------------------------
 
 RUN_ID = "run.id"

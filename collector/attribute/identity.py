@@ -120,7 +120,7 @@ def read_record(spans: Spans, row: int) -> Record:
         response_id=spans.text("response_id", row),
         preference=(
             int(not has_usage),
-            int(bool(flags & Flag.ESTIMATED)),
+            int(has_usage and bool(flags & Flag.ESTIMATED)),
             int(spans.value("cost_pico_usd", row) is None),
             -sum(tokens > 0 for tokens in cache),
             dialect_rank(spans.text("dialect", row)),

@@ -151,8 +151,9 @@ def _processors(section: Section, defined: Defined, config: Config) -> Config:
         elif kind == "budget":
             config = replace(config, rules=read_rules(part))
         else:
+            estimate = part.take("estimate", values.boolean, config.estimate)
             overrides, refresh = read_cost(part)
-            config = replace(config, overrides=overrides, refresh=refresh)
+            config = replace(config, overrides=overrides, refresh=refresh, estimate=estimate)
     section.close()
     return config
 

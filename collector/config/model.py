@@ -33,6 +33,8 @@ class Config:
     """`memory_limiter.limit_mib`: requests that wait to be committed."""
     overrides: Overrides = NO_OVERRIDES
     """What the user's own contracts say of prices."""
+    estimate: bool = True
+    """`processors.cost.estimate`: tokens that no provider reported are estimated from captured text."""
     refresh: RefreshConfig | None = None
     """How the rate card is kept current; None: it is not."""
     rules: tuple[BudgetRule, ...] = ()

@@ -18,7 +18,7 @@ from collector.store.catalog import Catalog
 from collector.store.compare import differs
 from collector.store.hashes import Hashes
 from collector.store.known_traces import Places
-from collector.store.rows import NAME_OF_STORED, own
+from collector.store.rows import NAME_OF_STORED, own, without_estimates
 from collector.store.whole_attributes import with_whole_attributes
 
 _KEY = ["org_id", "trace_id", "span_id"]
@@ -40,8 +40,8 @@ _CONTENT = (
 )
 """What makes a resend different. Price and owners are ours to derive, so they are no content."""
 
-_COMPARED = list(dict.fromkeys((*_CONTENT, *MARKS)))
-"""What comparing reads: owners too, for the attributes refer to them."""
+_COMPARED = list(dict.fromkeys((*_CONTENT, *MARKS, "flags")))
+"""What comparing reads: owners too, for attributes refer to them, and flags: they say which tokens are estimated."""
 
 Rows = npt.NDArray[np.int64]
 
@@ -135,8 +135,8 @@ def _content(catalog: Catalog, seqs: Rows) -> pa.Table:
 
 def _different(batch: pa.Table, rows: Rows, first: pa.Table) -> Iterable[Changed]:
     """Those of `rows` whose content is not that of the row of `first` beside it."""
-    again = with_whole_attributes(batch.select(_COMPARED).take(pa.array(rows)))
-    first = with_whole_attributes(first.select(_COMPARED))
+    again = without_estimates(with_whole_attributes(batch.select(_COMPARED).take(pa.array(rows))))
+    first = without_estimates(with_whole_attributes(first.select(_COMPARED)))
     suspects = np.flatnonzero(differs(again, first, _CONTENT))
     if not len(suspects):
         return []

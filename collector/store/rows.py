@@ -17,6 +17,7 @@ from collector.decode.columns import (
     OWNER_COLUMNS,
     SKELETON_SCHEMA,
 )
+from otel_cost.call import Flag
 
 MONEY = pa.decimal128(18, 12)
 LARGEST_PICO_USD = 10**18 - 1
@@ -136,9 +137,23 @@ def own(rows: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(columns, names=rows.column_names).drop_columns("derived")
 
 
+def without_estimates(rows: pa.Table) -> pa.Table:
+    """Rows without the tokens that were estimated for calls that report none: their spans do not say them, and calls
+    are told apart by what spans say. `rows` has flags and the token columns."""
+    marks = pa.scalar(int(Flag.USAGE_MISSING | Flag.ESTIMATED), pa.int64())
+    estimated = pc.equal(pc.bit_wise_and(rows.column("flags"), marks), marks)
+    if not pc.any(estimated).as_py():
+        return rows
+    for name in ("input_tokens", "output_tokens"):
+        column = rows.column(name)
+        said = pc.if_else(estimated, pa.scalar(None, column.type), column)
+        rows = rows.set_column(rows.schema.get_field_index(name), name, said)
+    return rows
+
+
 def skeleton(spans: pa.Table) -> pa.Table:
     """Rows with the names of `ROW_SCHEMA`, plain or dictionary-encoded -> `SKELETON_SCHEMA`."""
-    spans = own(spans)
+    spans = without_estimates(own(spans))
     columns = []
     for field in SKELETON_SCHEMA:
         if field.name in _TIMES:

@@ -66,6 +66,13 @@ def test_refresh_is_off_unless_it_is_asked_for() -> None:
     )
 
 
+def test_tokens_are_estimated_unless_it_is_switched_off() -> None:
+    """A yes or no, like any other."""
+    assert load(None).estimate
+    assert not load(TESTDATA / "everything.yaml", {"TOKEN": "t"}).estimate
+    assert _said("estimate: 3")[0].startswith("estimate: must be true or false (got 3)")
+
+
 def _said(entry: str) -> list[str]:
     """The problems of one line below `processors.cost`, without that prefix."""
     return [line.removeprefix("processors.cost.") for line in problems(f"processors: {{cost: {{{entry}}}}}")]
@@ -162,7 +169,7 @@ PROVIDERS_ALLOWED = "allowed: a provider of the rate card, or one listed under p
         ),
         (
             "discount: []",
-            "discount: unknown key; allowed: providers, discounts, prices, aliases, plans, gpus, router_fees; "
+            "discount: unknown key; allowed: estimate, providers, discounts, prices, aliases, plans, gpus, router_fees; "
             'did you mean "discounts"?',
         ),
         ("discounts: [{provider: openai, percent: 5%, model: x}]", "discounts[0].model: unknown key (got model); "
