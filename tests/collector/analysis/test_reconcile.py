@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.analysis.reconcile import Cause, Part, reconcile
@@ -201,6 +201,7 @@ def _calls(draw: st.DrawFn) -> dict[str, Any]:
     )
 
 
+@settings(deadline=None)  # the first example reads the card
 @given(st.lists(_lines(), max_size=12), st.lists(_calls(), max_size=12), st.integers(2, 12))
 def test_causes_add_up_to_the_difference_whatever_is_said(
     lines: list[BillLine], ledger: list[dict[str, Any]], decimals: int
