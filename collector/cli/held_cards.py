@@ -10,7 +10,7 @@ import click
 from collector.catalogue.errors import CatalogueError
 from collector.catalogue.shelf import cards as versions
 from collector.catalogue.shelf import open_card
-from collector.config import ConfigError, load
+from collector.config import Config, ConfigError, load
 from collector.store.layout import Layout
 from otel_cost.pricing import RateCard, default_card
 from otel_cost.pricing.overrides import Cards, Overrides
@@ -20,8 +20,13 @@ EXIT_BAD_CONFIG = 2
 
 def overrides_of(config_file: Path | None) -> Overrides:
     """The overrides of a config file; exit code 2 with every problem of a wrong one."""
+    return config_of(config_file).overrides
+
+
+def config_of(config_file: Path | None) -> Config:
+    """A config file, the defaults without one; exit code 2 with every problem of a wrong one."""
     try:
-        return load(config_file).overrides
+        return load(config_file)
     except ConfigError as error:
         click.echo(str(error), err=True)
         sys.exit(EXIT_BAD_CONFIG)

@@ -33,7 +33,7 @@ PROBLEMS_SHOWN = 20
     "--config",
     "config_file",
     type=click.Path(path_type=Path),
-    help="A collector's config, whose contract prices hold (processors.cost).",
+    help="A collector's config, whose processors.cost holds: contract prices, estimates.",
 )
 @click.option("--json", "json_output", is_flag=True, help="One JSON object with what was stored and what was refused.")
 def command(files: tuple[Path, ...], db: Path, config_file: Path | None, json_output: bool) -> None:
@@ -55,10 +55,11 @@ def command(files: tuple[Path, ...], db: Path, config_file: Path | None, json_ou
       1  something was refused, or the ledger cannot be opened
       2  no such file, or a wrong config
     """
-    from collector.cli.held_cards import overrides_of
+    from collector.cli.held_cards import config_of
     from collector.cli.importing import Importer  # the whole pipeline, which --help does not need
 
-    importer = Importer(db, overrides_of(config_file))
+    config = config_of(config_file)
+    importer = Importer(db, config.overrides, estimates=config.estimate)
     try:
         importer.start()
     except StoreLocked as error:

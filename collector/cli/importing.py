@@ -57,12 +57,20 @@ class _Ready:
 class Importer:
     """Holds the ledger from `start()` to `stop()`; `take` may be called for any number of files between."""
 
-    def __init__(self, ledger: Path, overrides: Overrides | None = None, org_id: str = DEFAULT_ORGANIZATION) -> None:
+    def __init__(
+        self,
+        ledger: Path,
+        overrides: Overrides | None = None,
+        org_id: str = DEFAULT_ORGANIZATION,
+        *,
+        estimates: bool = True,
+    ) -> None:
         self._org_id = org_id
         self._store = Store(StoreConfig(path=ledger))
         self._telemetry = Telemetry()
         limits = DecodeLimits(essential_keys=ESSENTIAL_KEYS)
-        self._pipeline = Pipeline(self._store, Cards(default_card(), overrides), limits, (), self._telemetry)
+        cards = Cards(default_card(), overrides)
+        self._pipeline = Pipeline(self._store, cards, limits, (), self._telemetry, estimates=estimates)
         self.tally = Tally()
 
     def start(self) -> None:

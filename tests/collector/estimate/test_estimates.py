@@ -24,6 +24,7 @@ from collector.telemetry import Telemetry
 from otel_cost.call import Flag
 from otel_cost.pricing import default_card
 from otel_cost.pricing.overrides import Cards
+from tests.collector.cli.scenario import run
 from tests.collector.priced_ledger import changed_card, times
 from tests.collector.test_pipeline import CHAT, USAGE, request, rows
 
@@ -67,6 +68,13 @@ def test_a_silent_call_is_estimated_by_the_models_tokenizer(store: Store) -> Non
     (found,) = rows(store, "SELECT cost_usd, flags FROM calls")
     assert found[0] == Decimal("0.00005")  # 8 x 2.50 + 3 x 10.00 USD per million
     assert Flag(found[1]) == Flag.ESTIMATED | Flag.USAGE_MISSING
+
+
+def test_every_message_adds_its_role_and_format(store: Store) -> None:
+    """User "Hello" and assistant "Hi there!" are 15 tokens: the vector of tokencost's own tests."""
+    conversation = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi there!"}]
+    (found,) = stored(store, silent(1, **{"gen_ai.input.messages": json.dumps(conversation)}))
+    assert found == (15, None, "estimated", "tokens estimated by tokenizer:o200k, no output text")
 
 
 def test_estimates_stand_apart_in_rollups(store: Store) -> None:
@@ -235,3 +243,16 @@ def reprice(store: Store, cards: Cards) -> None:
     store.repricing(attribute).apply(
         Order(Selection(), PriceAgain(cards), "test", cards.card().digest[:8]), lambda: False
     )
+
+
+@pytest.mark.parametrize(("written", "status"), [("true", "estimated"), ("false", "unpriced")])
+def test_an_import_does_as_the_config_says(tmp_path: Path, written: str, status: str) -> None:
+    """Files take the collector's own way, switches included."""
+    config, spans, ledger = (tmp_path / name for name in ("config.yaml", "spans.binpb", "costs.duckdb"))
+    config.write_text(f"processors: {{cost: {{estimate: {written}}}}}")
+    spans.write_bytes(request(silent(1, **SAID)).body)
+    assert run("import", str(spans), "--db", str(ledger), "--config", str(config)).exit_code == 0
+    store = Store(StoreConfig(ledger))
+    store.start()
+    assert rows(store, "SELECT cost_status FROM calls") == [(status,)]
+    store.stop()
