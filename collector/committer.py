@@ -51,7 +51,7 @@ class CommitterConfig:
     the last sender waits longer, and the columns of a group take several times its bytes."""
     group_requests: int = 2_048
     """Requests of one group: so many answers take the event loop about 25 ms."""
-    longest_linger_seconds: float = 0.012
+    longest_linger_seconds: float = 0.025
     """The longest distance at which groups begin. Shorter: more groups. Longer: answers come later."""
     linger_factor: float = 8.0
     """Groups begin at a distance of so many times the CPU time of the last one: small ones take an eighth of a core.
