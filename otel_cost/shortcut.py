@@ -94,7 +94,8 @@ class Shortcuts:
     def _template(
         self, recipe: Recipe, shape: Shape, span_name: str, attributes: Attributes, name: Any, call: Call
     ) -> Template | None:
-        """None where these names have arithmetic that could change plain counts, or prices of other things than the tokens at the start."""
+        """None where these names have arithmetic that could change plain counts, or prices of other things than the
+        tokens at the start."""
         scope_name, span_kind, status_code, _ = shape
         texts_only = all(type(value) is str for value in (name if type(name) is tuple else (name,)))
         if not texts_only or dialect_of(scope_name, span_name, attributes) is not recipe.dialect:

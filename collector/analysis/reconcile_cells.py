@@ -82,7 +82,8 @@ class Booked:
     @property
     def priced_calls(self) -> int:
         """Calls whose cost is known, in full."""
-        return self.calls - sum(getattr(self, name) for name in _NOT_KNOWN)
+        unknown: int = sum(getattr(self, name) for name in _NOT_KNOWN)
+        return self.calls - unknown
 
     @property
     def known(self) -> bool:

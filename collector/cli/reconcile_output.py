@@ -94,7 +94,7 @@ def _print_costs(out: Console, shown: Shown) -> None:
 
 def _why(parts: Parts, decimals: int) -> str:
     """The causes, the largest first; one alone needs no amount."""
-    ordered = sorted(parts.items(), key=lambda each: -abs(each[1].amount_usd or 0))
+    ordered = sorted(parts.items(), key=lambda each: abs(each[1].amount_usd or Decimal(0)), reverse=True)
     said = []
     for cause, part in ordered:
         amount = f" {usd(part.amount_usd, decimals)}" if len(ordered) > 1 and part.amount_usd is not None else ""

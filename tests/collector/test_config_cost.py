@@ -169,7 +169,8 @@ PROVIDERS_ALLOWED = "allowed: a provider of the rate card, or one listed under p
         ),
         (
             "discount: []",
-            "discount: unknown key; allowed: estimate, providers, discounts, prices, aliases, plans, gpus, router_fees; "
+            "discount: unknown key; "
+            "allowed: estimate, providers, discounts, prices, aliases, plans, gpus, router_fees; "
             'did you mean "discounts"?',
         ),
         ("discounts: [{provider: openai, percent: 5%, model: x}]", "discounts[0].model: unknown key (got model); "
