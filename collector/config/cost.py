@@ -23,7 +23,8 @@ MAX_LISTED_WORDS = 20
 
 def read_cost(section: Section, card: RateCard | None = None) -> tuple[Overrides, RefreshConfig | None]:
     """Overrides and the refresh of the card, None without one. Names are checked against `card`, the shipped one."""
-    refresh = _refresh(section.section("refresh")) if "refresh" in section else None
+    part = section.section("refresh")
+    refresh = _refresh(part) if "refresh" in section else None
     raw = {key: section.raw(key) for key in KEYS}
     section.close()
     if not any(value is not None for value in raw.values()):

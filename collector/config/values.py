@@ -87,13 +87,20 @@ def duration_ns(value: object) -> int:
     return sum(int(Decimal(number) * NS_PER_UNIT[unit]) for number, unit in parts)
 
 
+def _written(seconds: float) -> str:
+    """As one writes it: in the largest unit of which it is a whole number."""
+    duration = round(seconds * 10**9)
+    unit = max((unit for unit in NS_PER_UNIT if duration % NS_PER_UNIT[unit] == 0), key=lambda unit: NS_PER_UNIT[unit])
+    return f"{duration // NS_PER_UNIT[unit]}{unit}"
+
+
 def seconds(minimum: float, maximum: float) -> Callable[[object], float]:
     """A duration between two bounds, in seconds."""
 
     def read(value: object) -> float:
         result = duration_ns(value) / 10**9
         if not minimum <= result <= maximum:
-            raise BadValue(f"must be between {minimum:g}s and {maximum:g}s")
+            raise BadValue(f"must be between {_written(minimum)} and {_written(maximum)}")
         return result
 
     return read

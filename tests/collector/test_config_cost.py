@@ -170,13 +170,13 @@ PROVIDERS_ALLOWED = "allowed: a provider of the rate card, or one listed under p
         (
             "discount: []",
             "discount: unknown key; "
-            "allowed: estimate, providers, discounts, prices, aliases, plans, gpus, router_fees; "
+            "allowed: estimate, refresh, providers, discounts, prices, aliases, plans, gpus, router_fees; "
             'did you mean "discounts"?',
         ),
         ("discounts: [{provider: openai, percent: 5%, model: x}]", "discounts[0].model: unknown key (got model); "
          "allowed: name, provider, when, valid_from, valid_to, models, percent, markup, multiplier; "
          'did you mean "models"?'),
-        ("refresh: {interval: 1m}", "refresh.interval: must be between 600s and 7.776e+06s (got 1m)"),
+        ("refresh: {interval: 1m}", "refresh.interval: must be between 10m and 90d (got 1m)"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_place_what_is_allowed_and_the_nearest_spelling(entry: str, expected: str) -> None:
