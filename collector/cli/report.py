@@ -35,6 +35,9 @@ class Measures:
     cost_usd: Decimal
     unpriced_calls: int
     partial_calls: int
+    estimated_calls: int
+    estimated_cost_usd: Decimal
+    reported_calls: int
     retries: int
     retry_cost_usd: Decimal
     wasted_cost_usd: Decimal

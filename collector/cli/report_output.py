@@ -41,6 +41,11 @@ def _notes(report: Report, selection: Selection) -> list[str]:
         )
     if total.partial_calls:
         notes.append(f"{_calls(total.partial_calls)} priced in part: a class of their tokens has no rate")
+    if total.estimated_calls:
+        amount = usd(total.estimated_cost_usd, decimals_for([total.estimated_cost_usd]))
+        notes.append(f"{_calls(total.estimated_calls)} with estimated tokens: {amount} of this")
+    if total.reported_calls:
+        notes.append(f"{_calls(total.reported_calls)} at the cost that the provider or the span reported")
     if report.price_runs and selection.prices == CURRENT:
         runs = "a price run" if report.price_runs == 1 else f"{report.price_runs} price runs"
         notes.append(f"prices are those after {runs}; --prices as-billed shows those of when the calls arrived")

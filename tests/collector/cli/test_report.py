@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,13 @@ from tests.collector.cli.scenario import (
     TOTAL,
     WASTED,
     WRITER,
+    Trace,
+    call,
     helper,
     note,
     run,
     run_json,
+    usage,
 )
 
 
@@ -145,6 +149,24 @@ def test_by_time_the_newest_comes_first_whatever_it_cost(tmp_path: Path) -> None
     rows = report(ledger, "--by", "day", "--since", "all", "--tz", "UTC")["rows"]
     assert [row["value"] for row in rows] == ["2026-01-02", "2026-01-01"]
     assert Decimal(rows[0]["cost_usd"]) < Decimal(rows[1]["cost_usd"])
+
+
+def test_estimated_and_reported_costs_are_told_apart_from_priced_ones(tmp_path: Path) -> None:
+    """One call says no usage but its text, one only what it was billed, one its tokens."""
+    file, ledger = tmp_path / "spans.jsonl", str(tmp_path / "ledger.duckdb")
+    text = json.dumps([{"role": "user", "parts": [{"type": "text", "content": "Hello"}]}])
+    trace = Trace("7e57" * 8, time.time_ns() - 3600 * SECOND_NS, {})
+    for more in ({"GEN_AI_INPUT_MESSAGES": text}, {"GEN_AI_USAGE_COST_AMOUNT": "0.25"}, usage(10, 1)):
+        trace.add("chat gpt-4o", attributes=call("openai", "gpt-4o", "a", **more))
+    file.write_text(json.dumps(trace.request()) + "\n")
+    run_json("import", str(file), "--db", ledger)
+    total = report(ledger, "--by", "model")["total"]
+    assert (total["calls"], total["estimated_calls"], total["reported_calls"]) == (3, 1, 1)
+    assert Decimal(0) < Decimal(total["estimated_cost_usd"]) < Decimal("0.0001")
+    assert Decimal(total["cost_usd"]) == Decimal(total["estimated_cost_usd"]) + Decimal("0.250035")
+    text = run("report", "--by", "model", "--db", ledger).stdout
+    assert "1 call with estimated tokens: $0.000020 of this" in text
+    assert "1 call at the cost that the provider or the span reported" in text
 
 
 def test_a_window_without_calls_says_where_they_are(ledger: str) -> None:

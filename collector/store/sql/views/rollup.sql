@@ -6,6 +6,7 @@ SELECT
     count(*) FILTER (WHERE cost_usd IS NULL) AS unpriced_calls,
     count(*) FILTER (WHERE cost_status = 'partial') AS partial_calls,
     count(*) FILTER (WHERE cost_status = 'estimated') AS estimated_calls,
+    count(*) FILTER (WHERE cost_status = 'reported') AS reported_calls,
     count(*) FILTER (WHERE failed) AS failed_calls,
     count(*) FILTER (WHERE attempt > 1) AS retries,
     -- DuckDB computes an unused count(DISTINCT) all the same, at ten times the cost of the rest; a list goes when unused.
