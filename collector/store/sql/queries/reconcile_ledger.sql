@@ -1,4 +1,4 @@
--- Counted calls of a window by UTC day and model, with those whose cost is not known, or not all of it.
+-- Counted calls of a window, and failed ones that say no usage, by UTC day and model, with those whose cost is not known, or not all of it.
 SELECT
     CAST(start_time AS DATE) AS day,
     provider,
@@ -16,8 +16,9 @@ SELECT
     CAST(coalesce(sum(output_tokens), 0) AS BIGINT) AS output_tokens
 FROM (
     SELECT *, input_tokens IS NOT NULL OR output_tokens IS NOT NULL OR usage_json IS NOT NULL AS usage
-    FROM calls
-    WHERE start_time >= CAST($since AS TIMESTAMP_NS) AND start_time < CAST($until AS TIMESTAMP_NS)
+    FROM attempts
+    WHERE (counted OR failed AND not_counted_reason = 'failed')
+        AND start_time >= CAST($since AS TIMESTAMP_NS) AND start_time < CAST($until AS TIMESTAMP_NS)
 )
 GROUP BY ALL
 ORDER BY day, provider, model, request_model, response_model
