@@ -6,6 +6,7 @@ Whole columns say which few spans need a look; only those are compared one by on
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -116,21 +117,23 @@ def join_siblings(calls: Calls) -> None:
     np.minimum.at(low, keys, spans.scope.codes[rows])
     np.maximum.at(high, keys, spans.scope.codes[rows])
     mixed = low[keys] != high[keys]
+    pairs = []
     for run in _runs(keys[mixed], rows[mixed]):
-        _pair_up(calls, sorted((calls.record(row) for row in run), key=lambda record: record.key))
+        pairs += _pairs(sorted((calls.record(row) for row in run), key=lambda record: record.key))
+    # Over all parents at once: ids may have joined siblings of one to those of another, and then the order matters.
+    for *_, one_row, other_row in sorted(pairs):
+        if calls.scopes(one_row).isdisjoint(calls.scopes(other_row)):
+            calls.join(one_row, other_row)
 
 
-def _pair_up(calls: Calls, records: list[Record]) -> None:
-    """Join siblings, the best overlap first; a call takes at most one record of each scope."""
-    pairs = [
+def _pairs(records: list[Record]) -> list[tuple[Any, ...]]:
+    """Siblings that may be one call, with what sorts the best overlap first; a call takes one record of each scope."""
+    return [
         (-overlap_of_shorter(one, other), abs(one.start_ns - other.start_ns), one.key, other.key, one.row, other.row)
         for at, one in enumerate(records)
         for other in records[at + 1 : at + 1 + MAX_SIBLINGS_COMPARED]
         if _same_siblings(one, other)
     ]
-    for *_, one_row, other_row in sorted(pairs):
-        if calls.scopes(one_row).isdisjoint(calls.scopes(other_row)):
-            calls.join(one_row, other_row)
 
 
 def _same_siblings(one: Record, other: Record) -> bool:
