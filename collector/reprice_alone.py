@@ -10,7 +10,7 @@ from collector.catalogue.shelf import newest_card
 from collector.config import load
 from collector.errors import StartupError
 from collector.reprice_request import Answer, Wanted, ask
-from collector.reprice_serving import card_folder, serve
+from collector.reprice_serving import serve
 from collector.store import Store, StoreConfig
 from collector.store.errors import StoreLocked
 from collector.store.layout import Layout
@@ -36,7 +36,7 @@ def do(path: Path, wanted: Wanted, config_file: Path | None) -> Answer:
         except KeyboardInterrupt:
             return {"ok": False, "cancelled": True}
     config = load(config_file)
-    cards = Cards(newest_card(card_folder(layout.folder)), config.overrides)
+    cards = Cards(newest_card(layout.prices), config.overrides)
     store = Store(StoreConfig(path, retention=config.store.retention, archive=config.store.archive))
     try:
         store.start()

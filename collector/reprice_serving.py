@@ -28,11 +28,6 @@ MOST_GROUPS = 1_000
 """Of one dimension in an answer, by how much they change; the others are one."""
 
 
-def card_folder(live: Path) -> Path:
-    """Where a ledger keeps card versions."""
-    return live / "prices"
-
-
 def serve(store: Store, wanted: Wanted, cards: Cards, cancelled: Callable[[], bool]) -> Answer:
     """Do it. `cards` are those that price what arrives. Never raises for what can go wrong: the answer says it."""
     try:
@@ -48,7 +43,7 @@ def _done(store: Store, wanted: Wanted, cards: Cards, cancelled: Callable[[], bo
     if wanted.action == "undo":
         preview = repricing.undo(wanted.name or "", wanted.by, cancelled)
         return _answer(wanted, wanted.name, None, preview)
-    price = PriceAgain(_chosen(wanted.card, store.layout.folder, cards))
+    price = PriceAgain(_chosen(wanted.card, store.layout.prices, cards))
     selection = Selection(wanted.since_ns, wanted.until_ns, wanted.models, wanted.providers, wanted.organizations)
     if wanted.action == "dry-run":
         return _answer(wanted, None, price.card, repricing.preview(selection, price, cancelled))
@@ -56,7 +51,7 @@ def _done(store: Store, wanted: Wanted, cards: Cards, cancelled: Callable[[], bo
     return _answer(wanted, applied.name, price.card, applied.preview)
 
 
-def _chosen(text: str, live: Path, cards: Cards) -> Cards:
+def _chosen(text: str, versions: Path, cards: Cards) -> Cards:
     """The cards that a text names, under the same overrides. Raises NoSuchCard, CardDamaged."""
     if text == CURRENT:
         return cards
@@ -64,7 +59,7 @@ def _chosen(text: str, live: Path, cards: Cards) -> Cards:
         wanted: str | date = date.fromisoformat(text)
     except ValueError:
         wanted = text
-    return cards.use(open_card(card_folder(live), wanted))
+    return cards.use(open_card(versions, wanted))
 
 
 def _answer(wanted: Wanted, name: str | None, card: str | None, preview: Preview) -> Answer:

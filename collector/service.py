@@ -75,7 +75,7 @@ class Service:
         acceptor = Acceptor(pipeline, self.journal, self._applier, self.telemetry)
         bounds = CommitterConfig(queue_bytes=config.queue_bytes)
         self._committer = Committer(acceptor.process, bounds, self.telemetry)
-        self._prices = CardKeeper(layout.folder / "prices", config.refresh, pipeline.use, self.telemetry)
+        self._prices = CardKeeper(layout.prices, config.refresh, pipeline.use, self.telemetry)
         self._timer = PublishTimer(self.store.publish, config.store.publish_interval_seconds, self.telemetry)
         self._desk = RepricingDesk(self.store, lambda: pipeline.cards)
         self._upkeep = UpkeepTimer(self._desk.step)

@@ -14,8 +14,8 @@ from collector.catalogue.describe import nearest
 from collector.cli.compare import BY, Usage, compare, usage_of
 from collector.cli.compare_output import as_json, print_comparison
 from collector.cli.held_cards import overrides_of
-from collector.cli.ledger import DEFAULT_LEDGER, Ledger
-from collector.cli.prices_folder import NEWEST, card_named
+from collector.cli.ledger import Ledger, ledger_option
+from collector.cli.prices_folder import card_named, card_option
 from collector.cli.table import console, printable
 from collector.cli.window import window
 from collector.store.layout import Layout
@@ -24,15 +24,7 @@ from otel_cost.pricing.overrides import Cards, Overrides
 
 
 @click.command(name="compare", short_help="what the same usage would cost on other models")
-@click.option(
-    "--ledger",
-    "--db",
-    "db",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=DEFAULT_LEDGER,
-    show_default=True,
-    help="The ledger file.",
-)
+@ledger_option
 @click.option("--since", default="7d", show_default=True, help="Age (90m, 24h, 7d, 2w), date, time, or all.")
 @click.option("--until", help="The same; the end itself is excluded.  [default: now]")
 @click.option("--by", type=click.Choice(BY), help="One row for each of these, and one for all.")
@@ -41,7 +33,7 @@ from otel_cost.pricing.overrides import Cards, Overrides
     metavar="A,B,...",
     help="Models to compare with, also as provider/model.  [default: some cheaper and some dearer ones]",
 )
-@click.option("--card", "card_name", default=NEWEST, show_default=True, help="newest, shipped, a digest or a day.")
+@card_option
 @click.option(
     "--config",
     "config_file",
@@ -84,7 +76,7 @@ def command(
     chosen = window(since, until, "UTC")
     ledger = Ledger(db)
     overrides = overrides_of(config_file) if config_file else Overrides()
-    card = card_named(Layout.of(db).folder / "prices", card_name)
+    card = card_named(Layout.of(db).prices, card_name)
     priced = Cards(card, overrides).card()
     asked = _targets(priced, models) if models is not None else None
     usage = usage_of(ledger, chosen)

@@ -36,7 +36,7 @@ class HeldCards:
     """Cards by digest: the versions that a ledger has used, and the same under overrides."""
 
     def __init__(self, ledger: Path, overrides: Overrides) -> None:
-        self._folder = Layout.of(ledger).folder / "prices"
+        self._folder = Layout.of(ledger).prices
         self._overrides = overrides
         self._found: dict[str | None, RateCard] = {}
 

@@ -81,7 +81,7 @@ class Importer:
             StoreUnavailable: the disk is full.
         """
         self._store.start()
-        self._pipeline.use(newest_card(self._store.layout.folder / "prices"))
+        self._pipeline.use(newest_card(self._store.layout.prices))
 
     def stop(self) -> None:
         """Publish what was stored and close the ledger."""

@@ -24,16 +24,21 @@ HOW_TO_SEND = (
 )
 
 
-def db_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The `--db` option that all reading commands share."""
-    option = click.option(
-        "--db",
+def _option_named(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(
+        *names,
+        "db",
         type=click.Path(path_type=Path, dir_okay=False),
         default=DEFAULT_LEDGER,
         show_default=True,
         help="The ledger file.",
     )
-    return option(function)
+
+
+db_option = _option_named("--db")
+"""The option of commands that read a ledger."""
+ledger_option = _option_named("--ledger", "--db")
+"""The same for commands that set the ledger beside something else."""
 
 
 class Ledger:

@@ -12,10 +12,16 @@ import click
 from collector.catalogue.errors import CatalogueError
 from collector.catalogue.shelf import newest_card, open_card, user_folder
 from collector.cli.ledger import DEFAULT_LEDGER
+from collector.cli.pricing_input import InputError, at_from
 from collector.store.layout import Layout
 from otel_cost.pricing import RateCard, default_card
 
 NEWEST, SHIPPED = "newest", "shipped"
+
+card_option = click.option(
+    "--card", "card_name", default=NEWEST, show_default=True, help="newest, shipped, a digest or a day."
+)
+"""Takes what `card_named` reads."""
 
 
 def folder_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,7 +53,7 @@ def prices_folder(ledger: Path | None, folder: Path | None) -> Path:
         return folder
     layout = Layout.of(ledger or Path(DEFAULT_LEDGER))
     if layout.folder.is_dir():
-        return layout.folder / "prices"
+        return layout.prices
     if ledger is not None:
         raise click.UsageError(f"there is no ledger at {ledger} (no {layout.folder.name} beside it)")
     return user_folder()
@@ -78,3 +84,15 @@ def _shown(path: Path) -> str:
         return f"~/{path.relative_to(Path.home())}"
     except ValueError:
         return str(path)
+
+
+def moment_ns(at: str | None) -> int:
+    """What `--at` says, in nanoseconds since the epoch; now without it.
+
+    Raises:
+        click.UsageError: it is no ISO date or time.
+    """
+    try:
+        return at_from(at)
+    except InputError as error:
+        raise click.UsageError(f"--{error}") from error

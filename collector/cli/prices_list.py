@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import click
 
 from collector.catalogue.describe import current_rows
-from collector.cli.prices_folder import NEWEST, card_named, folder_options, prices_folder
-from collector.cli.pricing_input import InputError, at_from
+from collector.cli.prices_folder import card_named, card_option, folder_options, moment_ns, prices_folder
 from collector.cli.table import Column, console, print_table
 from otel_cost.pricing import units
 
@@ -33,7 +31,7 @@ _UNLISTED = "unpriced"
 @click.argument("text", default="")
 @click.option("--provider", help="Only this provider, by its name in the card.")
 @click.option("--at", help="Prices at this ISO date or time.  [default: now]")
-@click.option("--card", "card_name", default=NEWEST, show_default=True, help="newest, shipped, a digest or a day.")
+@card_option
 @folder_options
 @click.option("--json", "json_output", is_flag=True, help="A list of objects; prices as exact decimal text.")
 def command(
@@ -48,11 +46,7 @@ def command(
     card = card_named(prices_folder(ledger, folder), card_name)
     if provider is not None and provider not in card.provider_ids:
         raise click.BadParameter(f"{provider!r} is none of {', '.join(card.provider_ids)}", param_hint="--provider")
-    try:
-        at_ns = time.time_ns() if at is None else at_from(at)
-    except InputError as error:
-        raise click.UsageError(f"--{error}") from error
-    found = list(current_rows(card, at_ns, text, provider))
+    found = list(current_rows(card, moment_ns(at), text, provider))
     if json_output:
         click.echo(json.dumps(found, indent=1, ensure_ascii=False))
         return

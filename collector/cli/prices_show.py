@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from collector.catalogue.describe import describe, nearest
-from collector.cli.prices_folder import NEWEST, card_named, folder_options, prices_folder
-from collector.cli.pricing_input import InputError, at_from
+from collector.cli.prices_folder import card_named, card_option, folder_options, moment_ns, prices_folder
 from collector.cli.table import Column, console, print_table, printable
 from otel_cost.pricing import units
 
@@ -51,7 +50,7 @@ Exit codes:
 @click.argument("model")
 @click.option("--provider", help="As on spans, e.g. openai, azure.ai.openai, aws.bedrock.  [default: from the model]")
 @click.option("--at", help="Only rows that hold at this ISO date or time; UTC unless it has an offset.")
-@click.option("--card", "card_name", default=NEWEST, show_default=True, help="newest, shipped, a digest or a day.")
+@card_option
 @folder_options
 @click.option("--json", "json_output", is_flag=True, help="One JSON object; prices as exact decimal text.")
 def command(
@@ -64,11 +63,7 @@ def command(
     json_output: bool,
 ) -> None:
     card = card_named(prices_folder(ledger, folder), card_name)
-    try:
-        at_ns = None if at is None else at_from(at)
-    except InputError as error:
-        raise click.UsageError(f"--{error}") from error
-    found = describe(card, provider, model, at_ns)
+    found = describe(card, provider, model, None if at is None else moment_ns(at))
     if found is None:
         _explain_unknown(model, provider, nearest(card, provider, model), json_output)
         raise SystemExit(1)

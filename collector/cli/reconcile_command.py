@@ -15,7 +15,7 @@ from collector.analysis.reconcile_bill import Bill, BillError
 from collector.analysis.reconcile_cells import sides
 from collector.analysis.reconcile_formats import AUTO, FORMATS, read_bill
 from collector.cli.held_cards import overrides_of
-from collector.cli.ledger import DEFAULT_LEDGER, Ledger
+from collector.cli.ledger import Ledger, ledger_option
 from collector.cli.prices_folder import NEWEST, card_named
 from collector.cli.reconcile_output import Shown, as_json, print_reconciliation
 from collector.cli.table import console
@@ -47,15 +47,7 @@ def _day(_: click.Context, __: click.Parameter, text: str | None) -> date | None
 @click.argument(
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
 )
-@click.option(
-    "--ledger",
-    "--db",
-    "db",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=DEFAULT_LEDGER,
-    show_default=True,
-    help="The ledger file.",
-)
+@ledger_option
 @click.option("--since", callback=_day, metavar="DAY", help="First day, UTC.  [default: the bill's]")
 @click.option("--until", callback=_day, metavar="DAY", help="Day after the last one, UTC.  [default: after the bill's]")
 @click.option(
@@ -103,7 +95,7 @@ def command(
     ends = {"since": _midnight(first), "until": _midnight(last + timedelta(days=1))}
     lines = ledger(query("reconcile_ledger"), ends).to_pylist()
     overrides = overrides_of(config_file) if config_file else Overrides()
-    card = Cards(card_named(Layout.of(db).folder / "prices", NEWEST), overrides).card()
+    card = Cards(card_named(Layout.of(db).prices, NEWEST), overrides).card()
     compared = sides(bill, lines, card, first, last)
     shown = Shown(reconcile(bill, compared, by), bill, compared, by, first, last)
     if json_output:

@@ -12,6 +12,7 @@
         empty.parquet              the columns of a segment, and no rows
         segments/                  Parquet files that hold the spans; ledger and publication read the same ones
         price-runs/                figures that price runs have replaced (`collector.store.billed`)
+        prices/                    versions of the rate card (`collector.catalogue.shelf`)
         backups/                   copies made before a migration
 
 Python code must never open `ledger.duckdb` or its log while DuckDB has them open in the same process: closing any
@@ -74,6 +75,10 @@ class Layout:
     @property
     def empty(self) -> Path:
         return self.folder / "empty.parquet"
+
+    @property
+    def prices(self) -> Path:
+        return self.folder / "prices"
 
     @property
     def segments(self) -> Path:
