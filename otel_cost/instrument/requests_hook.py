@@ -1,0 +1,89 @@
+"""requests: a call of `Session.send` is one exchange.
+
+`requests.post()` and the methods of a session come down to it. What it repeats by itself is inside: redirects, and the
+attempts of urllib3's `Retry` in the adapter; the response is the last one.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from otel_cost.instrument.guard import guarded
+from otel_cost.instrument.observe import Exchange, begin
+from otel_cost.instrument.patching import Hook, Patch
+from otel_cost.instrument.urllib3_body import body_bytes, header_texts, observe_body
+from otel_cost.instrument.wire.types import Request
+
+if TYPE_CHECKING:
+    import requests
+
+
+def _patches(sessions: ModuleType) -> Iterator[Patch]:
+    yield Patch(sessions.Session, "send", _wrap_send)
+
+
+_HOOK = Hook("requests.sessions", _patches)
+instrument = _HOOK.instrument
+uninstrument = _HOOK.uninstrument
+
+
+def _wrap_send(original: Callable[..., requests.Response]) -> Callable[..., requests.Response]:
+    @functools.wraps(original)
+    def send(self: requests.Session, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        exchange = _begin(request) if _HOOK.is_on else None
+        if exchange is None:
+            return original(self, request, **kwargs)
+        if exchange.replacement_body is not None:
+            request = _with_body(request, exchange.replacement_body) or request
+        token = exchange.enter()
+        try:
+            response = original(self, request, **kwargs)
+        except BaseException as error:
+            _failed(exchange, error)
+            raise
+        finally:
+            exchange.leave(token)
+        _responded(exchange, response)
+        return response
+
+    return send
+
+
+@guarded
+def _begin(request: requests.PreparedRequest) -> Exchange | None:
+    headers, body = header_texts(request.headers), body_bytes(request.body)
+    return begin(Request(request.method or "", request.url or "", headers, body), "requests")
+
+
+@guarded
+def _with_body(request: requests.PreparedRequest, body: bytes) -> requests.PreparedRequest:
+    """A copy that sends something else."""
+    changed = request.copy()
+    changed.body = body
+    changed.headers["Content-Length"] = str(len(body))
+    return changed
+
+
+@guarded
+def _responded(exchange: Exchange, response: requests.Response) -> None:
+    headers = header_texts(response.headers)
+    content: Any = response._content
+    if content is False:  # nothing was read: the app asked for a stream
+        observe_body(exchange, response.raw, response.status_code, headers)
+    else:
+        exchange.responded(response.status_code, headers, None)
+        exchange.whole(content or b"")
+
+
+@guarded
+def _failed(exchange: Exchange, error: BaseException) -> None:
+    """An error that a response caused (an app's hook that raises for its status) has it."""
+    response = getattr(error, "response", None)
+    if response is not None:
+        exchange.responded(response.status_code, header_texts(response.headers), None)
+        if isinstance(response._content, bytes):
+            exchange.chunk(response._content)
+    exchange.failed(error)
