@@ -24,6 +24,19 @@ OTEL_COST_CONVERSATION = "otel_cost.conversation"
 OTEL_COST_TAG_PREFIX = "otel_cost.tag."
 OTEL_COST_SERVICE = "otel_cost.service"  # the tier that served and what else decides the price: docs/pricing.md
 OTEL_COST_USAGE_PREFIX = "otel_cost.usage."  # + unit key: quantities that no convention has a name for
+OTEL_COST_WIRE = (
+    "otel_cost.wire"  # version: another instrumentation's span, on which we wrote what its HTTP exchange said
+)
+OTEL_COST_OPERATION = "otel_cost.operation"  # these five: as `gen_ai.*` has it, on such a span
+OTEL_COST_PROVIDER = "otel_cost.provider"
+OTEL_COST_REQUEST_MODEL = "otel_cost.request_model"
+OTEL_COST_RESPONSE_MODEL = "otel_cost.response_model"
+OTEL_COST_RESPONSE_ID = "otel_cost.response_id"
+OTEL_COST_REPORTED_COST_USD = "otel_cost.reported_cost_usd"  # exact decimal string: what the provider says it charged
+OTEL_COST_ESTIMATED_INPUT = "otel_cost.estimated.input_tokens"  # by the texts, not reported
+OTEL_COST_ESTIMATED_OUTPUT = "otel_cost.estimated.output_tokens"
+OTEL_COST_STREAM = "otel_cost.stream"  # complete | abandoned | failed
+OTEL_COST_ITEMS = "otel_cost.items"  # items of a batch, on the spans of its results
 
 GEN_AI_USAGE_COST_AMOUNT = "gen_ai.usage.cost.amount"  # draft: semantic-conventions-genai PR 443
 GEN_AI_USAGE_COST_CURRENCY = "gen_ai.usage.cost.currency"
@@ -38,6 +51,9 @@ GEN_AI_REQUEST_MODEL = "gen_ai.request.model"
 GEN_AI_REQUEST_USER = "gen_ai.request.user"
 GEN_AI_RESPONSE_MODEL = "gen_ai.response.model"
 GEN_AI_RESPONSE_ID = "gen_ai.response.id"
+GEN_AI_REQUEST_STREAM = "gen_ai.request.stream"
+GEN_AI_RESPONSE_FINISH_REASONS = "gen_ai.response.finish_reasons"
+GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"  # seconds
 GEN_AI_RESPONSE_SERVICE_TIER = "gen_ai.response.service_tier"
 GEN_AI_USAGE_INPUT_TOKENS = "gen_ai.usage.input_tokens"
 GEN_AI_USAGE_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
@@ -74,11 +90,29 @@ OPENAI_REQUEST_SERVICE_TIER = "openai.request.service_tier"
 OPENAI_RESPONSE_SERVICE_TIER = "openai.response.service_tier"
 ERROR_TYPE = "error.type"
 SERVER_ADDRESS = "server.address"
+SERVER_PORT = "server.port"
+HTTP_REQUEST_RESEND_COUNT = "http.request.resend_count"
+HTTP_RESPONSE_STATUS_CODE = "http.response.status_code"
 SESSION_ID = "session.id"
 USER_ID = "user.id"
 ENDUSER_ID = "enduser.id"
 DEPLOYMENT_ENVIRONMENT_NAME = "deployment.environment.name"
 DEPLOYMENT_ENVIRONMENT = "deployment.environment"  # deprecated
+
+# --- metrics of GenAI clients, and what tells their series apart ------------------------------------------------------
+
+GEN_AI_CLIENT_INFERENCE_DURATION = "gen_ai.client.inference.duration"
+GEN_AI_CLIENT_INFERENCE_TIME_TO_FIRST_CHUNK = "gen_ai.client.inference.time_to_first_chunk"
+GEN_AI_CLIENT_INFERENCE_OPERATION_INPUT_TOKENS = "gen_ai.client.inference.operation.input_tokens"
+GEN_AI_CLIENT_INFERENCE_OPERATION_OUTPUT_TOKENS = "gen_ai.client.inference.operation.output_tokens"
+GEN_AI_CLIENT_INFERENCE_USAGE_INPUT_TOKENS = "gen_ai.client.inference.usage.input_tokens"
+GEN_AI_CLIENT_INFERENCE_USAGE_OUTPUT_TOKENS = "gen_ai.client.inference.usage.output_tokens"
+GEN_AI_CLIENT_INFERENCE_USAGE_CACHE_READ = "gen_ai.client.inference.usage.cache_read.input_tokens"
+GEN_AI_CLIENT_INFERENCE_USAGE_CACHE_WRITE = "gen_ai.client.inference.usage.cache_write.input_tokens"
+GEN_AI_CLIENT_INFERENCE_USAGE_REASONING = "gen_ai.client.inference.usage.reasoning.output_tokens"
+GEN_AI_CLIENT_EMBEDDINGS_DURATION = "gen_ai.client.embeddings.duration"
+GEN_AI_CLIENT_EMBEDDINGS_OPERATION_INPUT_TOKENS = "gen_ai.client.embeddings.operation.input_tokens"
+GEN_AI_TOKEN_MODALITY = "gen_ai.token.modality"
 
 # --- what was said, where an app has it captured: only ever counted, `otel_cost.normalise.content` -------------------
 

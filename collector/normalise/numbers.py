@@ -15,6 +15,7 @@ from otel_cost.call import Flag
 from otel_cost.normalise.transforms import MAX_COUNT, MAX_USD, MICROS_PER_SECOND, NUMBERS, PICO_PER_USD
 
 NEGATIVE, NOT_A_NUMBER, TOO_LARGE = int(Flag.NEGATIVE), int(Flag.NOT_A_NUMBER), int(Flag.TOO_LARGE)
+ESTIMATED = int(Flag.ESTIMATED)
 FACTORS = {"micros": (MICROS_PER_SECOND, MAX_COUNT), "usd": (PICO_PER_USD, MAX_USD * PICO_PER_USD)}
 
 
@@ -75,6 +76,8 @@ def _read(
             _read_others(fields, transform, others, (rows[others], kind[others]), (quantity, valid, flags))
     if transform == "positive":
         valid &= quantity > 0
+    elif transform == "estimate":
+        flags = np.where(valid, ESTIMATED, 0) | (0 if flags is None else flags)
     return quantity, valid, flags
 
 

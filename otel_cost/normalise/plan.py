@@ -12,6 +12,7 @@ from otel_cost import attributes as k
 from otel_cost.call import CallKind
 from otel_cost.normalise.dialects import DIALECTS
 from otel_cost.normalise.dialects.generic import GENERIC
+from otel_cost.normalise.dialects.wire import WIRE_ENRICHED
 from otel_cost.normalise.owners import OWNER_KEYS
 from otel_cost.normalise.rules import (
     ANY_USAGE,
@@ -51,7 +52,9 @@ Conditions = tuple[When, ...]
 
 
 def dialect_of(scope_name: str, span_name: str, attributes: Mapping[str, object]) -> Dialect:
-    """The dialect of a span that passed the gate."""
+    """The dialect of a span that passed the gate. What we wrote on another's span goes before what it says itself."""
+    if k.OTEL_COST_WIRE in attributes:
+        return WIRE_ENRICHED
     if scope_name in _SCOPES:
         return _SCOPES[scope_name]
     for prefix, dialect in _PREFIXES:

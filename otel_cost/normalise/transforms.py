@@ -122,6 +122,12 @@ def positive(value: object) -> Number:
     return number or None, flag
 
 
+def estimate(value: object) -> Number:
+    """As `count`, for tokens that whoever wrote the span estimated."""
+    number, flag = count(value)
+    return number, flag if number is None else flag | int(Flag.ESTIMATED)
+
+
 def _bounded(value: int) -> Number:
     if 0 <= value <= MAX_COUNT:
         return value, 0
@@ -227,6 +233,7 @@ TEXTS: Mapping[str, Callable[[object], str | None]] = {
 NUMBERS: Mapping[str, Callable[[object], Number]] = {
     "count": count,
     "positive": positive,
+    "estimate": estimate,
     "micros": micros,
     "usd": usd,
 }

@@ -16,8 +16,11 @@ from otel_cost.normalise.dialects.pydantic_ai import LOGFIRE, PYDANTIC_AI
 from otel_cost.normalise.dialects.semantic_kernel import SEMANTIC_KERNEL
 from otel_cost.normalise.dialects.traceloop import TRACELOOP, TRACELOOP_BEDROCK, TRACELOOP_GOOGLE
 from otel_cost.normalise.dialects.vercel import VERCEL, VERCEL_7
+from otel_cost.normalise.dialects.wire import WIRE, WIRE_ENRICHED
 
 DIALECTS = (
+    WIRE_ENRICHED,
+    WIRE,
     ANTHROPIC_NATIVE,
     OFFICIAL,
     OFFICIAL_BEDROCK,

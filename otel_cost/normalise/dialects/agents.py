@@ -26,18 +26,18 @@ from otel_cost.normalise.rules import (
 ADK = replace(
     GENERIC,
     name="adk",
-    rank=6,
+    rank=7,
     scopes=("gcp.vertex.agent",),
     markers=(k.ADK_LLM_REQUEST,),
     # Version 1: call_llm repeats the usage of the generate_content span below it.
     rules=(aggregate(lacks(k.GEN_AI_OPERATION_NAME), starts(SPAN_NAME, "call_llm")), *RULES),
 )
 
-STRANDS = replace(GENERIC, name="strands", rank=6, markers=(), scope_prefixes=("strands",))
+STRANDS = replace(GENERIC, name="strands", rank=7, markers=(), scope_prefixes=("strands",))
 
 CLAUDE_CODE = Dialect(
     name="claude_code",
-    rank=6,
+    rank=7,
     name_prefixes=("claude_code.",),
     rules=(
         leaf(is_in(SPAN_NAME, "claude_code.llm_request"), operation="chat"),

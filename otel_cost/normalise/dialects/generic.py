@@ -108,7 +108,7 @@ RULES = (
 
 GENERIC = Dialect(
     name="gen_ai",
-    rank=6,
+    rank=7,
     markers=(
         k.GEN_AI_OPERATION_NAME,
         k.GEN_AI_PROVIDER_NAME,

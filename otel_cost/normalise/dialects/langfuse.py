@@ -28,7 +28,7 @@ PROMPT_TOKENS = inside(USAGE_KEY, "prompt_tokens")
 
 LANGFUSE = Dialect(
     name="langfuse",
-    rank=6,
+    rank=7,
     scopes=("langfuse-sdk",),
     scope_prefixes=("langfuse",),
     markers=(k.LANGFUSE_OBSERVATION_TYPE,),

@@ -16,7 +16,7 @@ INPUT, OUTPUT = k.LANGSMITH_INPUT_DETAILS, k.LANGSMITH_OUTPUT_DETAILS
 LANGSMITH = replace(
     GENERIC,
     name="langsmith",
-    rank=6,
+    rank=7,
     scopes=("langsmith",),
     markers=(k.LANGSMITH_SPAN_KIND,),
     rules=(

@@ -14,7 +14,7 @@ from otel_cost.normalise.rules import ANY_USAGE, SPAN_NAME, Source, has, ignore,
 LITELLM = replace(
     GENERIC,
     name="litellm",
-    rank=2,
+    rank=3,
     scopes=("litellm",),
     scope_prefixes=("litellm.",),
     markers=(k.LITELLM_V1_COST_TOTAL, k.LITELLM_COST_TOTAL, k.LITELLM_PROVIDER_MODEL, k.LITELLM_CACHE_HIT),

@@ -17,7 +17,7 @@ USAGE_KEY = k.MLFLOW_TOKEN_USAGE
 
 MLFLOW = Dialect(
     name="mlflow",
-    rank=6,
+    rank=7,
     scope_prefixes=("mlflow",),
     markers=(k.MLFLOW_SPAN_TYPE,),
     rules=(

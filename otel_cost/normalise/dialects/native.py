@@ -14,7 +14,7 @@ from otel_cost.normalise.rules import SPAN_NAME, ignore, lacks, starts
 ANTHROPIC_NATIVE = replace(
     GENERIC,
     name="anthropic_native",
-    rank=0,  # alone in saying the time to live of cache writes, and the tier
+    rank=1,  # alone in saying the time to live of cache writes, and the tier
     markers=(),
     scope_prefixes=("com.anthropic.sdk.python",),
     # count_tokens, batches, files, sessions: spans of the API that bill nothing, without an operation.
@@ -25,7 +25,7 @@ ANTHROPIC_NATIVE = replace(
 MISTRAL_NATIVE = replace(
     GENERIC,
     name="mistral_native",
-    rank=1,
+    rank=2,
     markers=(),
     scopes=("mistralai_sdk_tracer",),
     default_provider="mistral_ai",

@@ -13,7 +13,7 @@ from otel_cost.normalise.rules import Accounting, Input
 OFFICIAL = replace(
     GENERIC,
     name="official",
-    rank=1,
+    rank=2,
     markers=(),
     scopes=("opentelemetry.instrumentation.google_genai", "opentelemetry.util.genai.handler"),
     scope_prefixes=("opentelemetry.instrumentation.genai.", "opentelemetry.instrumentation.openai_v2"),
@@ -34,6 +34,6 @@ OFFICIAL_BEDROCK = replace(
 BOTOCORE = replace(
     OFFICIAL_BEDROCK,
     name="botocore",
-    rank=1,
+    rank=2,
     scope_prefixes=("opentelemetry.instrumentation.botocore",),
 )

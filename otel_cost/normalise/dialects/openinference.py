@@ -32,7 +32,7 @@ from otel_cost.normalise.rules import (
 
 OPENINFERENCE = Dialect(
     name="openinference",
-    rank=4,
+    rank=5,
     scope_prefixes=("openinference.", "@arizeai/openinference"),
     markers=(k.OPENINFERENCE_SPAN_KIND, k.LLM_TOKEN_COUNT_PROMPT, k.LLM_TOKEN_COUNT_COMPLETION, k.LLM_MODEL_NAME),
     rules=(

@@ -14,7 +14,7 @@ from otel_cost.normalise.rules import Accounting, Input, Source, counts
 OPENLIT = replace(
     GENERIC,
     name="openlit",
-    rank=5,
+    rank=6,
     scope_prefixes=("openlit",),
     markers=(),
     marker_values=((k.TELEMETRY_SDK_NAME, "openlit"),),
@@ -31,7 +31,7 @@ OPENLIT = replace(
 GENAI_OTEL = replace(
     GENERIC,
     name="genai_otel",
-    rank=6,
+    rank=7,
     scope_prefixes=("genai_otel",),
     markers=(k.GENAI_OTEL_RECORDED_BY, k.GENAI_OTEL_COST_TOTAL),
     cost=(Source(k.GENAI_OTEL_COST_TOTAL, "usd"), *COST),

@@ -41,7 +41,7 @@ DETAILS = {
 PYDANTIC_AI = replace(
     GENERIC,
     name="pydantic_ai",
-    rank=2,
+    rank=3,
     markers=(),
     scopes=("pydantic-ai",),
     rules=(

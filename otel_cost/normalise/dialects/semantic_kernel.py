@@ -14,7 +14,7 @@ from otel_cost.normalise.rules import SPAN_NAME, leaf, starts, texts
 SEMANTIC_KERNEL = replace(
     GENERIC,
     name="semantic_kernel",
-    rank=6,
+    rank=7,
     markers=(),
     scope_prefixes=("Microsoft.SemanticKernel", "semantic_kernel"),
     rules=(leaf(starts(SPAN_NAME, "chat_completion", "chat.completions"), operation="chat"), *RULES),

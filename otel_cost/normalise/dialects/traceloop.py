@@ -14,7 +14,7 @@ from otel_cost.normalise.rules import Accounting, Input, aggregate, counts, is_i
 TRACELOOP = replace(
     GENERIC,
     name="traceloop",
-    rank=3,
+    rank=4,
     scope_prefixes=(
         *("opentelemetry.instrumentation.openai.", "opentelemetry.instrumentation.anthropic"),
         *("opentelemetry.instrumentation.langchain", "opentelemetry.instrumentation.cohere"),

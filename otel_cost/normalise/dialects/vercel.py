@@ -31,7 +31,7 @@ CACHE_METADATA = ("anthropic.cacheCreationInputTokens", "anthropic.usage.cache_c
 VERCEL = replace(
     GENERIC,
     name="vercel",
-    rank=2,
+    rank=3,
     scopes=("ai",),
     markers=(k.AI_OPERATION_ID,),
     rules=(
@@ -93,7 +93,7 @@ VERCEL = replace(
 VERCEL_7 = replace(
     GENERIC,
     name="vercel_7",
-    rank=2,
+    rank=3,
     markers=(),
     scopes=("gen_ai", "@ai-sdk/otel"),
     usage={
