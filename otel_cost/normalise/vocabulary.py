@@ -13,6 +13,8 @@ GEMINI, VERTEX, GENAI, BEDROCK = "gcp.gemini", "gcp.vertex_ai", "gcp.gen_ai", "a
 XAI, MISTRAL, MOONSHOT, WATSONX = "x_ai", "mistral_ai", "moonshot_ai", "ibm.watsonx.ai"
 COHERE, PERPLEXITY, DEEPSEEK, GROQ = "cohere", "perplexity", "deepseek", "groq"
 OPENROUTER, TOGETHER, FIREWORKS, CEREBRAS = "openrouter", "together", "fireworks", "cerebras"
+ALIBABA, ZAI, HUGGINGFACE, VOYAGE, DATABRICKS = "alibaba", "zai", "huggingface", "voyage", "databricks"
+VLLM, OLLAMA, LM_STUDIO = "vllm", "ollama", "lmstudio"
 
 PROVIDERS: Mapping[str, str | None] = {
     **{
@@ -61,7 +63,24 @@ HOST_PROVIDERS: Mapping[str, str] = {
     "api.moonshot.cn": MOONSHOT,
     "generativelanguage.googleapis.com": GEMINI,
     "aiplatform.googleapis.com": VERTEX,
+    "dashscope.aliyuncs.com": ALIBABA,
+    "dashscope-intl.aliyuncs.com": ALIBABA,
+    "dashscope-us.aliyuncs.com": ALIBABA,
+    "api.z.ai": ZAI,
+    "router.huggingface.co": HUGGINGFACE,
+    "api-inference.huggingface.co": HUGGINGFACE,
+    "api.voyageai.com": VOYAGE,
+    "ollama.com": OLLAMA,
+    "codestral.mistral.ai": MISTRAL,
+    "aiplatform.us.rep.googleapis.com": VERTEX,
+    "aiplatform.eu.rep.googleapis.com": VERTEX,
+    "api.jina.ai": "jina_ai",
+    "api.replicate.com": "replicate",
+    "api.elevenlabs.io": "elevenlabs",
+    "api.deepgram.com": "deepgram",
+    "api.assemblyai.com": "assemblyai",
 }
+HOST_PREFIX_PROVIDERS: tuple[tuple[str, str], ...] = (("aws-external-anthropic.", ANTHROPIC),)
 HOST_SUFFIX_PROVIDERS: tuple[tuple[str, str], ...] = (
     (".api.openai.com", OPENAI),
     (".openai.azure.com", AZURE_OPENAI),
@@ -71,8 +90,17 @@ HOST_SUFFIX_PROVIDERS: tuple[tuple[str, str], ...] = (
     (".api.x.ai", XAI),
     ("-aiplatform.googleapis.com", VERTEX),
     (".amazonaws.com", BEDROCK),
+    (".amazonaws.com.cn", BEDROCK),
+    (".api.aws", BEDROCK),
+    (".elevenlabs.io", "elevenlabs"),
+    (".assemblyai.com", "assemblyai"),
     (".ml.cloud.ibm.com", WATSONX),
+    (".cloud.databricks.com", DATABRICKS),
+    (".azuredatabricks.net", DATABRICKS),
+    (".endpoints.huggingface.cloud", HUGGINGFACE),
 )
+HOST_PORT_PROVIDERS: Mapping[str, str] = {"11434": OLLAMA, "1234": LM_STUDIO, "8000": VLLM}
+"""The usual port of a runtime on the user's own network -> that runtime. Sources: each one's quick start."""
 
 HOST_DECIDES = frozenset({OPENAI, ANTHROPIC, None})
 """SDKs that speak one provider's wire to many hosts: there a known host says who bills."""

@@ -88,6 +88,7 @@ class Asked(NamedTuple):
     is_stream: bool = False  # the app asked for a stream
     body: Any = None  # the parsed JSON body; None: it has none, or it was too large to parse
     context: Mapping[str, str] = _NOTHING  # what the request says of the price: size, quality, tier asked for
+    is_provider_guessed: bool = False  # the host is not known: the answer may say better
 
 
 class EventReader(Protocol):
@@ -110,9 +111,14 @@ class EventReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One provider API: three pure functions. None of them raises for any bytes; what cannot be read is left out."""
+    """One provider API: three pure functions. None of them raises for any bytes; what cannot be read is left out.
+
+    `framing` is that of successful answers whose headers do not tell it: "ndjson" for a file of lines, "" for a body
+    that is read whole.
+    """
 
     name: str  # as in `openai.chat`
     ask: Callable[[Request, str], Asked]  # request and provider
     whole: Callable[[Asked, Head, Any], Reading]  # JSON, or text, or bytes of the body
     stream: Callable[[Asked, Head], EventReader]
+    framing: str = ""

@@ -1,0 +1,89 @@
+"""Which requests are model calls: known hosts by name, unknown ones by path and the shape of what is sent.
+
+Every HTTP request of the app passes here, so a miss costs one look at the last words of the path. API modules
+contribute `ROUTES`; hosts and names of providers are those of `otel_cost.normalise.vocabulary`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from otel_cost.instrument.wire import openai_chat
+from otel_cost.instrument.wire.hosts import guessed, provider_of
+from otel_cost.instrument.wire.routes import Route
+from otel_cost.instrument.wire.types import Asked, Request
+from otel_cost.instrument.wire.values import NOTHING
+
+MODULES: tuple[Iterable[Route], ...] = (openai_chat.ROUTES,)
+"""The routes of every API module. A longer path wins over a shorter one, then a route of certain providers over one of
+any, then an earlier module over a later one."""
+
+
+class _Known(NamedTuple):
+    route: Route
+    match: Callable[[str], re.Match[str] | None]
+
+
+def _rank(known: _Known) -> tuple[int, bool]:
+    return -known.route.path.count("/"), known.route.providers is None
+
+
+def _pattern(template: str) -> str:
+    """`models/{model}:generateContent` as a pattern of a path's end; a `{name}` is one segment, or part of one."""
+    parts = re.split(r"\{[a-z_]+\}", template.strip("/"))
+    return "/" + r"[^/?#]+".join(re.escape(part) for part in parts) + r"/?\Z"
+
+
+def _index() -> tuple[Mapping[str, tuple[_Known, ...]], ...]:
+    """Routes by the last literal word of their path, for each of its places: last, action after a colon, one before."""
+    places: tuple[dict[str, list[_Known]], ...] = ({}, {}, {})
+    for routes in MODULES:
+        for route in routes:
+            segments = route.path.strip("/").split("/")
+            last = segments[-1]
+            word, place = (last, 0) if "{" not in last else (last.rpartition(":")[2], 1)
+            if "{" in word:
+                word, place = segments[-2], 2
+            places[place].setdefault(word, []).append(_Known(route, re.compile(_pattern(route.path)).search))
+    return tuple({word: tuple(sorted(found, key=_rank)) for word, found in place.items()} for place in places)
+
+
+_LAST, _ACTIONS, _BEFORE = _index()
+
+
+def asked(request: Request, hosts: Mapping[str, str] = NOTHING) -> Asked | None:
+    """What a request asks for; None for one that is no model API's. `hosts`: host (or host:port) -> provider, given
+    by the user. Never raises."""
+    url = request.url
+    end = url.find("?")
+    path = url if end < 0 else url[:end]
+    head, _, last = path.rpartition("/")
+    if not last:
+        head, _, last = head.rpartition("/")
+    candidates = _LAST.get(last) or (_ACTIONS.get(last.rpartition(":")[2]) if ":" in last else None)
+    if candidates is None:
+        candidates = _BEFORE.get(head.rpartition("/")[2])
+        if candidates is None:
+            return None
+    return _choose(request, path, candidates, hosts)
+
+
+def _choose(request: Request, path: str, candidates: tuple[_Known, ...], hosts: Mapping[str, str]) -> Asked | None:
+    authority = path.partition("://")[2].partition("/")[0].rpartition("@")[2].lower()
+    provider = provider_of(authority, path, hosts)
+    for route, match in candidates:
+        found = match(path)
+        if found is None or request.method not in route.methods:
+            continue
+        if provider is not None:
+            if route.providers is None or provider in route.providers:
+                return route.api.ask(request, provider)
+            continue
+        if route.shape(request):
+            answer = route.api.ask(request, "")
+            guess = guessed(authority, path[: found.start()], answer.model) if not route.provider else route.provider
+            if route.providers is None or guess in route.providers:
+                return answer._replace(provider=answer.provider or guess, is_provider_guessed=not route.provider)
+    return None

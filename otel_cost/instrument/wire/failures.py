@@ -1,0 +1,35 @@
+"""What a failed answer says, in the shape of OpenAI and those who copied it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from otel_cost.instrument.wire.values import mapping, name, text
+
+
+class Failure(NamedTuple):
+    """Why a call failed."""
+
+    error_type: str
+    extra: Mapping[str, Any]
+
+
+def failure(status: int, body: object) -> Failure | None:
+    """The failure of an answer; None for one that succeeded.
+
+    The type is the provider's code, else its type, else the HTTP status; a code that is only the status again says
+    less than a type. An error in an answer of status 200 counts (gateways, streams).
+    """
+    said = mapping(body)
+    error = said.get("error")
+    if status < 400 and not error:
+        return None
+    inner = mapping(error)
+    outer = said if status >= 400 and not inner else {}
+    code, kind = name(inner.get("code")) or name(outer.get("code")), text(inner.get("type"))
+    if code is not None and code.isdigit() and kind:
+        code = None
+    told = code or kind or (str(status) if status >= 400 else "error")
+    details = {key: inner[key] for key in ("type", "code", "param") if name(inner.get(key)) is not None}
+    return Failure(told, {"error": details} if details else {})

@@ -1,0 +1,139 @@
+"""OpenAI's chat completions, completions and embeddings, and all who speak the same: most providers and gateways.
+
+Sources: OpenAI API reference (chat, completions, embeddings) and each provider's own reference; what they report
+differently is in `openai_usage`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from otel_cost.instrument.wire.asking import json_body, model_of
+from otel_cost.instrument.wire.failures import failure
+from otel_cost.instrument.wire.openai_stream import ChatEvents
+from otel_cost.instrument.wire.openai_usage import counted
+from otel_cost.instrument.wire.routes import Route
+from otel_cost.instrument.wire.types import Api, Asked, EventReader, Head, Reading, Request
+from otel_cost.instrument.wire.values import at, items, mapping, objects, text
+from otel_cost.normalise.vocabulary import DATABRICKS
+
+
+def _ask(request: Request, provider: str, operation: str) -> Asked:
+    body = json_body(request)
+    said = mapping(body)
+    size = text(at(said, "web_search_options", "search_context_size"))
+    return Asked(
+        api=_APIS[operation],
+        provider=provider,
+        operation=operation,
+        request=request,
+        model=model_of(request, body),
+        is_stream=said.get("stream") is True,
+        body=body,
+        context={"search_context_size": size} if size else {},
+    )
+
+
+def _whole(asked: Asked, head: Head, body: Any) -> Reading:
+    """One answer that came whole."""
+    return reading_of(asked, head, body, is_stream=asked.is_stream)
+
+
+def reading_of(asked: Asked, head: Head, body: Any, *, is_stream: bool) -> Reading:
+    """What an answer's JSON says (of a stream: the object that its events add up to)."""
+    said = mapping(body)
+    failed = failure(head.status, body)
+    found = counted(asked, head, said)
+    choices = objects(said.get("choices"))
+    reasons = tuple(reason for choice in choices if (reason := text(choice.get("finish_reason"))))
+    fingerprint = text(said.get("system_fingerprint"))
+    return Reading(
+        operation=asked.operation,
+        provider=asked.provider,
+        request_model=asked.model,
+        response_model=text(said.get("model")),
+        response_id=text(said.get("id")),
+        is_stream=is_stream,
+        usage=found.usage,
+        finish_reasons=reasons or None,
+        error_type=failed.error_type if failed else None,
+        service_tier=text(said.get("service_tier")) or found.service_tier,
+        context={**asked.context, **found.context},
+        reported_cost_pico_usd=found.reported_cost_pico_usd,
+        is_billable=failed is None or bool(found.usage) or bool(reasons),
+        parts=found.parts,
+        said=lambda: (request_texts(asked.body), _delivered(choices)),
+        extra={
+            **found.extra,
+            **(failed.extra if failed else {}),
+            **({"system_fingerprint": fingerprint} if fingerprint else {}),
+        },
+    )
+
+
+def _stream(asked: Asked, head: Head) -> EventReader:
+    return ChatEvents(asked, head, reading_of)
+
+
+def _delivered(choices: list[Mapping[str, Any]]) -> list[str]:
+    texts: list[str] = []
+    for choice in choices:
+        message = mapping(choice.get("message"))
+        for value in (message.get("content"), message.get("reasoning_content"), choice.get("text")):
+            texts += _texts(value)
+        for call in objects(message.get("tool_calls")):
+            texts += _texts(at(call, "function", "name")) + _texts(at(call, "function", "arguments"))
+    return texts
+
+
+def request_texts(body: object) -> list[str]:
+    """The texts that a request sends: its messages, prompt or input, and the definitions of its tools."""
+    said = mapping(body)
+    texts: list[str] = []
+    for message in objects(said.get("messages")):
+        texts += _texts(message.get("content"))
+        for call in objects(message.get("tool_calls")):
+            texts += _texts(at(call, "function", "name")) + _texts(at(call, "function", "arguments"))
+    for key in ("prompt", "input"):
+        texts += _texts(said.get(key))
+    texts += [json.dumps(tool) for tool in objects(said.get("tools"))]
+    return texts
+
+
+def _texts(value: object) -> list[str]:
+    """The texts of a content: one text, or a list of texts and of parts that hold some."""
+    if isinstance(value, str):
+        return [value] if value else []
+    parts = items(value)
+    return [part for part in parts if isinstance(part, str)] + [
+        part["text"] for part in objects(parts) if isinstance(part.get("text"), str)
+    ]
+
+
+def _ask_chat(request: Request, provider: str) -> Asked:
+    return _ask(request, provider, "chat")
+
+
+def _ask_completion(request: Request, provider: str) -> Asked:
+    return _ask(request, provider, "text_completion")
+
+
+def _ask_embeddings(request: Request, provider: str) -> Asked:
+    return _ask(request, provider, "embeddings")
+
+
+CHAT = Api("openai.chat", _ask_chat, _whole, _stream)
+COMPLETION = Api("openai.completion", _ask_completion, _whole, _stream)
+EMBEDDINGS = Api("openai.embeddings", _ask_embeddings, _whole, _stream)
+_APIS: Mapping[str, Api] = {"chat": CHAT, "text_completion": COMPLETION, "embeddings": EMBEDDINGS}
+
+
+ROUTES = (
+    Route("chat/completions", CHAT),
+    Route("completions", COMPLETION),
+    Route("embeddings", EMBEDDINGS),
+    Route("serving-endpoints/{endpoint}/invocations", CHAT, providers=frozenset({DATABRICKS})),
+)
+"""Path ends of these APIs; what stands before them differs by provider (`/v1`, `/openai/v1`, `/api/paas/v4`...)."""

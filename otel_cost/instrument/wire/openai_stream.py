@@ -1,0 +1,136 @@
+"""Streams of chat completions and completions: most events are only looked at, those that matter are parsed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from otel_cost.instrument.wire.types import Asked, Head, Reading
+from otel_cost.instrument.wire.values import at, items, mapping, objects, text, whole
+
+ReadingOf = Callable[..., Reading]
+
+MAX_SAID_BYTES = 2**20
+"""Delivered text that is kept to estimate by. More is no answer of any model; less would estimate long ones too low."""
+
+MAX_CHOICES = 1024
+"""Choices whose end is kept; no provider gives more."""
+
+_KEPT = ("id", "model", "system_fingerprint", "service_tier")
+_NULL_USAGE = (b'"usage":null', b'"usage": null')
+
+
+class ChatEvents:
+    """Reads one stream of chunks."""
+
+    __slots__ = (
+        *("_asked", "_head", "_reading_of", "_said", "_usage", "_finished", "_deltas", "_deltas_bytes"),
+        *("is_done", "has_content"),
+    )
+
+    def __init__(self, asked: Asked, head: Head, reading_of: ReadingOf) -> None:
+        self._asked = asked
+        self._head = head
+        self._reading_of = reading_of
+        self._said: dict[str, Any] = {}
+        self._usage: bytes | None = None  # the last event with a usage: parsed when it is asked for
+        self._finished: dict[int, str] = {}
+        self._deltas: list[bytes] = []
+        self._deltas_bytes = 0
+        self.is_done = False
+        self.has_content = False
+
+    def feed(self, data: bytes, name: str) -> None:
+        """One event. Which matter is seen by bytes: quotes within texts are escaped, so keys cannot be faked."""
+        if b'"usage"' in data and _NULL_USAGE[0] not in data and _NULL_USAGE[1] not in data:
+            self._usage = data
+        if not self.has_content or b'"finish_reason":"' in data or b'"finish_reason": "' in data or b'"error"' in data:
+            self._parse(data)
+        elif data == b"[DONE]":
+            self.is_done = True
+            return
+        if self._deltas_bytes < MAX_SAID_BYTES:
+            self._keep(data)
+
+    def _keep(self, data: bytes) -> None:
+        """Keep the text of the event: cut out where it has no escapes, else with all around it."""
+        begin = data.find(b'"content":"')
+        if begin >= 0:
+            begin += 11
+            end = data.find(b'"', begin)
+            if data.find(b"\\", begin, end + 1) < 0:
+                data = data[begin:end]
+        self._deltas_bytes += len(data)
+        self._deltas.append(data)
+
+    def _parse(self, data: bytes) -> None:
+        if data == b"[DONE]":
+            self.is_done = True
+            return
+        try:
+            event = mapping(json.loads(data))
+        except (ValueError, RecursionError):
+            return
+        for key in _KEPT:
+            if text(event.get(key)):
+                self._said[key] = event[key]
+        if event.get("error"):
+            self._said["error"] = event["error"]
+        for choice in objects(event.get("choices")):
+            self._choice(choice)
+
+    def _choice(self, choice: Mapping[str, Any]) -> None:
+        delta = mapping(choice.get("delta")) or mapping(choice.get("message"))
+        if choice.get("text") or any(value and key != "role" for key, value in delta.items()):
+            self.has_content = True
+        reason = text(choice.get("finish_reason"))
+        if reason and len(self._finished) < MAX_CHOICES:
+            self._finished[whole(choice.get("index")) or 0] = reason
+
+    def reading(self) -> Reading:
+        """What the stream said so far."""
+        said = dict(self._said)
+        if self._usage is not None:
+            said |= _last(self._usage)
+        said["choices"] = [{"finish_reason": self._finished[index]} for index in sorted(self._finished)]
+        reading = self._reading_of(self._asked, self._head, said, is_stream=True)
+        sent = reading.said
+        deltas = tuple(self._deltas)
+        return reading._replace(said=lambda: (sent()[0] if sent else (), delivered(deltas)))
+
+
+def _last(data: bytes) -> dict[str, Any]:
+    """Usage and whatever stands beside it in the event that had one last."""
+    try:
+        event = mapping(json.loads(data))
+    except (ValueError, RecursionError):
+        return {}
+    kept = ("usage", "x_groq", "usage_breakdown", *_KEPT)
+    return {key: event[key] for key in kept if event.get(key)}
+
+
+def delivered(deltas: tuple[bytes, ...]) -> list[str]:
+    """The texts of what `ChatEvents` kept, joined in order: a tokenizer needs whole words."""
+    texts: list[str] = []
+    for kept in deltas:
+        if not kept.startswith(b"{"):
+            texts.append(kept.decode("utf-8", "replace"))
+            continue
+        try:
+            event = json.loads(kept)
+        except (ValueError, RecursionError):
+            texts.append(kept.decode("utf-8", "replace"))
+            continue
+        for choice in objects(mapping(event).get("choices")):
+            texts += _delta_texts(choice)
+    joined = "".join(texts)
+    return [joined] if joined else []
+
+
+def _delta_texts(choice: Mapping[str, Any]) -> list[str]:
+    delta = mapping(choice.get("delta"))
+    values = [choice.get("text"), *(delta.get(key) for key in ("content", "reasoning_content", "reasoning", "refusal"))]
+    for call in items(delta.get("tool_calls")):
+        values += [at(call, "function", "name"), at(call, "function", "arguments")]
+    return [value for value in values if isinstance(value, str)]

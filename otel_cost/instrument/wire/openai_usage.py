@@ -1,0 +1,147 @@
+"""The `usage` of OpenAI's chat completions and of those who copied it, each with its own additions.
+
+Inclusive totals: `prompt_tokens` contains cached, written, audio and image tokens, `completion_tokens` contains
+reasoning. Who counts otherwise is found by `total_tokens`. Sources: the API references of OpenAI, Azure, xAI, Groq,
+DeepSeek, Mistral, OpenRouter, Perplexity, Together, Fireworks, Moonshot, Z.ai; Google's OpenAI compatibility page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from otel_cost.instrument.wire.types import Asked, Head, Part
+from otel_cost.instrument.wire.values import at, mapping, micros, objects, pico_usd, put, text, whole
+from otel_cost.normalise.vocabulary import GEMINI, VERTEX
+from otel_cost.pricing import units as u
+
+INPUT_AUDIO, OUTPUT_AUDIO = "input_audio_tokens", "output_audio_tokens"
+INPUT_IMAGE, OUTPUT_IMAGE = "input_image_tokens", "output_image_tokens"
+INPUT_VIDEO = "input_video_tokens"
+
+PICO_USD_PER_TICK = 100
+"""xAI's `cost_in_usd_ticks`: ten thousand millionths of a dollar are 10,000,000,000 ticks to the dollar."""
+
+_HIDDEN_THINKERS = frozenset({GEMINI, VERTEX})
+"""Providers whose thinking shows only in `total_tokens`."""
+
+_ALWAYS_SEARCHES = ("search-preview", "search-api")
+"""OpenAI's chat models that search the web before every answer: one search per request (its pricing page)."""
+
+
+@dataclass(slots=True)
+class Counted:
+    """What the usage of an answer says."""
+
+    usage: dict[str, int] = field(default_factory=dict)
+    service_tier: str | None = None
+    reported_cost_pico_usd: int | None = None
+    context: dict[str, str] = field(default_factory=dict)
+    parts: tuple[Part, ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def counted(asked: Asked, head: Head, body: Mapping[str, Any]) -> Counted:
+    """Usage, reported cost and what else decides the price, of an answer's JSON."""
+    said = mapping(body.get("usage")) or mapping(at(body, "x_groq", "usage"))
+    found = Counted(tokens(said, asked.provider, has_output=asked.operation != "embeddings"))
+    found.service_tier = text(said.get("service_tier"))
+    _from_headers(found, head)
+    _tools(found, asked, head, body, said)
+    _cost(found, said)
+    size = text(said.get("search_context_size"))
+    if size:
+        found.context["search_context_size"] = size
+    _parts(found, body)
+    return found
+
+
+def tokens(said: Mapping[str, Any], provider: str, *, has_output: bool = True) -> dict[str, int]:
+    """Token counts by unit; empty for a usage that has none."""
+    usage: dict[str, int] = {}
+    into, out = mapping(said.get("prompt_tokens_details")), mapping(said.get("completion_tokens_details"))
+    put(usage, u.INPUT, said.get("prompt_tokens"), said.get("input_tokens"))
+    put(
+        usage,
+        u.CACHE_READ,
+        into.get("cached_tokens"),
+        said.get("prompt_cache_hit_tokens"),
+        said.get("cached_tokens"),
+        said.get("cache_read_input_tokens"),
+        said.get("num_cached_tokens"),
+    )
+    put(
+        usage,
+        u.CACHE_WRITE,
+        into.get("cache_write_tokens"),
+        into.get("cache_creation_tokens"),
+        into.get("cache_creation_input_tokens"),
+        said.get("cache_creation_input_tokens"),
+    )
+    put(usage, INPUT_AUDIO, into.get("audio_tokens"))
+    put(usage, INPUT_IMAGE, into.get("image_tokens"))
+    put(usage, INPUT_VIDEO, into.get("video_tokens"))
+    if has_output:
+        put(usage, u.OUTPUT, said.get("completion_tokens"), said.get("output_tokens"))
+        put(usage, u.REASONING, out.get("reasoning_tokens"), said.get("reasoning_tokens"))
+        put(usage, OUTPUT_AUDIO, out.get("audio_tokens"))
+        put(usage, OUTPUT_IMAGE, out.get("image_tokens"))
+        _outside(usage, whole(said.get("total_tokens")), provider)
+    elif u.INPUT not in usage:
+        put(usage, u.INPUT, said.get("total_tokens"))
+    return usage
+
+
+def _outside(usage: dict[str, int], total: int | None, provider: str) -> None:
+    """Add what some providers count beside input and output: what `total_tokens` has more than both."""
+    if u.OUTPUT not in usage or u.INPUT not in usage:
+        return
+    reasoning, audio = usage.get(u.REASONING, 0), usage.get(INPUT_AUDIO, 0)
+    missing = 0 if total is None else total - usage[u.INPUT] - usage[u.OUTPUT]
+    if (missing > 0 and missing == reasoning) or reasoning > usage[u.OUTPUT]:
+        usage[u.OUTPUT] += reasoning
+    elif missing > 0 and missing == audio:
+        usage[u.INPUT] += audio
+    elif missing > 0 and provider in _HIDDEN_THINKERS:
+        usage[u.OUTPUT] += missing
+        usage.setdefault(u.REASONING, missing)
+
+
+def _from_headers(found: Counted, head: Head) -> None:
+    """Fireworks says in headers what was cached."""
+    if u.INPUT in found.usage and u.CACHE_READ not in found.usage:
+        put(found.usage, u.CACHE_READ, head.headers.get("fireworks-cached-prompt-tokens"))
+
+
+def _tools(found: Counted, asked: Asked, head: Head, body: Mapping[str, Any], said: Mapping[str, Any]) -> None:
+    """Searches and sounds that are counted in no token."""
+    put(found.usage, u.WEB_SEARCHES, said.get("num_search_queries"), at(said, "server_tool_use", "web_search_requests"))
+    seconds = micros(said.get("prompt_audio_seconds"))
+    if seconds is not None:
+        found.usage["audio_seconds"] = seconds
+    model = text(body.get("model")) or asked.model or ""
+    if head.status < 400 and u.WEB_SEARCHES not in found.usage and any(word in model for word in _ALWAYS_SEARCHES):
+        found.usage[u.WEB_SEARCHES] = 1
+
+
+def _cost(found: Counted, said: Mapping[str, Any]) -> None:
+    """What the provider says that it charged: OpenRouter, Perplexity, xAI."""
+    cost, ticks = said.get("cost"), whole(said.get("cost_in_usd_ticks"))
+    found.reported_cost_pico_usd = pico_usd(cost.get("total_cost") if isinstance(cost, Mapping) else cost)
+    if ticks is not None:
+        found.extra["cost_in_usd_ticks"] = ticks
+        found.reported_cost_pico_usd = ticks * PICO_USD_PER_TICK
+    details = mapping(said.get("cost_details"))
+    if details:
+        found.extra["reported_cost_details"] = dict(details)
+    if isinstance(said.get("is_byok"), bool):
+        found.extra["is_byok"] = said["is_byok"]
+
+
+def _parts(found: Counted, body: Mapping[str, Any]) -> None:
+    """What is billed by itself: Groq's compound systems call several models."""
+    steps = objects(at(body, "usage_breakdown", "models"))
+    found.parts = tuple(
+        Part(text(step.get("model")), tokens(mapping(step.get("usage")), "groq")) for step in steps if step.get("usage")
+    )
