@@ -1,0 +1,156 @@
+"""GenAI client metrics of the conventions: durations, time to the first chunk, and tokens, also of unsampled calls.
+
+Source: open-telemetry/semantic-conventions-genai, client-inference, client-embeddings and token metrics (October 2026).
+The names that older packages write (`gen_ai.client.operation.duration`, `gen_ai.client.token.usage`) are not used, so
+that nothing doubles beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from opentelemetry import metrics
+from opentelemetry.metrics import Counter, Histogram, Meter
+
+from otel_cost import __version__
+from otel_cost import attributes as keys
+from otel_cost.instrument.wire.types import Asked, Reading
+from otel_cost.pricing import units
+
+SCOPE = "otel_cost.instrument"
+EMBEDDINGS = "embeddings"
+UNKNOWN, TEXT = "unknown", "text"
+
+SECONDS_BOUNDARIES = [0.01 * 2**step for step in range(14)]
+TOKENS_BOUNDARIES: list[float] = [4**step for step in range(14)]
+"""Buckets as the conventions advise them: 10 ms to 82 s, 1 to 67 million tokens."""
+
+_MODALITIES = ("audio", "image")
+"""Those that the conventions name beside text."""
+
+
+class _Instruments(NamedTuple):
+    duration: Histogram
+    first_chunk: Histogram
+    input_tokens: Histogram
+    output_tokens: Histogram
+    usage_input: Counter
+    usage_output: Counter
+    usage_cache_read: Counter
+    usage_cache_write: Counter
+    usage_reasoning: Counter
+    embeddings_duration: Histogram
+    embeddings_input_tokens: Histogram
+
+
+class Metrics:
+    """The instruments, made at the first call, when the app has set its meter provider or will never have one."""
+
+    def __init__(self) -> None:
+        self._instruments: _Instruments | None = None
+
+    def record(
+        self,
+        asked: Asked,
+        reading: Reading | None,
+        *,
+        operation: str,
+        duration_seconds: float,
+        first_chunk_seconds: float | None = None,
+        error_type: str | None = None,
+        usage: Mapping[str, int] | None = None,
+    ) -> None:
+        """One call that has ended.
+
+        Args:
+            reading: what it said; None: there was no answer.
+            usage: what is billed, inclusive, in our units; None: what `reading` reports. The conventions want billable
+                counts where a provider reports both.
+        """
+        made = self._instruments
+        if made is None:
+            made = self._instruments = _make(metrics.get_meter(SCOPE, __version__))
+        series = _series(asked, reading, operation)
+        failed = {**series, keys.ERROR_TYPE: error_type} if error_type else series
+        counts = usage if usage is not None else reading.usage if reading is not None else {}
+        if operation == EMBEDDINGS:
+            made.embeddings_duration.record(duration_seconds, failed)
+            if units.INPUT in counts:
+                made.embeddings_input_tokens.record(counts[units.INPUT], series)
+            return
+        made.duration.record(duration_seconds, failed)
+        if first_chunk_seconds is not None:
+            made.first_chunk.record(first_chunk_seconds, series)
+        if counts:
+            _tokens(made, counts, series)
+
+
+def _series(asked: Asked, reading: Reading | None, operation: str) -> dict[str, Any]:
+    url = urlsplit(asked.request.url)
+    model = reading.response_model if reading is not None else None
+    known = {
+        keys.GEN_AI_OPERATION_NAME: operation,
+        keys.GEN_AI_PROVIDER_NAME: asked.provider,
+        keys.GEN_AI_REQUEST_MODEL: asked.model,
+        keys.GEN_AI_RESPONSE_MODEL: model,
+        keys.SERVER_ADDRESS: url.hostname,
+    }
+    return {key: value for key, value in known.items() if value}
+
+
+def _tokens(made: _Instruments, counts: Mapping[str, int], series: Mapping[str, Any]) -> None:
+    for unit, histogram, counter, direction in (
+        (units.INPUT, made.input_tokens, made.usage_input, "input"),
+        (units.OUTPUT, made.output_tokens, made.usage_output, "output"),
+    ):
+        if unit in counts:
+            histogram.record(counts[unit], series)
+            for modality, tokens in by_modality(counts, counts[unit], direction):
+                counter.add(tokens, {**series, keys.GEN_AI_TOKEN_MODALITY: modality})
+    for unit, counter in (
+        (units.CACHE_READ, made.usage_cache_read),
+        (units.CACHE_WRITE, made.usage_cache_write),
+        (units.REASONING, made.usage_reasoning),
+    ):
+        if counts.get(unit):
+            counter.add(counts[unit], {**series, keys.GEN_AI_TOKEN_MODALITY: UNKNOWN})
+
+
+def by_modality(counts: Mapping[str, int], whole: int, direction: str) -> Iterable[tuple[str, int]]:
+    """The whole as (modality, tokens); what no modality is said of is text where another one is, else unknown."""
+    said = {modality: counts.get(units.token_key(direction, modality, units.PLAIN)) for modality in _MODALITIES}
+    rest = whole
+    for modality, tokens in said.items():
+        if tokens:
+            rest -= tokens
+            yield modality, tokens
+    if rest > 0:
+        is_split = any(tokens is not None for tokens in said.values())
+        yield (TEXT if is_split else UNKNOWN), rest
+
+
+def _make(meter: Meter) -> _Instruments:
+    def seconds(name: str, what: str) -> Histogram:
+        return meter.create_histogram(name, "s", what, explicit_bucket_boundaries_advisory=SECONDS_BOUNDARIES)
+
+    def tokens(name: str, what: str) -> Histogram:
+        return meter.create_histogram(name, "{token}", what, explicit_bucket_boundaries_advisory=TOKENS_BOUNDARIES)
+
+    def counter(name: str, what: str) -> Counter:
+        return meter.create_counter(name, "{token}", what)
+
+    return _Instruments(
+        seconds(keys.GEN_AI_CLIENT_INFERENCE_DURATION, "Duration of a call to a model."),
+        seconds(keys.GEN_AI_CLIENT_INFERENCE_TIME_TO_FIRST_CHUNK, "From the request to the first chunk of a stream."),
+        tokens(keys.GEN_AI_CLIENT_INFERENCE_OPERATION_INPUT_TOKENS, "Input tokens of a call, cached ones included."),
+        tokens(keys.GEN_AI_CLIENT_INFERENCE_OPERATION_OUTPUT_TOKENS, "Output tokens of a call, reasoning included."),
+        counter(keys.GEN_AI_CLIENT_INFERENCE_USAGE_INPUT_TOKENS, "Input tokens used, cached ones included."),
+        counter(keys.GEN_AI_CLIENT_INFERENCE_USAGE_OUTPUT_TOKENS, "Output tokens used, reasoning included."),
+        counter(keys.GEN_AI_CLIENT_INFERENCE_USAGE_CACHE_READ, "Input tokens read from the provider's cache."),
+        counter(keys.GEN_AI_CLIENT_INFERENCE_USAGE_CACHE_WRITE, "Input tokens written to the provider's cache."),
+        counter(keys.GEN_AI_CLIENT_INFERENCE_USAGE_REASONING, "Output tokens used for reasoning."),
+        seconds(keys.GEN_AI_CLIENT_EMBEDDINGS_DURATION, "Duration of a call for embeddings."),
+        tokens(keys.GEN_AI_CLIENT_EMBEDDINGS_OPERATION_INPUT_TOKENS, "Input tokens of a call for embeddings."),
+    )

@@ -1,0 +1,112 @@
+"""GenAI client metrics, read back from a real meter provider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+from otel_cost.instrument.metrics import SECONDS_BOUNDARIES, TOKENS_BOUNDARIES, Metrics, by_modality
+from otel_cost.instrument.wire.types import Api, Asked, Reading, Request
+
+
+def _api() -> Api:
+    def unused(*_: Any) -> Any:
+        raise AssertionError("nothing is read here")
+
+    return Api("openai.chat", unused, unused, unused)
+
+
+ASKED = Asked(_api(), "openai", "chat", Request("POST", "https://api.openai.com/v1/chat/completions", {}), "gpt-4o")
+USAGE = {"input_tokens": 1000, "output_tokens": 50, "cache_read_tokens": 800, "output_reasoning_tokens": 20}
+READING = Reading("chat", "openai", "gpt-4o", "gpt-4o-2024-08-06", "chatcmpl-1", usage=USAGE)
+
+
+@pytest.fixture
+def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemoryMetricReader]:
+    found = InMemoryMetricReader()
+    provider = MeterProvider([found], shutdown_on_exit=False)
+    monkeypatch.setattr("opentelemetry.metrics.get_meter", provider.get_meter)
+    yield found
+    provider.shutdown()
+
+
+def points(reader: InMemoryMetricReader) -> Mapping[str, list[Any]]:
+    data = reader.get_metrics_data()
+    assert data is not None
+    return {
+        metric.name: list(metric.data.data_points)
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+
+
+def test_a_call_is_in_every_metric_that_it_says_something_of(reader: InMemoryMetricReader) -> None:
+    Metrics().record(ASKED, READING, operation="chat", duration_seconds=0.5, first_chunk_seconds=0.1)
+    found = points(reader)
+    assert {name: getattr(at[0], "sum", None) or at[0].value for name, at in found.items()} == {
+        "gen_ai.client.inference.duration": 0.5,
+        "gen_ai.client.inference.time_to_first_chunk": 0.1,
+        "gen_ai.client.inference.operation.input_tokens": 1000,
+        "gen_ai.client.inference.operation.output_tokens": 50,
+        "gen_ai.client.inference.usage.input_tokens": 1000,
+        "gen_ai.client.inference.usage.output_tokens": 50,
+        "gen_ai.client.inference.usage.cache_read.input_tokens": 800,
+        "gen_ai.client.inference.usage.reasoning.output_tokens": 20,
+    }
+    duration = found["gen_ai.client.inference.duration"][0]
+    assert dict(duration.attributes) == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "gpt-4o",
+        "gen_ai.response.model": "gpt-4o-2024-08-06",
+        "server.address": "api.openai.com",
+    }
+    assert list(duration.explicit_bounds) == SECONDS_BOUNDARIES
+
+
+def test_buckets_are_those_of_the_conventions() -> None:
+    assert [round(bound, 2) for bound in SECONDS_BOUNDARIES] == [
+        *(0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+    ]
+    assert TOKENS_BOUNDARIES[:3] == [1, 4, 16]
+    assert TOKENS_BOUNDARIES[-1] == 67_108_864
+
+
+def test_a_failed_call_has_a_duration_and_its_error_and_no_tokens(reader: InMemoryMetricReader) -> None:
+    Metrics().record(ASKED, None, operation="chat", duration_seconds=1.5, error_type="429")
+    found = points(reader)
+    assert list(found) == ["gen_ai.client.inference.duration"]
+    assert found["gen_ai.client.inference.duration"][0].attributes["error.type"] == "429"
+
+
+def test_embeddings_have_metrics_of_their_own(reader: InMemoryMetricReader) -> None:
+    reading = Reading("embeddings", "openai", usage={"input_tokens": 8})
+    Metrics().record(ASKED, reading, operation="embeddings", duration_seconds=0.1)
+    assert set(points(reader)) == {
+        "gen_ai.client.embeddings.duration",
+        "gen_ai.client.embeddings.operation.input_tokens",
+    }
+
+
+def test_billed_counts_go_before_reported_ones(reader: InMemoryMetricReader) -> None:
+    Metrics().record(ASKED, READING, operation="chat", duration_seconds=0.1, usage={"input_tokens": 7})
+    assert points(reader)["gen_ai.client.inference.usage.input_tokens"][0].value == 7
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ({}, [("unknown", 100)]),
+        ({"input_audio_tokens": 60}, [("audio", 60), ("text", 40)]),
+        ({"input_audio_tokens": 0}, [("text", 100)]),
+        ({"input_audio_tokens": 60, "input_image_tokens": 40}, [("audio", 60), ("image", 40)]),
+    ],
+)
+def test_tokens_add_up_over_modalities(counts: Mapping[str, int], expected: list[tuple[str, int]]) -> None:
+    """Those of which nothing is said are text where another modality is told, else unknown."""
+    assert list(by_modality(counts, 100, "input")) == expected
