@@ -13,20 +13,12 @@ import pyarrow as pa
 
 from collector.decode.columns import CallColumns, SpanBatch
 from collector.estimate.calibration import Calibration
-from collector.estimate.counting import (
-    TOKENS_OF_REPLY,
-    TOKENS_PER_MESSAGE,
-    TOKENS_PER_ROLE,
-    by_ratio,
-    by_tokenizer,
-    encoding_of,
-    ratio_of,
-    tokenizer,
-)
+from collector.estimate.counting import by_ratio, by_tokenizer, encoding_of, tokenizer
 from collector.estimate.text import Text, room_for_text
 from collector.limits import CALIBRATION_SPANS_PER_PART
 from otel_cost.call import CallKind, Flag
 from otel_cost.normalise.content import Content, content_of
+from otel_cost.ratios import TOKENS_OF_REPLY, TOKENS_PER_MESSAGE, TOKENS_PER_ROLE, ratio_of
 
 logger = logging.getLogger(__name__)
 

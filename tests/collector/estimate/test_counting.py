@@ -6,7 +6,8 @@ import pytest
 
 from collector.estimate import counting
 from collector.estimate.calibration import Calibration
-from collector.estimate.counting import by_ratio, by_tokenizer, encoding_of, ratio_of, tokenizer
+from collector.estimate.counting import by_ratio, by_tokenizer, encoding_of, tokenizer
+from otel_cost.ratios import ratio_of, tokens_in
 from collector.estimate.text import Text, read_text
 from collector.limits import CALIBRATION_SPANS, MAX_CALIBRATIONS, MAX_ESTIMATED_TEXT_CHARACTERS, TRUNCATION_MARK
 
@@ -92,7 +93,7 @@ def test_without_the_extra_there_is_no_tokenizer(monkeypatch: pytest.MonkeyPatch
 )
 def test_a_ratio_depends_on_script_and_model(model: str, text: str, tokens: int) -> None:
     """4.6 ASCII, 1.45 CJK and 2 other characters a token; 3.5 ASCII of Claude, a fifth more tokens from 4.7 on."""
-    assert by_ratio(ratio_of(model), [text]) == tokens
+    assert by_ratio(ratio_of(model), [text]) == tokens_in(model, [text]) == tokens
 
 
 def test_calibration_is_used_after_enough_calls_and_forgets_the_longest_unused() -> None:
