@@ -10,13 +10,35 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from otel_cost.instrument.wire import openai_chat
+from otel_cost.instrument.wire import (
+    anthropic_batches,
+    anthropic_complete,
+    anthropic_messages,
+    openai_audio,
+    openai_batches,
+    openai_chat,
+    openai_images,
+    openai_jobs,
+    openai_other,
+    openai_responses,
+)
 from otel_cost.instrument.wire.hosts import guessed, provider_of
 from otel_cost.instrument.wire.routes import Route
 from otel_cost.instrument.wire.types import Asked, Request
 from otel_cost.instrument.wire.values import NOTHING
 
-MODULES: tuple[Iterable[Route], ...] = (openai_chat.ROUTES,)
+MODULES: tuple[Iterable[Route], ...] = (
+    openai_chat.ROUTES,
+    openai_responses.ROUTES,
+    openai_images.ROUTES,
+    openai_audio.ROUTES,
+    openai_batches.ROUTES,
+    openai_jobs.ROUTES,
+    openai_other.ROUTES,
+    anthropic_messages.ROUTES,
+    anthropic_batches.ROUTES,
+    anthropic_complete.ROUTES,
+)
 """The routes of every API module. A longer path wins over a shorter one, then a route of certain providers over one of
 any, then an earlier module over a later one."""
 
