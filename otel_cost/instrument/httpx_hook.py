@@ -1,0 +1,199 @@
+"""Requests and responses of httpx and httpx2 (the same code under two names), sync and async.
+
+The hook is `Client.send`: whatever a client sends passes there once, through every transport, mount, redirect,
+authentication and event hook, and the span is current while they work. Of a response that was read, the content is
+taken; of one that is streamed, the stream is replaced by one that tells of each chunk as the app takes it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from otel_cost.instrument import garbage, observe
+from otel_cost.instrument.guard import STATS
+from otel_cost.instrument.httpx_stream import StreamKinds, tell
+from otel_cost.instrument.multipart import stream_fields
+from otel_cost.instrument.patching import Hook, Patch
+from otel_cost.instrument.wire.types import Request
+
+CREDENTIALS = frozenset(
+    {"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "set-cookie"}
+)
+"""Headers that are never read."""
+
+
+def instrument() -> bool:
+    """Observe what httpx and httpx2 send, each from when the app imports it; again changes nothing."""
+    garbage.watch()
+    for library in _LIBRARIES:
+        library.hook.instrument()
+    return True
+
+
+def uninstrument() -> None:
+    """Observe no more; exchanges under way are followed to their end."""
+    for library in _LIBRARIES:
+        library.hook.uninstrument()
+    garbage.unwatch()
+
+
+class _Sending(NamedTuple):
+    """One call of `send` that is observed."""
+
+    exchange: observe.Exchange
+    token: object
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    asked: Any  # the app's request
+    sent: Any  # the same, or one with another body
+
+
+class _Library:
+    """httpx or httpx2."""
+
+    def __init__(self, name: str) -> None:
+        self.hook = Hook(name, self._patches)
+        self._name = name
+        self._module: Any = None
+        self._kinds: StreamKinds
+
+    def _patches(self, module: ModuleType) -> list[Patch]:
+        if module.__name__ != self._name:  # httpx2 under the name of httpx (`alias_httpx`): hooked as httpx2
+            return []
+        self._module, self._kinds = module, StreamKinds(module)
+        return [
+            Patch(self._module.Client, "send", self._wrap),
+            Patch(self._module.AsyncClient, "send", self._wrap_async),
+        ]
+
+    def _wrap(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def send(client: Any, *args: Any, **kwargs: Any) -> Any:
+            sending = self._start(args, kwargs) if self.hook.is_on else None
+            if sending is None:
+                return original(client, *args, **kwargs)
+            try:
+                response = original(client, *sending.args, **sending.kwargs)
+            except BaseException as error:
+                _failed(sending, error)
+                raise
+            self._answered(sending, response)
+            return response
+
+        return send
+
+    def _wrap_async(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        async def send(client: Any, *args: Any, **kwargs: Any) -> Any:
+            sending = self._start(args, kwargs) if self.hook.is_on else None
+            if sending is None:
+                return await original(client, *args, **kwargs)
+            try:
+                response = await original(client, *sending.args, **sending.kwargs)
+            except BaseException as error:
+                _failed(sending, error)
+                raise
+            self._answered(sending, response)
+            return response
+
+        return send
+
+    def _start(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Sending | None:
+        """None: not observed. Everything is sent as the app said it, unless it wants us to ask for the usage."""
+        asked = args[0] if args else kwargs.get("request")
+        try:
+            exchange = observe.begin(_request(asked), self._name)
+        except Exception as error:
+            STATS.failed("httpx_hook.begin", error)
+            return None
+        if exchange is None:
+            return None
+        sent = asked
+        try:
+            if exchange.replacement_body is not None:
+                sent = self._with_body(asked, exchange.replacement_body)
+                args, kwargs = ((sent, *args[1:]), kwargs) if args else (args, {**kwargs, "request": sent})
+        except Exception as error:
+            STATS.failed("httpx_hook.replacement", error)
+        return _Sending(exchange, _entered(exchange), args, kwargs, asked, sent)
+
+    def _with_body(self, request: Any, body: bytes) -> Any:
+        """The app's own request stays as it is: it may send it again."""
+        headers = self._module.Headers(request.headers.raw)
+        if "content-length" in headers:
+            headers["content-length"] = str(len(body))
+        sent = self._module.Request(
+            request.method,
+            request.url,
+            headers=headers,
+            stream=self._module.ByteStream(body),
+            extensions=request.extensions,
+        )
+        sent.read()
+        return sent
+
+    def _answered(self, sending: _Sending, response: Any) -> None:
+        exchange = sending.exchange
+        try:
+            exchange.leave(sending.token)
+            if sending.sent is not sending.asked:
+                _give_back(sending, response, *response.history)
+            headers = _headers(response.headers.raw)
+            if response.is_closed:
+                exchange.responded(response.status_code, headers, None)
+                exchange.whole(response.content)
+            else:
+                exchange.responded(response.status_code, headers, headers.get("content-encoding"))
+                response.stream = self._kinds.observed(response.stream, exchange)
+        except Exception as error:
+            if not isinstance(error, self._module.ResponseNotRead):  # an event hook closed it
+                STATS.failed("httpx_hook.answered", error)
+            tell(exchange.closed)
+
+
+def _entered(exchange: observe.Exchange) -> object:
+    try:
+        return exchange.enter()
+    except Exception as error:
+        STATS.failed("httpx_hook.enter", error)
+        return None
+
+
+def _failed(sending: _Sending, error: BaseException) -> None:
+    tell(sending.exchange.leave, sending.token)
+    tell(sending.exchange.failed, error)
+    if sending.sent is not sending.asked:
+        tell(_give_back, sending, error)
+
+
+def _give_back(sending: _Sending, *holders: Any) -> None:
+    """Responses and errors hold the request that was sent: to the app that is its own."""
+    for holder in holders:
+        if getattr(holder, "_request", None) is sending.sent:
+            holder.request = sending.asked
+
+
+def _request(request: Any) -> Request:
+    """What `send` is given, without reading a stream."""
+    try:
+        body, form = request.content, None
+    except Exception:  # RequestNotRead: a stream, or a form with files
+        body, form = None, stream_fields(request.stream)
+    return Request(request.method, str(request.url), _headers(request.headers.raw), body, form)
+
+
+def _headers(raw: list[tuple[bytes, bytes]]) -> Mapping[str, str]:
+    """Names in lower case, without credentials. From the raw list: asking `Headers` decides its encoding for good."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in raw:
+        name = raw_name.decode("latin-1").lower()
+        if name not in CREDENTIALS:
+            value = raw_value.decode("latin-1")
+            found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+_LIBRARIES = (_Library("httpx"), _Library("httpx2"))
