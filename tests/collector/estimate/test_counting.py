@@ -7,9 +7,9 @@ import pytest
 from collector.estimate import counting
 from collector.estimate.calibration import Calibration
 from collector.estimate.counting import by_ratio, by_tokenizer, encoding_of, tokenizer
-from otel_cost.ratios import ratio_of, tokens_in
 from collector.estimate.text import Text, read_text
 from collector.limits import CALIBRATION_SPANS, MAX_CALIBRATIONS, MAX_ESTIMATED_TEXT_CHARACTERS, TRUNCATION_MARK
+from otel_cost.ratios import ratio_of, tokens_in
 
 
 @pytest.mark.parametrize(
