@@ -51,7 +51,7 @@ def _watch(exchange: Exchange, raw: Any, content_encoding: str | None) -> bool:
 class _Seen:
     """What one response's app has read of it."""
 
-    __slots__ = ("_decoder", "_encoding", "_exchange", "_is_decodable")
+    __slots__ = ("_decoder", "_encoding", "_exchange", "_is_decodable", "is_reading")
 
     def __init__(self, exchange: Exchange, content_encoding: str | None, raw: Any) -> None:
         self._exchange = exchange
@@ -59,6 +59,16 @@ class _Seen:
         named = [name.strip() for name in (content_encoding or "").lower().split(",")]
         self._is_decodable = any(name in raw.CONTENT_DECODERS for name in named)  # urllib3 decodes those it knows
         self._decoder: Any = None
+        self.is_reading = False
+
+    def __enter__(self) -> None:
+        """urllib3 reads: where it closes the response before it raises, the app did not."""
+        self.is_reading = True
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self.is_reading = False
+        if error is not None:
+            self._exchange.failed(error)
 
     def read(self, raw: Any, data: bytes | None, amount: int | None, is_decoded: bool | None) -> None:
         """What one call returned: the end, if it asked for everything or got nothing, or nothing is left to read."""
@@ -94,8 +104,9 @@ class _Seen:
     def closed(self) -> None:
         self._exchange.closed()
 
-    def failed(self, error: BaseException) -> None:
-        self._exchange.failed(error)
+    def __del__(self) -> None:
+        """The app dropped the response (whose own finalizer closes it only if its connection is still open)."""
+        self._exchange.closed()
 
 
 class _Observed:
@@ -105,36 +116,32 @@ class _Observed:
 
     def read(self, amt: Any = None, decode_content: Any = None, *args: Any, **kwargs: Any) -> Any:
         seen: _Seen = vars(self)[_SEEN]
-        try:
+        with seen:
             data = super().read(amt, decode_content, *args, **kwargs)  # type: ignore[misc]
-        except BaseException as error:
-            seen.failed(error)
-            raise
         seen.read(self, data, amt, self.decode_content if decode_content is None else decode_content)
         return data
 
     def read1(self, amt: Any = None, decode_content: Any = None, *args: Any, **kwargs: Any) -> Any:
         seen: _Seen = vars(self)[_SEEN]
-        try:
+        with seen:
             data = super().read1(amt, decode_content, *args, **kwargs)  # type: ignore[misc]
-        except BaseException as error:
-            seen.failed(error)
-            raise
         some = 1 if amt is None else amt  # without an amount it returns what is there, not everything
         seen.read(self, data, some, self.decode_content if decode_content is None else decode_content)
         return data
 
     def read_chunked(self, amt: Any = None, decode_content: Any = None) -> Generator[bytes, None, None]:
         seen: _Seen = vars(self)[_SEEN]
+        chunks = super().read_chunked(amt, decode_content)  # type: ignore[misc]
         try:
-            for data in super().read_chunked(amt, decode_content):  # type: ignore[misc]
+            while True:
+                with seen:
+                    data = next(chunks, None)
+                if data is None:
+                    break
                 seen.chunk(data, decode_content)
                 yield data
-        except GeneratorExit:  # the app may go on to read by other means, or close the response
-            raise
-        except BaseException as error:
-            seen.failed(error)
-            raise
+        finally:
+            chunks.close()  # the app may go on to read by other means
         if amt != 0:
             seen.ended()
 
@@ -144,8 +151,10 @@ class _Observed:
             vars(self)[_SEEN].ended()
 
     def close(self) -> None:
-        """Of the app, or of the garbage collector where the app dropped it."""
-        vars(self)[_SEEN].closed()
+        """Of the app, unless urllib3 does it inside of a read."""
+        seen: _Seen = vars(self)[_SEEN]
+        if not seen.is_reading:
+            seen.closed()
         super().close()  # type: ignore[misc]
 
 

@@ -1,0 +1,99 @@
+"""Observing a body of aiohttp as the app consumes it.
+
+aiohttp's parser feeds a `StreamReader`, and every way to read takes from its buffer by `_read_nowait_chunk`. The
+reader stays the object that parser and app hold; its class becomes a subclass that passes on what is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import ClientConnectionError
+from aiohttp.streams import StreamReader
+
+from otel_cost.instrument.guard import STATS
+from otel_cost.instrument.observe import Exchange
+
+
+def observe_body(exchange: Exchange, content: StreamReader) -> bool:
+    """Pass on to `exchange` what the app reads of an unread body; False: it is of a kind that is not known."""
+    if type(content) is not StreamReader:
+        return False
+    content._eof_callbacks = _Seen(exchange, content._eof_callbacks)
+    content.__class__ = ObservedReader
+    if content.at_eof():
+        exchange.ended()
+    return True
+
+
+class _Seen(list[Callable[[], None]]):
+    """The reader's list of callbacks, and what we know: a reader has slots only, so this takes the place of one."""
+
+    __slots__ = ("exchange", "interrupted", "unread_bytes")
+
+    def __init__(self, exchange: Exchange, callbacks: list[Callable[[], None]]) -> None:
+        super().__init__(callbacks)
+        self.exchange = exchange
+        self.interrupted: BaseException | None = None  # the wait for more was cancelled, or timed out
+        self.unread_bytes = 0  # that the app put back
+
+    def took(self, data: bytes) -> None:
+        self.interrupted = None
+        if self.unread_bytes:
+            again = min(self.unread_bytes, len(data))
+            self.unread_bytes -= again
+            data = data[again:]
+        if data:
+            self.exchange.chunk(data)
+
+    def closed(self) -> None:
+        if self.interrupted is None:
+            self.exchange.closed()
+        else:
+            self.exchange.failed(self.interrupted)
+
+    def __del__(self) -> None:
+        self.closed()
+
+
+class ObservedReader(StreamReader):
+    """A `StreamReader` whose consumer is watched."""
+
+    __slots__ = ()
+    _eof_callbacks: _Seen
+
+    def _read_nowait_chunk(self, n: int) -> bytes:
+        data = super()._read_nowait_chunk(n)
+        seen = self._eof_callbacks
+        try:
+            seen.took(data)
+            if self._eof and not self._buffer:
+                seen.exchange.ended()
+        except Exception as error:
+            STATS.failed("aiohttp_body.took", error)
+        return data
+
+    async def _wait(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            await super()._wait(*args, **kwargs)
+        except BaseException as error:  # no end: the app may read on; if it closes instead, this is why
+            self._eof_callbacks.interrupted = error
+            raise
+
+    def feed_eof(self) -> None:
+        super().feed_eof()
+        if not self._buffer:
+            self._eof_callbacks.exchange.ended()
+
+    def set_exception(self, exc: BaseException, *args: Any, **kwargs: Any) -> None:
+        """The connection broke; or the app closed the response, which aiohttp tells in the same way."""
+        super().set_exception(exc, *args, **kwargs)
+        if type(exc) is ClientConnectionError:
+            self._eof_callbacks.closed()
+        else:
+            self._eof_callbacks.exchange.failed(exc)
+
+    def unread_data(self, data: bytes) -> None:
+        super().unread_data(data)
+        self._eof_callbacks.unread_bytes += len(data)

@@ -1,0 +1,86 @@
+"""An exchange that only remembers what the hook of an HTTP library told it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from otel_cost.instrument.encoding import decoder
+from otel_cost.instrument.wire.types import Request
+
+
+@dataclass(slots=True)
+class Recorded:
+    """Has the methods of `observe.Exchange`; `outcome` is the first word about the end."""
+
+    request: Request
+    library: str
+    replacement_body: bytes | None = None
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    pieces: list[bytes] = field(default_factory=list)
+    outcome: str | None = None
+    error: BaseException | None = None
+    is_inside: bool = False
+    _encoding: str | None = None
+
+    def enter(self) -> object:
+        self.is_inside = True
+        return self
+
+    def leave(self, token: object) -> None:
+        assert token is self
+        self.is_inside = False
+
+    def responded(self, status: int, headers: Mapping[str, str], content_encoding: str | None) -> None:
+        self.status, self.headers, self._encoding = status, headers, content_encoding
+
+    def whole(self, body: bytes) -> None:
+        assert not self.pieces
+        self.chunk(body)
+        self._end("whole")
+
+    def chunk(self, data: bytes) -> None:
+        if self.outcome is None:
+            self.pieces.append(data)
+
+    def ended(self) -> None:
+        self._end("ended")
+
+    def closed(self) -> None:
+        self._end("closed")
+
+    def failed(self, error: BaseException) -> None:
+        if self.outcome is None:
+            self.error = error
+        self._end("failed")
+
+    def _end(self, outcome: str) -> None:
+        self.outcome = self.outcome or outcome
+
+    @property
+    def seen(self) -> bytes:
+        """The body as it was passed on, decoded."""
+        decoding = decoder(self._encoding)
+        return b"".join(decoding.feed(piece) for piece in self.pieces) + decoding.end()
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Stands for `observe.begin`."""
+
+    exchanges: list[Recorded] = field(default_factory=list)
+    replacement_body: bytes | None = None
+
+    def begin(self, request: Request, library: str) -> Recorded | None:
+        if any(exchange.is_inside for exchange in self.exchanges):
+            return None
+        self.exchanges.append(Recorded(request, library, self.replacement_body))
+        return self.exchanges[-1]
+
+    @property
+    def only(self) -> Recorded:
+        """The one exchange there was."""
+        assert len(self.exchanges) == 1
+        return self.exchanges[0]
