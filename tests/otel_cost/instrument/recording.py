@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 from otel_cost.instrument.encoding import decoder
 from otel_cost.instrument.wire.types import Request
+
+_INSIDE = ContextVar("inside", default=False)
 
 
 @dataclass(slots=True)
@@ -27,11 +31,11 @@ class Recorded:
 
     def enter(self) -> object:
         self.is_inside = True
-        return self
+        return _INSIDE.set(True)
 
-    def leave(self, token: object) -> None:
-        assert token is self
+    def leave(self, token: Any) -> None:
         self.is_inside = False
+        _INSIDE.reset(token)
 
     def responded(self, status: int, headers: Mapping[str, str], content_encoding: str | None) -> None:
         self.status, self.headers, self._encoding = status, headers, content_encoding
@@ -74,7 +78,7 @@ class Recorder:
     replacement_body: bytes | None = None
 
     def begin(self, request: Request, library: str) -> Recorded | None:
-        if any(exchange.is_inside for exchange in self.exchanges):
+        if _INSIDE.get():
             return None
         self.exchanges.append(Recorded(request, library, self.replacement_body))
         return self.exchanges[-1]
