@@ -29,7 +29,7 @@ COMMANDS = {
     "import": "load OTLP files into the ledger; needs no running collector",
     "sql": "query the ledger, read-only",
     "status": "how the running collector is doing",
-    "doctor": "check a ledger and explain what is found",
+    "doctor": "check a ledger, or an app's model calls, and explain what is found",
 }
 
 

@@ -1,4 +1,4 @@
-"""`otel-cost doctor`: is this ledger whole, and what to do if it is not."""
+"""`otel-cost doctor`: is this ledger whole, and what to do if it is not; `doctor app`: are an app's calls seen."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from collector.cli.doctor_app import command as app_command
 from collector.cli.ledger import DEFAULT_LEDGER
 from collector.cli.table import console, printable
 
@@ -31,6 +32,7 @@ Examples:
   otel-cost doctor
   otel-cost doctor /var/lib/otel-cost/otel-cost.duckdb --deep
   otel-cost doctor --json
+  otel-cost doctor app -- python app.py           # run an app and check its model calls: otel-cost doctor app --help
 
 \b
 Exit codes:
@@ -40,11 +42,26 @@ Exit codes:
 """
 
 
-@click.command(help=_HELP)
+class _Doctor(click.Group):
+    """Checks a ledger, unless the first word is `app`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args if args[:1] in (["app"], ["ledger"]) else ["ledger", *args])
+
+
+@click.group(cls=_Doctor, add_help_option=False)
+def command() -> None:
+    """Check a ledger, or an app."""
+
+
+command.add_command(app_command)
+
+
+@command.command(help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False), default=DEFAULT_LEDGER)
 @click.option("--deep", is_flag=True, help="Read every column of every row; needs a stopped collector.")
 @click.option("--json", "json_output", is_flag=True, help="One JSON object.")
-def command(path: Path, deep: bool, json_output: bool) -> None:
+def ledger(path: Path, deep: bool, json_output: bool) -> None:
     from collector.store.checkup import CannotCheck, examine
 
     try:
