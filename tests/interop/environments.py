@@ -17,15 +17,28 @@ def environment(name: str, requirements: Path) -> Path:
     Raises:
         subprocess.CalledProcessError: the requirements cannot be installed.
     """
-    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
-    home, stamp = KEPT / name, KEPT / name / "requirements.sha256"
-    if not (stamp.exists() and stamp.read_text() == digest):
+    home = KEPT / name
+    python = str(home / "bin" / "python")
+    if _is_new(home / "requirements.sha256", requirements):
         _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(home))
-        python = str(home / "bin" / "python")
         _uv("pip", "install", "--quiet", "--python", python, "-r", str(requirements))
+        _keep(home / "requirements.sha256", requirements)
+    if _is_new(home / "pyproject.sha256", ROOT / "pyproject.toml"):  # entry points are copied when it is installed
         _uv("pip", "install", "--quiet", "--no-deps", "--python", python, "--editable", str(ROOT))
-        stamp.write_text(digest)
+        _keep(home / "pyproject.sha256", ROOT / "pyproject.toml")
     return home / "bin"
+
+
+def _is_new(stamp: Path, file: Path) -> bool:
+    return not (stamp.exists() and stamp.read_text() == _digest(file))
+
+
+def _keep(stamp: Path, file: Path) -> None:
+    stamp.write_text(_digest(file))
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _uv(*arguments: str) -> None:
