@@ -14,6 +14,17 @@ from otel_cost.instrument.wire import (
     anthropic_batches,
     anthropic_complete,
     anthropic_messages,
+    bedrock_converse,
+    bedrock_invoke,
+    cohere,
+    gemini,
+    gemini_batches,
+    gemini_interactions,
+    gemini_predict,
+    huggingface,
+    mistral,
+    mistral_conversations,
+    ollama,
     openai_audio,
     openai_batches,
     openai_chat,
@@ -21,6 +32,10 @@ from otel_cost.instrument.wire import (
     openai_jobs,
     openai_other,
     openai_responses,
+    replicate,
+    speech_apis,
+    voyage,
+    watsonx,
 )
 from otel_cost.instrument.wire.hosts import guessed, provider_of
 from otel_cost.instrument.wire.routes import Route
@@ -38,6 +53,21 @@ MODULES: tuple[Iterable[Route], ...] = (
     anthropic_messages.ROUTES,
     anthropic_batches.ROUTES,
     anthropic_complete.ROUTES,
+    bedrock_converse.ROUTES,
+    bedrock_invoke.ROUTES,
+    gemini.ROUTES,
+    gemini_interactions.ROUTES,
+    gemini_predict.ROUTES,
+    gemini_batches.ROUTES,
+    cohere.ROUTES,
+    voyage.ROUTES,
+    ollama.ROUTES,
+    mistral.ROUTES,
+    mistral_conversations.ROUTES,
+    watsonx.ROUTES,
+    huggingface.ROUTES,
+    replicate.ROUTES,
+    speech_apis.ROUTES,
 )
 """The routes of every API module. A longer path wins over a shorter one, then a route of certain providers over one of
 any, then an earlier module over a later one."""
@@ -81,6 +111,8 @@ def asked(request: Request, hosts: Mapping[str, str] = NOTHING) -> Asked | None:
     url = request.url
     end = url.find("?")
     path = url if end < 0 else url[:end]
+    if "#" in path:
+        path = path.partition("#")[0]  # Mistral's SDK tells its own streams apart so
     head, _, last = path.rpartition("/")
     if not last:
         head, _, last = head.rpartition("/")

@@ -1,0 +1,162 @@
+"""Bedrock's Converse API: one shape of request and answer for all models.
+
+Source: Amazon Bedrock API reference, `Converse`, `ConverseStream`, `CountTokens`, `TokenUsage`, `CacheDetail`; what
+guardrails did is told by `trace`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from otel_cost.instrument.wire.answers import Delivered, answer, json_or_none, texts_in
+from otel_cost.instrument.wire.asking import json_body
+from otel_cost.instrument.wire.bedrock_request import (
+    at_latency,
+    counted_tokens,
+    failed,
+    inclusive,
+    on_bedrock,
+    target_of,
+)
+from otel_cost.instrument.wire.routes import Route
+from otel_cost.instrument.wire.types import Api, Asked, Head, Reading, Request
+from otel_cost.instrument.wire.values import at, items, mapping, objects, text, whole
+from otel_cost.normalise.vocabulary import BEDROCK
+from otel_cost.pricing.units import CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H, CACHE_WRITE_5M, INPUT, OUTPUT
+
+TEXTS = frozenset({"text", "input"})
+_LIFETIMES = {"5m": CACHE_WRITE_5M, "1h": CACHE_WRITE_1H}
+_STREAM = "converse-stream"
+_COUNT = "count-tokens"
+
+
+def ask(request: Request, provider: str) -> Asked:
+    """The model is in the path, everything else in the body."""
+    path = request.url.partition("?")[0].rstrip("/")
+    model, context = target_of(request.url)
+    body = json_body(request)
+    operation = None if path.endswith(_COUNT) else "chat"
+    return Asked(CONVERSE, provider, operation, request, model, path.endswith(_STREAM), body, context)
+
+
+def read_whole(asked: Asked, head: Head, body: Any) -> Reading:
+    """A message, a count of tokens, or an error."""
+    if asked.operation is None:
+        return counted_tokens(asked, head, body)
+    if head.status >= 400:
+        return failed(asked, head, body)
+    return message_reading(asked, mapping(body))
+
+
+def usage_of(reported: Mapping[str, Any]) -> dict[str, int]:
+    """`TokenUsage`: its input excludes cached tokens. Older and Nova's own answers say `...TokenCount`. Written tokens
+    may be listed by lifetime."""
+    usage = inclusive(
+        {
+            INPUT: reported.get("inputTokens"),
+            OUTPUT: reported.get("outputTokens"),
+            CACHE_READ: _either(reported, "cacheReadInputTokens", "cacheReadInputTokenCount"),
+            CACHE_WRITE: _either(reported, "cacheWriteInputTokens", "cacheWriteInputTokenCount"),
+        }
+    )
+    for detail in objects(reported.get("cacheDetails")):
+        unit, count = _LIFETIMES.get(str(detail.get("ttl"))), whole(detail.get("inputTokens"))
+        if unit is not None and count is not None:
+            usage[unit] = usage.get(unit, 0) + count
+    return usage
+
+
+def _either(said: Mapping[str, Any], *keys: str) -> int | None:
+    return next((count for key in keys if (count := whole(said.get(key))) is not None), None)
+
+
+def message_reading(asked: Asked, said: Mapping[str, Any]) -> Reading:
+    """What an answer says, whole or put together from a stream's events."""
+    usage = usage_of(mapping(said.get("usage")))
+    reason = text(said.get("stopReason"))
+    output = said.get("output")
+    units = guardrail_units(at(said, "trace", "guardrail"))
+    return answer(asked)._replace(
+        response_model=text(at(said, "trace", "promptRouter", "invokedModelId")),
+        usage=usage,
+        finish_reasons=(reason,) if reason else None,
+        service_tier=text(at(said, "serviceTier", "type")),
+        context=at_latency(asked.context, at(said, "performanceConfig", "latency")),
+        said=None if usage else lambda: (texts_in(asked.body, TEXTS), texts_in(output, TEXTS)),
+        extra={"guardrail_units": units} if units else {},
+    )
+
+
+def guardrail_units(trace: Any) -> dict[str, int]:
+    """What guardrails are billed by, summed over their assessments: `contentPolicyUnits`, `topicPolicyUnits`, ..."""
+    assessments: list[Any] = []
+    for key in ("inputAssessment", "input"):
+        assessments += mapping(at(trace, key)).values()
+    for key in ("outputAssessments", "outputs"):
+        for named in (*objects(at(trace, key)), mapping(at(trace, key))):
+            for found in named.values():
+                assessments += items(found) or (found,)
+    units: dict[str, int] = {}
+    for assessment in assessments:
+        for name, count in mapping(at(assessment, "invocationMetrics", "usage")).items():
+            used = whole(count)
+            if used and name.endswith("Units"):
+                units[name] = units.get(name, 0) + used
+    return units
+
+
+_CONTENT = frozenset({"contentBlockDelta", "contentBlockStart", "contentBlockStop"})
+
+
+class ConverseEvents:
+    """A streamed message: `messageStop` has the reason of the end, `metadata` after it the usage."""
+
+    __slots__ = ("_asked", "_delivered", "_error", "_head", "_said", "has_content", "is_done")
+
+    def __init__(self, asked: Asked, head: Head) -> None:
+        self._asked = asked
+        self._head = head
+        self._said: dict[str, Any] = {}
+        self._delivered = Delivered()
+        self._error: str | None = None
+        self.has_content = False
+        self.is_done = False
+
+    def feed(self, data: bytes, name: str) -> None:
+        """One frame, by its event's name. Content is kept as it is, to estimate by if the end never comes."""
+        if name in _CONTENT:
+            self.has_content = True
+            self._delivered.add(data)
+        elif name != "messageStart":
+            self.event(name, json_or_none(data))
+
+    def event(self, name: str, said: Any) -> None:
+        """One parsed event that is not content."""
+        if name in ("messageStop", "metadata"):
+            self._said.update(mapping(said))
+        elif name.endswith(("Exception", "Error")):
+            self._error = text(name)
+        if name == "metadata":
+            self.is_done = True
+            self._delivered.clear()
+
+    def reading(self) -> Reading:
+        """What the stream said so far."""
+        reading = message_reading(self._asked, self._said)._replace(is_stream=True)
+        if not self.is_done:
+            reading = reading._replace(said=self._texts)
+        if self._error is not None:
+            failure = failed(self._asked, self._head, None, self._error)
+            reading = reading._replace(error_type=failure.error_type, is_billable=bool(reading.usage))
+        return reading
+
+    def _texts(self) -> tuple[list[str], list[str]]:
+        return texts_in(self._asked.body, TEXTS), self._delivered.texts(TEXTS)
+
+
+CONVERSE = Api("bedrock.converse", ask, read_whole, ConverseEvents, framing="")
+ROUTES = tuple(
+    Route(f"model/{{model}}/{action}", CONVERSE, provider=BEDROCK, shape=on_bedrock)
+    for action in ("converse", _STREAM, _COUNT)
+)
