@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from otel_cost.instrument.wire.framing import FRAMERS, Framer
@@ -69,7 +70,10 @@ def _sniffed(start: bytes) -> str | None:
 
 
 class BodyReader:
-    """Reads one answer as its decoded bytes come. No method raises for any bytes."""
+    """Reads one answer as its decoded bytes come. No method raises for any bytes.
+
+    `feed(decoded_chunk)`: bytes of the body, decompressed, in order.
+    """
 
     def __init__(self, asked: Asked, head: Head) -> None:
         self._asked = asked
@@ -79,18 +83,19 @@ class BodyReader:
         self._whole: Reading | None = None
         self._framing = _framing(asked, head)
         self._framer: Framer | None = None
+        self.feed: Callable[[bytes], None] = self._take
         self._events: EventReader | None = None
         if self._framing is not None:
             self._events = asked.api.stream(asked, head)
             if self._framing:
                 self._framer = FRAMERS[self._framing](self._events.feed)
+                self.feed = self._framer.feed
 
-    def feed(self, decoded_chunk: bytes) -> None:
-        """Bytes of the body, decompressed, in order."""
+    def _take(self, chunk: bytes) -> None:
         if self._framer is not None:
-            self._framer.feed(decoded_chunk)
-        elif decoded_chunk:
-            self._hold(decoded_chunk)
+            self._framer.feed(chunk)
+        elif chunk:
+            self._hold(chunk)
             if self._framing == "":
                 self._sniff()
 
@@ -107,6 +112,7 @@ class BodyReader:
         framing = _sniffed(held[:64].lstrip(_BLANKS))
         if framing and self._events is not None:
             self._framer = FRAMERS[framing](self._events.feed)
+            self.feed = self._framer.feed
             self._pieces.clear()
             self._framer.feed(held)
 

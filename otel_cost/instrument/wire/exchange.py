@@ -38,7 +38,35 @@ _EXTRA_UNITS = {
 _EXTRA_SECONDS = {"audio_seconds": ("audio_seconds", "input_audio_seconds", "output_audio_seconds")}
 _EXTRA_CONTEXT = ("inference_geo", "speed")
 _EXTRA_SAID = frozenset(
-    ["anomaly", "audio_seconds", "batch_status", "billable", "billed_units", "cached_content_tokens", "code_interpreter_calls", "cost_in_usd_ticks", "counted_tokens", "document_tokens_in", "error", "file_search_calls", "inference_geo", "input_characters", "is_byok", "iterations", "iterations_total", "kind", "reported_cost_details", "run_usage", "status", "tool_use_prompt_tokens", "traffic_type", "web_fetch_requests", "web_search_calls", "web_search_requests"]
+    [
+        "anomaly",
+        "audio_seconds",
+        "batch_status",
+        "billable",
+        "billed_units",
+        "cached_content_tokens",
+        "code_interpreter_calls",
+        "cost_in_usd_ticks",
+        "counted_tokens",
+        "document_tokens_in",
+        "error",
+        "file_search_calls",
+        "inference_geo",
+        "input_characters",
+        "is_byok",
+        "iterations",
+        "iterations_total",
+        "kind",
+        "reported_cost_details",
+        "run_usage",
+        "status",
+        "tool_use_prompt_tokens",
+        "traffic_type",
+        "usage_breakdown",
+        "web_fetch_requests",
+        "web_search_calls",
+        "web_search_requests",
+    ]
 )
 """Names of `Reading.extra` that are told; its others are for the spans."""
 
@@ -156,7 +184,7 @@ def _extra(reading: Reading, status: int) -> dict[str, Any]:
 
 
 def _parts(reading: Reading) -> dict[str, Any]:
-    if not reading.parts:
+    if not reading.parts or reading.operation is None:
         return {}
     if reading.operation == "batch":
         return {"batch_items": [_item(part) for part in reading.parts]}
@@ -170,17 +198,12 @@ def _parts(reading: Reading) -> dict[str, Any]:
             del step["reasoning"]
         totals = ("input_tokens", "output_tokens", "cache_read", "cache_creation")
         return {"iterations": steps, "iterations_total": {key: sum(step[key] or 0 for step in steps) for key in totals}}
-    return {"usage_breakdown": [_step(part) for part in reading.parts]}
-
-
-def _step(part: Part) -> dict[str, Any]:
-    counted = {key: part.usage[unit] for key, unit in _TOKENS.items() if unit in part.usage}
-    return {"model": part.model, **counted}
+    return {}
 
 
 def _item(part: Part) -> dict[str, Any]:
     item: dict[str, Any] = {key: part.usage[unit] for key, unit in _TOKENS.items() if unit in part.usage}
-    item |= {key: part.usage[unit] for key, unit in _SOUNDS.items() if unit in part.usage}
+    item |= {key: part.usage[unit] for key, unit in _SOUNDS.items() if part.usage.get(unit)}
     said = {
         "service_tier": part.service_tier,
         "custom_id": text(part.extra.get("custom_id")),

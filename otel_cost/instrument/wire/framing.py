@@ -65,7 +65,7 @@ _BOM = b"\xef\xbb\xbf"
 class ServerSentEvents:
     """`text/event-stream`. Source: WHATWG HTML, "Interpreting an event stream"; a last event without an end counts."""
 
-    __slots__ = ("_after_cr", "_after_newline", "_held", "_is_start", "_names", "_sink", "dropped")
+    __slots__ = ("_after_cr", "_after_newline", "_held", "_is_between", "_is_start", "_names", "_sink", "dropped")
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
@@ -73,11 +73,20 @@ class ServerSentEvents:
         self._is_start = True
         self._after_cr = False  # the last byte was a CR: a LF that follows belongs to it
         self._after_newline = False  # what is held ends with a newline: another one ends the event
+        self._is_between = False  # nothing is pending: the next byte begins an event
         self._names: dict[bytes, str] = {}
         self.dropped = 0
 
     def feed(self, chunk: bytes) -> None:
         """Bytes as they come."""
+        if self._is_between and b"\r" not in chunk:  # by far most chunks are one event
+            end = len(chunk) - 2
+            if chunk.find(b"\n") == end and chunk.startswith(b"data: ") and chunk.endswith(b"\n\n"):
+                self._sink(chunk[6:-2], "")
+                return
+            if end > 0 and chunk.find(b"\n\n") == end:
+                self._event(chunk[:-2])
+                return
         if self._is_start:
             chunk = self._without_bom(chunk)
         if self._after_cr or b"\r" in chunk:
@@ -102,6 +111,7 @@ class ServerSentEvents:
         if chunk:
             held.add(chunk)
             self._after_newline = chunk[-1] == 10
+        self._is_between = not (held.size or self._after_cr or self._is_start)
 
     def end(self) -> None:
         """The stream is over."""

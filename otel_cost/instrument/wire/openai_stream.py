@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,20 +13,27 @@ from otel_cost.instrument.wire.values import at, items, mapping, objects, text, 
 ReadingOf = Callable[..., Reading]
 
 MAX_SAID_BYTES = 2**20
-"""Delivered text that is kept to estimate by. More is no answer of any model; less would estimate long ones too low."""
+"""What is kept to estimate by. More is no answer of any model; less would estimate long ones too low."""
+
+MAX_WHOLE_BYTES = MAX_SAID_BYTES // 4
+"""Events that are kept as they are; of those after it only the text. More would hold what is not needed, less costs
+time in every stream."""
 
 MAX_CHOICES = 1024
 """Choices whose end is kept; no provider gives more."""
 
 _KEPT = ("id", "model", "system_fingerprint", "service_tier")
-_NULL_USAGE = (b'"usage":null', b'"usage": null')
+_USAGE = (b'"usage":{', b'"usage": {')
+_ENDS = re.compile(rb'"(?:finish_reason": ?"|error": ?[{"])').search
+_MATTERS = re.compile(rb'"(?:usage": ?\{|finish_reason": ?"|error": ?[{"])').search
+"""Finds an event that says more than text. Quotes within texts are escaped, so content cannot look like a key."""
 
 
 class ChatEvents:
     """Reads one stream of chunks."""
 
     __slots__ = (
-        *("_asked", "_head", "_reading_of", "_said", "_usage", "_finished", "_deltas", "_deltas_bytes"),
+        *("_asked", "_head", "_reading_of", "_said", "_usage", "_finished", "_kept", "_kept_bytes"),
         *("is_done", "has_content"),
     )
 
@@ -36,33 +44,39 @@ class ChatEvents:
         self._said: dict[str, Any] = {}
         self._usage: bytes | None = None  # the last event with a usage: parsed when it is asked for
         self._finished: dict[int, str] = {}
-        self._deltas: list[bytes] = []
-        self._deltas_bytes = 0
+        self._kept: list[bytes] = []
+        self._kept_bytes = 0
         self.is_done = False
         self.has_content = False
 
     def feed(self, data: bytes, name: str) -> None:
-        """One event. Which matter is seen by bytes: quotes within texts are escaped, so keys cannot be faked."""
-        if b'"usage"' in data and _NULL_USAGE[0] not in data and _NULL_USAGE[1] not in data:
-            self._usage = data
-        if not self.has_content or b'"finish_reason":"' in data or b'"finish_reason": "' in data or b'"error"' in data:
+        """One event."""
+        found = _MATTERS(data) if self.has_content else None
+        if found is not None and found.group() in _USAGE:
+            self._usage = data  # some say it in every event
+            if _ENDS(data):
+                self._parse(data)
+        elif found is not None or not self.has_content:
             self._parse(data)
         elif data == b"[DONE]":
             self.is_done = True
             return
-        if self._deltas_bytes < MAX_SAID_BYTES:
-            self._keep(data)
+        if self._kept_bytes < MAX_WHOLE_BYTES:
+            self._kept_bytes += len(data)
+            self._kept.append(data)
+        elif self._kept_bytes < MAX_SAID_BYTES:
+            self._keep_text(data)
 
-    def _keep(self, data: bytes) -> None:
-        """Keep the text of the event: cut out where it has no escapes, else with all around it."""
+    def _keep_text(self, data: bytes) -> None:
+        """Keep only the text of an event, if it stands there without escapes."""
         begin = data.find(b'"content":"')
         if begin >= 0:
             begin += 11
             end = data.find(b'"', begin)
             if data.find(b"\\", begin, end + 1) < 0:
                 data = data[begin:end]
-        self._deltas_bytes += len(data)
-        self._deltas.append(data)
+        self._kept_bytes += len(data)
+        self._kept.append(data)
 
     def _parse(self, data: bytes) -> None:
         if data == b"[DONE]":
@@ -75,6 +89,8 @@ class ChatEvents:
         for key in _KEPT:
             if text(event.get(key)):
                 self._said[key] = event[key]
+        if event.get("usage") or at(event, "x_groq", "usage"):
+            self._usage = data
         if event.get("error"):
             self._said["error"] = event["error"]
         for choice in objects(event.get("choices")):
@@ -96,7 +112,7 @@ class ChatEvents:
         said["choices"] = [{"finish_reason": self._finished[index]} for index in sorted(self._finished)]
         reading = self._reading_of(self._asked, self._head, said, is_stream=True)
         sent = reading.said
-        deltas = tuple(self._deltas)
+        deltas = tuple(self._kept)
         return reading._replace(said=lambda: (sent()[0] if sent else (), delivered(deltas)))
 
 

@@ -53,6 +53,7 @@ def counted(asked: Asked, head: Head, body: Mapping[str, Any]) -> Counted:
     size = text(said.get("search_context_size"))
     if size:
         found.context["search_context_size"] = size
+    _billed_apart(found, text(body.get("model")) or asked.model, said)
     _parts(found, body)
     return found
 
@@ -115,14 +116,32 @@ def _from_headers(found: Counted, head: Head) -> None:
 
 
 def _tools(found: Counted, asked: Asked, head: Head, body: Mapping[str, Any], said: Mapping[str, Any]) -> None:
-    """Searches and sounds that are counted in no token."""
-    put(found.usage, u.WEB_SEARCHES, said.get("num_search_queries"), at(said, "server_tool_use", "web_search_requests"))
-    seconds = micros(said.get("prompt_audio_seconds"))
-    if seconds is not None:
-        found.usage["audio_seconds"] = seconds
+    """Searches, which no token counts."""
+    searches = whole(at(said, "server_tool_use", "web_search_requests"))
+    if searches:
+        found.extra["web_search_requests"] = searches
+    if searches is None and "search_context_size" not in said:  # else it is the request that is billed
+        searches = whole(said.get("num_search_queries"))
     model = text(body.get("model")) or asked.model or ""
-    if head.status < 400 and u.WEB_SEARCHES not in found.usage and any(word in model for word in _ALWAYS_SEARCHES):
-        found.usage[u.WEB_SEARCHES] = 1
+    if searches is None and head.status < 400 and any(word in model for word in _ALWAYS_SEARCHES):
+        searches = 1
+    put(found.usage, u.WEB_SEARCHES, searches)
+
+
+def _billed_apart(found: Counted, model: str | None, said: Mapping[str, Any]) -> None:
+    """Where other quantities are billed than those reported: Mistral bills the time of sounds, not their tokens;
+    Perplexity's deep research bills the tokens of what it cites, which are in no total."""
+    seconds, citations = micros(said.get("prompt_audio_seconds")), whole(said.get("citation_tokens"))
+    if seconds is None and not citations:
+        return
+    billed = dict(found.usage)
+    if seconds is not None:
+        found.usage["audio_seconds"] = billed["audio_seconds"] = seconds
+        billed[u.INPUT] = max(0, billed.get(u.INPUT, 0) - billed.pop(INPUT_AUDIO, 0))
+    if citations:
+        billed[u.CITATION] = citations
+        billed[u.OUTPUT] = billed.get(u.OUTPUT, 0) + citations
+    found.parts = (Part(model, billed),)
 
 
 def _cost(found: Counted, said: Mapping[str, Any]) -> None:
@@ -141,7 +160,10 @@ def _cost(found: Counted, said: Mapping[str, Any]) -> None:
 
 def _parts(found: Counted, body: Mapping[str, Any]) -> None:
     """What is billed by itself: Groq's compound systems call several models."""
-    steps = objects(at(body, "usage_breakdown", "models"))
-    found.parts = tuple(
-        Part(text(step.get("model")), tokens(mapping(step.get("usage")), "groq")) for step in steps if step.get("usage")
-    )
+    steps = [step for step in objects(at(body, "usage_breakdown", "models")) if mapping(step.get("usage"))]
+    if steps:
+        found.parts = tuple(Part(text(step.get("model")), tokens(mapping(step["usage"]), "groq")) for step in steps)
+        found.extra["usage_breakdown"] = [
+            {"model": part.model, "input_tokens": part.usage.get(u.INPUT), "output_tokens": part.usage.get(u.OUTPUT)}
+            for part in found.parts
+        ]

@@ -15,7 +15,10 @@ def trimmed(body: bytes) -> bytes:
     """The body without the numbers of long vectors and the characters of long base64 texts, which no reader needs."""
     if len(body) < MIN_BYTES:
         return body
-    for pattern, keys in ((_VECTOR, (b'"embedding', b'"values"', b'"vector"')), (_PICTURE, (b'"b64_json"',))):
+    for pattern, keys in (
+        (_VECTOR, (b'"embedding', b'"values"', b'"vector"')),
+        (_PICTURE, (b'"b64_json"', b'"image_generation_call"', b'"inlineData"', b'"inline_data"')),
+    ):
         if any(key in body for key in keys):
             body = pattern.sub(_emptied, body)
     return body
