@@ -17,7 +17,7 @@ WORKDIR /app
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY otel_cost ./otel_cost
 COPY collector ./collector
-RUN pip install --no-cache-dir ".[collector]"
+RUN pip install --no-cache-dir ".[collector,tokens]"
 
 # The ledger lives in the volume; nothing runs as root.
 RUN useradd --uid 10001 --create-home otel-cost && mkdir /data && chown otel-cost /data
