@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
 import threading
 from collections.abc import Collection, Mapping
 from importlib import import_module
@@ -12,25 +10,16 @@ from typing import Any
 
 from otel_cost.distro import disabled
 from otel_cost.instrument.guard import STATS
-from otel_cost.instrument.imports import ImportWatcher
 
-HOOKS: Mapping[str, str] = {
-    "httpx": "httpx_hook",
-    "httpx2": "httpx_hook",
-    "aiohttp": "aiohttp_hook",
-    "requests": "requests_hook",
-    "botocore.httpsession": "botocore_hook",
-}
-"""Library -> module beside this one that hooks it. Such a module has `instrument() -> bool`, which is called whenever
-one of its libraries has been imported, and hooks those in `sys.modules` that it has not hooked yet, and
-`uninstrument()`."""
+HOOKS = ("httpx_hook", "aiohttp_hook", "requests_hook", "botocore_hook")
+"""Modules beside this one, each with `instrument()` and `uninstrument()`. They hook a library when the app imports it:
+importing what is installed would cost 300 ms at the start of apps that use none of it."""
 
 ENTRY_POINT = "otel_cost"
 DISABLED_INSTRUMENTATIONS = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 
-_logger = logging.getLogger("otel_cost")
-_lock = threading.Lock()
-_hooked: list[Any] = []
+_lock = threading.RLock()
+_followed: set[str] = set()  # modules of frameworks whose agents are followed, or will be
 
 
 def instrumentation_disabled() -> bool:
@@ -40,42 +29,57 @@ def instrumentation_disabled() -> bool:
 
 
 class OtelCostInstrumentor:
-    """The entry point `opentelemetry_instrumentor`. All instances share one state; neither method ever raises."""
+    """The entry point `opentelemetry_instrumentor`. All instances share one state; no method ever raises."""
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """None: whatever HTTP libraries there are is hooked."""
         return ()
 
-    def instrument(self, **_: Any) -> None:
-        """Hook the HTTP libraries, once, however often it is called."""
+    def instrument(self, *, hosts: Mapping[str, str] | None = None, redact: Any = None, **_: Any) -> None:
+        """Hook the HTTP libraries, once, however often it is called; later settings replace earlier ones.
+
+        Args:
+            hosts: hosts of model servers that are not known -> provider, as in `{"llm.internal:8000": "vllm"}`.
+            redact: text -> text that may be kept, or None; for captured content.
+        """
         if instrumentation_disabled():
             return
         with _lock:
-            _watcher.start()
-            for library in HOOKS:
-                if library in sys.modules:
-                    _hook(library)
+            try:
+                from otel_cost.instrument import observe
+                from otel_cost.instrument.settings import read_settings
+
+                observe.use(read_settings(hosts, redact))
+            except Exception as error:
+                STATS.failed("instrument", error)
+                return
+            for name in HOOKS:
+                _call(name, "instrument")
+            _patch_frameworks()
 
     def uninstrument(self, **_: Any) -> None:
-        """Undo it: from here on, calls are not seen."""
+        """Undo it: calls that begin from here on are not seen."""
         with _lock:
-            _watcher.stop()
-            while _hooked:
-                hook = _hooked.pop()
-                try:
-                    hook.uninstrument()
-                except Exception as error:
-                    STATS.failed(f"uninstrument.{hook.__name__}", error)
+            for name in HOOKS:
+                _call(name, "uninstrument")
+            _call("agents", "unpatch")
+            _followed.clear()
 
 
-def _hook(library: str) -> None:
-    name = HOOKS[library]
+def _patch_frameworks() -> None:
     try:
-        hook = import_module(f"otel_cost.instrument.{name}")
-        if hook.instrument() and hook not in _hooked:
-            _hooked.append(hook)
+        from otel_cost.instrument.agents import PATCHES
+        from otel_cost.instrument.patching import when_imported
+
+        for name in PATCHES.keys() - _followed:
+            _followed.add(name)
+            when_imported(name, PATCHES[name])
     except Exception as error:
-        STATS.failed(f"instrument.{name}", error)
+        STATS.failed("instrument.agents", error)
 
 
-_watcher = ImportWatcher(tuple(HOOKS), _hook)
+def _call(module: str, function: str) -> None:
+    try:
+        getattr(import_module(f"otel_cost.instrument.{module}"), function)()
+    except Exception as error:
+        STATS.failed(f"{function}.{module}", error)

@@ -6,72 +6,93 @@ which ever raises. What the bytes mean is read by `otel_cost.instrument.wire`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
 from time import time_ns
-from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.context import Context
 
-from otel_cost import __version__
-from otel_cost.instrument import wire
+from otel_cost.instrument import billing, estimates, garbage, host_span, wire
+from otel_cost.instrument.call_span import CallSpan, Outcome, emit
+from otel_cost.instrument.encoding import decoder
 from otel_cost.instrument.guard import STATS, guarded
-from otel_cost.instrument.span_attributes import asked_attributes, reading_attributes
+from otel_cost.instrument.include_usage import asking_for_usage
+from otel_cost.instrument.retries import RETRIES, is_retryable
+from otel_cost.instrument.settings import Settings
 from otel_cost.instrument.wire.types import Asked, Head, Reading, Request
-
-SCOPE = "otel_cost.instrument"
 
 _OBSERVED = otel_context.create_key("otel_cost.observed")
 """Set while an HTTP library works for an exchange that is observed: libraries below it see nothing."""
-_SUPPRESSED = "suppress_instrumentation"  # of opentelemetry-instrumentation; set by exporters, among others
+_SUPPRESSED = "suppress_instrumentation"
+"""Key of opentelemetry-instrumentation: set by exporters, and by apps that want no telemetry of some code."""
+
+_settings = Settings()
+_generation = 0  # of forks: a child must not end what its parent began
+
+
+def use(settings: Settings) -> None:
+    """From here on, exchanges are observed with these settings."""
+    global _settings
+    _settings = settings
+
+
+def flush_pending() -> None:
+    """End the spans of failed calls that wait to be repeated, as before the app's exporter is flushed."""
+    RETRIES.flush()
 
 
 @guarded
 def begin(request: Request, library: str) -> Exchange | None:
-    """Start to observe a request that is about to be sent.
+    """Start to observe a request that is about to be sent by the HTTP library of that name.
 
     None: not a model API, switched off, or already inside an observed exchange (httpx over aiohttp). Never raises.
     """
     context = otel_context.get_current()
     if _OBSERVED in context or context.get(_SUPPRESSED):
         return None
-    asked = wire.asked(request)
-    return None if asked is None else Exchange(asked, library)
+    asked = wire.asked(request, _settings.hosts) if _settings.hosts else wire.asked(request)
+    if asked is None:
+        return None
+    STATS.count(f"exchanges.{library}")
+    return Exchange(asked, context, _settings)
 
 
 class Exchange:
-    """One request and its response. No method ever raises; each may be called on any thread, one at a time."""
+    """One request and its response. No method ever raises; each may be called on any thread, one at a time.
+
+    `replacement_body` is what to send instead of the app's body, where the app's user asked us to.
+    """
 
     __slots__ = (
-        "_asked",
-        "_content_encoding",
-        "_head",
-        "_is_over",
-        "_reader",
-        "_span",
-        "_start_ns",
-        "replacement_body",
+        *("_asked", "_call", "_context", "_decode", "_error", "_first_chunk_ns", "_generation", "_head", "_is_over"),
+        *("_is_told", "_looks", "_once", "_reader", "_started_ns", "replacement_body"),
     )
 
-    def __init__(self, asked: Asked, library: str) -> None:
-        self.replacement_body: bytes | None = None
+    def __init__(self, asked: Asked, context: Context, settings: Settings) -> None:
+        self.replacement_body: bytes | None = asking_for_usage(asked) if settings.includes_usage else None
         self._asked = asked
-        self._head: Head | None = None
-        self._reader: Any = None
-        self._content_encoding: str | None = None
+        self._context = context
+        self._started_ns = time_ns()
+        self._generation = _generation
+        self._once = iter((True,))  # taken by whoever ends the exchange
         self._is_over = False
-        self._start_ns = time_ns()
-        self._span: Span | None = None
-        if asked.operation is not None:
-            self._span = _start(asked, asked.operation, self._start_ns)
-        STATS.count(f"exchanges.{library}")
+        self._looks = True  # whether the reader is still asked how far it is
+        self._is_told = False
+        self._head: Head | None = None
+        self._reader: wire.BodyReader | None = None
+        self._decode: Callable[[bytes], bytes] | None = None
+        self._first_chunk_ns: int | None = None
+        self._call: CallSpan | None = None if asked.operation is None else _call_of(asked, asked.operation, context)
 
     @guarded
     def enter(self) -> object:
         """Make our span current, and hide from nested hooks, while the HTTP library works. Returns for `leave`."""
         context = otel_context.set_value(_OBSERVED, True)
-        return otel_context.attach(context if self._span is None else trace.set_span_in_context(self._span, context))
+        call = self._call
+        return otel_context.attach(context if call is None else trace.set_span_in_context(call.span, context))
 
     @guarded
     def leave(self, token: object) -> None:
@@ -83,66 +104,147 @@ class Exchange:
     def responded(self, status: int, headers: Mapping[str, str], content_encoding: str | None) -> None:
         """Status and headers (names in lower case) came; `content_encoding` of the chunks to follow, None: decoded."""
         self._head = Head(status, headers)
-        self._content_encoding = content_encoding
+        if content_encoding:
+            found = decoder(content_encoding)
+            self._decode = None if found.is_identity else found.feed
 
     @guarded
     def whole(self, body: bytes) -> None:
         """The decoded body, where the library has read it all; ends the exchange."""
-        if self._head is not None and not self._is_over:
-            self._finish(wire.read_body(self._asked, self._head, body))
+        head = self._head
+        if head is not None and self._takes_end():
+            self._finish(wire.read_body(self._asked, head, body))
 
     @guarded
     def chunk(self, data: bytes) -> None:
-        """Bytes of the body as the app consumes them."""
-        if self._reader is None:
-            if self._head is None:
+        """Bytes of the body as the app is about to get them."""
+        reader = self._reader
+        if reader is None:
+            if self._head is None or self._is_over:
                 return
-            self._reader = wire.body_reader(self._asked, self._head)
-        self._reader.feed(data)
+            reader = self._reader = wire.body_reader(self._asked, self._head)
+        reader.feed(data if self._decode is None else self._decode(data))
+        if self._looks:
+            self._look(reader)
 
     @guarded
     def ended(self) -> None:
         """The app read to the end."""
-        self._close("complete")
+        self._close(estimates.COMPLETE, None)
 
     @guarded
     def closed(self) -> None:
-        """The app closed (or dropped) the response before its end."""
-        self._close("abandoned")
+        """The app closed (or dropped) the response before its end: abandoned, unless the stream said it was done."""
+        self._close(estimates.ABANDONED, None)
 
     @guarded
     def failed(self, error: BaseException) -> None:
-        """Connecting, sending or reading raised."""
-        self._close("failed", error)
+        """Connecting, sending or reading raised, or was cancelled."""
+        self._close(estimates.ABANDONED if isinstance(error, GeneratorExit) else estimates.FAILED, error)
 
-    def _close(self, outcome: str, error: BaseException | None = None) -> None:
-        if self._is_over:
-            return
-        reader, reading = self._reader, None
-        if reader is not None:
-            reader.end()
-            reading = reader.reading()
-        elif self._head is not None:
-            reading = wire.read_body(self._asked, self._head, b"")
-        self._finish(reading, outcome, error)
+    def _look(self, reader: wire.BodyReader) -> None:
+        """Note the first content; at the end of the stream tell a host what was used, before its own code hears it."""
+        if self._first_chunk_ns is None and reader.has_content:
+            self._first_chunk_ns = time_ns()
+        call = self._call
+        is_hosted = call is not None and call.is_hosted
+        if reader.is_done:
+            self._looks = False
+            if is_hosted and call is not None and reader.is_stream:
+                call.tell_host(Outcome(reader.reading(), time_ns(), None, estimates.COMPLETE, self._first_chunk_ns))
+        elif self._first_chunk_ns is not None and not is_hosted:
+            self._looks = False
 
-    def _finish(self, reading: Reading | None, outcome: str = "complete", error: BaseException | None = None) -> None:
+    def _takes_end(self) -> bool:
+        """Whether this is the first end that the exchange hears of, and in the process where it began."""
+        if self._generation != _generation or next(self._once, None) is None:
+            return False
         self._is_over = True
-        span = self._span
-        if span is None and reading is not None and reading.operation is not None:
-            span = _start(self._asked, reading.operation, self._start_ns)
-        if span is None:
+        return True
+
+    def _close(self, how: str, error: BaseException | None) -> None:
+        if self._is_over or not self._takes_end():
             return
-        if reading is not None:
-            span.set_attributes(reading_attributes(reading))
-        if error is not None or (reading is not None and reading.error_type is not None):
-            span.set_status(Status(StatusCode.ERROR))
-        span.end()
+        at_ns = time_ns()
+        if garbage.is_collecting():  # ending a span takes locks that this very thread may hold
+            garbage.hand_over(partial(self._read_and_finish, how, error, at_ns))
+        else:
+            self._read_and_finish(how, error, at_ns)
+
+    @guarded
+    def _read_and_finish(self, how: str, error: BaseException | None, at_ns: int) -> None:
+        reader, head = self._reader, self._head
+        if reader is not None:
+            if how == estimates.COMPLETE:
+                reader.end()
+            if reader.is_done:
+                how, error = estimates.COMPLETE, None
+            self._finish(reader.reading(), how if reader.is_stream else None, error, at_ns)
+        elif head is not None and error is None:
+            self._finish(wire.read_body(self._asked, head, b""), None, None, at_ns)
+        else:
+            self._finish(None, None, error, at_ns)
+
+    def _finish(
+        self,
+        reading: Reading | None,
+        stream: str | None = None,
+        error: BaseException | None = None,
+        at_ns: int | None = None,
+    ) -> None:
+        error_type = reading.error_type if reading is not None else None
+        if error is not None and not isinstance(error, GeneratorExit):
+            error_type = _type_name(error)
+        outcome = Outcome(reading, at_ns or time_ns(), error_type, stream, self._first_chunk_ns)
+        call = self._call
+        if call is None:
+            self._finish_unforeseen(outcome)
+        elif error_type is not None and self._may_be_repeated(outcome, error):
+            call.attempt_failed(outcome, None if self._head is None else self._head.status)
+            if call.is_hosted:
+                call.finish(outcome)
+            else:
+                RETRIES.put(call, self._asked.request, self._context, {} if self._head is None else self._head.headers)
+        else:
+            call.finish(outcome)
+
+    def _may_be_repeated(self, outcome: Outcome, error: BaseException | None) -> bool:
+        head, reading = self._head, outcome.reading
+        if self._first_chunk_ns is not None or (reading is not None and any(reading.usage.values())):
+            return False
+        return is_retryable(None if head is None else head.status, {} if head is None else head.headers, error)
+
+    def _finish_unforeseen(self, outcome: Outcome) -> None:
+        """The request did not look like a call; its answer may tell of some: of a job's, of a batch's."""
+        reading = outcome.reading
+        if reading is None:
+            return
+        if reading.operation is None or reading.counts_once:
+            bills = billing.bills_of(reading) if reading.counts_once else []
+            emit(self._asked, reading, bills, self._context, (self._started_ns, outcome.at_ns), reading.operation)
+        else:
+            CallSpan(self._asked, reading.operation, self._context, None, _settings, self._started_ns).finish(outcome)
 
 
-def _start(asked: Asked, operation: str, at_ns: int) -> Span:
-    name = f"{operation} {asked.model}" if asked.model else operation
-    tracer = trace.get_tracer(SCOPE, __version__)
-    return tracer.start_span(
-        name, kind=SpanKind.CLIENT, attributes=asked_attributes(asked, operation), start_time=at_ns
-    )
+def _call_of(asked: Asked, operation: str, context: Context) -> CallSpan:
+    call: CallSpan | None = RETRIES.take(asked.request, context)
+    if call is not None:
+        call.resends += 1
+        return call
+    return CallSpan(asked, operation, context, host_span.claim(asked, context), _settings)
+
+
+def _type_name(error: BaseException) -> str:
+    """The exception's full name, as the conventions want it in `error.type`."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _forget() -> None:
+    """In a forked child."""
+    global _generation
+    _generation += 1
+    host_span.forget()
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -1,43 +1,132 @@
-"""A reading as attributes of a span: conventional names where there are any, ours for the rest."""
+"""What an exchange asks and says as attributes of a span: conventional names where there are any, ours for the rest.
+
+Names: open-telemetry/semantic-conventions-genai, `client-inference` and `client-embeddings`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from otel_cost import attributes as keys
 from otel_cost.instrument.wire.types import Asked, Reading
+from otel_cost.normalise.vocabulary import AZURE_OPENAI, OPENAI
+from otel_cost.pricing import units
+from otel_cost.pricing.money import format_usd
 
-USAGE_KEYS = {
-    "input_tokens": keys.GEN_AI_USAGE_INPUT_TOKENS,
-    "output_tokens": keys.GEN_AI_USAGE_OUTPUT_TOKENS,
-    "cache_read_tokens": keys.GEN_AI_USAGE_CACHE_READ,
-    "cache_write_tokens": keys.GEN_AI_USAGE_CACHE_WRITE,
-    "output_reasoning_tokens": keys.GEN_AI_USAGE_REASONING,
+WIRE_VERSION = 1
+"""Of what we write on the spans of other instrumentations: value of `otel_cost.wire`."""
+
+CONVENTIONAL: Mapping[str, str] = {
+    units.INPUT: keys.GEN_AI_USAGE_INPUT_TOKENS,
+    units.OUTPUT: keys.GEN_AI_USAGE_OUTPUT_TOKENS,
+    units.CACHE_READ: keys.GEN_AI_USAGE_CACHE_READ,
+    units.CACHE_WRITE: keys.GEN_AI_USAGE_CACHE_WRITE,
+    units.REASONING: keys.GEN_AI_USAGE_REASONING,
+    "input_audio_tokens": keys.GEN_AI_USAGE_AUDIO_INPUT,
+    "output_audio_tokens": keys.GEN_AI_USAGE_AUDIO_OUTPUT,
+    "cache_audio_read_tokens": keys.GEN_AI_USAGE_AUDIO_CACHE_READ,
+    "input_image_tokens": keys.GEN_AI_USAGE_IMAGE_INPUT,
+    "output_image_tokens": keys.GEN_AI_USAGE_IMAGE_OUTPUT,
+    "cache_image_read_tokens": keys.GEN_AI_USAGE_IMAGE_CACHE_READ,
 }
-"""Units that the conventions name."""
+"""Units that the conventions name; every other one is `otel_cost.usage.<unit>`."""
+
+_ESTIMATED = {units.INPUT: keys.OTEL_COST_ESTIMATED_INPUT, units.OUTPUT: keys.OTEL_COST_ESTIMATED_OUTPUT}
+_TIER = "service_tier"
+_OPENAI = frozenset({OPENAI, AZURE_OPENAI})
+
+
+def span_name(operation: str, model: str | None) -> str:
+    """`{operation} {model}`, as the conventions want it."""
+    return f"{operation} {model}" if model else operation
 
 
 def asked_attributes(asked: Asked, operation: str) -> dict[str, Any]:
-    """What is known when the request leaves."""
-    url = urlsplit(asked.request.url)
-    found: dict[str, Any] = {
-        keys.GEN_AI_OPERATION_NAME: operation,
-        keys.GEN_AI_PROVIDER_NAME: asked.provider,
-        keys.SERVER_ADDRESS: url.hostname or "",
-    }
+    """What is known when the request leaves, of a span of our own."""
+    found: dict[str, Any] = {keys.GEN_AI_OPERATION_NAME: operation, keys.GEN_AI_PROVIDER_NAME: asked.provider}
     if asked.model:
         found[keys.GEN_AI_REQUEST_MODEL] = asked.model
+    if asked.is_stream:
+        found[keys.GEN_AI_REQUEST_STREAM] = True
+    url = urlsplit(asked.request.url)
+    if url.hostname:
+        found[keys.SERVER_ADDRESS] = url.hostname
+        found[keys.SERVER_PORT] = url.port or (80 if url.scheme == "http" else 443)
     return found
 
 
-def reading_attributes(reading: Reading) -> dict[str, Any]:
-    """What the exchange said."""
-    found: dict[str, Any] = {}
+def own_attributes(
+    asked: Asked, reading: Reading, usage: Mapping[str, int], estimates: Mapping[str, int]
+) -> dict[str, Any]:
+    """What the exchange said, for a span of our own; `usage` is what is billed."""
+    found: dict[str, Any] = {keys.GEN_AI_PROVIDER_NAME: reading.provider}
+    if reading.request_model:
+        found[keys.GEN_AI_REQUEST_MODEL] = reading.request_model
     if reading.response_model:
         found[keys.GEN_AI_RESPONSE_MODEL] = reading.response_model
     if reading.response_id:
         found[keys.GEN_AI_RESPONSE_ID] = reading.response_id
-    for unit, quantity in reading.usage.items():
-        found[USAGE_KEYS.get(unit, keys.OTEL_COST_USAGE_PREFIX + unit)] = quantity
+    if reading.finish_reasons:
+        found[keys.GEN_AI_RESPONSE_FINISH_REASONS] = reading.finish_reasons
+    for unit, quantity in usage.items():
+        if unit not in estimates:
+            found[CONVENTIONAL.get(unit) or keys.OTEL_COST_USAGE_PREFIX + unit] = _natural(unit, quantity)
+    found |= _shared(asked, reading, estimates)
+    if reading.service_tier and reading.provider in _OPENAI:
+        found[keys.OPENAI_RESPONSE_SERVICE_TIER] = reading.service_tier
+    cost = reading.reported_cost_pico_usd
+    if cost is not None and reading.is_billable:
+        found[keys.GEN_AI_USAGE_COST_AMOUNT] = cost / 1e12  # the convention wants a double; the exact text is beside it
+        found[keys.GEN_AI_USAGE_COST_CURRENCY] = "USD"
+        found[keys.GEN_AI_USAGE_COST_SOURCE] = "provider"
     return found
+
+
+def enriched_attributes(
+    asked: Asked, reading: Reading, usage: Mapping[str, int], estimates: Mapping[str, int]
+) -> dict[str, Any]:
+    """The same facts under our own names only, for the span of another instrumentation."""
+    found: dict[str, Any] = {
+        keys.OTEL_COST_WIRE: WIRE_VERSION,
+        keys.OTEL_COST_OPERATION: reading.operation or asked.operation or "",
+        keys.OTEL_COST_PROVIDER: reading.provider,
+    }
+    names = {
+        keys.OTEL_COST_REQUEST_MODEL: reading.request_model or asked.model,
+        keys.OTEL_COST_RESPONSE_MODEL: reading.response_model,
+        keys.OTEL_COST_RESPONSE_ID: reading.response_id,
+    }
+    found |= {key: value for key, value in names.items() if value}
+    for unit, quantity in usage.items():
+        if unit not in estimates:
+            found[keys.OTEL_COST_USAGE_PREFIX + unit] = _natural(unit, quantity)
+    return found | _shared(asked, reading, estimates)
+
+
+def _shared(asked: Asked, reading: Reading, estimates: Mapping[str, int]) -> dict[str, Any]:
+    found: dict[str, Any] = {_ESTIMATED[unit]: tokens for unit, tokens in estimates.items()}
+    service = service_text(reading.service_tier, {**asked.context, **reading.context})
+    if service:
+        found[keys.OTEL_COST_SERVICE] = service
+    if reading.reported_cost_pico_usd is not None and reading.is_billable:
+        found[keys.OTEL_COST_REPORTED_COST_USD] = format_usd(reading.reported_cost_pico_usd)
+    return found
+
+
+def service_text(tier: str | None, context: Mapping[str, str]) -> str:
+    """`otel_cost.service`: the tier, then whatever else decides the price, as in `priority;inference_geo=us`."""
+    others = sorted(
+        f";{name}={value}" for name, value in context.items() if name != _TIER and value and ";" not in f"{name}{value}"
+    )
+    return (tier or context.get(_TIER) or "") + "".join(others)
+
+
+def _natural(unit: str, quantity: int) -> int | float:
+    """A quantity as it is written: tokens and pieces as they are, seconds and days from millionths."""
+    known = units.UNITS.get(unit)
+    if known is None or known.quantum == 1:
+        return quantity
+    whole, rest = divmod(quantity, known.quantum)
+    return quantity / known.quantum if rest else whole

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from otel_cost import attributes as k
 from otel_cost.normalise.dialects.generic import GENERIC, OWN_COUNTS, OWN_SECONDS, SERVICE_TIER, USAGE
-from otel_cost.normalise.rules import Accounting, Input, Source, Sources, aggregate, is_in, leaf, texts
+from otel_cost.normalise.rules import Accounting, Input, Source, Sources, aggregate, ignore, is_in, leaf, texts
+from otel_cost.normalise.vocabulary import IGNORED_OPERATIONS
 
 WIRE_SCOPE = "otel_cost.instrument"
 
@@ -53,7 +54,11 @@ WIRE = replace(
     rank=0,
     scopes=(WIRE_SCOPE,),
     markers=(),
-    rules=(aggregate(is_in(k.GEN_AI_OPERATION_NAME, "batch")), leaf()),
+    rules=(
+        ignore(is_in(k.GEN_AI_OPERATION_NAME, *IGNORED_OPERATIONS)),
+        aggregate(is_in(k.GEN_AI_OPERATION_NAME, "batch")),
+        leaf(),
+    ),
     usage=_usage(ESTIMATES, OWN, {unit: sources for unit, sources in USAGE.items() if unit in OWN}),
     service_tier=SERVICE_TIER[:1],
     host=(),

@@ -1,0 +1,130 @@
+"""What of a reading is billed, and by how many spans: parts by other models, items of batches, things told twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import NamedTuple
+
+from otel_cost.instrument.wire.types import Part, Reading
+from otel_cost.pricing.units import INPUT, REQUESTS
+from otel_cost.recent import Recent
+
+MAX_COUNTED_IDS = 65_536
+"""Ids of responses and items that were counted here (twice as many at most, 20 MB): a background response that is
+polled again, or a batch that is downloaded again, after so many others is counted twice by this process."""
+
+MAX_ITEM_SPANS = 500
+"""Items of one batch that get spans of their own. More would overflow the queue of the SDK's exporting processor
+(2048), which drops spans without a word."""
+
+MAX_SUMMED_INPUT_TOKENS = 32_000
+"""Items are summed up to here: no price list knows a dearer rate for calls with fewer input tokens, so that a sum is
+priced like its items. A single item may be larger."""
+
+_counted: Recent[str, object] = Recent(MAX_COUNTED_IDS)
+
+
+class Bill(NamedTuple):
+    """What one span says was used: one part, or several that have everything in common but their quantities."""
+
+    part: Part
+    items: int = 1
+
+
+def forget() -> None:
+    """Forget which ids were counted."""
+    _counted.clear()
+
+
+def is_first(provider: str, response_id: str | None) -> bool:
+    """Whether usage under this id has not been counted here; from now on it has. Without an id nobody knows: True."""
+    return response_id is None or _counted.add(f"{provider} {response_id}")
+
+
+def bills_of(reading: Reading) -> list[Bill]:
+    """Everything that is billed for this exchange, most important first; empty where nothing is."""
+    if reading.counts_once:
+        parts = reading.parts or (_as_part(reading),)
+        return summed([part for part in parts if _has_use(part) and is_first(reading.provider, part.response_id)])
+    if not reading.is_billable:
+        return []
+    if any(reading.usage.values()):
+        is_first(reading.provider, reading.response_id)
+    split_cost = any(part.reported_cost_pico_usd is not None for part in reading.parts)
+    if not reading.parts or (reading.reported_cost_pico_usd is not None and not split_cost):
+        return [Bill(_as_part(reading))]
+    bills = summed(reading.parts)
+    return sorted(bills, key=lambda bill: bill.part.model not in (None, reading.response_model))
+
+
+def summed(parts: Sequence[Part]) -> list[Bill]:
+    """Each part by itself where they are few; else those of one model and price together, as far as that is exact."""
+    if len(parts) <= MAX_ITEM_SPANS:
+        return [Bill(part) for part in parts]
+    groups: dict[object, list[Part]] = {}
+    for part in parts:
+        groups.setdefault((part.model, part.service_tier, tuple(sorted(part.context.items()))), []).append(part)
+    return [bill for group in groups.values() for bill in _packed(group)]
+
+
+def _packed(parts: Iterable[Part]) -> list[Bill]:
+    packs: list[list[Part]] = []
+    room = -1
+    for part in parts:
+        size = part.usage.get(INPUT, 0)
+        if size > room or part.reported_cost_pico_usd is not None:
+            packs.append([])
+            room = MAX_SUMMED_INPUT_TOKENS
+        packs[-1].append(part)
+        room = -1 if part.reported_cost_pico_usd is not None else room - size
+    return [Bill(_sum(pack), len(pack)) if len(pack) > 1 else Bill(pack[0]) for pack in packs]
+
+
+def _sum(parts: Sequence[Part]) -> Part:
+    usage: dict[str, int] = {}
+    for part in parts:
+        for unit, quantity in part.usage.items():
+            usage[unit] = usage.get(unit, 0) + quantity
+    usage.setdefault(REQUESTS, len(parts))  # what is billed per request
+    ids = blake2b("\n".join(part.response_id or "" for part in parts).encode(), digest_size=12).hexdigest()
+    return parts[0]._replace(usage=usage, response_id=f"items_{ids}", finish_reasons=None)
+
+
+def _as_part(reading: Reading) -> Part:
+    return Part(
+        model=reading.response_model,
+        usage=reading.usage,
+        response_id=reading.response_id,
+        service_tier=reading.service_tier,
+        context=reading.context,
+        reported_cost_pico_usd=reading.reported_cost_pico_usd,
+        finish_reasons=reading.finish_reasons,
+        error_type=reading.error_type,
+    )
+
+
+def _has_use(part: Part) -> bool:
+    return any(part.usage.values()) or part.reported_cost_pico_usd is not None
+
+
+def as_reading(reading: Reading, part: Part, operation: str) -> Reading:
+    """The reading of a part by itself."""
+    context: Mapping[str, str] = {**reading.context, **part.context}
+    return reading._replace(
+        operation=operation,
+        request_model=reading.request_model if part.model in (None, reading.response_model) else part.model,
+        response_model=part.model or reading.response_model,
+        response_id=part.response_id,
+        usage=part.usage,
+        service_tier=part.service_tier or reading.service_tier,
+        context=context,
+        reported_cost_pico_usd=part.reported_cost_pico_usd,
+        finish_reasons=part.finish_reasons,
+        error_type=part.error_type,
+        is_billable=True,
+        counts_once=False,
+        status=None,
+        parts=(),
+        said=None,
+    )

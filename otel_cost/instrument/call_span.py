@@ -1,0 +1,267 @@
+"""One logical model call as a span: one of our own, or another instrumentation's that gets our facts.
+
+It lasts over all attempts of an SDK. What is billed beside it (steps by another model, items of a batch) gets spans of
+its own beside it, never below: a call with calls below it is taken for a wrapper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from time import time_ns
+from typing import Any, NamedTuple
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+
+from otel_cost import __version__
+from otel_cost import attributes as keys
+from otel_cost.instrument import agents
+from otel_cost.instrument.billing import Bill, as_reading, bills_of
+from otel_cost.instrument.content import content_attributes
+from otel_cost.instrument.estimates import COMPLETE, estimated
+from otel_cost.instrument.guard import STATS, guarded
+from otel_cost.instrument.host_span import Host
+from otel_cost.instrument.metrics import Metrics
+from otel_cost.instrument.settings import Settings
+from otel_cost.instrument.span_attributes import asked_attributes, enriched_attributes, own_attributes, span_name
+from otel_cost.instrument.wire.types import Asked, Reading
+from otel_cost.normalise.dialects.wire import WIRE_SCOPE
+from otel_cost.spans import snapshot
+
+ATTEMPT_EVENT = "otel_cost.attempt"
+"""One event per attempt that failed and was repeated, or may be."""
+BATCH, FETCH = "batch", "fetch_response"
+COUNTS_AS = "counts_as"
+"""In `Reading.extra`: the operation of a call whose usage another exchange tells."""
+
+_METRICS = Metrics()
+
+
+class Outcome(NamedTuple):
+    """How an attempt ended."""
+
+    reading: Reading | None  # what was said until then; None: nothing came
+    at_ns: int
+    error_type: str | None = None
+    stream: str | None = None  # how the stream ended; None: it was none
+    first_chunk_ns: int | None = None
+
+
+class _Facts(NamedTuple):
+    """What one span says of an outcome."""
+
+    reading: Reading
+    usage: Mapping[str, int]
+    estimates: Mapping[str, int]
+
+    @property
+    def is_billed(self) -> bool:
+        """Whether there is anything to price."""
+        return any(self.usage.values()) or self.reading.reported_cost_pico_usd is not None
+
+
+class CallSpan:
+    """From the first attempt to the last. `started_ns`: of a call that only its answer shows to be one."""
+
+    def __init__(
+        self,
+        asked: Asked,
+        operation: str,
+        context: Context,
+        host: Host | None,
+        settings: Settings,
+        started_ns: int | None = None,
+    ) -> None:
+        self.asked = asked
+        self.context = context
+        self.resends = 0
+        self._operation = operation
+        self._host = host
+        self._settings = settings
+        self._started_ns = time_ns() if started_ns is None else started_ns
+        self._is_told = False
+        self._last: Outcome | None = None
+        if host is not None:
+            self.span = host.span
+            self.resends = host.attempts - 1
+        else:
+            name = span_name(operation, asked.model)
+            self.span = _start(name, asked_attributes(asked, operation), context, self._started_ns)
+        _name_owners(self.span)
+
+    @property
+    def is_hosted(self) -> bool:
+        """Whether the span is another instrumentation's."""
+        return self._host is not None
+
+    def attempt_failed(self, outcome: Outcome, status: int | None) -> None:
+        """The attempt failed, and may be repeated."""
+        self._last = outcome
+        said = {keys.HTTP_RESPONSE_STATUS_CODE: status, keys.ERROR_TYPE: outcome.error_type}
+        if self.span.is_recording():
+            attributes = {key: value for key, value in said.items() if value is not None}
+            self.span.add_event(ATTEMPT_EVENT, attributes, outcome.at_ns)
+
+    @guarded
+    def give_up(self) -> None:
+        """Nobody repeated the attempt: the call ended when it failed."""
+        if self._last is not None:
+            self.finish(self._last)
+
+    def tell_host(self, outcome: Outcome) -> None:
+        """Write what is known on the host while it can be written to: it may end before the exchange does."""
+        reading = outcome.reading
+        if self._host is not None and reading is not None and not reading.counts_once:
+            facts = _facts(reading, outcome, bills_of(reading)[:1])
+            self._is_told = facts.is_billed and self._write_on_host(self.span, outcome, facts)
+
+    def finish(self, outcome: Outcome) -> None:
+        """Write everything, and end the span if it is ours."""
+        reading = outcome.reading
+        bills = [] if reading is None else bills_of(reading)
+        own = [] if self._operation == BATCH else bills[:1]
+        facts = None if reading is None else _facts(reading, outcome, own)
+        if self._host is not None:
+            self._finish_host(self._host, outcome, facts)
+        else:
+            self._end(self.span, outcome, facts)
+        self._record(outcome, facts)
+        if reading is not None:
+            is_parent = self._operation == BATCH and self._host is None
+            context = trace.set_span_in_context(self.span, self.context) if is_parent else self.context
+            emit(self.asked, reading, bills[len(own) :], context, (self._started_ns, outcome.at_ns), self._operation)
+
+    def _finish_host(self, host: Host, outcome: Outcome, facts: _Facts | None) -> None:
+        if facts is None or not facts.is_billed:
+            host.is_free = True
+            if facts is not None:
+                self._write(self.span, {keys.OTEL_COST_STREAM: outcome.stream})
+        elif not self._write_on_host(self.span, outcome, facts) and not self._is_told:
+            # It has ended meanwhile. The same response id tells the collector that both are one call.
+            STATS.count("hosts.ended_early")
+            name = span_name(self._operation, self.asked.model)
+            attributes = asked_attributes(self.asked, self._operation)
+            late = _start(name, attributes, trace.set_span_in_context(self.span, self.context), self._started_ns)
+            self._end(late, outcome, facts)
+
+    def _write_on_host(self, span: Span, outcome: Outcome, facts: _Facts) -> bool:
+        found = enriched_attributes(self.asked, facts.reading, facts.usage, facts.estimates)
+        if outcome.stream is not None:
+            found[keys.OTEL_COST_STREAM] = outcome.stream
+        if self.resends:
+            found[keys.HTTP_REQUEST_RESEND_COUNT] = self.resends
+        return self._write(span, found)
+
+    def _write(self, span: Span, attributes: Mapping[str, Any]) -> bool:
+        """False: the span has ended."""
+        if not span.is_recording():
+            return False
+        span.set_attributes({key: value for key, value in attributes.items() if value is not None})
+        return True
+
+    def _end(self, span: Span, outcome: Outcome, facts: _Facts | None) -> None:
+        if span.is_recording():
+            span.set_attributes(self._own_attributes(outcome, facts))
+            if outcome.error_type is not None:
+                span.set_status(Status(StatusCode.ERROR))
+        span.end(outcome.at_ns)
+
+    def _own_attributes(self, outcome: Outcome, facts: _Facts | None) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        if facts is not None:
+            found = own_attributes(self.asked, facts.reading, facts.usage, facts.estimates)
+            if facts.reading.operation is None:
+                found[keys.GEN_AI_OPERATION_NAME] = FETCH
+            found |= self._content(facts.reading)
+        if outcome.stream is not None:
+            found[keys.OTEL_COST_STREAM] = outcome.stream
+            if outcome.first_chunk_ns is not None:
+                found[keys.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK] = (outcome.first_chunk_ns - self._started_ns) / 1e9
+        if self.resends:
+            found[keys.HTTP_REQUEST_RESEND_COUNT] = self.resends
+        if outcome.error_type is not None:
+            found[keys.ERROR_TYPE] = outcome.error_type
+        return found
+
+    def _content(self, reading: Reading) -> dict[str, str]:
+        if not self._settings.has_content:
+            return {}
+        try:
+            return content_attributes(self.asked, reading, self._settings.redact, self._settings.max_characters)
+        except Exception as error:  # of the app's redaction: what it could not clean is not shown
+            STATS.failed("content", error)
+            return {}
+
+    @guarded
+    def _record(self, outcome: Outcome, facts: _Facts | None) -> None:
+        if facts is not None and facts.reading.operation is None:
+            return
+        first = outcome.first_chunk_ns
+        _METRICS.record(
+            self.asked,
+            None if facts is None else facts.reading,
+            operation=self._operation,
+            duration_seconds=(outcome.at_ns - self._started_ns) / 1e9,
+            first_chunk_seconds=None if first is None else (first - self._started_ns) / 1e9,
+            error_type=outcome.error_type,
+            usage={} if facts is None else facts.usage,
+        )
+
+
+def emit(
+    asked: Asked,
+    reading: Reading,
+    bills: Sequence[Bill],
+    context: Context,
+    period_ns: tuple[int, int],
+    operation: str | None = None,
+) -> None:
+    """One span for each of the bills, from the first to the second of `period_ns`."""
+    counts_as = reading.extra.get(COUNTS_AS) or (operation if operation not in (None, BATCH) else "chat")
+    for bill in bills:
+        said = as_reading(reading, bill.part, counts_as)
+        attributes = asked_attributes(asked, counts_as) | own_attributes(asked, said, said.usage, {})
+        if bill.items > 1:
+            attributes[keys.OTEL_COST_ITEMS] = bill.items
+        if said.error_type is not None:
+            attributes[keys.ERROR_TYPE] = said.error_type
+        span = _start(
+            span_name(counts_as, said.request_model or said.response_model), attributes, context, period_ns[0]
+        )
+        _name_owners(span)
+        if said.error_type is not None:
+            span.set_status(Status(StatusCode.ERROR))
+        span.end(period_ns[1])
+
+
+def _start(name: str, attributes: Mapping[str, Any], context: Context, at_ns: int) -> Span:
+    """A span of our own. The tracer is asked for each time, as the app may set its provider late."""
+    tracer = trace.get_tracer(WIRE_SCOPE, __version__)
+    return tracer.start_span(name, context, SpanKind.CLIENT, attributes, start_time=at_ns)
+
+
+def _facts(reading: Reading, outcome: Outcome, bills: Sequence[Bill]) -> _Facts:
+    if not bills:
+        return _Facts(reading._replace(reported_cost_pico_usd=None), {}, {})
+    part = bills[0].part
+    if reading.parts:
+        own = as_reading(reading, part, reading.operation or "")
+        reading = own._replace(response_id=reading.response_id, finish_reasons=reading.finish_reasons)
+    estimates = estimated(reading, outcome.stream or COMPLETE)
+    return _Facts(reading, {**part.usage, **estimates}, estimates)
+
+
+def _name_owners(span: Span) -> None:
+    """The agent and the conversation of the framework that makes the call; names said on the span or above it win."""
+    found = agents.current()
+    if found is None or not span.is_recording():
+        return
+    said = snapshot(span)
+    added = {}
+    if found.agent and keys.OTEL_COST_AGENT not in said and keys.GEN_AI_AGENT_NAME not in said:
+        added[keys.OTEL_COST_AGENT] = added[keys.GEN_AI_AGENT_NAME] = found.agent
+    if found.conversation and keys.GEN_AI_CONVERSATION_ID not in said:
+        added[keys.GEN_AI_CONVERSATION_ID] = found.conversation
+    if added:
+        span.set_attributes(added)
