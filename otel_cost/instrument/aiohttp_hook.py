@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from otel_cost.instrument.guard import guarded
+from otel_cost.instrument.headers import header_texts
 from otel_cost.instrument.observe import Exchange, begin
 from otel_cost.instrument.patching import Hook, Patch
 from otel_cost.instrument.wire.types import Request
@@ -93,7 +94,7 @@ def _begin(session: ClientSession, method: str, str_or_url: Any, options: dict[s
     url = session._build_url(str_or_url)
     if options.get("params"):
         url = url.update_query(options["params"])
-    headers = _texts(session.headers) | _texts(options.get("headers"))
+    headers = header_texts(session.headers) | header_texts(options.get("headers"))
     data = options.get("data")
     return begin(Request(method.upper(), str(url), headers, _body(data), _form(data)), "aiohttp")
 
@@ -126,7 +127,7 @@ def _form(data: Any) -> Mapping[str, str] | None:
 def _responded(
     exchange: Exchange, session: ClientSession, response: ClientResponse, options: Mapping[str, Any]
 ) -> bool:
-    headers = _texts(response.headers)
+    headers = header_texts(response.headers)
     encoding = headers.get("content-encoding")
     decodes = options.get("auto_decompress")
     if encoding is not None and (session.auto_decompress if decodes is None else decodes):
@@ -151,12 +152,5 @@ def _failed(exchange: Exchange, error: BaseException) -> None:
     """Where the session raises for the status of a response, the error has it."""
     status, headers = getattr(error, "status", None), getattr(error, "headers", None)
     if isinstance(status, int) and status and headers is not None:
-        exchange.responded(status, _texts(headers), None)
+        exchange.responded(status, header_texts(headers), None)
     exchange.failed(error)
-
-
-def _texts(headers: Any) -> dict[str, str]:
-    if not headers:
-        return {}
-    pairs = headers.items() if hasattr(headers, "items") else headers
-    return {str(name).lower(): str(value) for name, value in pairs}

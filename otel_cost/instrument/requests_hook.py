@@ -12,9 +12,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from otel_cost.instrument.guard import guarded
+from otel_cost.instrument.headers import header_texts
 from otel_cost.instrument.observe import Exchange, begin
 from otel_cost.instrument.patching import Hook, Patch
-from otel_cost.instrument.urllib3_body import body_bytes, header_texts, observe_body
+from otel_cost.instrument.urllib3_body import body_bytes, observe_body
 from otel_cost.instrument.wire.types import Request
 
 if TYPE_CHECKING:

@@ -17,13 +17,6 @@ if TYPE_CHECKING:
 _SEEN = "_otel_cost_seen"
 
 
-def header_texts(headers: Any) -> dict[str, str]:
-    """Headers as readers take them: names in lower case, values (which may be bytes) as text."""
-    return {
-        name.lower(): value if isinstance(value, str) else value.decode("latin-1") for name, value in headers.items()
-    }
-
-
 def body_bytes(body: object) -> bytes | None:
     """A request's body; None: it has none, or is a stream that must not be read."""
     if isinstance(body, str):

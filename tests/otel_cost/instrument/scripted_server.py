@@ -47,7 +47,8 @@ class Script:
         head += [f"Location: {self.location}"] if self.location else []
         if self.framing == "length":
             head.append(f"Content-Length: {sum(map(len, encoded))}")
-        head.append("Transfer-Encoding: chunked" if self.framing == "chunked" else "Connection: close")
+        head += ["Transfer-Encoding: chunked"] if self.framing == "chunked" else []
+        head.append("Connection: close")
         yield ("\r\n".join(head) + "\r\n\r\n").encode()
         for piece in encoded if self.ending == "whole" else encoded[:-1]:
             yield b"%x\r\n%b\r\n" % (len(piece), piece) if self.framing == "chunked" and piece else piece
