@@ -1,21 +1,20 @@
-"""Jobs that are polled: runs of the Assistants API, turns of agent sessions, videos.
+"""Jobs that are polled: runs of the Assistants API, turns of agent sessions, x.ai's deferred chats.
 
-The same usage is told by every poll of a finished job, so it counts once, by the id of the run, turn or video.
-Source: OpenAI's API reference, "Runs", "Agent sessions", "Videos"; Azure's and x.ai's "video generation".
+The same usage is told by every poll of a finished job, so it counts once, by the id of the run or turn.
+Sources: OpenAI's API reference, "Runs", "Agent sessions"; x.ai's "deferred chat completions".
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from otel_cost.instrument.wire.answers import answer, bookkeeping
-from otel_cost.instrument.wire.asking import model_of
-from otel_cost.instrument.wire.openai_units import cost_of, failed, is_asked, parsed, price_context, sent, tokens_of
+from otel_cost.instrument.wire.answers import bookkeeping
+from otel_cost.instrument.wire.openai_chat import reading_of
+from otel_cost.instrument.wire.openai_units import NoEvents, failed, is_asked, parsed, price_context, sent, tokens_of
 from otel_cost.instrument.wire.routes import Route
 from otel_cost.instrument.wire.types import Api, Asked, Head, Part, Reading, Request
-from otel_cost.instrument.wire.values import NOTHING, at, mapping, micros, objects, text, whole
+from otel_cost.instrument.wire.values import NOTHING, at, mapping, objects, text
 from otel_cost.normalise.vocabulary import XAI
 from otel_cost.pricing.units import CACHE_READ, INPUT, OUTPUT, REASONING
 
@@ -107,125 +106,27 @@ class RunEvents:
         return _told(self._asked, self._said, tuple(self._parts.values()))
 
 
-_SIZE = re.compile(r"([0-9]{2,5})x([0-9]{2,5})\Z")
-_FAILED = frozenset({"failed", "cancelled", "canceled", "expired"})
-_VIDEO_PARTS = ("/content", "/thumbnail")
+def ask_deferred(request: Request, provider: str) -> Asked:
+    """A poll for a chat that was asked for with `deferred`."""
+    return Asked(api=DEFERRED, provider=provider, operation=None, request=request)
 
 
-def ask_video(request: Request, provider: str) -> Asked:
-    """A request about videos: making, changing or extending one is a model call, looking at one is not."""
-    is_made = request.method == "POST"
-    body = sent(request) if is_made else NOTHING
-    return Asked(
-        api=VIDEOS,
-        provider=provider,
-        operation="video_generation" if is_made else None,
-        request=request,
-        model=model_of(request, body),
-        body=body or None,
-        context=price_context(request),
-    )
-
-
-def whole_video(asked: Asked, head: Head, body: Any) -> Reading:
-    """A video's job. Its length is billed, at a rate that its resolution decides; one that failed is not."""
+def whole_deferred(asked: Asked, head: Head, body: Any) -> Reading:
+    """The chat, once it is there; until then the status is 202."""
     error = failed(asked, head, body)
     if error is not None:
         return error
-    said, wanted = mapping(body), mapping(asked.body)
-    status = text(said.get("status"))
-    cost, extra = cost_of(said.get("usage"))
-    seconds = _seconds(said, wanted)
-    resolution = _resolution(said) or _resolution(wanted)
-    told = answer(asked)._replace(
-        response_model=text(said.get("model")),
-        response_id=text(said.get("id")) or text(said.get("request_id")) or _id_in(asked.request.url),
-        usage={} if seconds is None else {"output_video_seconds": seconds},
-        context={**asked.context, **({"resolution": resolution} if resolution else {})},
-        reported_cost_pico_usd=cost,
-        status=status,
-        extra={**extra, "usage_reported": False},
-    )
-    is_failed = status in _FAILED
-    if asked.operation is not None:
-        return told._replace(is_billable=not is_failed)
-    is_news = bool(told.usage) and not is_failed
-    return told._replace(
-        is_billable=False,
-        counts_once=is_news,
-        extra={**told.extra, "counts_as": "video_generation"} if is_news else told.extra,
-    )
-
-
-def _seconds(said: Mapping[str, Any], wanted: Mapping[str, Any]) -> int | None:
-    """The length of what was made, in millionths of a second; of Azure's jobs times the variants."""
-    length = next(
-        (
-            found
-            for value in (
-                said.get("seconds"),
-                said.get("n_seconds"),
-                at(said, "video", "duration"),
-                wanted.get("seconds"),
-                wanted.get("n_seconds"),
-                wanted.get("duration"),
-            )
-            if (found := micros(value)) is not None
-        ),
-        None,
-    )
-    return length if length is None else length * (whole(said.get("n_variants")) or 1)
-
-
-def _resolution(said: Mapping[str, Any]) -> str | None:
-    named = text(said.get("resolution"))
-    if named:
-        return named.lower()
-    sides = _SIZE.match(str(said.get("size")))
-    if sides:
-        return f"{min(int(sides[1]), int(sides[2]))}p"
-    width, height = whole(said.get("width")), whole(said.get("height"))
-    return f"{min(width, height)}p" if width and height else None
-
-
-def _id_in(url: str) -> str | None:
-    """x.ai's polls do not repeat the id of the job."""
-    return text(url.partition("?")[0].rstrip("/").rpartition("/")[2])
-
-
-class NoEvents:
-    """Reads a stream of an API that has none: a proxy's error, or something unknown."""
-
-    __slots__ = ("_asked", "has_content", "is_done")
-
-    def __init__(self, asked: Asked, head: Head) -> None:
-        self._asked = asked
-        self.is_done = False
-        self.has_content = False
-
-    def feed(self, data: bytes, name: str) -> None:
-        """One event."""
-        self.has_content = True
-
-    def reading(self) -> Reading:
-        """What the request said."""
-        return answer(self._asked)
+    chat = reading_of(asked._replace(operation="chat"), head, body, is_stream=False)
+    told = chat._replace(operation=None, is_billable=False, counts_once=bool(chat.usage))
+    return told._replace(extra={**told.extra, "counts_as": "chat"}) if told.counts_once else told
 
 
 RUNS = Api("openai.runs", ask_run, whole_run, RunEvents)
-VIDEOS = Api("openai.videos", ask_video, whole_video, NoEvents)
+DEFERRED = Api("openai.deferred", ask_deferred, whole_deferred, NoEvents)
 
 
 def _is_thread(request: Request) -> bool:
     return "/threads/thread_" in request.url or b'"assistant_id"' in (request.body or b"")
-
-
-def _is_video(request: Request) -> bool:
-    return "/videos/video_" in request.url or "/video/generations/jobs" in request.url
-
-
-def _always(_: Request) -> bool:
-    return True
 
 
 ROUTES = (
@@ -238,12 +139,5 @@ ROUTES = (
     Route("agents/sessions/{id}/events", RUNS, methods=("GET", "POST"), shape=lambda request: False),
     Route("agents/sessions/{id}/turns", RUNS, methods=("GET",), shape=lambda request: False),
     Route("agents/sessions/{id}/turns/{turn}", RUNS, methods=("GET",), shape=lambda request: False),
-    Route("videos", VIDEOS, shape=_always),
-    Route("videos/edits", VIDEOS, shape=_always),
-    Route("videos/extensions", VIDEOS, shape=_always),
-    Route("videos/generations", VIDEOS, providers=frozenset({XAI})),
-    Route("videos/{id}/remix", VIDEOS, shape=_is_video),
-    Route("videos/{id}", VIDEOS, methods=("GET",), shape=_is_video),
-    Route("video/generations/jobs", VIDEOS, shape=_is_video),
-    Route("video/generations/jobs/{id}", VIDEOS, methods=("GET",), shape=_is_video),
+    Route("chat/deferred-completion/{id}", DEFERRED, methods=("GET",), providers=frozenset({XAI})),
 )

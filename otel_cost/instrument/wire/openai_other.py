@@ -7,9 +7,8 @@ from typing import Any
 
 from otel_cost.instrument.wire.answers import answer, bookkeeping
 from otel_cost.instrument.wire.asking import model_of
-from otel_cost.instrument.wire.openai_jobs import NoEvents
 from otel_cost.instrument.wire.openai_responses import read_response
-from otel_cost.instrument.wire.openai_units import failed, price_context, sent, tokens_of
+from otel_cost.instrument.wire.openai_units import NoEvents, failed, price_context, sent, tokens_of
 from otel_cost.instrument.wire.routes import Route
 from otel_cost.instrument.wire.types import Api, Asked, Head, Reading, Request
 from otel_cost.instrument.wire.values import mapping, objects, text
@@ -82,7 +81,8 @@ BOOKKEEPING = Api("openai.bookkeeping", ask_nothing, whole_nothing, NoEvents)
 _BOOKS = (
     *("files", "uploads", "vector_stores", "evals", "assistants", "threads", "conversations", "containers"),
     *("fine_tuning/jobs", "realtime/sessions", "realtime/client_secrets", "realtime/transcription_sessions"),
-    *("realtime/calls", "vector_stores/{id}/search", "realtime/translations/client_secrets", "realtime"),
+    *("realtime/calls", "vector_stores/{id}/search", "realtime/translations/client_secrets", "live/sessions"),
+    *("realtime", "chatkit/sessions", "skills"),
 )
 
 ROUTES = (

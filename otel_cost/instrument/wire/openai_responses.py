@@ -1,4 +1,4 @@
-"""OpenAI's Responses API, and the same API at Azure, x.ai, DeepSeek, OpenRouter, Groq, LM Studio, vLLM and others.
+"""OpenAI's Responses API, and the same API at Azure, x.ai, DeepSeek, OpenRouter, Perplexity, LM Studio and others.
 
 `POST responses` makes a response; with `background` it is only queued, and the usage is told by the retrieve that
 finds it completed. A response says itself whether it was made in background, so any other retrieve is known to repeat
@@ -19,10 +19,14 @@ from otel_cost.instrument.wire.openai_units import cost_of, failed, kind_of, par
 from otel_cost.instrument.wire.routes import Route, says_model
 from otel_cost.instrument.wire.types import Api, Asked, Head, Part, Reading, Request
 from otel_cost.instrument.wire.values import NOTHING, at, mapping, objects, text, whole
+from otel_cost.normalise.vocabulary import PERPLEXITY
 from otel_cost.pricing.units import INPUT, OUTPUT
 
 MAX_HELD_ITEMS = 256
 """Finished tool calls that are held of a stream, for servers whose last event does not repeat them."""
+
+_NO_CALLS = ("/cancel", "/input_tokens")
+"""What is posted without running a model."""
 
 _UNDER_WAY = frozenset({"queued", "in_progress"})
 _SENT_KEYS = frozenset({"instructions", "input", "text", "content", "output", "arguments"})
@@ -35,9 +39,9 @@ _BILLED = tuple(f'"{kind}"'.encode() for kind in BILLED_ITEMS)
 
 
 def ask(request: Request, provider: str) -> Asked:
-    """What a request to the Responses API asks for. Only `POST responses` and `.../compact` run a model."""
+    """What a request to the Responses API asks for."""
     path = request.url.partition("?")[0].rstrip("/")
-    runs_model = request.method == "POST" and path.endswith(("/responses", "/responses/compact"))
+    runs_model = request.method == "POST" and not path.endswith(_NO_CALLS)
     body = mapping(json_body(request)) if runs_model else NOTHING
     context = price_context(request)
     window = kind_of(at(body, "background_options", "completion_window"))
@@ -208,6 +212,7 @@ RESPONSES = Api("openai.responses", ask, whole_answer, ResponseEvents)
 ROUTES = (
     Route("responses", RESPONSES, shape=says_model),
     Route("responses/compact", RESPONSES, shape=says_model),
+    Route("v1/agent", RESPONSES, providers=frozenset({PERPLEXITY})),
     Route("responses/input_tokens", RESPONSES, shape=says_model),
     Route("responses/{id}", RESPONSES, methods=("GET", "DELETE"), shape=_says_response),
     Route("responses/{id}/cancel", RESPONSES, shape=_says_response),

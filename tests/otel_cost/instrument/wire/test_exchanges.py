@@ -15,15 +15,19 @@ from otel_cost.instrument.wire.exchange import chunks_of
 FOLDER = Path(__file__).parents[3] / "testdata" / "exchanges"
 LANDED = (
     "alibaba",
+    "azure",
     "cerebras",
-    "deepseek/chat",
+    "deepseek",
     "groq",
     "huggingface",
-    "openai/chat",
-    "openai/emb",
+    "lmstudio",
+    "openai",
+    "openrouter/image",
+    "openrouter/transcription",
     "perplexity",
     "together",
     "vllm",
+    "xai",
     "zai",
 )
 """Folders (or beginnings of names) whose reader is there."""
