@@ -71,7 +71,16 @@ def _install(provider: trace.TracerProvider, overrides: Mapping[str, Any] | None
             return added
     processor = CostSpanProcessor(card=_card(overrides))
     add(processor)
+    _move_to_front(provider, processor)
     return processor
+
+
+def _move_to_front(provider: object, processor: CostSpanProcessor) -> None:
+    """Have it flushed before the exporters: what it ends then must still be exported."""
+    active = getattr(provider, "_active_span_processor", None)
+    processors = getattr(active, "_span_processors", None)
+    if type(processors) is tuple and processors[-1] is processor:
+        active._span_processors = (processor, *processors[:-1])
 
 
 def _card(overrides: Mapping[str, Any] | None) -> RateCard | None:

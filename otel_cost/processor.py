@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -101,11 +102,18 @@ class CostSpanProcessor(SpanProcessor):
             self._price(span, snapshot, cost_attributes, add_replaced)
 
     def shutdown(self) -> None:
-        """Forget what is remembered of open spans."""
+        """End what is held back, and forget what is remembered of open spans."""
+        self.force_flush()
         self._open.clear()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Nothing is ever pending."""
+        """End the spans of failed calls that wait to be repeated: the only ones that are ever held back."""
+        retries = sys.modules.get("otel_cost.instrument.retries")
+        if retries is not None:
+            try:
+                retries.RETRIES.flush()
+            except Exception as error:
+                self._stats.failed("force_flush", error)
         return True
 
     def _hand_down(self, span: Span, parent_context: Context | None, from_context: Mapping[str, str]) -> None:

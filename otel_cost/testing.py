@@ -37,7 +37,8 @@ class CostRecorder:
         return self.provider.get_tracer("otel_cost.testing")
 
     def spans(self) -> tuple[ReadableSpan, ...]:
-        """The spans ended so far, in that order."""
+        """The spans ended so far, in that order; calls that wait to be repeated end now."""
+        self.provider.force_flush()
         return self._exporter.get_finished_spans()
 
     def total_usd(self) -> Decimal:
