@@ -14,14 +14,16 @@ from aiohttp.streams import StreamReader
 
 from otel_cost.instrument.guard import STATS
 from otel_cost.instrument.observe import Exchange
+from otel_cost.instrument.open_streams import OPEN_STREAMS
 
 
 def observe_body(exchange: Exchange, content: StreamReader) -> bool:
     """Pass on to `exchange` what the app reads of an unread body; False: it is of a kind that is not known."""
     if type(content) is not StreamReader:
         return False
-    content._eof_callbacks = _Seen(exchange, content._eof_callbacks)
+    content._eof_callbacks = seen = _Seen(exchange, content._eof_callbacks)
     content.__class__ = ObservedReader
+    OPEN_STREAMS.add(seen)
     if content.at_eof():
         exchange.ended()
     return True
@@ -30,7 +32,7 @@ def observe_body(exchange: Exchange, content: StreamReader) -> bool:
 class _Seen(list[Callable[[], None]]):
     """The reader's list of callbacks, and what we know: a reader has slots only, so this takes the place of one."""
 
-    __slots__ = ("exchange", "interrupted", "unread_bytes")
+    __slots__ = ("__weakref__", "exchange", "interrupted", "unread_bytes")
 
     def __init__(self, exchange: Exchange, callbacks: list[Callable[[], None]]) -> None:
         super().__init__(callbacks)

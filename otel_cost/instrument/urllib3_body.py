@@ -10,6 +10,7 @@ from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from otel_cost.instrument.guard import STATS, guarded
+from otel_cost.instrument.open_streams import OPEN_STREAMS
 
 if TYPE_CHECKING:
     from otel_cost.instrument.observe import Exchange
@@ -36,7 +37,8 @@ def observe_body(exchange: Exchange, raw: Any, status: int, headers: Mapping[str
 
 @guarded
 def _watch(exchange: Exchange, raw: Any, content_encoding: str | None) -> bool:
-    vars(raw)[_SEEN] = _Seen(exchange, content_encoding, raw)
+    seen = vars(raw)[_SEEN] = _Seen(exchange, content_encoding, raw)
+    OPEN_STREAMS.add(seen)
     raw.__class__ = _observed_class(type(raw))
     return True
 
@@ -44,7 +46,7 @@ def _watch(exchange: Exchange, raw: Any, content_encoding: str | None) -> bool:
 class _Seen:
     """What one response's app has read of it."""
 
-    __slots__ = ("_decoder", "_encoding", "_exchange", "_is_decodable", "is_reading")
+    __slots__ = ("__weakref__", "_decoder", "_encoding", "_exchange", "_is_decodable", "is_reading")
 
     def __init__(self, exchange: Exchange, content_encoding: str | None, raw: Any) -> None:
         self._exchange = exchange
