@@ -89,7 +89,7 @@ def _read(asked: Asked, said: Mapping[str, Any], counts: Mapping[str, Any]) -> R
         usage=usage,
         finish_reasons=tuple(reason for reason in reasons if reason is not None) or None,
         parts=() if is_same or not charged else (Part(asked.model, charged),),
-        extra={"billed_units": dict(units)} if units else {},
+        extra={"billed_units": dict(units), "usage_reported": True} if units else {},
     )
 
 

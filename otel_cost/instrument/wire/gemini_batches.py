@@ -22,6 +22,7 @@ from otel_cost.normalise.vocabulary import GEMINI, VERTEX
 MAX_ITEMS = 100_000
 """Answers of one file that are counted. More would hold a gigabyte of parts; Google allows 200,000 requests a job."""
 
+_KEYS = ("key", "custom_id")
 _BILLED_AS = {"counts_as": "generate_content"}
 
 
@@ -53,7 +54,9 @@ def _answers(job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _item(entry: Mapping[str, Any], model: str | None, provider: str, fallback_id: str) -> Part | None:
     """One answer of a job or a line of its file; None for one without an answer."""
     response = entry.get("response")
-    key = name(entry.get("key")) or name(mapping(entry.get("metadata")).get("key"))
+    key = next(
+        filter(None, (name(at.get(key)) for at in (entry, mapping(entry.get("metadata"))) for key in _KEYS)), None
+    )
     if not response and "error" not in entry:
         return None
     part = part_of(response if response else entry, model, provider, key)
@@ -82,7 +85,6 @@ def _whole(asked: Asked, head: Head, body: Any) -> Reading:
         is_billable=False,
         counts_once=bool(parts),
         parts=parts,
-        service_tier="batch" if parts else None,
         extra={**({"batch_status": state} if state else {}), **(_BILLED_AS if parts else {})},
     )
 
@@ -115,9 +117,7 @@ class _Lines:
         base = answers.bookkeeping(self._asked)
         if not self._parts:
             return base
-        return base._replace(
-            operation="batch", counts_once=True, parts=tuple(self._parts), service_tier="batch", extra=_BILLED_AS
-        )
+        return base._replace(operation="batch", counts_once=True, parts=tuple(self._parts), extra=_BILLED_AS)
 
 
 def _ask_file(request: Request, provider: str) -> Asked:

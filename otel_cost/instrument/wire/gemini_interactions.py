@@ -23,6 +23,8 @@ from otel_cost.normalise.vocabulary import GEMINI
 OPERATION = "generate_content"
 _TEXT = frozenset({"text", "input", "system_instruction"})
 _DELIVERED = frozenset({"text"})
+_DELTAS = frozenset({"step.delta", "content.delta"})
+_COMPLETE = frozenset({"interaction.completed", "interaction.complete"})
 _FAILED = frozenset({"failed", "cancelled"})
 
 
@@ -98,6 +100,7 @@ class _Events:
         "_begun",
         "_calls",
         "_completed",
+        "_counted",
         "_delivered",
         "_failed",
         "_pictures",
@@ -110,6 +113,7 @@ class _Events:
         self._asked = asked._replace(is_stream=True)
         self._begun: bytes | None = None
         self._completed: bytes | None = None
+        self._counted: bytes | None = None  # any event may say in its metadata what was used so far
         self._failed: bytes | None = None
         self._calls: deque[bytes] = deque(maxlen=MAX_KEPT_EVENTS)
         self._pictures = 0
@@ -119,23 +123,22 @@ class _Events:
 
     def feed(self, data: bytes, name: str) -> None:
         """One event. A delta's text has its quotes escaped, so what looks like a key is one."""
-        if name in ("step.delta", "content.delta") or b'"step.delta"' in data or b'"content.delta"' in data:
+        if b'"usage"' in data:
+            self._counted = data
+        if name in _DELTAS or b'"step.delta"' in data or b'"content.delta"' in data:
             self._delivered.add(data)
             self.has_content = True
             if b'"image/' in data:
                 self._pictures += 1
             elif b'_call"' in data:
                 self._calls.append(data)
-        elif b'"interaction":' in data or b'"interaction" :' in data:
-            if b'"usage"' in data or b".complete" in data:
-                self._completed = data
-                self.is_done = True
-            elif self._begun is None:
-                self._begun = data
+        elif name in _COMPLETE or b'"interaction.complete' in data:
+            self._completed = data
+            self.is_done = True
+        elif self._begun is None and b'"interaction"' in data:
+            self._begun = data
         elif b'"error"' in data:
             self._failed = data
-        elif data == b"[DONE]":
-            self.is_done = True
 
     def reading(self) -> Reading:
         """What the stream said so far."""
@@ -144,7 +147,9 @@ class _Events:
             for data in (self._begun, self._completed)
         )
         calls = [mapping(mapping(answers.json_or_none(data)).get("delta")) for data in self._calls]
-        reading = _read(self._asked, {**begun, **completed}, calls)
+        counted = mapping(answers.json_or_none(self._counted or b""))
+        usage = {"usage": mapping(counted.get("metadata")).get("usage")}
+        reading = _read(self._asked, {**usage, **begun, **completed}, calls)
         error = error_of(answers.json_or_none(self._failed or b""))
         texts = self._delivered.texts
         return reading._replace(

@@ -226,15 +226,15 @@ def billed_searches(queries: Iterable[object], model: str | None) -> int:
 
 
 def grounding_units(metadata: Iterable[Mapping[str, Any]], model: str | None) -> dict[str, int]:
-    """Units of the `groundingMetadata` of an answer's candidates."""
+    """Units of the `groundingMetadata` of an answer's candidates. A page that `urlContext` read is cited as a search
+    result is, but no search was made for it."""
     queries: list[object] = []
     has_web = has_maps = False
     for each in metadata:
         queries += items(get(each, "webSearchQueries"))
-        chunks = objects(get(each, "groundingChunks"))
-        has_web = has_web or any("web" in chunk for chunk in chunks) or bool(get(each, "searchEntryPoint"))
-        has_maps = has_maps or any("maps" in chunk for chunk in chunks)
+        has_web = has_web or bool(get(each, "searchEntryPoint"))
         has_maps = has_maps or bool(get(each, "googleMapsWidgetContextToken"))
+        has_maps = has_maps or any("maps" in chunk for chunk in objects(get(each, "groundingChunks")))
     if has_maps and not has_web:
         return {"map_searches": billed_searches(queries, model)}
     usage = {"web_searches": billed_searches(queries, model)} if has_web or any(queries) else {}

@@ -191,7 +191,6 @@ def _job(asked: Asked, head: Head, body: Any) -> Reading:
         is_billable=False,
         counts_once=bool(parts),
         parts=parts,
-        service_tier="batch" if parts else None,
         extra={**({"batch_status": state} if state else {}), **({"counts_as": "chat"} if parts else {})},
     )
 
