@@ -64,13 +64,13 @@ def usage_of(reported: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _by_lifetime(written: int | None, short: int | None, long: int | None) -> Sequence[tuple[str, int | None]]:
-    """Cache writes by lifetime. A stream gives the split at its start and may raise the total at its end: where all
-    was written for one lifetime so is the rest; a split of more than the total belongs to a step that is left out."""
-    if written is not None and short is not None and long is not None and short + long != written:
-        if short + long > written:
-            return ()
-        if not short or not long:
-            short, long = (written, 0) if short else (0, written) if long else (short, long)
+    """Cache writes by lifetime. A stream tells the split at its start and may raise the total at its end. What is not
+    split is billed as short-lived; but where all was written for an hour, so is the rest. A split of more than the
+    total belongs to a step that the total leaves out."""
+    if written is not None and (short or 0) + (long or 0) > written:
+        return ()
+    if written is not None and long and not short:
+        long = written
     return (CACHE_WRITE_5M, short), (CACHE_WRITE_1H, long)
 
 

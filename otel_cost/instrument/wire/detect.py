@@ -14,6 +14,7 @@ from otel_cost.instrument.wire import (
     anthropic_batches,
     anthropic_complete,
     anthropic_messages,
+    bedrock_agents,
     bedrock_converse,
     bedrock_invoke,
     cohere,
@@ -70,6 +71,7 @@ MODULES: tuple[Iterable[Route], ...] = (
     huggingface.ROUTES,
     replicate.ROUTES,
     speech_apis.ROUTES,
+    bedrock_agents.ROUTES,
 )
 """The routes of every API module. A longer path wins over a shorter one, then a route of certain providers over one of
 any, then an earlier module over a later one."""

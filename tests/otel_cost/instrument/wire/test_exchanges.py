@@ -16,6 +16,8 @@ FOLDER = Path(__file__).parents[3] / "testdata" / "exchanges"
 LANDED = (
     "alibaba",
     "azure",
+    "anthropic",
+    "bedrock",
     "cerebras",
     "cohere",
     "deepseek",
