@@ -121,15 +121,31 @@ def _read(asked: Asked, events: Iterable[Mapping[str, Any]], pictures: int) -> R
     )
 
 
+_CAMEL_MARKS = (b'TokenCount"', b'inishReason"', b'roundingMetadata"')
+_SNAKE_MARKS = (b'_token_count"', b'finish_reason"', b'grounding_metadata"')
+"""What events are looked through for: usage, the end of a candidate, searches."""
+
+
 class _Events:
     """Reads the events of streamGenerateContent."""
 
-    __slots__ = ("_asked", "_delivered", "_first", "_kept", "_pictures", "_usage", "has_content", "is_done")
+    __slots__ = (
+        "_asked",
+        "_delivered",
+        "_first",
+        "_kept",
+        "_marks",
+        "_pictures",
+        "_usage",
+        "has_content",
+        "is_done",
+    )
 
     def __init__(self, asked: Asked, head: Head) -> None:
         del head
         self._asked = asked._replace(is_stream=True)
         self._first: bytes | None = None
+        self._marks = _CAMEL_MARKS
         self._usage: bytes | None = None  # the last event that says it
         self._kept: deque[bytes] = deque(maxlen=MAX_KEPT_EVENTS)
         self._pictures = 0
@@ -142,16 +158,20 @@ class _Events:
         del name
         if self._first is None:
             self._first = data
-        if b'TokenCount"' in data or b'_token_count"' in data:
+            self._marks = _SNAKE_MARKS if b'_token_count"' in data or b'_feedback"' in data else _CAMEL_MARKS
+        counted, finished, grounded = self._marks
+        if counted in data:
             self._usage = data
         else:
             self._delivered.add(data)
-        if not self.has_content and b'"parts"' in data:
-            self.has_content = True
-        if b'inishReason"' in data or b'finish_reason"' in data:
+        if b'"candidates"' not in data:  # an error, or what became of the prompt
+            self._kept.append(data)
+            return
+        self.has_content = True
+        if finished in data:
             self.is_done = True
             self._kept.append(data)
-        elif b'roundingMetadata"' in data or b'eedback"' in data or b'"error"' in data or b'ounding_metadata"' in data:
+        elif grounded in data:
             self._kept.append(data)
         if b'"image/' in data:
             self._pictures += _pictures(_unwrapped(data))
