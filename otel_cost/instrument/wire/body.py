@@ -110,7 +110,9 @@ class BodyReader:
     def _sniff(self) -> None:
         held = b"".join(self._pieces)
         framing = _sniffed(held[:64].lstrip(_BLANKS))
-        if framing and self._events is not None:
+        if framing == "ndjson" and self._head.headers.get("content-type", "").startswith("application/json"):
+            self._framing, self._events = None, None  # the server may not stream at all: the end will tell
+        elif framing and self._events is not None:
             self._framer = FRAMERS[framing](self._events.feed)
             self.feed = self._framer.feed
             self._pieces.clear()
@@ -128,9 +130,21 @@ class BodyReader:
         if self._whole is None:
             body = b"".join(self._pieces)
             self._pieces = [body]
-            content_type = self._head.headers.get("content-type", "").lower()
-            self._whole = self._asked.api.whole(self._asked, self._head, parse(body, content_type))
+            self._whole = self._read(body)
         return settled(self._asked, self._whole)
+
+    def _read(self, body: bytes) -> Reading:
+        """A body that came whole; events in it (under the content type of a JSON body) are still a stream."""
+        asked, head = self._asked, self._head
+        parsed = parse(body, head.headers.get("content-type", "").lower())
+        framing = _sniffed(body[:64].lstrip(_BLANKS)) if isinstance(parsed, str) and head.status < 400 else None
+        if framing == "sse" or (framing and asked.is_stream):
+            events = asked.api.stream(asked, head)
+            framer = FRAMERS[framing](events.feed)
+            framer.feed(body)
+            framer.end()
+            return events.reading()
+        return asked.api.whole(asked, head, parsed)
 
     @property
     def is_stream(self) -> bool:

@@ -19,7 +19,8 @@ MAX_EVENT_BYTES = 32 * 2**20
 would let one broken stream eat the app's memory."""
 
 MAX_NAMES = 256
-"""Event names that are remembered as text. A provider has some dozens; a stream of ever new names must not fill us."""
+"""Event names (AWS: headers) that are remembered as text. A provider has some dozens; a stream of ever new names must
+not fill us."""
 
 
 class Framer(Protocol):
@@ -287,13 +288,14 @@ class AwsEvents:
     parses it, and by the SDK.
     """
 
-    __slots__ = ("_held", "_is_broken", "_sink", "_wanted", "dropped")
+    __slots__ = ("_held", "_is_broken", "_names", "_sink", "_wanted", "dropped")
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._held = _Held()
         self._wanted = _PRELUDE_BYTES
         self._is_broken = False
+        self._names: dict[bytes, str] = {}
         self.dropped = 0
 
     def feed(self, chunk: bytes) -> None:
@@ -333,9 +335,18 @@ class AwsEvents:
         if payload > len(frame) - _CRC_BYTES:
             self.dropped += 1
             return
-        headers = _aws_headers(frame[_PRELUDE_BYTES:payload])
-        name = headers.get(":event-type") or headers.get(":exception-type") or headers.get(":error-code") or ""
+        headers = frame[_PRELUDE_BYTES:payload]
+        name = self._names.get(headers)
+        if name is None:
+            name = _aws_name(headers)
+            if len(self._names) < MAX_NAMES:
+                self._names[headers] = name  # all events of one type have the same headers
         self._sink(frame[payload:-_CRC_BYTES], name)
+
+
+def _aws_name(data: bytes) -> str:
+    headers = _aws_headers(data)
+    return headers.get(":event-type") or headers.get(":exception-type") or headers.get(":error-code") or ""
 
 
 def _aws_headers(data: bytes) -> dict[str, str]:

@@ -130,10 +130,17 @@ EMBEDDINGS = Api("openai.embeddings", _ask_embeddings, _whole, _stream)
 _APIS: Mapping[str, Api] = {"chat": CHAT, "text_completion": COMPLETION, "embeddings": EMBEDDINGS}
 
 
+def _is_portkey(request: Request) -> bool:
+    """Whether it is Portkey's gateway: the prompt, its model too, is kept there."""
+    return "portkey" in request.url or any(header.startswith("x-portkey-") for header in request.headers)
+
+
 ROUTES = (
     Route("chat/completions", CHAT),
     Route("completions", COMPLETION),
     Route("embeddings", EMBEDDINGS),
     Route("serving-endpoints/{endpoint}/invocations", CHAT, providers=frozenset({DATABRICKS})),
+    Route("v1/chat", CHAT, providers=frozenset({"writer"})),
+    Route("prompts/{id}/completions", CHAT, shape=_is_portkey),
 )
 """Path ends of these APIs; what stands before them differs by provider (`/v1`, `/openai/v1`, `/api/paas/v4`...)."""

@@ -87,7 +87,7 @@ class ChatEvents:
         except (ValueError, RecursionError):
             return
         for key in _KEPT:
-            if text(event.get(key)):
+            if text(event.get(key)) and (key != "id" or "id" not in self._said):
                 self._said[key] = event[key]
         if event.get("usage") or at(event, "x_groq", "usage"):
             self._usage = data
@@ -109,6 +109,7 @@ class ChatEvents:
         said = dict(self._said)
         if self._usage is not None:
             said |= _last(self._usage)
+            said["id"] = self._said.get("id")
         said["choices"] = [{"finish_reason": self._finished[index]} for index in sorted(self._finished)]
         reading = self._reading_of(self._asked, self._head, said, is_stream=True)
         sent = reading.said

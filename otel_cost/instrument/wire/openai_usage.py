@@ -13,7 +13,7 @@ from typing import Any
 
 from otel_cost.instrument.wire.types import Asked, Head, Part
 from otel_cost.instrument.wire.values import at, mapping, micros, objects, pico_usd, put, text, whole
-from otel_cost.normalise.vocabulary import GEMINI, VERTEX
+from otel_cost.normalise.vocabulary import GEMINI, PERPLEXITY, VERTEX
 from otel_cost.pricing import units as u
 
 INPUT_AUDIO, OUTPUT_AUDIO = "input_audio_tokens", "output_audio_tokens"
@@ -100,7 +100,7 @@ def _outside(usage: dict[str, int], total: int | None, provider: str) -> None:
         return
     reasoning, audio = usage.get(u.REASONING, 0), usage.get(INPUT_AUDIO, 0)
     missing = 0 if total is None else total - usage[u.INPUT] - usage[u.OUTPUT]
-    if (missing > 0 and missing == reasoning) or reasoning > usage[u.OUTPUT]:
+    if (missing > 0 and missing == reasoning) or (provider == PERPLEXITY and reasoning > usage[u.OUTPUT]):
         usage[u.OUTPUT] += reasoning
     elif missing > 0 and missing == audio:
         usage[u.INPUT] += audio
@@ -118,6 +118,8 @@ def _from_headers(found: Counted, head: Head) -> None:
 def _tools(found: Counted, asked: Asked, head: Head, body: Mapping[str, Any], said: Mapping[str, Any]) -> None:
     """Searches, which no token counts."""
     searches = whole(at(said, "server_tool_use", "web_search_requests"))
+    if searches is None:
+        searches = whole(at(said, "server_tool_use_details", "web_search_requests"))
     if searches:
         found.extra["web_search_requests"] = searches
     if searches is None and "search_context_size" not in said:  # else it is the request that is billed
