@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from otel_cost.instrument.wire.answers import Delivered, answer, json_or_none, texts_in
+from otel_cost.instrument.wire.answers import answer, json_or_none, texts_in
 from otel_cost.instrument.wire.anthropic_messages import ANSWER_TEXTS, REQUEST_TEXTS, failed, said_by
 from otel_cost.instrument.wire.asking import json_body
+from otel_cost.instrument.wire.blocks import Blocks
 from otel_cost.instrument.wire.routes import Route
 from otel_cost.instrument.wire.types import Api, Asked, Head, Reading, Request
 from otel_cost.instrument.wire.values import mapping, text
@@ -45,7 +46,7 @@ class CompletionEvents:
         self._asked = asked
         self._head = head
         self._last: dict[str, Any] = {}
-        self._delivered = Delivered()
+        self._delivered = Blocks()
         self.has_content = False
         self.is_done = False
 

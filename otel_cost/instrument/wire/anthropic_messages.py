@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from otel_cost.instrument.wire.answers import Delivered, answer, bookkeeping, texts_in
+from otel_cost.instrument.wire.answers import answer, bookkeeping, texts_in
 from otel_cost.instrument.wire.anthropic_usage import (
     INFERENCE_GEO,
     SERVICE_TIER,
@@ -22,6 +22,7 @@ from otel_cost.instrument.wire.anthropic_usage import (
     usage_of,
 )
 from otel_cost.instrument.wire.asking import json_body
+from otel_cost.instrument.wire.blocks import Blocks
 from otel_cost.instrument.wire.routes import Route
 from otel_cost.instrument.wire.types import Api, Asked, Head, Reading, Request, Said
 from otel_cost.instrument.wire.values import NOTHING, at, error_type, items, mapping, name, text, whole
@@ -111,7 +112,7 @@ def message_reading(asked: Asked, message: Mapping[str, Any], *, is_stream: bool
         service_tier=text(reported.get(SERVICE_TIER)),
         context=context,
         parts=parts_of(reported, usage, model or asked.model, context),
-        said=None if usage else said_by(asked, message.get("content")),
+        said=said_by(asked, message.get("content")),
         extra=extra_of(reported) | _container(message),
     )
 
@@ -152,14 +153,14 @@ class MessageEvents:
         self._head = head
         self._message: dict[str, Any] = {}
         self._usage: dict[str, Any] = {}
-        self._delivered = Delivered()
+        self._delivered = Blocks()
         self._is_counted = False
         self._error: Mapping[str, Any] | None = None
         self.is_done = False
         self.has_content = False
 
     def feed(self, data: bytes, name: str) -> None:
-        """One event. Content is kept as it is, to estimate by if the end never comes; only the rest is parsed."""
+        """One event. Content is kept as it is, in case that someone asks for it; only the rest is parsed."""
         if name in _CONTENT or (name not in _OTHERS and data.startswith(_CONTENT_STARTS)):
             self.has_content = True
             self._delivered.add(data)
@@ -172,7 +173,7 @@ class MessageEvents:
     def event(self, event: Any, data: bytes) -> None:
         """One parsed event, and what it was parsed from."""
         said = mapping(event)
-        kind = said.get("type")
+        kind = text(said.get("type"))
         if kind == "message_start":
             self._message.update(mapping(said.get("message")))
             self._count(mapping(self._message.get("usage")))
@@ -187,18 +188,16 @@ class MessageEvents:
         elif kind in _CONTENT:
             self.has_content = True
             self._delivered.add(data)
-        if self._is_counted:
-            self._delivered.clear()
 
     def _count(self, reported: Mapping[str, Any]) -> None:
         self._usage.update((key, value) for key, value in reported.items() if value is not None)
 
     def reading(self) -> Reading:
         """What the stream said so far. Its first event only guesses the output: it is not known before the last."""
-        reading = message_reading(self._asked, {**self._message, "usage": self._usage}, is_stream=True)
+        message = {**self._message, "usage": self._usage}
+        reading = message_reading(self._asked, message, is_stream=True)._replace(said=self._said)
         if not self._is_counted:
-            usage = {unit: count for unit, count in reading.usage.items() if unit != OUTPUT}
-            reading = reading._replace(usage=usage, said=self._said)
+            reading = reading._replace(usage={unit: n for unit, n in reading.usage.items() if unit != OUTPUT})
         if self._error is not None:
             error = failed(self._asked, self._head, self._error)
             reading = reading._replace(

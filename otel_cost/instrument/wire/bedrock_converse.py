@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from otel_cost.instrument.wire.answers import Delivered, answer, json_or_none, texts_in
+from otel_cost.instrument.wire.answers import answer, json_or_none, texts_in
 from otel_cost.instrument.wire.asking import json_body
 from otel_cost.instrument.wire.bedrock_request import (
     at_latency,
@@ -19,6 +19,7 @@ from otel_cost.instrument.wire.bedrock_request import (
     on_bedrock,
     target_of,
 )
+from otel_cost.instrument.wire.blocks import Blocks
 from otel_cost.instrument.wire.routes import Route
 from otel_cost.instrument.wire.types import Api, Asked, Head, Reading, Request
 from otel_cost.instrument.wire.values import at, items, mapping, objects, text, whole
@@ -83,7 +84,7 @@ def message_reading(asked: Asked, said: Mapping[str, Any]) -> Reading:
         finish_reasons=(reason,) if reason else None,
         service_tier=text(at(said, "serviceTier", "type")),
         context=at_latency(asked.context, at(said, "performanceConfig", "latency")),
-        said=None if usage else lambda: (texts_in(asked.body, TEXTS), texts_in(output, TEXTS)),
+        said=lambda: (texts_in(asked.body, TEXTS), texts_in(output, TEXTS)),
         extra={"guardrail_units": units} if units else {},
     )
 
@@ -118,13 +119,13 @@ class ConverseEvents:
         self._asked = asked
         self._head = head
         self._said: dict[str, Any] = {}
-        self._delivered = Delivered()
+        self._delivered = Blocks()
         self._error: str | None = None
         self.has_content = False
         self.is_done = False
 
     def feed(self, data: bytes, name: str) -> None:
-        """One frame, by its event's name. Content is kept as it is, to estimate by if the end never comes."""
+        """One frame, by its event's name. Content is kept as it is, in case that someone asks for it."""
         if name in _CONTENT:
             self.has_content = True
             self._delivered.add(data)
@@ -139,13 +140,10 @@ class ConverseEvents:
             self._error = text(name)
         if name == "metadata":
             self.is_done = True
-            self._delivered.clear()
 
     def reading(self) -> Reading:
         """What the stream said so far."""
-        reading = message_reading(self._asked, self._said)._replace(is_stream=True)
-        if not self.is_done:
-            reading = reading._replace(said=self._texts)
+        reading = message_reading(self._asked, self._said)._replace(is_stream=True, said=self._texts)
         if self._error is not None:
             failure = failed(self._asked, self._head, None, self._error)
             reading = reading._replace(error_type=failure.error_type, is_billable=bool(reading.usage))

@@ -78,7 +78,6 @@ def invoked(asked: Asked, head: Head, said: Mapping[str, Any], *, is_stream: boo
         usage=usage,
         service_tier=header(head, "service-tier") or reading.service_tier,
         context=at_latency(reading.context, header(head, "performanceconfig-latency")),
-        said=None if usage else reading.said,
         extra={**reading.extra, "guardrail_units": units} if units else reading.extra,
     )
 

@@ -12,10 +12,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from otel_cost.instrument.wire.answers import Delivered, json_or_none, texts_in
+from otel_cost.instrument.wire.answers import json_or_none, texts_in
 from otel_cost.instrument.wire.anthropic_messages import MessageEvents
 from otel_cost.instrument.wire.bedrock_converse import ConverseEvents
 from otel_cost.instrument.wire.bedrock_request import METRICS, complete, counted_by, failed
+from otel_cost.instrument.wire.blocks import Blocks
 from otel_cost.instrument.wire.types import Asked, Head, Reading
 from otel_cost.instrument.wire.values import mapping, text
 
@@ -37,16 +38,6 @@ def _start(inner: bytes) -> bytes:
 _CONTENT_STARTS = tuple(
     _start(start) for start in (b'{"type":"content_block_', b'{"contentBlockDelta"', b'{"contentBlockStop":')
 )
-
-
-class _Held(Delivered):
-    """Frames whose texts are below base64."""
-
-    __slots__ = ()
-
-    def texts(self, keys: frozenset[str]) -> list[str]:
-        """The texts under `keys` of all held frames."""
-        return [part for data in self._events for part in texts_in(inner_of(data), keys)]
 
 
 def inner_of(data: bytes) -> Any:
@@ -85,7 +76,7 @@ class InvokeEvents:
         self._converse: ConverseEvents | None = None
         self._first: bytes | None = None
         self._last: deque[bytes] = deque(maxlen=MAX_LAST_EVENTS)
-        self._held = _Held()
+        self._held = Blocks(inner_of)
         self._metrics: Mapping[str, Any] = {}
         self._error: str | None = None
         self.has_content = False
@@ -143,8 +134,7 @@ class InvokeEvents:
             reading = self._with_metrics(self._converse.reading())
         else:
             reading = self._read(self._asked, self._head, self._joined(), is_stream=True)
-        if not self.is_done or self._error is not None:
-            reading = reading._replace(said=self._said)
+        reading = reading._replace(said=self._said)
         if self._error is not None:
             failure = failed(self._asked, self._head, None, self._error)
             reading = reading._replace(error_type=failure.error_type, is_billable=bool(reading.usage))
