@@ -36,6 +36,7 @@ OTEL_COST_REPORTED_COST_USD = "otel_cost.reported_cost_usd"  # exact decimal str
 OTEL_COST_ESTIMATED_INPUT = "otel_cost.estimated.input_tokens"  # by the texts, not reported
 OTEL_COST_ESTIMATED_OUTPUT = "otel_cost.estimated.output_tokens"
 OTEL_COST_STREAM = "otel_cost.stream"  # complete | abandoned | failed
+OTEL_COST_PARTS = "otel_cost.parts"  # spans below a call that say what of it is billed, by whom
 OTEL_COST_ITEMS = "otel_cost.items"  # items of a batch, on the spans of its results
 
 GEN_AI_USAGE_COST_AMOUNT = "gen_ai.usage.cost.amount"  # draft: semantic-conventions-genai PR 443

@@ -43,7 +43,7 @@ def is_first(provider: str, response_id: str | None) -> bool:
 
 
 def bills_of(reading: Reading) -> list[Bill]:
-    """Everything that is billed for this exchange, most important first; empty where nothing is."""
+    """Everything that is billed for this exchange; empty where nothing is."""
     if reading.counts_once:
         parts = reading.parts or (_as_part(reading),)
         return summed([part for part in parts if _has_use(part) and is_first(reading.provider, part.response_id)])
@@ -54,8 +54,7 @@ def bills_of(reading: Reading) -> list[Bill]:
     split_cost = any(part.reported_cost_pico_usd is not None for part in reading.parts)
     if not reading.parts or (reading.reported_cost_pico_usd is not None and not split_cost):
         return [Bill(_as_part(reading))]
-    bills = summed(reading.parts)
-    return sorted(bills, key=lambda bill: bill.part.model not in (None, reading.response_model))
+    return summed(reading.parts)
 
 
 def summed(parts: Sequence[Part]) -> list[Bill]:

@@ -1,7 +1,7 @@
 """One logical model call as a span: one of our own, or another instrumentation's that gets our facts.
 
-It lasts over all attempts of an SDK. What is billed beside it (steps by another model, items of a batch) gets spans of
-its own beside it, never below: a call with calls below it is taken for a wrapper.
+It lasts over all attempts of an SDK. A call of which several things are billed (steps by several models) says what the
+provider reported in all, and counts as their wrapper: each of them is a span below it.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class _Facts(NamedTuple):
     reading: Reading
     usage: Mapping[str, int]
     estimates: Mapping[str, int]
+    parts: int = 0  # spans below that say what is billed
 
     @property
     def is_billed(self) -> bool:
@@ -113,24 +114,22 @@ class CallSpan:
         """Write what is known on the host while it can be written to: it may end before the exchange does."""
         reading = outcome.reading
         if self._host is not None and reading is not None and not reading.counts_once:
-            facts = _facts(reading, outcome, bills_of(reading)[:1])
+            facts = _facts(reading, outcome, bills_of(reading))
             self._is_told = facts.is_billed and self._write_on_host(self.span, outcome, facts)
 
     def finish(self, outcome: Outcome) -> None:
         """Write everything, and end the span if it is ours."""
         reading = outcome.reading
         bills = [] if reading is None else bills_of(reading)
-        own = [] if self._operation == BATCH else bills[:1]
-        facts = None if reading is None else _facts(reading, outcome, own)
+        facts = None if reading is None else _facts(reading, outcome, [] if self._operation == BATCH else bills)
+        if reading is not None and (self._operation == BATCH or _is_split(reading, bills)):
+            context = trace.set_span_in_context(self.span, self.context)
+            emit(self.asked, reading, bills, context, (self._started_ns, outcome.at_ns), self._operation)
         if self._host is not None:
             self._finish_host(self._host, outcome, facts)
         else:
             self._end(self.span, outcome, facts)
         self._record(outcome, facts)
-        if reading is not None:
-            is_parent = self._operation == BATCH and self._host is None
-            context = trace.set_span_in_context(self.span, self.context) if is_parent else self.context
-            emit(self.asked, reading, bills[len(own) :], context, (self._started_ns, outcome.at_ns), self._operation)
 
     def _finish_host(self, host: Host, outcome: Outcome, facts: _Facts | None) -> None:
         if facts is None or not facts.is_billed:
@@ -147,6 +146,8 @@ class CallSpan:
 
     def _write_on_host(self, span: Span, outcome: Outcome, facts: _Facts) -> bool:
         found = enriched_attributes(self.asked, facts.reading, facts.usage, facts.estimates)
+        if facts.parts:
+            found[keys.OTEL_COST_PARTS] = facts.parts
         if outcome.stream is not None:
             found[keys.OTEL_COST_STREAM] = outcome.stream
         if self.resends:
@@ -171,6 +172,8 @@ class CallSpan:
         found: dict[str, Any] = {}
         if facts is not None:
             found = own_attributes(self.asked, facts.reading, facts.usage, facts.estimates)
+            if facts.parts:
+                found[keys.OTEL_COST_PARTS] = facts.parts
             if facts.reading.operation is None:
                 found[keys.GEN_AI_OPERATION_NAME] = FETCH
             found |= self._content(facts.reading)
@@ -244,12 +247,19 @@ def _start(name: str, attributes: Mapping[str, Any], context: Context, at_ns: in
 def _facts(reading: Reading, outcome: Outcome, bills: Sequence[Bill]) -> _Facts:
     if not bills:
         return _Facts(reading._replace(reported_cost_pico_usd=None), {}, {})
+    if _is_split(reading, bills):
+        return _Facts(reading._replace(reported_cost_pico_usd=None), reading.usage, {}, len(bills))
     part = bills[0].part
     if reading.parts:
         own = as_reading(reading, part, reading.operation or "")
         reading = own._replace(response_id=reading.response_id, finish_reasons=reading.finish_reasons)
     estimates = estimated(reading, outcome.stream or COMPLETE)
     return _Facts(reading, {**part.usage, **estimates}, estimates)
+
+
+def _is_split(reading: Reading, bills: Sequence[Bill]) -> bool:
+    """Whether something else is billed than the call reports: spans below it say what."""
+    return len(bills) > 1 or bool(reading.parts and bills and bills[0].part.usage != reading.usage)
 
 
 def _name_owners(span: Span) -> None:

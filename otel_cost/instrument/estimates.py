@@ -20,8 +20,7 @@ COMPLETE, ABANDONED, FAILED = "complete", "abandoned", "failed"
 def estimated(reading: Reading, outcome: str) -> dict[str, int]:
     """`input_tokens` and `output_tokens` that have to be estimated; empty where everything is reported.
 
-    A stream that was cut off may have reported its input, and a placeholder for its output: then what was delivered is
-    counted, if that is more.
+    A stream that was cut off may have reported its input alone.
     """
     usage, texts = reading.usage, reading.said
     if texts is None or reading.operation not in _TEXT or reading.status in _UNDER_WAY or reading.parts:
@@ -38,7 +37,6 @@ def estimated(reading: Reading, outcome: str) -> dict[str, int]:
     if asked and INPUT not in usage:
         chat = len(asked) * (TOKENS_PER_MESSAGE + TOKENS_PER_ROLE) + TOKENS_OF_REPLY
         found[INPUT] = tokens_in(model, asked) + (chat if reading.operation in _CHAT else 0)
-    tokens = tokens_in(model, delivered)
-    if tokens > usage.get(OUTPUT, 0):
-        found[OUTPUT] = tokens
+    if delivered and OUTPUT not in usage:
+        found[OUTPUT] = tokens_in(model, delivered)
     return found

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from otel_cost import attributes as k
 from otel_cost.normalise.dialects.generic import GENERIC, OWN_COUNTS, OWN_SECONDS, SERVICE_TIER, USAGE
-from otel_cost.normalise.rules import Accounting, Input, Source, Sources, aggregate, ignore, is_in, leaf, texts
+from otel_cost.normalise.rules import Accounting, Input, Source, Sources, aggregate, has, ignore, is_in, leaf, texts
 from otel_cost.normalise.vocabulary import IGNORED_OPERATIONS
 
 WIRE_SCOPE = "otel_cost.instrument"
@@ -57,6 +57,7 @@ WIRE = replace(
     rules=(
         ignore(is_in(k.GEN_AI_OPERATION_NAME, *IGNORED_OPERATIONS)),
         aggregate(is_in(k.GEN_AI_OPERATION_NAME, "batch")),
+        aggregate(has(k.OTEL_COST_PARTS)),
         leaf(),
     ),
     usage=_usage(ESTIMATES, OWN, {unit: sources for unit, sources in USAGE.items() if unit in OWN}),
@@ -72,7 +73,7 @@ WIRE_ENRICHED = replace(
     name="otel_cost_enriched",
     scopes=(),
     markers=(k.OTEL_COST_WIRE,),
-    rules=(leaf(),),
+    rules=(aggregate(has(k.OTEL_COST_PARTS)), leaf()),
     usage=_usage(ESTIMATES, OWN),
     operation=texts(k.OTEL_COST_OPERATION, transform="operation"),
     provider=texts(k.OTEL_COST_PROVIDER, transform="provider"),
