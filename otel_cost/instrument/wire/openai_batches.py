@@ -69,8 +69,11 @@ def _with_parts(told: Reading, parts: tuple[Part, ...]) -> Reading:
     )
 
 
-def part_of(asked: Asked, body: Mapping[str, Any], custom_id: object) -> Part | None:
-    """One result; None for an answer that reports nothing that could be billed."""
+def part_of(asked: Asked, body: Mapping[str, Any], custom_id: object, item_id: str | None = None) -> Part | None:
+    """One result; None for an answer that reports nothing that could be billed.
+
+    `item_id`: the result's own id, which stands for the answer's where that has none (embeddings).
+    """
     inner = asked._replace(operation="chat")
     if body.get("object") == "response":
         reading = read_response(inner, body, objects(body.get("output")))
@@ -80,6 +83,11 @@ def part_of(asked: Asked, body: Mapping[str, Any], custom_id: object) -> Part | 
         reading = reading_of(inner, _OK, body, is_stream=False)
     if not reading.usage and reading.reported_cost_pico_usd is None:
         return None
+    extra: dict[str, Any] = {"custom_id": text(custom_id)}
+    if "cost_in_usd_ticks" in reading.extra:
+        extra["cost_in_usd_ticks"] = reading.extra["cost_in_usd_ticks"]
+    if item_id is not None and reading.response_id is None:
+        extra["item_id"] = item_id
     return Part(
         model=reading.response_model,
         usage=reading.usage,
@@ -87,10 +95,7 @@ def part_of(asked: Asked, body: Mapping[str, Any], custom_id: object) -> Part | 
         context={**reading.context, **_BATCH},
         reported_cost_pico_usd=reading.reported_cost_pico_usd,
         error_type=reading.error_type,
-        extra={
-            "custom_id": text(custom_id),
-            **{key: value for key, value in reading.extra.items() if key == "cost_in_usd_ticks"},
-        },
+        extra=extra,
     )
 
 
@@ -133,7 +138,7 @@ class Results:
             return
         line = parsed(data)
         response = mapping(line.get("response"))
-        part = part_of(self._asked, mapping(response.get("body")), line.get("custom_id"))
+        part = part_of(self._asked, mapping(response.get("body")), line.get("custom_id"), text(line.get("id")))
         if part is not None:
             self._parts.append(part)
 

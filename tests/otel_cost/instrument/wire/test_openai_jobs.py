@@ -48,6 +48,12 @@ def test_each_result_of_a_batch_is_a_part_at_batch_rates() -> None:
     assert [part.extra["custom_id"] for part in reading.parts] == ["0", "1", "2", "3"]
 
 
+def test_a_result_whose_answer_has_no_id_has_that_of_its_line() -> None:
+    body = b"\n".join((line("0", CHAT), line("1", EMBEDDINGS)))
+    parts = read(FILE, body, content_type="application/octet-stream").parts
+    assert [part.extra.get("item_id") for part in parts] == [None, "batch_req_1"]
+
+
 def test_failed_requests_of_a_batch_are_not_billed() -> None:
     refused = {"error": {"message": "no", "type": "invalid_request_error", "code": "model_not_found"}}
     reading = read(FILE, line("0", refused, 404) + b"\n" + line("1", CHAT), content_type="application/octet-stream")
