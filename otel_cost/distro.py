@@ -33,9 +33,14 @@ def post_instrument() -> None:
 
 
 def install(
-    provider: trace.TracerProvider | None = None, *, overrides: Mapping[str, Any] | None = None
+    provider: trace.TracerProvider | None = None,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    instrument: bool = True,
 ) -> CostSpanProcessor | None:
     """Add a `CostSpanProcessor` to `provider` (default: the global one), once, however often it is called.
+
+    Every model call over httpx, httpx2, aiohttp, requests or botocore becomes a span, too (docs/instrumentation.md).
 
     Works before or after exporters are added. Returns the processor, or None where nothing was added: switched off, or
     the provider is none of the SDK's, which is logged. Never raises.
@@ -44,12 +49,18 @@ def install(
         overrides: discounts, own prices, aliases, ... as plain dicts and lists (docs/overrides.md); default: those of
             the JSON file that `OTEL_COST_OVERRIDES` names. Wrong ones are logged, every problem with its place, and
             spans have the list price. Entries with conditions (`when`) are left to the collector.
+        instrument: False: only spans that other instrumentations write are priced.
     """
     if disabled():
         return None
     try:
         with _lock:
-            return _install(trace.get_tracer_provider() if provider is None else provider, overrides)
+            installed = _install(trace.get_tracer_provider() if provider is None else provider, overrides)
+        if installed is not None and instrument:
+            from otel_cost.instrument.instrumentor import OtelCostInstrumentor
+
+            OtelCostInstrumentor().instrument()
+        return installed
     except Exception as error:
         _logger.warning("otel-cost: could not be installed; spans carry no cost", exc_info=error)
         return None
@@ -77,7 +88,7 @@ def _install(provider: trace.TracerProvider, overrides: Mapping[str, Any] | None
 
 def _move_to_front(provider: object, processor: CostSpanProcessor) -> None:
     """Have it flushed before the exporters: what it ends then must still be exported."""
-    active = getattr(provider, "_active_span_processor", None)
+    active: Any = getattr(provider, "_active_span_processor", None)
     processors = getattr(active, "_span_processors", None)
     if type(processors) is tuple and processors[-1] is processor:
         active._span_processors = (processor, *processors[:-1])

@@ -11,7 +11,7 @@ from typing import Any
 from otel_cost.distro import disabled
 from otel_cost.instrument.guard import STATS
 
-HOOKS = ("httpx_hook", "aiohttp_hook", "requests_hook", "botocore_hook")
+HOOKS = ("httpx_hook", "aiohttp_hook", "requests_hook", "botocore_hook", "multiprocess")
 """Modules beside this one, each with `instrument()` and `uninstrument()`. They hook a library when the app imports it:
 importing what is installed would cost 300 ms at the start of apps that use none of it."""
 
