@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
@@ -97,6 +97,10 @@ class Replay:
         """The recorded URL over plain HTTP."""
         return "http://" + str(self.exchange["request"]["url"]).partition("://")[2]
 
+    def query(self) -> dict[str, str]:
+        """The recorded URL's query."""
+        return dict(parse_qsl(urlsplit(self.url).query))
+
     def base_url(self, path_end: str) -> str:
         """The recorded URL without the end that the SDK adds itself."""
         path = self.url.partition("?")[0]
@@ -108,8 +112,8 @@ class Replay:
         return self.recorder.spans()
 
     def only_span(self) -> ReadableSpan:
-        """The one span there is."""
-        (span,) = self.recorder.spans()
+        """The span of the one call there is; what is billed by itself has spans below it."""
+        (span,) = [span for span in self.recorder.spans() if span.parent is None]
         return span
 
 

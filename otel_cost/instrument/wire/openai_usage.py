@@ -49,7 +49,7 @@ def counted(asked: Asked, head: Head, body: Mapping[str, Any]) -> Counted:
     found.service_tier = text(said.get("service_tier"))
     _from_headers(found, head)
     _tools(found, asked, head, body, said)
-    _cost(found, said)
+    _cost(found, said, has_output=asked.operation != "embeddings")
     size = text(said.get("search_context_size"))
     if size:
         found.context["search_context_size"] = size
@@ -146,7 +146,7 @@ def _billed_apart(found: Counted, model: str | None, said: Mapping[str, Any]) ->
     found.parts = (Part(model, billed),)
 
 
-def _cost(found: Counted, said: Mapping[str, Any]) -> None:
+def _cost(found: Counted, said: Mapping[str, Any], *, has_output: bool) -> None:
     """What the provider says that it charged: OpenRouter, Perplexity, xAI."""
     cost, ticks = said.get("cost"), whole(said.get("cost_in_usd_ticks"))
     found.reported_cost_pico_usd = pico_usd(cost.get("total_cost") if isinstance(cost, Mapping) else cost)
@@ -154,6 +154,8 @@ def _cost(found: Counted, said: Mapping[str, Any]) -> None:
         found.extra["cost_in_usd_ticks"] = ticks
         found.reported_cost_pico_usd = ticks * PICO_USD_PER_TICK
     details = mapping(said.get("cost_details"))
+    if not has_output:
+        return  # one line, nothing to take apart
     if details:
         found.extra["reported_cost_details"] = dict(details)
     if isinstance(said.get("is_byok"), bool):
