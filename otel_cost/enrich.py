@@ -14,17 +14,23 @@ from contextlib import suppress
 from otel_cost import attributes as keys
 from otel_cost.call import CallKind
 from otel_cost.normalise import normalise
+from otel_cost.normalise.dialects.wire import WIRE_SCOPE
 from otel_cost.pricing import Cost, RateCard, Status, default_card, price_call
 from otel_cost.pricing.money import format_usd
 from otel_cost.pricing.result import receipt_text
 from otel_cost.recent import Recent
 from otel_cost.shortcut import Shortcuts
+from otel_cost.twins import Twins, seen_elsewhere, seen_on_wire
 
 AttributeValue = str | float
 WRAPPER = "wrapper"
 DUPLICATE = "duplicate"
 MAX_REMEMBERED = 4096
 """Span ids and response ids remembered (twice as many at most, 2 MB). Beyond it a repeated call may be priced twice."""
+
+_DUPLICATE: dict[str, str | float] = {keys.OTEL_COST_COST_STATUS: DUPLICATE}
+_WIRE, _PARTS = keys.OTEL_COST_WIRE, keys.OTEL_COST_PARTS
+_wire_is_on = False
 
 _PRICED_HERE = frozenset({Status.PRICED, Status.FREE, Status.ESTIMATED})
 _LEARNED = (Status.PRICED, Status.UNPRICED)
@@ -36,6 +42,12 @@ _USAGE_COST_KEYS = (
 )
 
 
+def expect_wire_spans() -> None:
+    """Calls are read on the wire in this process: others' spans are compared with them from now on."""
+    global _wire_is_on
+    _wire_is_on = True
+
+
 class Enricher:
     """Prices ended spans one at a time; safe to call from many threads, and without a lock."""
 
@@ -44,6 +56,7 @@ class Enricher:
         self._shortcuts = Shortcuts(self._card)
         self._above_calls: Recent[tuple[int, int], bool] = Recent(MAX_REMEMBERED)
         self._responses: Recent[int, object] = Recent(MAX_REMEMBERED)
+        self._twins = Twins()
 
     def enrich(
         self,
@@ -69,10 +82,15 @@ class Enricher:
             above_calls.put((trace_id, parent_id), True)
         if _STATUS in attributes:
             return {}
+        is_wire = scope_name == WIRE_SCOPE or _WIRE in attributes
+        if is_wire and _PARTS not in attributes:
+            above_call = False  # what one exchange said is no sum of others
         shape = (scope_name, span_kind, status_code, tuple(attributes))
         short = self._shortcuts.price(shape, span_name, start_time_ns, attributes)
-        if short is not None:
+        if short is not None and (is_wire or not _wire_is_on):
             excused = self._excused(trace_id, parent_id, above_call, short[0])
+            if excused is None and is_wire:
+                excused = self._wire_twin(attributes, trace_id, parent_id, start_time_ns, end_time_ns)
             return short[1] if excused is None else excused
         call = normalise(
             scope_name=scope_name,
@@ -85,6 +103,12 @@ class Enricher:
             return {}
         if call.usage or call.reported_cost_pico_usd is not None:
             excused = self._excused(trace_id, parent_id, above_call, call.response_id)
+            if excused is None and call.kind is CallKind.LEAF and call.usage:
+                if is_wire:
+                    excused = self._wire_twin(attributes, trace_id, parent_id, start_time_ns, end_time_ns)
+                elif _wire_is_on:
+                    seen = seen_elsewhere(call, trace_id, parent_id, start_time_ns, end_time_ns)
+                    excused = _DUPLICATE if self._twins.other_is_counted(seen) else None
             if excused is not None:
                 return excused
         elif above_call or call.kind is CallKind.AGGREGATE:
@@ -97,6 +121,12 @@ class Enricher:
             with suppress(Exception):  # only speed is lost
                 self._shortcuts.learn(shape, span_name, start_time_ns, attributes, call, added)
         return added
+
+    def _wire_twin(
+        self, attributes: Mapping[str, object], trace_id: int, parent_id: int | None, start_ns: int, end_ns: int | None
+    ) -> dict[str, AttributeValue] | None:
+        seen = seen_on_wire(attributes, trace_id, parent_id, start_ns, end_ns)
+        return _DUPLICATE if self._twins.wire_is_counted(seen) else None
 
     def _excused(
         self, trace_id: int, parent_id: int | None, above_call: bool, response_id: str | None

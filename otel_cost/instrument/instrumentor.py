@@ -9,9 +9,10 @@ from importlib import import_module
 from typing import Any
 
 from otel_cost.distro import disabled
+from otel_cost.enrich import expect_wire_spans
 from otel_cost.instrument.guard import STATS
 
-HOOKS = ("httpx_hook", "aiohttp_hook", "requests_hook", "botocore_hook", "multiprocess")
+HOOKS = ("httpx_hook", "aiohttp_hook", "requests_hook", "botocore_hook", "exits")
 """Modules beside this one, each with `instrument()` and `uninstrument()`. They hook a library when the app imports it:
 importing what is installed would cost 300 ms at the start of apps that use none of it."""
 
@@ -50,6 +51,7 @@ class OtelCostInstrumentor:
                 from otel_cost.instrument.settings import read_settings
 
                 observe.use(read_settings(hosts, redact))
+                expect_wire_spans()
             except Exception as error:
                 STATS.failed("instrument", error)
                 return
