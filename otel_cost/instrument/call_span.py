@@ -19,7 +19,7 @@ from otel_cost import attributes as keys
 from otel_cost.instrument import agents
 from otel_cost.instrument.billing import Bill, as_reading, bills_of
 from otel_cost.instrument.content import content_attributes
-from otel_cost.instrument.estimates import COMPLETE, estimated
+from otel_cost.instrument.estimates import ABANDONED, COMPLETE, FAILED, estimated
 from otel_cost.instrument.guard import STATS, guarded
 from otel_cost.instrument.host_span import Host
 from otel_cost.instrument.metrics import Metrics
@@ -115,7 +115,8 @@ class CallSpan:
         reading = outcome.reading
         if self._host is not None and reading is not None and not reading.counts_once:
             facts = _facts(reading, outcome, bills_of(reading))
-            self._is_told = facts.is_billed and self._write_on_host(self.span, outcome, facts)
+            if facts.is_billed:
+                self._is_told = self._write_on_host(self.span, outcome, facts)
 
     def finish(self, outcome: Outcome) -> None:
         """Write everything, and end the span if it is ours."""
@@ -133,12 +134,13 @@ class CallSpan:
 
     def _finish_host(self, host: Host, outcome: Outcome, facts: _Facts | None) -> None:
         if facts is None or not facts.is_billed:
-            host.is_free = True
-            if facts is not None:
-                self._write(self.span, {keys.OTEL_COST_STREAM: outcome.stream})
-        elif not self._write_on_host(self.span, outcome, facts) and not self._is_told:
-            # It has ended meanwhile. The same response id tells the collector that both are one call.
-            STATS.count("hosts.ended_early")
+            host.is_free, host.is_carrying = True, False
+            self._write(self.span, {keys.OTEL_COST_STREAM: outcome.stream})
+        elif self._is_told:
+            self._write_on_host(self.span, outcome, facts)
+        elif outcome.stream in (ABANDONED, FAILED) or not self._write_on_host(self.span, outcome, facts):
+            # It has ended, or may never end. The same response id tells the collector that both are one call.
+            STATS.count("hosts.left_early")
             name = span_name(self._operation, self.asked.model)
             attributes = asked_attributes(self.asked, self._operation)
             late = _start(name, attributes, trace.set_span_in_context(self.span, self.context), self._started_ns)
@@ -152,7 +154,10 @@ class CallSpan:
             found[keys.OTEL_COST_STREAM] = outcome.stream
         if self.resends:
             found[keys.HTTP_REQUEST_RESEND_COUNT] = self.resends
-        return self._write(span, found)
+        is_told = self._write(span, found)
+        if is_told and self._host is not None:
+            self._host.is_carrying = False
+        return is_told
 
     def _write(self, span: Span, attributes: Mapping[str, Any]) -> bool:
         """False: the span has ended."""

@@ -31,13 +31,18 @@ _TEXT = frozenset({"chat", "generate_content", "text_completion", "responses", "
 
 
 class Host:
-    """A span that carries one exchange. `is_free`: nothing of what it carried so far was billed."""
+    """A span that carries one exchange.
 
-    __slots__ = ("attempts", "is_free", "span")
+    `is_free`: nothing of what it carried so far was billed. `is_carrying`: its exchange is under way, or what it said
+    is on a span of ours instead.
+    """
+
+    __slots__ = ("attempts", "is_carrying", "is_free", "span")
 
     def __init__(self, span: Span) -> None:
         self.span = span
         self.is_free = False
+        self.is_carrying = True
         self.attempts = 1
 
 
@@ -47,6 +52,14 @@ _hosts: Recent[tuple[int, int], Host] = Recent(MAX_HOSTS)
 def forget() -> None:
     """Forget all hosts."""
     _hosts.clear()
+
+
+def is_carrying(trace_id: int, span_id: int) -> bool:
+    """Whether the span stands around an exchange of which it was told nothing: a span of ours has or will have it."""
+    if _hosts.is_empty:
+        return False
+    host = _hosts.get((trace_id, span_id))
+    return host is not None and host.is_carrying
 
 
 def claim(asked: Asked, context: Context) -> Host | None:
@@ -61,6 +74,7 @@ def claim(asked: Asked, context: Context) -> Host | None:
         if not known.is_free:
             return None
         known.is_free = False
+        known.is_carrying = True
         known.attempts += 1
         return known
     if not _records_call(span, asked):
