@@ -28,13 +28,14 @@ _SEARCH, _FILES, _CODE, _SHELL, _IMAGE = (
     "shell_call",
     "image_generation_call",
 )
+_X_SEARCH = "x_search_call"
 _COUNTED = {
     _SEARCH: "web_search_calls",
     _FILES: "file_search_calls",
     _CODE: "code_interpreter_calls",
     _IMAGE: "image_generation_calls",
 }
-BILLED_ITEMS = (*_COUNTED, _SHELL)
+BILLED_ITEMS = (*_COUNTED, _SHELL, _X_SEARCH)
 """Types of output items that cost something by themselves."""
 
 _XAI_TOOLS = {
@@ -105,6 +106,9 @@ def _xai(use: ToolUse, usage: Mapping[str, Any], calls: list[Mapping[str, Any]])
     else:
         counts["storage_searches"] = sum(item["type"] == _FILES for item in calls)
         counts["code_executions"] = sum(item["type"] == _CODE for item in calls)
+        counts["social_searches"] = sum(item["type"] == _X_SEARCH for item in calls)
+    pictures = sum(item["type"] == _IMAGE and _is_done(item) for item in calls)
+    use.images = pictures or None
     use.units.update({unit: count for unit, count in counts.items() if count})
 
 

@@ -163,6 +163,19 @@ def test_xai_reports_the_cost_and_its_own_tools() -> None:
     }
 
 
+def test_tools_of_xai_are_counted_by_their_calls_where_nothing_else_says_them() -> None:
+    sent = request("responses", {"model": "grok-4.3", "input": "Hi"}, host="https://api.x.ai/v1/")
+    calls = [code(None), {"type": "x_search_call"}, {"type": "file_search_call"}, search("search"), PICTURE]
+    reading = read(sent, response(output=calls))
+    assert {unit: reading.usage[unit] for unit in reading.usage if "_tokens" not in unit} == {
+        "web_searches": 1,
+        "social_searches": 1,
+        "code_executions": 1,
+        "storage_searches": 1,
+    }
+    assert (reading.images, reading.parts) == (1, ())
+
+
 @pytest.mark.parametrize(
     ("cost", "pico_usd"), [(0.00010625, 106_250_000), ({"total_cost": 0.006, "input_cost": 0.001}, 6_000_000_000)]
 )
