@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
+from http import HTTPStatus
 from time import time_ns
 
 from opentelemetry import context as otel_context
@@ -210,8 +211,10 @@ class Exchange:
 
     def _may_be_repeated(self, outcome: Outcome, error: BaseException | None) -> bool:
         head, reading = self._head, outcome.reading
-        if self._first_chunk_ns is not None or (reading is not None and any(reading.usage.values())):
+        if reading is not None and any(reading.usage.values()):
             return False
+        if self._first_chunk_ns is not None and (head is None or head.status < HTTPStatus.BAD_REQUEST):
+            return False  # the app has begun to use the answer
         return is_retryable(None if head is None else head.status, {} if head is None else head.headers, error)
 
     def _finish_unforeseen(self, outcome: Outcome) -> None:
