@@ -12,7 +12,6 @@ from typing import Any
 from otel_cost.instrument.wire import answers
 from otel_cost.instrument.wire.asking import json_body
 from otel_cost.instrument.wire.gemini import GOOGLE, failed, part_of
-from otel_cost.instrument.wire.gemini_usage import get
 from otel_cost.instrument.wire.google_url import place_of, provider_at
 from otel_cost.instrument.wire.routes import Route
 from otel_cost.instrument.wire.types import Api, Asked, Head, Part, Reading, Request
@@ -72,7 +71,7 @@ def _whole(asked: Asked, head: Head, body: Any) -> Reading:
     job = mapping(body)
     metadata = mapping(job.get("metadata"))
     identity = text(metadata.get("name")) or text(job.get("name"))
-    model = text(get(metadata, "model")) or text(job.get("model")) or asked.model
+    model = text(metadata.get("model")) or text(job.get("model")) or asked.model
     state = text(metadata.get("state")) or text(job.get("state"))
     short = model.removeprefix("models/") if model else None
     found = (

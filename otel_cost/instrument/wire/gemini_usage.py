@@ -54,7 +54,7 @@ _SNAKE = _both(
 def get(value: Mapping[str, Any], name: str) -> Any:
     """A field by its camelCase name, or by its snake_case one."""
     found = value.get(name)
-    return value.get(_SNAKE[name]) if found is None else found
+    return value.get(_SNAKE.get(name, name)) if found is None else found
 
 
 class Details(NamedTuple):
