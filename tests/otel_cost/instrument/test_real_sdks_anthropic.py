@@ -37,7 +37,10 @@ def resource(client: Any, replay: Replay) -> Any:
 def call_span(replay: Replay) -> Any:
     """The span of the call; those of its steps are below it."""
     (span,) = [span for span in replay.spans() if span.parent is None]
-    assert all(other.parent.span_id == span.context.span_id for other in replay.spans() if other is not span)
+    assert span.context is not None
+    assert all(
+        other.parent and other.parent.span_id == span.context.span_id for other in replay.spans() if other is not span
+    )
     return span
 
 
