@@ -71,8 +71,12 @@ def _usage(counts: Mapping[str, Any]) -> tuple[dict[str, int], dict[str, int]]:
     charged = billed(counts.get("billed_units"))
     tokens = mapping(counts.get("tokens"))
     usage: dict[str, int] = {}
+    pictures = whole(tokens.get("image_tokens"))
     put(usage, "input_tokens", tokens.get("input_tokens"))
     put(usage, "output_tokens", tokens.get("output_tokens"))
+    if pictures:  # counted beside the text
+        usage["input_tokens"] = usage.get("input_tokens", 0) + pictures
+        usage["input_image_tokens"] = pictures
     put(usage, "output_reasoning_tokens", tokens.get("reasoning_tokens"))
     put(usage, "cache_read_tokens", counts.get("cached_tokens"), tokens.get("cached_tokens"))
     return {**charged, **usage}, charged
