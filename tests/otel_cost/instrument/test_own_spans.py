@@ -1,0 +1,172 @@
+"""What is on a span of ours: whole answers, streams to the end and cut off, errors, what else is billed."""
+
+from __future__ import annotations
+
+import json
+
+import httpx2
+import openai
+import pytest
+from opentelemetry.trace import SpanKind, StatusCode
+
+import otel_cost
+from otel_cost import attributes as k
+from otel_cost.instrument import stats
+from otel_cost.instrument.instrumentor import OtelCostInstrumentor
+from tests.otel_cost.instrument.observing import MODEL, USAGE, answer, chat, events, observed, refusal
+from tests.otel_cost.instrument.scripted_server import Script
+
+
+def test_a_call_is_a_client_span_of_the_conventions() -> None:
+    with observed(answer(service_tier="priority")) as app:
+        chat(app.client())
+        (span,) = app.spans()
+    assert span.name == f"chat {MODEL}"
+    assert span.kind is SpanKind.CLIENT
+    assert span.status.status_code is StatusCode.UNSET
+    said = dict(span.attributes or {})
+    assert (
+        said.items()
+        >= {
+            k.GEN_AI_OPERATION_NAME: "chat",
+            k.GEN_AI_PROVIDER_NAME: "openai",
+            k.GEN_AI_REQUEST_MODEL: MODEL,
+            k.GEN_AI_RESPONSE_MODEL: f"{MODEL}-2026-03-17",
+            k.GEN_AI_RESPONSE_ID: "chatcmpl-first0001",
+            k.GEN_AI_RESPONSE_FINISH_REASONS: ("stop",),
+            k.SERVER_ADDRESS: "127.0.0.1",
+            k.GEN_AI_USAGE_INPUT_TOKENS: 100,
+            k.GEN_AI_USAGE_OUTPUT_TOKENS: 20,
+            k.GEN_AI_USAGE_CACHE_READ: 40,
+            k.OTEL_COST_SERVICE: "priority",
+            k.OPENAI_RESPONSE_SERVICE_TIER: "priority",
+            k.OTEL_COST_COST_STATUS: "priced",
+        }.items()
+    )
+    assert not {k.GEN_AI_REQUEST_STREAM, k.OTEL_COST_STREAM, k.OTEL_COST_WIRE, k.ERROR_TYPE} & said.keys()
+
+
+def test_a_stream_says_its_usage_and_when_its_first_chunk_came() -> None:
+    with observed(Script(events("Hel", "lo", usage=USAGE))) as app:
+        list(chat(app.client(), stream=True, stream_options={"include_usage": True}))
+        said = app.only()
+    assert (said[k.GEN_AI_USAGE_INPUT_TOKENS], said[k.GEN_AI_USAGE_OUTPUT_TOKENS]) == (100, 20)
+    assert said[k.GEN_AI_REQUEST_STREAM] is True
+    assert said[k.OTEL_COST_STREAM] == "complete"
+    assert 0 < said[k.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK] < 60
+
+
+def test_a_stream_without_usage_is_estimated_and_says_so() -> None:
+    with observed(Script(events("Hello", " to", " you"))) as app:
+        list(chat(app.client(), stream=True))
+        said = app.only()
+    assert not {k.GEN_AI_USAGE_INPUT_TOKENS, k.GEN_AI_USAGE_OUTPUT_TOKENS} & said.keys()
+    assert said[k.OTEL_COST_ESTIMATED_OUTPUT] == 3  # 12 characters at 4.6 a token
+    assert said[k.OTEL_COST_ESTIMATED_INPUT] == 10  # 10 characters, and 7 tokens of the format
+    assert said[k.OTEL_COST_COST_STATUS] == "estimated"
+
+
+def test_what_an_abandoned_stream_delivered_is_counted_and_flagged() -> None:
+    with observed(Script(events("Hello to you", " and others", usage=USAGE), is_gated=True)) as app:
+        stream = chat(app.client(), stream=True)
+        next(iter(stream))
+        stream.close()
+        said = app.only()
+    assert said[k.OTEL_COST_STREAM] == "abandoned"
+    assert said[k.OTEL_COST_ESTIMATED_OUTPUT] == 3
+    assert said[k.OTEL_COST_COST_STATUS] == "estimated"
+
+
+def test_a_stream_that_breaks_off_has_failed_with_the_apps_error() -> None:
+    with observed(Script(events("Hello", " you", usage=USAGE), ending="cut")) as app:
+        with pytest.raises(httpx2.HTTPError) as raised:
+            list(chat(app.client(max_retries=0), stream=True))
+        (span,) = app.spans()
+    said = dict(span.attributes or {})
+    assert said[k.OTEL_COST_STREAM] == "failed"
+    assert span.status.status_code is StatusCode.ERROR
+    assert said[k.ERROR_TYPE].rsplit(".", 1)[-1] == type(raised.value).__name__
+    assert said[k.OTEL_COST_ESTIMATED_OUTPUT] == 2
+
+
+def test_an_error_that_nobody_repeats_ends_the_span_at_once() -> None:
+    with observed(refusal(400, "context_length_exceeded")) as app:
+        with pytest.raises(openai.BadRequestError):
+            chat(app.client())
+        (span,) = app.recorder._exporter.get_finished_spans()
+    assert span.status.status_code is StatusCode.ERROR
+    assert (span.attributes or {})[k.ERROR_TYPE] == "context_length_exceeded"
+
+
+def test_agents_and_owners_around_a_call_are_on_it() -> None:
+    with observed(answer()) as app, otel_cost.run("invoice-42"), otel_cost.agent("reader"):
+        chat(app.client())
+        said = app.only()
+    assert (said[k.OTEL_COST_RUN], said[k.OTEL_COST_AGENT]) == ("invoice-42", "reader")
+
+
+def test_what_the_provider_charged_is_the_exact_cost() -> None:
+    usage = {**USAGE, "cost": 0.00012345}
+    with observed(answer(usage=usage)) as app:
+        app_hosts = {app.server.url.partition("://")[2]: "openrouter"}
+        OtelCostInstrumentor().instrument(hosts=app_hosts)
+        chat(app.client())
+        said = app.only()
+    assert said[k.OTEL_COST_REPORTED_COST_USD] == "0.00012345"
+    assert said[k.GEN_AI_USAGE_COST_AMOUNT] == 0.00012345
+    assert said[k.GEN_AI_USAGE_COST_SOURCE] == "provider"
+    assert (said[k.OTEL_COST_COST_STATUS], said[k.OTEL_COST_COST_USD]) == ("reported", "0.00012345")
+
+
+def test_other_requests_are_none_of_ours() -> None:
+    before = stats()
+    with observed(answer()) as app:
+        app.client().get("/anything", cast_to=object)
+        assert app.spans() == ()
+    assert stats() == before
+
+
+def test_usage_is_asked_for_only_where_the_user_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_COST_INCLUDE_USAGE", "true")
+    with observed(Script(events("Hello", usage=USAGE))) as app:
+        list(chat(app.client(), stream=True))
+        said = app.only()
+    assert json.loads(app.server.bodies[0])["stream_options"] == {"include_usage": True}
+    assert said[k.GEN_AI_USAGE_INPUT_TOKENS] == 100
+    monkeypatch.delenv("OTEL_COST_INCLUDE_USAGE")
+    with observed(Script(events("Hello"))) as app:
+        list(chat(app.client(), stream=True))
+    assert "stream_options" not in json.loads(app.server.bodies[0])
+
+
+def test_an_app_that_refuses_usage_is_not_overruled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_COST_INCLUDE_USAGE", "true")
+    with observed(Script(events("Hello"))) as app:
+        list(chat(app.client(), stream=True, stream_options={"include_usage": False}))
+    assert json.loads(app.server.bodies[0])["stream_options"] == {"include_usage": False}
+
+
+def test_content_is_kept_out_unless_asked_for_and_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
+    with observed(answer()) as app:
+        chat(app.client())
+        assert not {k.GEN_AI_INPUT_MESSAGES, k.GEN_AI_OUTPUT_MESSAGES} & app.only().keys()
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_ONLY")
+    with observed(answer(), redact=lambda text: text.replace("hello", "[gone]")) as app:
+        chat(app.client())
+        said = app.only()
+    assert "Say [gone]." in said[k.GEN_AI_INPUT_MESSAGES]
+    assert "Hello to you, too." in said[k.GEN_AI_OUTPUT_MESSAGES]
+
+
+def test_a_redaction_that_raises_shows_nothing_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(text: str) -> str:
+        raise KeyError(text)
+
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_ONLY")
+    before = stats().get("failed.content.KeyError", 0)
+    with observed(answer(), redact=refuse) as app:
+        chat(app.client())
+        said = app.only()
+    assert k.GEN_AI_INPUT_MESSAGES not in said
+    assert said[k.GEN_AI_USAGE_INPUT_TOKENS] == 100
+    assert stats()["failed.content.KeyError"] == before + 1
