@@ -102,4 +102,5 @@ _HOSTS = frozenset({BEDROCK})
 ROUTES = (
     Route("rerank", BEDROCK_RERANK, providers=_HOSTS),
     Route("agentAliases/{alias}/sessions/{id}/text", AGENT, providers=_HOSTS),
+    Route("agents/{session}", AGENT, providers=_HOSTS),
 )

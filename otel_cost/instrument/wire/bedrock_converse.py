@@ -37,8 +37,9 @@ def ask(request: Request, provider: str) -> Asked:
     path = request.url.partition("?")[0].rstrip("/")
     model, context = target_of(request.url)
     body = json_body(request)
-    operation = None if path.endswith(_COUNT) else "chat"
-    return Asked(CONVERSE, provider, operation, request, model, path.endswith(_STREAM), body, context)
+    operation, is_stream = None if path.endswith(_COUNT) else "chat", path.endswith(_STREAM)
+    api = CONVERSE_STREAM if is_stream else CONVERSE
+    return Asked(api, provider, operation, request, model, is_stream, body, context)
 
 
 def read_whole(asked: Asked, head: Head, body: Any) -> Reading:
@@ -153,8 +154,10 @@ class ConverseEvents:
         return texts_in(self._asked.body, TEXTS), self._delivered.texts(TEXTS)
 
 
-CONVERSE = Api("bedrock.converse", ask, read_whole, ConverseEvents, framing="")
+CONVERSE = Api("bedrock.converse", ask, read_whole, ConverseEvents)
+CONVERSE_STREAM = Api("bedrock.converse_stream", ask, read_whole, ConverseEvents, framing="aws-eventstream")
 ROUTES = tuple(
     Route(f"model/{{model}}/{action}", CONVERSE, provider=BEDROCK, shape=on_bedrock)
     for action in ("converse", _STREAM, _COUNT)
 )
+"""`ask` says which of both APIs a request is for."""

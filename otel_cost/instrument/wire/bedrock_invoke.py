@@ -54,7 +54,9 @@ def ask(request: Request, provider: str) -> Asked:
     if operation in (IMAGE, IMAGE_EDIT):
         context |= picture_context(body)
     context |= {key: value for key in (SPEED, INFERENCE_GEO) if (value := text(at(body, key)))}
-    return Asked(INVOKE, provider, operation, request, model, path.endswith(_STREAM), body, context)
+    is_stream = path.endswith(_STREAM)
+    api = INVOKE_STREAM if is_stream else INVOKE
+    return Asked(api, provider, operation, request, model, is_stream, body, context)
 
 
 def read_whole(asked: Asked, head: Head, body: Any) -> Reading:
@@ -103,7 +105,9 @@ def _events(asked: Asked, head: Head) -> InvokeEvents:
     return InvokeEvents(asked, head, invoked)
 
 
-INVOKE = Api("bedrock.invoke", ask, read_whole, _events, framing="")
+INVOKE = Api("bedrock.invoke", ask, read_whole, _events)
+INVOKE_STREAM = Api("bedrock.invoke_stream", ask, read_whole, _events, framing="aws-eventstream")
 ROUTES = tuple(
     Route(f"model/{{model}}/{action}", INVOKE, provider=BEDROCK, shape=on_bedrock) for action in ("invoke", _STREAM)
 )
+"""`ask` says which of both APIs a request is for."""
