@@ -16,6 +16,10 @@ OUTPUT_TOLERANCE_TOKENS = 4
 MIN_SHARED_ID_CHARACTERS = 8
 """Shorter response ids (test stubs, counters) never join calls of different traces."""
 
+FROM_THE_WIRE = 0
+"""The rank of dialects that say what the HTTP exchange said. Of a stream that was left early, what was delivered is
+partly estimated there; others then say less, and do not tell."""
+
 _VENDOR = re.compile(r"^(?:[a-z]{2,6}\.)?(?:anthropic|amazon|meta|mistral|cohere|ai21|deepseek|qwen|openai|google)\.")
 _REVISION = re.compile(r"(?:[-@]\d{8}|[-@]\d{4}-\d{2}-\d{2}|-\d{4}|-latest|-v\d+(?::\d+)?|:\d+)$")
 _ID_SHAPES = {"chatcmpl-": "openai", "cmpl-": "openai", "resp_": "openai", "msg_": "anthropic", "gen-": "openrouter"}
@@ -81,6 +85,7 @@ class Record:
     input_tokens: int
     output_tokens: int
     cache_tokens: int  # read and written, part of the input; 0 where the span does not say
+    reasoning_tokens: int  # part of the output; 0 where the span does not say
     has_usage: bool
     has_money: bool
     failed: bool
@@ -110,6 +115,7 @@ def read_record(spans: Spans, row: int) -> Record:
         input_tokens=int(spans.input_tokens[row]),
         output_tokens=int(spans.output_tokens[row]),
         cache_tokens=sum(cache),
+        reasoning_tokens=spans.value("output_reasoning_tokens", row) or 0,
         has_usage=has_usage,
         has_money=bool(spans.has_money[row]),
         failed=failed,
@@ -120,6 +126,7 @@ def read_record(spans: Spans, row: int) -> Record:
         response_id=spans.text("response_id", row),
         preference=(
             int(not has_usage),
+            int(dialect_rank(spans.text("dialect", row)) > FROM_THE_WIRE),
             int(has_usage and bool(flags & Flag.ESTIMATED)),
             int(spans.value("cost_pico_usd", row) is None),
             -sum(tokens > 0 for tokens in cache),
@@ -137,13 +144,24 @@ def models_agree(one: Record, other: Record) -> bool:
 def tokens_agree(one: Record, other: Record) -> bool:
     """Equal input, output within the tolerance. A count that is not said is compared as 0 (output) or as such.
 
-    A record that knows nothing of the cache may have left cached tokens out of its input.
+    A record that knows nothing of the cache may have left cached tokens out of its input, and one that knows nothing
+    of reasoning may have left that out of its output.
     """
     same_input = (
         one.input_tokens == other.input_tokens or _is_uncached_part(one, other) or _is_uncached_part(other, one)
     )
-    outputs = (max(one.output_tokens, 0), max(other.output_tokens, 0))
-    return same_input and abs(outputs[0] - outputs[1]) <= OUTPUT_TOLERANCE_TOKENS
+    return same_input and (_same_output(one, other) or _is_spoken_part(one, other) or _is_spoken_part(other, one))
+
+
+def _same_output(one: Record, other: Record) -> bool:
+    return abs(max(one.output_tokens, 0) - max(other.output_tokens, 0)) <= OUTPUT_TOLERANCE_TOKENS
+
+
+def _is_spoken_part(part: Record, whole: Record) -> bool:
+    if part.reasoning_tokens or not whole.reasoning_tokens or part.output_tokens <= 0:
+        return False
+    spoken = whole.output_tokens - whole.reasoning_tokens
+    return abs(part.output_tokens - spoken) <= OUTPUT_TOLERANCE_TOKENS
 
 
 def _is_uncached_part(part: Record, whole: Record) -> bool:

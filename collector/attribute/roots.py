@@ -53,8 +53,12 @@ def _same_call(one: Record, other: Record) -> bool:
 
 
 def _runs(spans: Spans) -> Iterator[list[int]]:
-    """Rows that could be records of one call: same service and input, each close to one of another scope."""
-    rows = np.flatnonzero(spans.leaf & (spans.parent == UNKNOWN) & (spans.input_tokens > 0))
+    """Rows that could be records of one call: same service and input, each close to one of another scope.
+
+    A call that failed says no input. What succeeded without saying it has nothing but the time in common.
+    """
+    is_known = (spans.input_tokens > 0) | (spans.failed & (spans.input_tokens == UNKNOWN))
+    rows = np.flatnonzero(spans.leaf & (spans.parent == UNKNOWN) & is_known)
     rows = rows[spans.scope.codes[rows] != UNKNOWN]
     if not len(rows) or (spans.scope.codes[rows] == spans.scope.codes[rows[0]]).all():
         return

@@ -1,7 +1,7 @@
 """What the store remembers of parentless calls, to find a call's second record where it began a trace of its own.
 
-Two records of one call are in one service, of two instrumentations, say the same input tokens, start within
-`START_WINDOW_NS`, and one has no response id (docs/counting.md). Per service, tokens and time the index knows which
+Two records of one call are in one service, of two instrumentations, say the same input tokens (none, where it failed),
+start within `START_WINDOW_NS`, and one has no response id (docs/counting.md). Per service, tokens and time the index knows which
 instrumentation recorded calls, so that a service with one instrumentation never needs a look-up.
 """
 
@@ -38,6 +38,7 @@ ROOT_COLUMNS = (
     "response_id",
     "start_time",
     "end_time",
+    "failed",
 )
 """What says whether a span is a root call, and with which others it may be one."""
 
@@ -62,7 +63,7 @@ class RootCalls:
         found = spans.select(ROOT_COLUMNS).filter(fits)
         orgs, names, scopes = (value_hashes(one_chunk(found.column(name))) for name in ROOT_COLUMNS[:3])
         services = orgs + names * _SERVICE
-        tokens = found.column("input_tokens").to_numpy().astype(np.uint64)
+        tokens = pc.fill_null(found.column("input_tokens"), 0).to_numpy().astype(np.uint64)
         start_ns, end_ns = (found.column(name).cast(pa.int64()).to_numpy() for name in ("start_time", "end_time"))
         return RootCalls(
             services=services,
@@ -122,7 +123,12 @@ def root_kinds(spans: pa.Table) -> Hashes:
 
 def _fits(spans: pa.Table) -> pa.ChunkedArray:
     is_leaf = pc.equal(plain_column(spans.column("call_kind")), CallKind.LEAF.value)
-    fits = pc.and_(pc.is_null(spans.column("parent_span_id")), pc.greater(spans.column("input_tokens"), 0))
+    tokens = spans.column("input_tokens")
+    has_said = pc.fill_null(pc.greater(tokens, 0), False)
+    fits = pc.and_(
+        pc.is_null(spans.column("parent_span_id")),
+        pc.or_(has_said, pc.and_(spans.column("failed"), pc.is_null(tokens))),
+    )
     for name in ("service_name", "scope_name"):
         fits = pc.and_(fits, pc.is_valid(spans.column(name)))
     return pc.fill_null(pc.and_(fits, is_leaf), False)
