@@ -11,7 +11,14 @@ import re
 from collections.abc import Callable, Mapping
 
 from otel_cost.call import Flag
-from otel_cost.normalise.vocabulary import HOST_PROVIDERS, HOST_SUFFIX_PROVIDERS, OPERATIONS, PROVIDERS, UNSAID_TIERS
+from otel_cost.normalise.vocabulary import (
+    HOST_PREFIX_PROVIDERS,
+    HOST_PROVIDERS,
+    HOST_SUFFIX_PROVIDERS,
+    OPERATIONS,
+    PROVIDERS,
+    UNSAID_TIERS,
+)
 
 MAX_COUNT = 1 << 40
 """Larger counts are errors of the emitter: a trillion tokens costs more than any budget."""
@@ -94,6 +101,9 @@ def host(value: object) -> str | None:
     bare = (name[2] or name[0]).partition("/")[0].partition(":")[0]
     if bare in HOST_PROVIDERS:
         return HOST_PROVIDERS[bare]
+    for prefix, owner in HOST_PREFIX_PROVIDERS:
+        if bare.startswith(prefix):
+            return owner
     for suffix, owner in HOST_SUFFIX_PROVIDERS:
         if bare.endswith(suffix):
             return owner

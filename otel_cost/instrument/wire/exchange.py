@@ -213,7 +213,7 @@ def _item(part: Part) -> dict[str, Any]:
         "error_type": part.error_type,
     }
     item |= {key: value for key, value in said.items() if value is not None}
-    extra = {key: value for key, value in part.extra.items() if key != "custom_id"}
+    extra = {key: value for key, value in part.extra.items() if key in _EXTRA_SAID}
     if part.reported_cost_pico_usd is not None:
         extra["reported_cost_usd"] = float(Decimal(part.reported_cost_pico_usd) / PICO_PER_USD)
     return item | ({"extra": extra} if extra else {})

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from otel_cost.instrument.wire.types import Asked, Reading
 from otel_cost.instrument.wire.values import NOTHING
+from otel_cost.normalise import transforms
 from otel_cost.normalise.vocabulary import (
     ANTHROPIC,
     AZURE_INFERENCE,
@@ -16,9 +17,6 @@ from otel_cost.normalise.vocabulary import (
     COHERE,
     GEMINI,
     HOST_PORT_PROVIDERS,
-    HOST_PREFIX_PROVIDERS,
-    HOST_PROVIDERS,
-    HOST_SUFFIX_PROVIDERS,
     MISTRAL,
     OLLAMA,
     OPENAI,
@@ -70,13 +68,7 @@ def provider_of(authority: str, path: str, hosts: Mapping[str, str]) -> str | No
     return provider
 
 
-@lru_cache(maxsize=256)
-def _tabled(authority: str) -> str | None:
-    host = _host(authority)
-    found = HOST_PROVIDERS.get(host) or next(
-        (owner for prefix, owner in HOST_PREFIX_PROVIDERS if host.startswith(prefix)), None
-    )
-    return found or next((owner for suffix, owner in HOST_SUFFIX_PROVIDERS if host.endswith(suffix)), None)
+_tabled = lru_cache(maxsize=256)(transforms.host)
 
 
 def _host(authority: str) -> str:
