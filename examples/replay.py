@@ -28,6 +28,8 @@ from urllib.parse import urlsplit
 
 _MODEL_IN_PATH = re.compile(r"/(?:models|model|deployments)/([^/:]+)")
 _ID_SUFFIX_DIGITS = 12
+LEAVE_SECONDS = 10.0
+"""How long a cut answer waits for its client to leave, so that no test waits for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Exchange:
     chunks: tuple[bytes, ...]  # joined they are the response's body
     streams: bool  # sent chunk by chunk, not with a content length
     response_id: str | None
+    is_cut: bool = False  # what follows is never sent: the answer ends when the client leaves
 
     def with_fresh_id(self) -> Exchange:
         """The same answer under another response id, so that two replays are two calls."""
@@ -247,7 +250,17 @@ class _Handler(BaseHTTPRequestHandler):
         for chunk in exchange.chunks:
             if chunk:
                 self.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+        if exchange.is_cut:
+            self._wait_until_left()
         self.wfile.write(b"0\r\n\r\n")
+
+    def _wait_until_left(self) -> None:
+        self.connection.settimeout(LEAVE_SECONDS)
+        try:
+            self.connection.recv(1)
+        except TimeoutError:
+            return
+        self.close_connection = True
 
     def _send_head(self, status: int, headers: tuple[tuple[str, str], ...]) -> None:
         self.send_response(status)

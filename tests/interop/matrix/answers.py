@@ -32,7 +32,7 @@ def _of(exchange: Exchange, model: str, path: str | None = None) -> Exchange:
 
 def _cut(exchange: Exchange, chunks: int) -> Exchange:
     """The beginning of a stream: what follows is never sent, so that it is certain what was delivered."""
-    return replace(exchange, chunks=exchange.chunks[:chunks])
+    return replace(exchange, chunks=exchange.chunks[:chunks], is_cut=True)
 
 
 def _soon(exchange: Exchange) -> Exchange:
