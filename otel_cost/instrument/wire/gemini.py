@@ -32,14 +32,15 @@ _TEXT = frozenset({"text"})
 def _ask(request: Request, provider: str) -> Asked:
     place = place_of(request.url)
     operation = "embeddings" if "mbed" in place.action else "generate_content"
+    body = json_body(request)
     return Asked(
         API,
         provider_at(place, provider),
         operation,
         request,
-        model=place.model,
+        model=place.model or text(mapping(body).get("model")),
         is_stream=place.action.startswith("stream"),
-        body=json_body(request),
+        body=body,
         context=place.context,
     )
 

@@ -36,6 +36,8 @@ def place_of(url: str) -> Place:
     name, colon, action = unquote(last).rpartition(":")
     if not colon:
         action = ""
+    if name == "v1internal":  # Code Assist, whose body names the model
+        name = ""
     parent = head.rpartition("/")[2]
     model = f"{parent}/{name}" if name and parent in _OWN_PARENTS else name or None
     is_vertex = "aiplatform" in path or "/publishers/" in path or "/projects/" in path

@@ -180,6 +180,28 @@ class TestGemini:
         assert reading.said() == (["one", "two"], [])
 
 
+class TestGooglePartners:
+    def test_mistral_on_vertex_speaks_its_own_api(self) -> None:
+        url = f"{VERTEX.removesuffix('google')}mistralai/models/codestral-2501"
+        usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+        reading = read(f"{url}:rawPredict", {"id": "i", "usage": usage}, {"model": "codestral-2501", "messages": []})
+        assert (reading.provider, reading.operation, reading.request_model) == (
+            "gcp.vertex_ai",
+            "chat",
+            "codestral-2501",
+        )
+        assert reading.usage == {"input_tokens": 5, "output_tokens": 2}
+        assert reading.context["location"] == "us-central1"
+        chunk = {"id": "i", "choices": [{"delta": {"content": "x"}}], "usage": usage}
+        streamed = read(f"{url}:streamRawPredict", sse(chunk), {"prompt": "x"}, kind="text/event-stream")
+        assert (streamed.operation, streamed.is_stream, streamed.usage) == ("text_completion", True, reading.usage)
+
+    def test_code_assist_wraps_gemini(self) -> None:
+        url = "https://cloudcode-pa.googleapis.com/v1internal:generateContent"
+        reading = read(url, {"response": gemini()}, {"model": "gemini-2.5-pro", "request": {}})
+        assert (reading.request_model, reading.usage["output_tokens"]) == ("gemini-2.5-pro", 2)
+
+
 class TestGooglePredict:
     def test_imagen_bills_the_pictures_that_were_made(self) -> None:
         made = {"mimeType": "image/png", "bytesBase64Encoded": "AAAA"}
@@ -296,6 +318,12 @@ class TestOthers:
         assert [(part.model, part.usage) for part in reading.parts] == [
             ("command", {"input_tokens": 5, "output_tokens": 3})
         ]
+
+    def test_cohere_counts_pictures_beside_the_text(self) -> None:
+        tokens = {"input_tokens": 34, "output_tokens": 70, "image_tokens": 259}
+        usage = {"billed_units": {"input_tokens": 267, "output_tokens": 66}, "tokens": tokens}
+        reading = read("https://api.cohere.com/v2/chat", {"usage": usage}, {"model": "command-a"})
+        assert reading.usage == {"input_tokens": 293, "output_tokens": 70, "input_image_tokens": 259}
 
     def test_jina_and_voyage_count_their_total(self) -> None:
         for url in ("https://api.jina.ai/v1/rerank", "https://api.voyageai.com/v1/rerank"):
