@@ -30,18 +30,18 @@ class _Open:
     """
 
     def __init__(self) -> None:
-        self.exchanges: set[Exchange] = set()
+        self.exchanges: dict[int, Exchange] = {}
         self._is_registered = False
 
     def add(self, exchange: Exchange) -> None:
         if not self._is_registered:
             self._is_registered = True
             atexit.register(self._drop)
-        self.exchanges.add(exchange)
+        self.exchanges[id(exchange)] = exchange
 
     def _drop(self) -> None:
         while self.exchanges:
-            tell(self.exchanges.pop().closed)
+            tell(self.exchanges.popitem()[1].closed)
 
 
 OPEN = _Open()
@@ -84,7 +84,7 @@ class _Observed:
         return getattr(self._stream, name)
 
     def __del__(self) -> None:
-        OPEN.exchanges.discard(self._exchange)
+        OPEN.exchanges.pop(id(self._exchange), None)
         tell(self._exchange.closed)
 
 
