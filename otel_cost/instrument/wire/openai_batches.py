@@ -74,16 +74,17 @@ def part_of(asked: Asked, body: Mapping[str, Any], custom_id: object, item_id: s
 
     `item_id`: the result's own id, which stands for the answer's where that has none (embeddings).
     """
-    inner = asked._replace(operation="chat")
+    operation = _operation(body)
+    inner = asked._replace(operation=operation)
     if body.get("object") == "response":
         reading = read_response(inner, body, objects(body.get("output")))
-    elif "created" in body and "data" in body and "object" not in body:
+    elif operation == "image_generation":
         reading = read_images(inner, body, len(items(body["data"])))
     else:
         reading = reading_of(inner, _OK, body, is_stream=False)
     if not reading.usage and reading.reported_cost_pico_usd is None:
         return None
-    extra: dict[str, Any] = {"custom_id": text(custom_id)}
+    extra: dict[str, Any] = {"custom_id": text(custom_id), "counts_as": operation}
     if "cost_in_usd_ticks" in reading.extra:
         extra["cost_in_usd_ticks"] = reading.extra["cost_in_usd_ticks"]
     if item_id is not None and reading.response_id is None:
@@ -97,6 +98,16 @@ def part_of(asked: Asked, body: Mapping[str, Any], custom_id: object, item_id: s
         error_type=reading.error_type,
         extra=extra,
     )
+
+
+def _operation(body: Mapping[str, Any]) -> str:
+    """What kind of call an answer answers; nothing else says it."""
+    kind = body.get("object")
+    if kind == "list":
+        return "embeddings"
+    if kind == "text_completion":
+        return "text_completion"
+    return "image_generation" if kind is None and "created" in body and "data" in body else "chat"
 
 
 def whole_file(asked: Asked, head: Head, body: Any) -> Reading:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from otel_cost.instrument.wire.answers import answer, bookkeeping
+from otel_cost.instrument.wire.answers import answer, bookkeeping, says
 from otel_cost.instrument.wire.asking import model_of
 from otel_cost.instrument.wire.openai_responses import read_response
 from otel_cost.instrument.wire.openai_units import NoEvents, failed, price_context, sent, tokens_of
@@ -14,6 +14,7 @@ from otel_cost.instrument.wire.types import Api, Asked, Head, Reading, Request
 from otel_cost.instrument.wire.values import mapping, objects, text
 from otel_cost.normalise.vocabulary import AZURE_OPENAI, GROQ, OPENAI, XAI
 
+_SENT_KEYS = frozenset({"input", "text"})
 _OPENAI_LIKE = frozenset({OPENAI, AZURE_OPENAI, XAI, GROQ})
 
 
@@ -53,6 +54,7 @@ def whole_answer(asked: Asked, head: Head, body: Any) -> Reading:
         response_id=text(said.get("id")),
         usage=tokens_of(said.get("usage")),
         service_tier=text(said.get("service_tier")),
+        said=says(asked.request, _SENT_KEYS, lambda: ()),
     )
 
 

@@ -38,6 +38,8 @@ _COUNTED = {
 BILLED_ITEMS = (*_COUNTED, _SHELL, _X_SEARCH)
 """Types of output items that cost something by themselves."""
 
+_PAINTED = {"counts_as": "image_generation"}
+
 _XAI_TOOLS = {
     "web_search_calls": WEB_SEARCHES,
     "x_search_calls": "social_searches",
@@ -154,7 +156,7 @@ def _images(
     model = text(tool.get("model")) or DEFAULT_IMAGE_MODEL
     ids = [text(item.get("id")) for item in done]
     if any(usage.values()):
-        use.parts = (Part(model, usage, ids[0] if ids else None),)
+        use.parts = (Part(model, usage, ids[0] if ids else None, extra=_PAINTED),)
     else:
         use.parts = tuple(_picture(model, item, tool) for item in done)
     use.parts += tuple(_drawing(item) for item in done if isinstance(item.get("svg_usage"), Mapping))
@@ -166,7 +168,7 @@ def _picture(model: str, item: Mapping[str, Any], tool: Mapping[str, Any]) -> Pa
         kind = kind_of(item.get(key)) or kind_of(tool.get(key))
         if kind is not None:
             context[key] = kind
-    return Part(model, {"output_images": 1}, text(item.get("id")), context=context)
+    return Part(model, {"output_images": 1}, text(item.get("id")), context=context, extra=_PAINTED)
 
 
 def _drawing(item: Mapping[str, Any]) -> Part:

@@ -46,6 +46,7 @@ def test_each_result_of_a_batch_is_a_part_at_batch_rates() -> None:
     ]
     assert all(part.context["processing"] == "batch" for part in reading.parts)
     assert [part.extra["custom_id"] for part in reading.parts] == ["0", "1", "2", "3"]
+    assert [part.extra["counts_as"] for part in reading.parts] == ["chat", "chat", "embeddings", "image_generation"]
 
 
 def test_a_result_whose_answer_has_no_id_has_that_of_its_line() -> None:
@@ -152,6 +153,8 @@ def test_a_deferred_chat_of_xai_counts_once() -> None:
 def test_moderations_are_calls_without_usage_and_decisions_report_tokens() -> None:
     moderation = read(request("moderations", {"input": "a"}), {"id": "modr-1", "model": "omni-moderation-latest"})
     assert (moderation.operation, moderation.usage, moderation.response_id) == ("moderation", {}, "modr-1")
+    assert moderation.said is not None
+    assert [list(texts) for texts in moderation.said()] == [["a"], []]
     usage = {
         "input_tokens": 12,
         "input_tokens_details": {"cached_tokens": 1, "cache_write_tokens": 2},
