@@ -12,7 +12,7 @@ from typing import Any
 from otel_cost.instrument.wire.answers import NoEvents, answer, json_or_none
 from otel_cost.instrument.wire.asking import json_body
 from otel_cost.instrument.wire.bedrock_converse import usage_of
-from otel_cost.instrument.wire.bedrock_models import RERANK, RERANK_DOCUMENTS
+from otel_cost.instrument.wire.bedrock_models import CHAT, RERANK, RERANK_DOCUMENTS
 from otel_cost.instrument.wire.bedrock_request import failed, target_of
 from otel_cost.instrument.wire.routes import Route
 from otel_cost.instrument.wire.types import Api, Asked, Head, Part, Reading, Request
@@ -83,7 +83,7 @@ class AgentEvents:
 
     def reading(self) -> Reading:
         """What the trace said so far: each call of a model is a part."""
-        reading = answer(self._asked)._replace(parts=tuple(self._parts))
+        reading = answer(self._asked)._replace(parts=tuple(self._parts), extra={"counts_as": CHAT})
         if self._error is not None:
             error = failed(self._asked, self._head, None, self._error).error_type
             reading = reading._replace(error_type=error, is_billable=bool(self._parts))
