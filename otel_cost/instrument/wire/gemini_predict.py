@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from otel_cost.instrument.wire import answers
-from otel_cost.instrument.wire.asking import json_body
+from otel_cost.instrument.wire.asking import MAX_PARSED_BYTES, json_body
 from otel_cost.instrument.wire.gemini import GOOGLE, error_of, failed
 from otel_cost.instrument.wire.google_url import place_of, provider_at
 from otel_cost.instrument.wire.routes import Route
@@ -26,6 +26,9 @@ _IMAGES = re.compile(r"imagen|imagegeneration|virtual-try-on|imagetext|image-pro
 _VIDEOS = re.compile(r"veo")
 _EMBEDDINGS = re.compile(r"embed")
 _BY_CHARACTERS = re.compile(r"(?:text|textembedding|multimodal)")
+_PARAMETER = re.compile(
+    rb'"(durationSeconds|sampleCount|numberOfVideos|resolution|sampleImageSize)"\s*:\s*("[^"\\]{1,32}"|[0-9]{1,9})'
+)
 _TEXT = frozenset({"content", "prompt", "text", "messages"})
 _EDIT_KEYS = ("referenceImages", "image", "mask")
 
@@ -41,10 +44,21 @@ def _operation(model: str | None, body: object) -> str:
     return "embeddings" if is_embedding else "text_completion"
 
 
+def _parameters(body: object, sent: bytes | None) -> Mapping[str, Any]:
+    """The `parameters` of a request. One with a picture is too large to parse: then they are looked for."""
+    said = mapping(mapping(body).get("parameters"))
+    if said or sent is None or len(sent) <= MAX_PARSED_BYTES:
+        return said
+    found = {match[1].decode(): answers.json_or_none(match[2]) for match in _PARAMETER.finditer(sent)}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def _ask(request: Request, provider: str) -> Asked:
     place = place_of(request.url)
     body = json_body(request)
-    parameters = mapping(mapping(body).get("parameters"))
+    parameters = _parameters(body, request.body)
+    if parameters and isinstance(body, dict):
+        body = {**body, "parameters": parameters}
     context = dict(place.context)
     size = text(parameters.get("resolution")) or text(parameters.get("sampleImageSize"))
     is_video = place.action == "predictLongRunning"

@@ -6,6 +6,7 @@ reported (outside `prompt_tokens`), and not charged.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,6 +52,9 @@ def billed(value: object, model: str | None, *, is_transcription: bool = False) 
     return (Part(model, {**usage, "audio_seconds": seconds}, service_tier=text(said.get("service_tier"))),)
 
 
+_ANNOTATED = re.compile(rb'"(?:bbox|document)_annotation_format"\s*:\s*[{"]')
+"""An OCR request that asks for annotations. Its document makes it too large to parse, and has no quotes inside."""
+
 _OPERATIONS = {"ocr": "ocr", "transcriptions": "transcription", "speech": "speech"}
 
 
@@ -72,8 +76,7 @@ def _ask(request: Request, provider: str) -> Asked:
 def _pages(asked: Asked, said: Mapping[str, Any]) -> Reading:
     """OCR: pages are billed, dearer with annotations."""
     pages = whole(mapping(said.get("usage_info")).get("pages_processed"))
-    request = mapping(asked.body)
-    is_annotated = bool(request.get("bbox_annotation_format") or request.get("document_annotation_format"))
+    is_annotated = _ANNOTATED.search(asked.request.body or b"") is not None
     usage = {} if pages is None else {"input_document_pages": pages}
     if is_annotated and pages is not None:
         usage["input_annotated_document_pages"] = pages

@@ -225,6 +225,13 @@ class TestGooglePredict:
         poll = read(f"{GEMINI}/{name}", {"name": name, "done": True, "response": {}}, method="GET")
         assert (poll.operation, poll.usage, poll.is_billable, poll.status) == (None, {}, False, "completed")
 
+    def test_veo_s_seconds_are_found_beside_a_picture_that_is_too_large_to_parse(self) -> None:
+        picture = {"prompt": "x", "image": {"bytesBase64Encoded": "A" * 2**21}}
+        body = {"instances": [picture], "parameters": {"durationSeconds": 4, "resolution": "1080p"}}
+        reading = read(f"{GEMINI}/models/veo-3.1-fast-generate-preview:predictLongRunning", {"name": "n"}, body)
+        assert reading.usage == {"output_video_seconds": 4_000_000}
+        assert reading.context == {"resolution": "1080p"}
+
     def test_text_embeddings_of_vertex_are_billed_by_characters_gemini_s_by_tokens(self) -> None:
         answer = {
             "predictions": [{"embeddings": {"statistics": {"token_count": 3}}}, {"embeddings": {"statistics": {}}}],
@@ -346,7 +353,8 @@ class TestOthers:
         answer = {"model": "mistral-ocr-latest", "usage_info": {"pages_processed": 3}}
         plain = read("https://api.mistral.ai/v1/ocr", answer, {"model": "m", "document": {}})
         assert plain.usage == {"input_document_pages": 3}
-        body = {"model": "m", "document": {}, "document_annotation_format": {"type": "json_schema"}}
+        document = {"document_url": "data:application/pdf;base64," + "A" * 2**21}
+        body = {"model": "m", "document": document, "document_annotation_format": {"type": "json_schema"}}
         annotated = read("https://api.mistral.ai/v1/ocr", answer, body)
         assert annotated.usage == {"input_document_pages": 3, "input_annotated_document_pages": 3}
 
