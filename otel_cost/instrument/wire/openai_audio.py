@@ -120,7 +120,7 @@ class AudioEvents:
 AUDIO = Api("openai.audio", ask, whole_answer, AudioEvents)
 
 ROUTES = (
-    Route("audio/transcriptions", AUDIO, shape=lambda request: True),
-    Route("audio/translations", AUDIO, shape=lambda request: True),
-    Route("audio/speech", AUDIO, shape=lambda request: True),
+    Route("audio/transcriptions", AUDIO),
+    Route("audio/translations", AUDIO),
+    Route("audio/speech", AUDIO),
 )

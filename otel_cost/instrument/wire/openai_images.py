@@ -22,7 +22,7 @@ from otel_cost.instrument.wire.openai_units import (
     sent,
     tokens_of,
 )
-from otel_cost.instrument.wire.routes import Route
+from otel_cost.instrument.wire.routes import Route, says_model
 from otel_cost.instrument.wire.types import Api, Asked, Head, Part, Reading, Request
 from otel_cost.instrument.wire.values import error_type, items, mapping, text
 
@@ -149,9 +149,14 @@ def _kind(data: bytes) -> str:
 
 IMAGES = Api("openai.images", ask, whole_answer, ImageEvents)
 
+
+def _asks_for_pictures(request: Request) -> bool:
+    return "prompt" in (request.form or ()) or b'"prompt"' in (request.body or b"") or says_model(request)
+
+
 ROUTES = (
-    Route("images/generations", IMAGES, shape=lambda request: True),
-    Route("images/edits", IMAGES, shape=lambda request: True),
-    Route("images/variations", IMAGES, shape=lambda request: True),
+    Route("images/generations", IMAGES, shape=_asks_for_pictures),
+    Route("images/edits", IMAGES, shape=_asks_for_pictures),
+    Route("images/variations", IMAGES),
     Route("api/v1/images", IMAGES, providers=frozenset({"openrouter"})),
 )

@@ -110,14 +110,14 @@ def _is_video(request: Request) -> bool:
     return "/videos/video_" in request.url or "/video/generations/jobs" in request.url
 
 
-def _always(_: Request) -> bool:
-    return True
+def _asks_for_a_video(request: Request) -> bool:
+    return "prompt" in (request.form or ()) or b'"prompt"' in (request.body or b"")
 
 
 ROUTES = (
-    Route("videos", VIDEOS, shape=_always),
-    Route("videos/edits", VIDEOS, shape=_always),
-    Route("videos/extensions", VIDEOS, shape=_always),
+    Route("videos", VIDEOS, shape=_asks_for_a_video),
+    Route("videos/edits", VIDEOS, shape=_asks_for_a_video),
+    Route("videos/extensions", VIDEOS, shape=_asks_for_a_video),
     Route("videos/generations", VIDEOS, providers=frozenset({XAI})),
     Route("videos/{id}/remix", VIDEOS, shape=_is_video),
     Route("videos/{id}", VIDEOS, methods=("GET",), shape=_is_video),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from otel_cost.instrument.wire import asked
 from otel_cost.pricing.units import MICRO
 
 from .answers import read, read_chunks, read_events, request
@@ -171,3 +172,15 @@ def test_a_whole_answer_in_random_pieces_reads_the_same() -> None:
     sent = request("images/generations", {"model": "gpt-image-1"})
     pieces = [body[begin : begin + 777] for begin in range(0, len(body), 777)]
     assert read_chunks(sent, pieces, content_type="application/json").usage == IMAGE_UNITS
+
+
+@pytest.mark.parametrize(
+    "path", ["images/generations", "images/edits", "audio/transcriptions", "audio/speech", "videos"]
+)
+def test_other_peoples_pictures_sounds_and_videos_are_no_model_calls(path: str) -> None:
+    """On a host that nobody knows a path alone says too little."""
+    host = "https://shop.example.com/api/"
+    assert asked(request(path, {"title": "my cat"}, host=host)) is None
+    ours = asked(request(path, {"model": "flux", "prompt": "a cat"}, host=host))
+    assert ours is not None
+    assert ours.operation in ("image_generation", "image_edit", "transcription", "speech", "video_generation")
