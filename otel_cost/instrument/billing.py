@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
+from time import monotonic
 from typing import NamedTuple
 
 from otel_cost.instrument.wire.types import Part, Reading
@@ -22,6 +23,13 @@ MAX_SUMMED_INPUT_TOKENS = 32_000
 """Items are summed up to here: no price list knows a dearer rate for calls with fewer input tokens, so that a sum is
 priced like its items. A single item may be larger."""
 
+CONTAINER_SECONDS = 1200.0
+"""A container of OpenAI's code interpreter expires when it was not used for 20 minutes."""
+MAX_CONTAINERS = 1024
+"""Containers that are remembered (twice as many at most); the session of one that is forgotten is counted again."""
+SESSIONS = "code_interpreter_sessions"
+
+_containers: Recent[str, float] = Recent(MAX_CONTAINERS)
 _counted: Recent[str, object] = Recent(MAX_COUNTED_IDS)
 
 
@@ -35,6 +43,7 @@ class Bill(NamedTuple):
 def forget() -> None:
     """Forget which ids were counted."""
     _counted.clear()
+    _containers.clear()
 
 
 def is_first(provider: str, response_id: str | None) -> bool:
@@ -46,15 +55,37 @@ def bills_of(reading: Reading) -> list[Bill]:
     """Everything that is billed for this exchange; empty where nothing is."""
     if reading.counts_once:
         parts = reading.parts or (_as_part(reading),)
-        return summed([part for part in parts if _has_use(part) and is_first(reading.provider, part.response_id)])
+        return summed([part for part in parts if _has_use(part) and is_first(reading.provider, _id_of(part))])
     if not reading.is_billable:
         return []
     if any(reading.usage.values()):
         is_first(reading.provider, reading.response_id)
+        reading = _without_open_containers(reading)
     split_cost = any(part.reported_cost_pico_usd is not None for part in reading.parts)
     if not reading.parts or (reading.reported_cost_pico_usd is not None and not split_cost):
         return [Bill(_as_part(reading))]
     return summed(reading.parts)
+
+
+def _id_of(part: Part) -> str | None:
+    """A part's own id, or that of its line in a file of results."""
+    item = part.extra.get("item_id")
+    return part.response_id or (item if isinstance(item, str) else None)
+
+
+def _without_open_containers(reading: Reading) -> Reading:
+    """Code interpreters are billed per container, which lives on for the next calls."""
+    opened = reading.usage.get(SESSIONS)
+    ids = reading.extra.get("container_ids")
+    if not opened or not ids:
+        return reading
+    now = monotonic()
+    new = 0
+    for name in ids:
+        last = _containers.get(name)
+        new += last is None or now - last > CONTAINER_SECONDS
+        _containers.put(name, now)
+    return reading._replace(usage={**reading.usage, SESSIONS: min(opened, new)})
 
 
 def summed(parts: Sequence[Part]) -> list[Bill]:

@@ -137,7 +137,7 @@ class CallSpan:
             host.is_free, host.is_carrying = True, False
             self._write(self.span, {keys.OTEL_COST_STREAM: outcome.stream})
         elif self._is_told:
-            self._write_on_host(self.span, outcome, facts)
+            return
         elif outcome.stream in (ABANDONED, FAILED) or not self._write_on_host(self.span, outcome, facts):
             # It has ended, or may never end. The same response id tells the collector that both are one call.
             STATS.count("hosts.left_early")
@@ -226,8 +226,9 @@ def emit(
     operation: str | None = None,
 ) -> None:
     """One span for each of the bills, from the first to the second of `period_ns`."""
-    counts_as = reading.extra.get(COUNTS_AS) or (operation if operation not in (None, BATCH) else "chat")
+    usual = reading.extra.get(COUNTS_AS) or (operation if operation not in (None, BATCH) else "chat")
     for bill in bills:
+        counts_as = bill.part.extra.get(COUNTS_AS) or usual
         said = as_reading(reading, bill.part, counts_as)
         attributes = asked_attributes(asked, counts_as) | own_attributes(asked, said, said.usage, {})
         if bill.items > 1:

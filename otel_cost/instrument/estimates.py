@@ -10,7 +10,7 @@ _CHAT = frozenset({"chat", "generate_content"})
 _TEXT = _CHAT | {"text_completion", "embeddings"}
 """Operations that are billed by tokens of text; all others bill what no text shows."""
 
-_UNDER_WAY = frozenset({"queued", "in_progress", "processing", "pending", "running"})
+UNDER_WAY = frozenset({"queued", "in_progress", "processing", "pending", "running"})
 """Of jobs: their usage is not missing, it comes later."""
 
 COMPLETE, ABANDONED, FAILED = "complete", "abandoned", "failed"
@@ -23,7 +23,7 @@ def estimated(reading: Reading, outcome: str) -> dict[str, int]:
     A stream that was cut off may have reported its input alone.
     """
     usage, texts = reading.usage, reading.said
-    if texts is None or reading.operation not in _TEXT or reading.status in _UNDER_WAY or reading.parts:
+    if texts is None or reading.operation not in _TEXT or reading.status in UNDER_WAY or reading.parts:
         return {}
     cut_off = outcome != COMPLETE and reading.operation != "embeddings"
     is_known = reading.error_type is not None or any(usage.values())

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from otel_cost import attributes as keys
+from otel_cost.instrument.estimates import UNDER_WAY
 from otel_cost.instrument.wire.types import Asked, Reading
 from otel_cost.normalise.vocabulary import AZURE_OPENAI, OPENAI
 from otel_cost.pricing import units
@@ -68,7 +69,7 @@ def own_attributes(
         found[keys.GEN_AI_RESPONSE_MODEL] = reading.response_model
     if reading.response_id:
         found[keys.GEN_AI_RESPONSE_ID] = reading.response_id
-    if reading.finish_reasons:
+    if reading.finish_reasons and reading.status not in UNDER_WAY:
         found[keys.GEN_AI_RESPONSE_FINISH_REASONS] = reading.finish_reasons
     for unit, quantity in usage.items():
         if unit not in estimates:
