@@ -78,6 +78,7 @@ HOST_PROVIDERS: Mapping[str, str] = {
     "api.inference.crusoecloud.com": "crusoe",
     "us.inference.heroku.com": "heroku",
     "eu.inference.heroku.com": "heroku",
+    "api.deepinfra.com": "deepinfra",
     "api.hyperbolic.xyz": "hyperbolic",
     "api.friendli.ai": "friendliai",
     "api.featherless.ai": "featherless_ai",

@@ -80,14 +80,15 @@ def _host(authority: str) -> str:
 def guessed(authority: str, before: str, model: str | None) -> str:
     """The likely provider of an OpenAI-compatible host that no table knows. `before`: the URL up to the API's path.
 
-    In this order: a provider's name in the path (gateways), in the host, the usual port of a local runtime, the lab
-    whose model it is. Else, on the user's own network a runtime like vLLM, elsewhere "openai", as the conventions
+    In this order: a provider's name in the path (gateways; "openai" last, as it is also the name of the shape), in
+    the host, the usual port of a local runtime, the lab whose model it is. Else, on the user's own network a runtime like vLLM, elsewhere "openai", as the conventions
     say of compatible servers.
     """
     host, _, port = authority.rpartition(":")
     host = host if host and port.isdigit() else authority
     path = before.partition("://")[2].partition("/")[2]
-    for word in (*reversed(path.lower().split("/")), *_labels(host)):
+    words = path.lower().split("/")
+    for word in (*sorted(words, key=OPENAI.__eq__), *_labels(host)):
         if word in PROVIDER_ALIASES or PROVIDERS.get(word):
             return convention_name(word)
     is_local = _LOCAL.match(host) is not None
