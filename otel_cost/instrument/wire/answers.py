@@ -85,11 +85,6 @@ class Delivered:
             self._room -= len(data)
             self._events.append(data)
 
-    def clear(self) -> None:
-        """The tokens are known: nothing needs to be held."""
-        self._events.clear()
-        self._room = 0
-
     def texts(self, keys: frozenset[str]) -> list[str]:
         """The texts under `keys` of all held events."""
         return [part for data in self._events for part in texts_in(json_or_none(data), keys)]
@@ -122,3 +117,15 @@ class NoEvents:
     def reading(self) -> Reading:
         """It is no model call."""
         return bookkeeping(self._asked)
+
+
+def always(request: Request) -> bool:
+    """A `Route.shape` of paths that nobody else has."""
+    del request
+    return True
+
+
+def never(request: Request) -> bool:
+    """A `Route.shape` of paths that others may have: they are read on known hosts alone."""
+    del request
+    return False

@@ -174,9 +174,9 @@ _HOSTS = frozenset({COHERE, AZURE_INFERENCE})
 
 ROUTES = (
     Route("chat", API, providers=_HOSTS, provider=COHERE, shape=_is_v2_chat),
-    Route("generate", API, providers=frozenset({COHERE}), provider=COHERE, shape=lambda request: False),
-    Route("summarize", API, providers=frozenset({COHERE}), provider=COHERE, shape=lambda request: False),
+    Route("generate", API, providers=frozenset({COHERE}), provider=COHERE, shape=answers.never),
+    Route("summarize", API, providers=frozenset({COHERE}), provider=COHERE, shape=answers.never),
     Route("embed", API, providers=_HOSTS, provider=COHERE, shape=_has_texts),
     Route("rerank", API, providers=_HOSTS, provider=COHERE, shape=_has_texts),
-    Route("classify", API, providers=frozenset({COHERE}), provider=COHERE, shape=lambda request: False),
+    Route("classify", API, providers=frozenset({COHERE}), provider=COHERE, shape=answers.never),
 )

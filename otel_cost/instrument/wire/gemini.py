@@ -192,7 +192,7 @@ def _unwrapped(data: bytes) -> Mapping[str, Any]:
     return mapping(said["response"]) if "response" in said and "candidates" not in said else said
 
 
-def part_of(response: object, model: str | None, provider: str, key: object = None, **replaced: Any) -> Part:
+def part_of(response: object, model: str | None, provider: str, key: object = None) -> Part:
     """One answer of a batch, billed by itself. `key`: the user's name for it."""
     said = mapping(response)
     stub = Asked(API, provider, "generate_content", Request("POST", "", {}), model=model)
@@ -207,7 +207,6 @@ def part_of(response: object, model: str | None, provider: str, key: object = No
         finish_reasons=read.finish_reasons,
         error_type=text(error.get("status")) or name(error.get("code")),
         extra=extra,
-        **replaced,
     )
 
 
@@ -235,18 +234,16 @@ def _other(asked: Asked, head: Head, body: Any) -> Reading:
 API = Api("gemini.generate_content", _ask, _whole, _Events)
 BOOKKEEPING = Api("gemini.bookkeeping", _ask_other, _other, answers.NoEvents)
 
-_MODEL_ACTIONS = (
-    *("generateContent", "streamGenerateContent", "embedContent", "batchEmbedContents", "generateAnswer"),
-)
+_MODEL_ACTIONS = ("generateContent", "streamGenerateContent", "embedContent", "batchEmbedContents", "generateAnswer")
 _OTHER_ACTIONS = ("countTokens", "computeTokens", "countTextTokens", "countMessageTokens")
 
 ROUTES = (
     *(
-        Route(f"{{model}}:{action}", API, providers=GOOGLE, provider=GEMINI, shape=lambda request: True)
+        Route(f"{{model}}:{action}", API, providers=GOOGLE, provider=GEMINI, shape=answers.always)
         for action in _MODEL_ACTIONS
     ),
     *(
-        Route(f"{{model}}:{action}", BOOKKEEPING, providers=GOOGLE, provider=GEMINI, shape=lambda request: True)
+        Route(f"{{model}}:{action}", BOOKKEEPING, providers=GOOGLE, provider=GEMINI, shape=answers.always)
         for action in _OTHER_ACTIONS
     ),
     Route("cachedContents", BOOKKEEPING, methods=("POST", "GET"), providers=GOOGLE, provider=GEMINI),

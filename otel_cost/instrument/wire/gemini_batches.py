@@ -133,7 +133,7 @@ FILES = Api("gemini.files", _ask_file, _file, _Lines, framing="ndjson")
 
 ROUTES = (
     *(
-        Route(f"{{model}}:{action}", API, providers=GOOGLE, provider=GEMINI, shape=lambda request: True)
+        Route(f"{{model}}:{action}", API, providers=GOOGLE, provider=GEMINI, shape=answers.always)
         for action in ("batchGenerateContent", "asyncBatchEmbedContent")
     ),
     Route("batches/{id}", API, methods=("GET",), providers=frozenset({GEMINI}), provider=GEMINI),

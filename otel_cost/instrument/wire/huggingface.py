@@ -107,5 +107,5 @@ ROUTES = (
         Route(path, API, providers=_HOSTS, provider=HUGGINGFACE, shape=_has_inputs)
         for path in ("generate", "generate_stream")
     ),
-    Route("models/{model}", API, providers=_HOSTS, provider=HUGGINGFACE, shape=lambda request: False),
+    Route("models/{model}", API, providers=_HOSTS, provider=HUGGINGFACE, shape=answers.never),
 )

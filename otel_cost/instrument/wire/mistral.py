@@ -209,9 +209,9 @@ def _has_document(request: Request) -> bool:
 
 ROUTES = (
     Route("ocr", API, provider=MISTRAL, shape=_has_document),
-    Route("audio/transcriptions", API, providers=HOSTS, provider=MISTRAL, shape=lambda request: False),
-    Route("audio/speech", API, providers=HOSTS, provider=MISTRAL, shape=lambda request: False),
-    Route("agents/completions", AGENTS, providers=HOSTS, provider=MISTRAL, shape=lambda request: False),
+    Route("audio/transcriptions", API, providers=HOSTS, provider=MISTRAL, shape=answers.never),
+    Route("audio/speech", API, providers=HOSTS, provider=MISTRAL, shape=answers.never),
+    Route("agents/completions", AGENTS, providers=HOSTS, provider=MISTRAL, shape=answers.never),
     Route("batch/jobs", JOBS, methods=("POST", "GET"), providers=HOSTS, provider=MISTRAL),
     Route("batch/jobs/{id}", JOBS, methods=("GET",), providers=HOSTS, provider=MISTRAL),
     Route("batch/jobs/{id}/cancel", JOBS, providers=HOSTS, provider=MISTRAL),

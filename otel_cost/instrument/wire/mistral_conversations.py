@@ -122,7 +122,7 @@ class _Events:
 API = Api("mistral.conversations", _ask, _whole, _Events)
 
 ROUTES = (
-    Route("conversations", API, providers=HOSTS, provider=MISTRAL, shape=lambda request: False),
-    Route("conversations/{id}", API, providers=HOSTS, provider=MISTRAL, shape=lambda request: False),
-    Route("conversations/{id}/restart", API, providers=HOSTS, provider=MISTRAL, shape=lambda request: False),
+    Route("conversations", API, providers=HOSTS, provider=MISTRAL, shape=answers.never),
+    Route("conversations/{id}", API, providers=HOSTS, provider=MISTRAL, shape=answers.never),
+    Route("conversations/{id}/restart", API, providers=HOSTS, provider=MISTRAL, shape=answers.never),
 )

@@ -83,6 +83,6 @@ API = Api(REPLICATE, _ask, _whole, answers.NoEvents)
 _HOSTS = frozenset({REPLICATE})
 
 ROUTES = (
-    Route("predictions", API, providers=_HOSTS, provider=REPLICATE, shape=lambda request: False),
-    Route("predictions/{id}", API, methods=("GET",), providers=_HOSTS, provider=REPLICATE, shape=lambda request: False),
+    Route("predictions", API, providers=_HOSTS, provider=REPLICATE, shape=answers.never),
+    Route("predictions/{id}", API, methods=("GET",), providers=_HOSTS, provider=REPLICATE, shape=answers.never),
 )

@@ -120,15 +120,11 @@ def _events(asked: Asked, head: Head) -> EventReader:
 API = Api("speech", _ask, _whole, _events)
 
 
-def _never(request: Request) -> bool:
-    """Hosts of these APIs are known: elsewhere such a path is somebody else's."""
-    del request
-    return False
-
-
 def _routes(provider: str, *paths: str, methods: tuple[str, ...] = ("POST",)) -> tuple[Route, ...]:
     hosts = frozenset({provider})
-    return tuple(Route(path, API, methods=methods, providers=hosts, provider=provider, shape=_never) for path in paths)
+    return tuple(
+        Route(path, API, methods=methods, providers=hosts, provider=provider, shape=answers.never) for path in paths
+    )
 
 
 ROUTES = (

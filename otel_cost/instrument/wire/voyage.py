@@ -57,7 +57,7 @@ ROUTES = (
         for action in ("contextualizedembeddings", "multimodalembeddings")
     ),
     *(
-        Route(action, API, providers=frozenset({VOYAGE, JINA}), provider=VOYAGE, shape=lambda request: False)
+        Route(action, API, providers=frozenset({VOYAGE, JINA}), provider=VOYAGE, shape=answers.never)
         for action in ("embeddings", "rerank", "classify")
     ),
 )
