@@ -29,25 +29,26 @@ def observe_body(exchange: Exchange, content: StreamReader) -> bool:
     return True
 
 
+_take = StreamReader._read_nowait_chunk
+
+
 class _Seen(list[Callable[[], None]]):
     """The reader's list of callbacks, and what we know: a reader has slots only, so this takes the place of one."""
 
-    __slots__ = ("__weakref__", "exchange", "interrupted", "unread_bytes")
+    __slots__ = ("__weakref__", "chunk", "exchange", "interrupted", "unread_bytes")
 
     def __init__(self, exchange: Exchange, callbacks: list[Callable[[], None]]) -> None:
         super().__init__(callbacks)
         self.exchange = exchange
+        self.chunk = exchange.chunk
         self.interrupted: BaseException | None = None  # the wait for more was cancelled, or timed out
         self.unread_bytes = 0  # that the app put back
 
-    def took(self, data: bytes) -> None:
-        self.interrupted = None
-        if self.unread_bytes:
-            again = min(self.unread_bytes, len(data))
-            self.unread_bytes -= again
-            data = data[again:]
-        if data:
-            self.exchange.chunk(data)
+    def took_again(self, data: bytes) -> bytes:
+        """What is new of the bytes that the app takes after it put some back."""
+        again = min(self.unread_bytes, len(data))
+        self.unread_bytes -= again
+        return data[again:]
 
     def closed(self) -> None:
         if self.interrupted is None:
@@ -66,10 +67,11 @@ class ObservedReader(StreamReader):
     _eof_callbacks: _Seen
 
     def _read_nowait_chunk(self, n: int) -> bytes:
-        data = super()._read_nowait_chunk(n)
-        seen = self._eof_callbacks
+        data = _take(self, n)
         try:
-            seen.took(data)
+            seen = self._eof_callbacks
+            seen.interrupted = None
+            seen.chunk(seen.took_again(data) if seen.unread_bytes else data)
             if self._eof and not self._buffer:
                 seen.exchange.ended()
         except Exception as error:

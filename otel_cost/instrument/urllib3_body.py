@@ -6,7 +6,7 @@ they return. All other ways to read (`stream`, `readinto`, `readline`, `data`, i
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from otel_cost.instrument.guard import STATS, guarded
@@ -63,24 +63,26 @@ class _Seen:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         self.is_reading = False
         if error is not None:
-            self._exchange.failed(error)
+            self.failed(error)
 
     def read(self, raw: Any, data: bytes | None, amount: int | None, is_decoded: bool | None) -> None:
         """What one call returned: the end, if it asked for everything or got nothing, or nothing is left to read."""
         try:
             if data:
-                self.chunk(data, is_decoded)
+                self.chunks(is_decoded)(data)
             wants_all = amount is None or amount < 0
             if wants_all or (not data and amount) or (self._encoding is None and raw.isclosed()):
                 self._exchange.ended()
         except Exception as error:
             STATS.failed("urllib3_body.read", error)
 
-    def chunk(self, data: bytes, is_decoded: bool | None) -> None:
-        """A piece of the body, as it was on the wire unless urllib3 has decoded it."""
+    def chunks(self, is_decoded: bool | None) -> Callable[[bytes], object]:
+        """What to call with pieces of the body that are as they were on the wire, unless urllib3 has decoded them."""
         if self._encoding is None or (is_decoded and self._is_decodable):
-            self._exchange.chunk(data)
-            return
+            return self._exchange.chunk
+        return self._encoded_chunk
+
+    def _encoded_chunk(self, data: bytes) -> None:
         try:
             if self._decoder is None:
                 from otel_cost.instrument.encoding import decoder
@@ -98,6 +100,9 @@ class _Seen:
 
     def closed(self) -> None:
         self._exchange.closed()
+
+    def failed(self, error: BaseException) -> None:
+        self._exchange.failed(error)
 
     def __del__(self) -> None:
         """The app dropped the response (whose own finalizer closes it only if its connection is still open)."""
@@ -126,17 +131,24 @@ class _Observed:
 
     def read_chunked(self, amt: Any = None, decode_content: Any = None) -> Generator[bytes, None, None]:
         seen: _Seen = vars(self)[_SEEN]
+        chunk = seen.chunks(decode_content)
         chunks = super().read_chunked(amt, decode_content)  # type: ignore[misc]
         try:
             while True:
-                with seen:
-                    data = next(chunks, None)
+                seen.is_reading = True
+                data = next(chunks, None)
+                seen.is_reading = False
                 if data is None:
                     break
-                seen.chunk(data, decode_content)
+                chunk(data)
                 yield data
+        except BaseException as error:
+            if seen.is_reading:  # else the app is done with the generator, and may go on to read by other means
+                seen.is_reading = False
+                seen.failed(error)
+            raise
         finally:
-            chunks.close()  # the app may go on to read by other means
+            chunks.close()
         if amt != 0:
             seen.ended()
 
