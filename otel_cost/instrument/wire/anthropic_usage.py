@@ -49,10 +49,10 @@ def usage_of(reported: Mapping[str, Any]) -> dict[str, int]:
     short = whole(at(reported, "cache_creation", "ephemeral_5m_input_tokens"))
     long = whole(at(reported, "cache_creation", "ephemeral_1h_input_tokens"))
     if written is None and (short is not None or long is not None):
-        written = (short or 0) + (long or 0)
+        written = whole((short or 0) + (long or 0))
     fresh = whole(reported.get("input_tokens"))
     counts = (
-        (INPUT, None if fresh is None else fresh + (read or 0) + (written or 0)),
+        (INPUT, None if fresh is None else whole(fresh + (read or 0) + (written or 0))),
         (OUTPUT, whole(reported.get("output_tokens"))),
         (CACHE_READ, read),
         (CACHE_WRITE, written),

@@ -22,7 +22,7 @@ from otel_cost.instrument.wire.bedrock_request import (
 from otel_cost.instrument.wire.blocks import Blocks
 from otel_cost.instrument.wire.routes import Route
 from otel_cost.instrument.wire.types import Api, Asked, Head, Reading, Request
-from otel_cost.instrument.wire.values import at, items, mapping, objects, text, whole
+from otel_cost.instrument.wire.values import at, items, mapping, objects, put, text, whole
 from otel_cost.normalise.vocabulary import BEDROCK
 from otel_cost.pricing.units import CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H, CACHE_WRITE_5M, INPUT, OUTPUT
 
@@ -65,7 +65,7 @@ def usage_of(reported: Mapping[str, Any]) -> dict[str, int]:
     for detail in objects(reported.get("cacheDetails")):
         unit, count = _LIFETIMES.get(str(detail.get("ttl"))), whole(detail.get("inputTokens"))
         if unit is not None and count is not None:
-            usage[unit] = usage.get(unit, 0) + count
+            put(usage, unit, usage.get(unit, 0) + count)
     return usage
 
 

@@ -84,7 +84,7 @@ def inclusive(said: Mapping[str, object]) -> dict[str, int]:
     for unit, count in said.items():
         put(usage, unit, count)
     if INPUT in usage:
-        usage[INPUT] += usage.get(CACHE_READ, 0) + usage.get(CACHE_WRITE, 0)
+        put(usage, INPUT, usage.pop(INPUT) + usage.get(CACHE_READ, 0) + usage.get(CACHE_WRITE, 0))
     return usage
 
 
