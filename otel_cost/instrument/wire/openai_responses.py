@@ -183,7 +183,8 @@ class ResponseEvents:
         self._response = response or self._response
         self.has_content = self.has_content or bool(response.get("output"))
         self.is_done = True
-        self._delivered.clear()
+        if response.get("output"):  # it repeats what was delivered
+            self._delivered = Delivered()
 
     def reading(self) -> Reading:
         """What the stream said so far."""
