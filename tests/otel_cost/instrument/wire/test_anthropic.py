@@ -208,7 +208,7 @@ def test_assistants_messages_at_openai_are_not_anthropics() -> None:
 
 def test_a_streamed_completion_says_no_usage_but_its_text() -> None:
     sent = request("complete", {"model": "claude-2.1", "prompt": "Hi", "stream": True}, host=HOST)
-    events = [
+    events: list[dict[str, Any]] = [
         {"type": "completion", "id": "compl_1", "completion": " Hel", "stop_reason": None, "model": "claude-2.1"},
         {"type": "completion", "id": "compl_1", "completion": "lo", "stop_reason": "stop_sequence"},
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import given, settings
@@ -79,11 +80,15 @@ def as_frame(name: str, value: Any) -> bytes:
     return frame(name, inner)
 
 
-FRAMINGS = {
+def as_line(name: str, value: Any) -> bytes:
+    return json.dumps(value).encode() + b"\n"
+
+
+FRAMINGS: dict[str, Callable[[str, Any], bytes]] = {
     "text/event-stream": as_lines,
     "application/vnd.amazon.eventstream": as_frame,
-    "application/x-jsonl": lambda name, value: json.dumps(value).encode() + b"\n",
-    "application/json": lambda name, value: json.dumps(value).encode(),
+    "application/x-jsonl": as_line,
+    "application/json": as_line,
 }
 
 

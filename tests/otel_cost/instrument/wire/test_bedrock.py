@@ -236,7 +236,7 @@ def test_an_agents_trace_tells_each_call_of_a_model() -> None:
     assert found is not None
     used = {"modelInvocationOutput": {"metadata": {"usage": {"inputTokens": 5, "outputTokens": 2}}}}
     given = {"modelInvocationInput": {"foundationModel": "amazon.nova-pro-v1:0"}}
-    traces = [{"trace": {"orchestrationTrace": given}}, {"trace": {"orchestrationTrace": used}}]
+    traces: list[dict[str, Any]] = [{"trace": {"orchestrationTrace": given}}, {"trace": {"orchestrationTrace": used}}]
     text = frame("chunk", {"bytes": "SGVsbG8="})
     reading = streamed(found, *(frame("trace", trace) for trace in traces), text)
     assert [(part.model, part.usage) for part in reading.parts] == [
