@@ -81,8 +81,8 @@ def guessed(authority: str, before: str, model: str | None) -> str:
     """The likely provider of an OpenAI-compatible host that no table knows. `before`: the URL up to the API's path.
 
     In this order: a provider's name in the path (gateways; "openai" last, as it is also the name of the shape), in
-    the host, the usual port of a local runtime, the lab whose model it is. Else, on the user's own network a runtime like vLLM, elsewhere "openai", as the conventions
-    say of compatible servers.
+    the host, the usual port of a local runtime, the lab whose model it is. Else, on the user's own network a runtime
+    like vLLM, elsewhere "openai", as the conventions say of compatible servers.
     """
     host, _, port = authority.rpartition(":")
     host = host if host and port.isdigit() else authority

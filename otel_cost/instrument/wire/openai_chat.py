@@ -12,18 +12,24 @@ from typing import Any
 
 from otel_cost.instrument.wire.asking import json_body, model_of
 from otel_cost.instrument.wire.failures import failure
+from otel_cost.instrument.wire.google_url import place_of
 from otel_cost.instrument.wire.openai_stream import ChatEvents
 from otel_cost.instrument.wire.openai_usage import counted
 from otel_cost.instrument.wire.routes import Route
 from otel_cost.instrument.wire.types import Api, Asked, EventReader, Head, Reading, Request
 from otel_cost.instrument.wire.values import at, items, mapping, objects, text
-from otel_cost.normalise.vocabulary import DATABRICKS
+from otel_cost.normalise.vocabulary import DATABRICKS, VERTEX
 
 
 def _ask(request: Request, provider: str, operation: str) -> Asked:
     body = json_body(request)
     said = mapping(body)
+    context: dict[str, str] = {}
     size = text(at(said, "web_search_options", "search_context_size"))
+    if size:
+        context["search_context_size"] = size
+    if provider == VERTEX:
+        context |= place_of(request.url).context
     return Asked(
         api=_APIS[operation],
         provider=provider,
@@ -32,7 +38,7 @@ def _ask(request: Request, provider: str, operation: str) -> Asked:
         model=model_of(request, body),
         is_stream=said.get("stream") is True,
         body=body,
-        context={"search_context_size": size} if size else {},
+        context=context,
     )
 
 
