@@ -64,7 +64,7 @@ def _told(asked: Asked, said: Mapping[str, Any], parts: tuple[Part, ...]) -> Rea
 def _finished(jobs: tuple[Mapping[str, Any], ...], model: str | None) -> Iterator[Part]:
     for job in jobs:
         usage = tokens_of(job.get("usage"))
-        if usage and job.get("status") in _OVER:
+        if usage and text(job.get("status")) in _OVER:
             yield Part(text(job.get("model")) or model, usage, text(job.get("id")))
 
 

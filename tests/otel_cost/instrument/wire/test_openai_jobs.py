@@ -110,6 +110,11 @@ def test_a_run_that_is_under_way_counts_nothing() -> None:
         assert (reading.counts_once, reading.parts, reading.operation) == (False, (), None)
 
 
+@pytest.mark.parametrize("status", [[], {}, ["completed"], 3, None])
+def test_a_run_whose_status_is_no_word_counts_nothing(status: object) -> None:
+    assert not read(request("threads/thread_1/runs/run_1"), RUN | {"status": status, "usage": RUN_USAGE}).counts_once
+
+
 def test_a_list_of_runs_counts_each() -> None:
     listed = {"object": "list", "data": [RUN | {"id": f"run_{n}", "usage": RUN_USAGE} for n in range(3)]}
     reading = read(request("threads/thread_1/runs"), listed)
