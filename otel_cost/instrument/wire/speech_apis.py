@@ -6,6 +6,7 @@ Sources: their API references and price pages. ElevenLabs tells the characters t
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -18,6 +19,10 @@ from otel_cost.instrument.wire.values import items, mapping, micros, objects, te
 ELEVENLABS, DEEPGRAM, ASSEMBLYAI = "elevenlabs", "deepgram", "assemblyai"
 DEFAULT_MODELS = {"text-to-speech": "eleven_multilingual_v2", "speech-to-text": "scribe_v1"}
 """ElevenLabs' models of requests that name none."""
+
+
+_VOICE = re.compile(r"(aura(?:-2)?)-[a-z]+-[a-z]{2}\Z")
+"""Deepgram's voices: the model by which they are billed, a name, a language."""
 
 
 def _query(request: Request, key: str) -> str | None:
@@ -54,7 +59,9 @@ def _spoken(asked: Asked, head: Head) -> Reading:
     lines = [text(each.get("text")) or "" for each in objects(mapping(asked.body).get("inputs"))]
     if counted is None and lines:
         counted = sum(map(len, lines))
+    voice = _VOICE.match(asked.model or "")
     return answers.answer(asked)._replace(
+        response_model=voice[1] if voice else None,
         response_id=text(head.headers.get("request-id")) or text(head.headers.get("dg-request-id")),
         usage={} if counted is None else {"input_characters": counted},
         extra={"usage_reported": told is not None},

@@ -10,7 +10,7 @@ from typing import Any
 from otel_cost.instrument.wire import answers
 from otel_cost.instrument.wire.asking import json_body, model_of
 from otel_cost.instrument.wire.routes import Route
-from otel_cost.instrument.wire.types import Api, Asked, Head, Reading, Request
+from otel_cost.instrument.wire.types import Api, Asked, Head, Part, Reading, Request
 from otel_cost.instrument.wire.values import mapping, put, text, whole
 from otel_cost.normalise.vocabulary import VOYAGE
 
@@ -38,10 +38,12 @@ def _whole(asked: Asked, head: Head, body: Any) -> Reading:
     counts = mapping(said.get("usage"))
     usage: dict[str, int] = {}
     put(usage, "input_tokens", counts.get("total_tokens"), counts.get("prompt_tokens"))
-    pictures = whole(counts.get("image_pixels"))
-    if pictures:
-        usage["input_pixels"] = pictures
+    pixels, words = whole(counts.get("image_pixels")), whole(counts.get("text_tokens"))
+    parts: tuple[Part, ...] = ()
+    if pixels:  # its tokens contain those that pixels amount to, and pixels are billed as such
+        parts = (Part(asked.model, {"input_tokens": words or 0, "input_pixels": pixels}),)
     return answers.answer(asked)._replace(
+        parts=parts,
         response_model=text(said.get("model")),
         response_id=text(said.get("id")),
         usage=usage,

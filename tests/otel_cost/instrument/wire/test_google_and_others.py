@@ -337,7 +337,8 @@ class TestOthers:
             assert read(url, {"usage": {"total_tokens": 9}}, {"model": "m"}).usage == {"input_tokens": 9}
         multimodal = {"usage": {"text_tokens": 4, "image_pixels": 900, "total_tokens": 10}}
         reading = read("https://api.voyageai.com/v1/multimodalembeddings", multimodal, {"model": "m"})
-        assert reading.usage == {"input_tokens": 10, "input_pixels": 900}
+        assert reading.usage == {"input_tokens": 10}
+        assert [part.usage for part in reading.parts] == [{"input_tokens": 4, "input_pixels": 900}]
 
     def test_ollama_streams_unless_told_otherwise_and_an_abandoned_stream_says_its_text(self) -> None:
         found = wanted("http://localhost:11434/api/generate", {"model": "m", "prompt": "Why"})
@@ -411,6 +412,10 @@ class TestOthers:
             "https://api.deepgram.com/v1/listen?model=nova-3", {"metadata": {"duration": 25.933313}}, {"url": "u"}
         )
         assert (heard.request_model, heard.usage) == ("nova-3", {"audio_seconds": 25_933_313})
+        url = "https://api.deepgram.com/v1/speak?model=aura-2-thalia-en"
+        voiced = read(url, "x", {"text": "Hello"}, kind="audio/mpeg", headers={"dg-char-count": "5"})
+        assert (voiced.request_model, voiced.response_model) == ("aura-2-thalia-en", "aura-2")
+        assert (voiced.usage, voiced.extra["usage_reported"]) == ({"input_characters": 5}, True)
         done = {"id": "t", "status": "completed", "audio_duration": 30, "speech_model": "universal"}
         got = read("https://api.assemblyai.com/v2/transcript/t", done, method="GET")
         assert (got.counts_once, got.usage) == (True, {"audio_seconds": 30_000_000})
