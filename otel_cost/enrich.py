@@ -8,7 +8,7 @@ ends first). What a process cannot know, such as spans of other services, the co
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from otel_cost import attributes as keys
@@ -31,6 +31,7 @@ MAX_REMEMBERED = 4096
 _DUPLICATE: dict[str, str | float] = {keys.OTEL_COST_COST_STATUS: DUPLICATE}
 _WIRE, _PARTS = keys.OTEL_COST_WIRE, keys.OTEL_COST_PARTS
 _wire_is_on = False
+_is_carrying: Callable[[int, int], bool] | None = None
 
 _PRICED_HERE = frozenset({Status.PRICED, Status.FREE, Status.ESTIMATED})
 _LEARNED = (Status.PRICED, Status.UNPRICED)
@@ -42,10 +43,13 @@ _USAGE_COST_KEYS = (
 )
 
 
-def expect_wire_spans() -> None:
-    """Calls are read on the wire in this process: others' spans are compared with them from now on."""
-    global _wire_is_on
-    _wire_is_on = True
+def expect_wire_spans(is_carrying: Callable[[int, int], bool] | None = None) -> None:
+    """Calls are read on the wire in this process: others' spans are compared with them from now on.
+
+    `is_carrying(trace_id, span_id)`: whether a span stands around an exchange that will be told by a span of its own.
+    """
+    global _wire_is_on, _is_carrying
+    _wire_is_on, _is_carrying = True, is_carrying
 
 
 class Enricher:
@@ -90,7 +94,7 @@ class Enricher:
         if short is not None and (is_wire or not _wire_is_on):
             excused = self._excused(trace_id, parent_id, above_call, short[0])
             if excused is None and is_wire:
-                excused = self._wire_twin(attributes, trace_id, parent_id, start_time_ns, end_time_ns)
+                excused = self._wire_twin(attributes, scope_name, start_time_ns, end_time_ns)
             return short[1] if excused is None else excused
         call = normalise(
             scope_name=scope_name,
@@ -101,13 +105,17 @@ class Enricher:
         )
         if call is None or call.kind is CallKind.IGNORE:
             return {}
+        if not is_wire and _is_carrying is not None and _is_carrying(trace_id, span_id):
+            if parent_id is not None:
+                above_calls.put((trace_id, parent_id), True)
+            return {_STATUS: WRAPPER}
         if call.usage or call.reported_cost_pico_usd is not None:
             excused = self._excused(trace_id, parent_id, above_call, call.response_id)
             if excused is None and call.kind is CallKind.LEAF and call.usage:
                 if is_wire:
-                    excused = self._wire_twin(attributes, trace_id, parent_id, start_time_ns, end_time_ns)
+                    excused = self._wire_twin(attributes, scope_name, start_time_ns, end_time_ns)
                 elif _wire_is_on:
-                    seen = seen_elsewhere(call, trace_id, parent_id, start_time_ns, end_time_ns)
+                    seen = seen_elsewhere(call, scope_name, start_time_ns, end_time_ns)
                     excused = _DUPLICATE if self._twins.other_is_counted(seen) else None
             if excused is not None:
                 return excused
@@ -123,9 +131,9 @@ class Enricher:
         return added
 
     def _wire_twin(
-        self, attributes: Mapping[str, object], trace_id: int, parent_id: int | None, start_ns: int, end_ns: int | None
+        self, attributes: Mapping[str, object], scope_name: str, start_ns: int, end_ns: int | None
     ) -> dict[str, AttributeValue] | None:
-        seen = seen_on_wire(attributes, trace_id, parent_id, start_ns, end_ns)
+        seen = seen_on_wire(attributes, scope_name, start_ns, end_ns)
         return _DUPLICATE if self._twins.wire_is_counted(seen) else None
 
     def _excused(

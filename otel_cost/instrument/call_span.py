@@ -28,6 +28,7 @@ from otel_cost.instrument.span_attributes import asked_attributes, enriched_attr
 from otel_cost.instrument.wire.types import Asked, Reading
 from otel_cost.normalise.dialects.wire import WIRE_SCOPE
 from otel_cost.spans import snapshot
+from otel_cost.twins import exchange_begins, exchange_ends
 
 ATTEMPT_EVENT = "otel_cost.attempt"
 """One event per attempt that failed and was repeated, or may be."""
@@ -83,6 +84,7 @@ class CallSpan:
         self._started_ns = time_ns() if started_ns is None else started_ns
         self._is_told = False
         self._last: Outcome | None = None
+        self._ticket = exchange_begins(asked.model, self._started_ns)
         if host is not None:
             self.span = host.span
             self.resends = host.attempts - 1
@@ -130,6 +132,7 @@ class CallSpan:
             self._finish_host(self._host, outcome, facts)
         else:
             self._end(self.span, outcome, facts)
+        exchange_ends(self._ticket)
         self._record(outcome, facts)
 
     def _finish_host(self, host: Host, outcome: Outcome, facts: _Facts | None) -> None:

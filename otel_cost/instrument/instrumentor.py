@@ -47,11 +47,11 @@ class OtelCostInstrumentor:
             return
         with _lock:
             try:
-                from otel_cost.instrument import observe
+                from otel_cost.instrument import host_span, observe
                 from otel_cost.instrument.settings import read_settings
 
                 observe.use(read_settings(hosts, redact))
-                expect_wire_spans()
+                expect_wire_spans(host_span.is_carrying)
             except Exception as error:
                 STATS.failed("instrument", error)
                 return
