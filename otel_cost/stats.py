@@ -27,9 +27,14 @@ class Stats:
         return counted
 
     def failed(self, where: str, error: Exception) -> None:
-        """An exception that the app must not see."""
-        if self.count(f"failed.{where}.{type(error).__name__}") == 1:
-            _logger.warning("otel-cost: %s failed; the span goes on without it (logged once)", where, exc_info=error)
+        """An exception that the app must not see. Never raises: this is where all others end."""
+        try:
+            if self.count(f"failed.{where}.{type(error).__name__}") == 1:
+                _logger.warning(
+                    "otel-cost: %s failed; the span goes on without it (logged once)", where, exc_info=error
+                )
+        except Exception:
+            self._counts["failed.stats"] = self._counts.get("failed.stats", 0) + 1
 
     def priced(self, added: Mapping[str, object]) -> None:
         """A span that got these attributes."""

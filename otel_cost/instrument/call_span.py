@@ -138,7 +138,11 @@ class CallSpan:
     def _finish_host(self, host: Host, outcome: Outcome, facts: _Facts | None) -> None:
         if facts is None or not facts.is_billed:
             host.is_free, host.is_carrying = True, False
-            self._write(self.span, {keys.OTEL_COST_STREAM: outcome.stream})
+            if outcome.error_type is not None:  # some say nothing of a failed call; what comes next goes over this
+                reading = Reading(self._operation, self.asked.provider, self.asked.model)
+                self._write_on_host(self.span, outcome, facts or _Facts(reading, {}, {}))
+            else:
+                self._write(self.span, {keys.OTEL_COST_STREAM: outcome.stream})
         elif self._is_told:
             return
         elif outcome.stream in (ABANDONED, FAILED) or not self._write_on_host(self.span, outcome, facts):

@@ -103,11 +103,14 @@ def test_all_attempts_lie_in_the_official_span() -> None:
     assert found[k.HTTP_REQUEST_RESEND_COUNT] == 1
 
 
-def test_a_failed_call_leaves_the_official_span_as_it_is() -> None:
+def test_a_failed_call_is_known_on_the_official_span_and_bills_nothing() -> None:
     with official(refusal(400)) as app:
         with pytest.raises(Exception, match="400"):
             chat(app.client())
-        assert k.OTEL_COST_WIRE not in app.only()
+        found = app.only()
+        assert app.recorder.total_usd() == 0
+    assert found[k.OTEL_COST_REQUEST_MODEL] == MODEL
+    assert not [key for key in found if key.startswith(k.OTEL_COST_USAGE_PREFIX)]
 
 
 @contextmanager
