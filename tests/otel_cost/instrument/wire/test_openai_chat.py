@@ -81,6 +81,7 @@ def test_costs_are_exact() -> None:
     """In pico-USD, from the provider's decimals, whatever their sum."""
     for cost, pico in ((0.1, 10**11), (1e-9, 1000), (0.00010625, 106_250_000), (3, 3 * 10**12), ("0.3", 3 * 10**11)):
         assert answered("openrouter", {"usage": {**USAGE, "cost": cost}}).reported_cost_pico_usd == pico
+    none: Any
     for none in (-1, True, None, "x", [], float("inf"), 1e300):
         assert answered("openrouter", {"usage": {**USAGE, "cost": none}}).reported_cost_pico_usd is None
     assert answered("xai", {"usage": {**USAGE, "cost_in_usd_ticks": 12}}).reported_cost_pico_usd == 1200
