@@ -104,9 +104,10 @@ _WATCHER = _Watcher()
 class Patch:
     """One function of a module or class, replaced by `wrap(function)` from `apply()` to `undo()`.
 
-    If another instrumentation has wrapped ours in the meantime, `undo()` leaves it where it is: the wrapper has to ask
-    its `Hook` whether it is switched on. `wrap` gets the function as the class gives it, not as its dict has it: so the
-    descriptors that other tools put there know their instance.
+    If another instrumentation wraps ours in the meantime, `apply()` wraps that once more, so that its spans are inside
+    of ours, and `undo()` leaves ours where it is: a wrapper has to ask its `Hook` whether it is switched on, and to do
+    nothing inside of another call of it. `wrap` gets the function as the class gives it, not as its dict has it: so
+    the descriptors that other tools put there know their instance.
     """
 
     def __init__(self, owner: Any, name: str, wrap: Callable[[Any], Any]) -> None:
@@ -115,9 +116,10 @@ class Patch:
         self._wrapper: Any = None
 
     def apply(self) -> None:
-        """Replace the function, unless ours is there or beneath another's wrapper already."""
-        if self._wrapper is None:
-            self._replaced = vars(self._owner)[self._name]
+        """Replace the function, unless ours is there."""
+        found = vars(self._owner)[self._name]
+        if self._wrapper is None or found is not self._wrapper:
+            self._replaced = found
             self._wrapper = self._wrap(getattr(self._owner, self._name))
             setattr(self._owner, self._name, self._wrapper)
 

@@ -212,14 +212,14 @@ def test_switching_on_twice_hooks_once_and_switching_off_restores(recorder: Reco
     assert requests.Session.send is hooked.__wrapped__  # type: ignore[attr-defined]
 
 
-def test_a_wrapper_that_another_tool_put_over_ours_stays_and_ours_is_silent(
+def test_a_wrapper_that_another_tool_put_over_ours_stays_and_comes_to_be_inside(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours = requests.Session.send
-    others: list[str] = []
+    others: list[bool] = []
 
     def over(self: requests.Session, request: Any, **options: Any) -> requests.Response:
-        others.append("called")
+        others.append(any(exchange.is_inside for exchange in recorder.exchanges))
         return ours(self, request, **options)
 
     monkeypatch.setattr(requests.Session, "send", over)
@@ -229,5 +229,7 @@ def test_a_wrapper_that_another_tool_put_over_ours_stays_and_ours_is_silent(
         assert requests.Session.send is over
         requests_hook.instrument()
         requests.post(server.url + PATH, json=ASK, timeout=20)
-    assert others == ["called", "called"]
+    assert others == [False, True]
     assert recorder.only.outcome == "whole"
+    requests_hook.uninstrument()
+    assert requests.Session.send is over
