@@ -17,6 +17,10 @@ MAX_HELD_BYTES = 2**20
 would keep every answer in memory twice."""
 
 
+AT_BATCH_RATES: Mapping[str, str] = {"processing": "batch"}
+"""What makes a call's price that of a batch, whatever tier the answer itself names."""
+
+
 def json_or_none(data: bytes | str) -> Any:
     """A JSON value; None for what is none."""
     try:

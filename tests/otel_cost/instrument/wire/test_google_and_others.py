@@ -293,7 +293,7 @@ class TestGeminiBatches:
         reading = read(f"{GEMINI}/batches/b", job, method="GET")
         (part,) = reading.parts
         assert (reading.operation, reading.is_billable, reading.counts_once) == ("batch", False, True)
-        assert (part.model, part.service_tier, part.extra["custom_id"]) == ("gemini-2.5-flash", "batch", "a")
+        assert (part.model, part.context, part.extra["custom_id"]) == ("gemini-2.5-flash", {"processing": "batch"}, "a")
         assert part.usage == {"input_tokens": 4, "output_tokens": 1}
         assert part.response_id == "batches/b/0"
 
