@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from otel_cost.instrument.wire.answers import bookkeeping
+from otel_cost.instrument.wire.answers import NoEvents, bookkeeping, never
 from otel_cost.instrument.wire.openai_chat import reading_of
-from otel_cost.instrument.wire.openai_units import NoEvents, failed, is_asked, parsed, price_context, sent, tokens_of
+from otel_cost.instrument.wire.openai_units import failed, is_asked, parsed, price_context, sent, tokens_of
 from otel_cost.instrument.wire.routes import Route
 from otel_cost.instrument.wire.types import Api, Asked, Head, Part, Reading, Request
 from otel_cost.instrument.wire.values import NOTHING, at, mapping, objects, text
@@ -135,9 +135,9 @@ ROUTES = (
     Route("threads/{thread}/runs/{id}", RUNS, methods=("GET", "POST"), shape=_is_thread),
     Route("threads/{thread}/runs/{id}/cancel", RUNS, shape=_is_thread),
     Route("threads/{thread}/runs/{id}/submit_tool_outputs", RUNS, shape=_is_thread),
-    Route("agents/sessions", RUNS, shape=lambda request: False),
-    Route("agents/sessions/{id}/events", RUNS, methods=("GET", "POST"), shape=lambda request: False),
-    Route("agents/sessions/{id}/turns", RUNS, methods=("GET",), shape=lambda request: False),
-    Route("agents/sessions/{id}/turns/{turn}", RUNS, methods=("GET",), shape=lambda request: False),
+    Route("agents/sessions", RUNS, shape=never),
+    Route("agents/sessions/{id}/events", RUNS, methods=("GET", "POST"), shape=never),
+    Route("agents/sessions/{id}/turns", RUNS, methods=("GET",), shape=never),
+    Route("agents/sessions/{id}/turns/{turn}", RUNS, methods=("GET",), shape=never),
     Route("chat/deferred-completion/{id}", DEFERRED, methods=("GET",), providers=frozenset({XAI})),
 )

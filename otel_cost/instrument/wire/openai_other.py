@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from otel_cost.instrument.wire.answers import answer, bookkeeping, says
+from otel_cost.instrument.wire.answers import NoEvents, answer, bookkeeping, says
 from otel_cost.instrument.wire.asking import model_of
 from otel_cost.instrument.wire.openai_responses import read_response
-from otel_cost.instrument.wire.openai_units import NoEvents, failed, price_context, sent, tokens_of
+from otel_cost.instrument.wire.openai_units import failed, price_context, sent, tokens_of
 from otel_cost.instrument.wire.routes import Route
 from otel_cost.instrument.wire.types import Api, Asked, Head, Reading, Request
 from otel_cost.instrument.wire.values import mapping, objects, text

@@ -146,22 +146,3 @@ def failed(asked: Asked, head: Head, body: object) -> Reading | None:
     why = failure(head.status, body)
     told = answer(asked)._replace(is_billable=False)
     return told if why is None else told._replace(error_type=why.error_type, extra=why.extra)
-
-
-class NoEvents:
-    """Reads a stream of an API that has none: a proxy's error, or something unknown."""
-
-    __slots__ = ("_asked", "has_content", "is_done")
-
-    def __init__(self, asked: Asked, head: Head) -> None:
-        self._asked = asked
-        self.is_done = False
-        self.has_content = False
-
-    def feed(self, data: bytes, name: str) -> None:
-        """One event."""
-        self.has_content = True
-
-    def reading(self) -> Reading:
-        """What the request said."""
-        return answer(self._asked)

@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from otel_cost.instrument.wire.answers import answer
+from otel_cost.instrument.wire.answers import NoEvents, answer
 from otel_cost.instrument.wire.asking import model_of
-from otel_cost.instrument.wire.openai_units import NoEvents, cost_of, failed, price_context, sent
+from otel_cost.instrument.wire.openai_units import cost_of, failed, price_context, sent
 from otel_cost.instrument.wire.routes import Route
 from otel_cost.instrument.wire.types import Api, Asked, Head, Reading, Request
 from otel_cost.instrument.wire.values import NOTHING, at, mapping, micros, text, whole
