@@ -12,7 +12,15 @@ from typing import Any
 
 from otel_cost.instrument.wire import answers
 from otel_cost.instrument.wire.asking import json_body
-from otel_cost.instrument.wire.gemini_usage import facts_of, finish_word, get, grounding_units, tier_of, usage_of
+from otel_cost.instrument.wire.gemini_usage import (
+    facts_of,
+    finish_word,
+    get,
+    grounding_units,
+    processing_of,
+    tier_of,
+    usage_of,
+)
 from otel_cost.instrument.wire.google_url import place_of, provider_at
 from otel_cost.instrument.wire.routes import Route
 from otel_cost.instrument.wire.types import Api, Asked, Head, Part, Reading, Request
@@ -118,6 +126,7 @@ def _read(asked: Asked, events: Iterable[Mapping[str, Any]], pictures: int) -> R
         finish_reasons=tuple(reasons[index] for index in sorted(reasons)) or None,
         error_type=text(error.get("status")) or name(error.get("code")),
         service_tier=tier_of(usage),
+        context={**asked.context, **processing_of(usage)},
         extra=extra,
     )
 

@@ -19,13 +19,13 @@ _PRICED = {"IMAGE": "image", "VIDEO": "video", "AUDIO": "audio"}
 """Modalities that have units of their own; a document is billed as text or images, whichever its model says."""
 
 _TRAFFIC = {1: "ON_DEMAND", 2: "PROVISIONED_THROUGHPUT", 3: "ON_DEMAND_PRIORITY", 4: "ON_DEMAND_FLEX"}
-_TRAFFIC_TIERS = {
+_PROCESSING = {
     "ON_DEMAND_PRIORITY": "priority",
     "ON_DEMAND_FLEX": "flex",
     "ON_DEMAND_OFFPEAK": "off_peak",
     "PROVISIONED_THROUGHPUT": "provisioned_throughput",
 }
-"""`trafficType` -> tier served. On demand is the standard tier, which goes without saying."""
+"""`trafficType` -> how the call was processed, which decides its price. On demand is the usual way."""
 
 _FINISHES = (
     "UNSPECIFIED STOP MAX_TOKENS SAFETY RECITATION OTHER BLOCKLIST PROHIBITED_CONTENT SPII MALFORMED_FUNCTION_CALL"
@@ -157,11 +157,16 @@ def facts_of(metadata: object) -> dict[str, Any]:
 
 
 def tier_of(metadata: object) -> str | None:
-    """The tier that served, of a `usageMetadata` object."""
-    said = mapping(metadata)
-    traffic = get(said, "trafficType")
+    """The tier that served, where Google calls it that (Gemini API)."""
+    return text(get(mapping(metadata), "serviceTier"))
+
+
+def processing_of(metadata: object) -> dict[str, str]:
+    """What of a call's context the traffic type decides (Vertex AI)."""
+    traffic = get(mapping(metadata), "trafficType")
     word = _TRAFFIC.get(traffic) if isinstance(traffic, int) else text(traffic)
-    return text(get(said, "serviceTier")) or _TRAFFIC_TIERS.get((word or "").upper())
+    processing = _PROCESSING.get((word or "").upper())
+    return {"processing": processing} if processing else {}
 
 
 def interaction_usage(value: object) -> dict[str, int]:

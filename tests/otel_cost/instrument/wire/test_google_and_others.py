@@ -81,11 +81,12 @@ class TestGemini:
         answer = {"candidates": [{"finish_reason": "STOP"}], "usage_metadata": usage, "model_version": "gemini-x"}
         reading = read(self.URL, answer)
         assert reading.usage == {"input_tokens": 7, "output_tokens": 5, "output_reasoning_tokens": 2}
-        assert (reading.finish_reasons, reading.response_model, reading.service_tier) == (("STOP",), "gemini-x", "flex")
+        assert (reading.finish_reasons, reading.response_model) == (("STOP",), "gemini-x")
+        assert reading.context == {"processing": "flex"}
         assert read(f"{self.STREAM}?alt=sse", sse(answer, answer), kind="text/event-stream").usage == reading.usage
 
     @pytest.mark.parametrize(
-        ("traffic", "tier"),
+        ("traffic", "processing"),
         [
             ("ON_DEMAND", None),
             (1, None),
@@ -95,11 +96,11 @@ class TestGemini:
             ("PROVISIONED_THROUGHPUT", "provisioned_throughput"),
         ],
     )
-    def test_traffic_of_vertex_ai_is_the_tier_that_served(self, traffic: object, tier: str | None) -> None:
+    def test_traffic_of_vertex_ai_decides_the_price(self, traffic: object, processing: str | None) -> None:
         usage = {"promptTokenCount": 1, "trafficType": traffic}
         reading = read(f"{VERTEX}/models/gemini-2.5-pro:generateContent", gemini(usage))
-        assert (reading.provider, reading.service_tier) == ("gcp.vertex_ai", tier)
-        assert reading.context == {"location": "us-central1"}
+        said = {"processing": processing} if processing else {}
+        assert (reading.provider, reading.context) == ("gcp.vertex_ai", {"location": "us-central1", **said})
 
     @pytest.mark.parametrize(
         ("url", "model", "location"),
