@@ -26,6 +26,8 @@ MIN_ID_CHARACTERS = 8
 MAX_GAP_NS = 1_000_000_000
 """Between two records with one response id: some instrumentations record a stream when it is over."""
 MIN_OVERLAP = 0.8
+MAX_DELAY_NS = 25_000_000
+"""As the collector's (`collector.attribute.identity`), like `OUTPUT_TOLERANCE_TOKENS` and `MIN_OVERLAP`."""
 MAX_START_DIFFERENCE_NS = 250_000_000
 OUTPUT_TOLERANCE_TOKENS = 4
 
@@ -167,7 +169,8 @@ def _same(one: Seen, other: Seen) -> bool:
     if overlap < 0 or abs(one.start_ns - other.start_ns) > MAX_START_DIFFERENCE_NS:
         return False
     shorter = min(one.end_ns - one.start_ns, other.end_ns - other.start_ns)
-    return overlap >= MIN_OVERLAP * shorter and _same_tokens(one, other) and _alike(one.models, other.models)
+    lie_together = overlap >= min(MIN_OVERLAP * shorter, max(shorter - MAX_DELAY_NS, 1))
+    return lie_together and _same_tokens(one, other) and _alike(one.models, other.models)
 
 
 def _same_tokens(one: Seen, other: Seen) -> bool:

@@ -14,8 +14,10 @@ from collector.attribute.calls import Calls
 from collector.attribute.identity import (
     MIN_SHARED_ID_CHARACTERS,
     Record,
+    gap_ns,
     id_family,
     ids_disagree,
+    lie_together,
     models_agree,
     overlap_of_shorter,
     same_usage_or_none,
@@ -26,8 +28,8 @@ from collector.attribute.skeleton import UNKNOWN, Bools, Ints, pair_codes
 SHARED_ID_WINDOW_NS = 24 * 3600 * 1_000_000_000
 """How far apart two traces may record the same response. Some servers reuse short ids sooner or later."""
 
-MIN_OVERLAP = 0.8
-"""Siblings of two instrumentations wrap the same exchange: one covers this share of the shorter one."""
+MAX_RECORDED_LATER_NS = 1_000_000_000
+"""Some instrumentations record a stream when it is over: so long after the exchange itself."""
 
 MAX_CLUSTERS_COMPARED = 32
 MAX_CLUSTER_SAMPLES = 8
@@ -90,8 +92,9 @@ def _cluster(calls: Calls, records: Iterable[Record]) -> None:
 def _same_response(one: Record, other: Record) -> bool:
     """Records with one response id of one issuer are one call, unless they contradict each other.
 
-    Within a trace another instrumentation may see other numbers (an aborted stream). The same instrumentation must
-    repeat itself (a response that is polled), and so must another trace: some servers draw their ids from few.
+    Within a trace another instrumentation may see other numbers (an aborted stream), and so it may in another trace
+    right beside what was read on the wire. The same instrumentation must repeat itself (a response that is polled), and
+    so must any other trace: some servers draw their ids from few.
     """
     if one.trace == other.trace and one.scope != other.scope:
         return True
@@ -100,6 +103,7 @@ def _same_response(one: Record, other: Record) -> bool:
         return agree
     close = abs(one.start_ns - other.start_ns) <= SHARED_ID_WINDOW_NS
     long_enough = len(one.response_id or "") >= MIN_SHARED_ID_CHARACTERS
+    agree |= one.is_from_wire != other.is_from_wire and gap_ns(one, other) <= MAX_RECORDED_LATER_NS
     return agree and close and long_enough and models_agree(one, other)
 
 
@@ -139,7 +143,7 @@ def _pairs(records: list[Record]) -> list[tuple[Any, ...]]:
 def _same_siblings(one: Record, other: Record) -> bool:
     if one.scope == other.scope or one.scope == UNKNOWN or other.scope == UNKNOWN:
         return False
-    if overlap_of_shorter(one, other) < MIN_OVERLAP or one.kind != other.kind or ids_disagree(one, other):
+    if not lie_together(one, other) or one.kind != other.kind or ids_disagree(one, other):
         return False
     if not one.has_usage and (not one.models or not other.models or one.failed != other.failed):
         return False  # nothing but the time in common

@@ -13,6 +13,12 @@ from otel_cost.normalise.dialects import DIALECTS
 OUTPUT_TOLERANCE_TOKENS = 4
 """Two instrumentations of one call may differ by so much: one of them adds the first stream event's placeholder."""
 
+MIN_OVERLAP = 0.8
+"""Two instrumentations of one call wrap the same exchange: one covers this share of the shorter one's time."""
+
+MAX_DELAY_NS = 25_000_000
+"""Or all but so much: on a busy machine that much may pass between the ends of two records of a short call."""
+
 MIN_SHARED_ID_CHARACTERS = 8
 """Shorter response ids (test stubs, counters) never join calls of different traces."""
 
@@ -94,6 +100,7 @@ class Record:
     provider: str | None
     models: frozenset[str]
     response_id: str | None
+    is_from_wire: bool  # says what the HTTP exchange said
     preference: tuple[int, ...]  # smaller is kept; the same for every trace the span could be in
 
 
@@ -104,6 +111,7 @@ def read_record(spans: Spans, row: int) -> Record:
     flags = spans.value("flags", row) or 0
     cache = [spans.value(name, row) or 0 for name in ("cache_read_tokens", "cache_write_tokens")]
     has_usage, failed = bool(spans.has_usage[row]), bool(spans.failed[row])
+    rank = dialect_rank(spans.text("dialect", row))
     return Record(
         row=row,
         org=int(spans.org.codes[row]),
@@ -124,13 +132,14 @@ def read_record(spans: Spans, row: int) -> Record:
         provider=spans.text("provider", row),
         models=frozenset(model_family(name) for name in names if name),
         response_id=spans.text("response_id", row),
+        is_from_wire=rank == FROM_THE_WIRE,
         preference=(
             int(not has_usage),
-            int(dialect_rank(spans.text("dialect", row)) > FROM_THE_WIRE),
+            int(rank > FROM_THE_WIRE),
             int(has_usage and bool(flags & Flag.ESTIMATED)),
             int(spans.value("cost_pico_usd", row) is None),
             -sum(tokens > 0 for tokens in cache),
-            dialect_rank(spans.text("dialect", row)),
+            rank,
             int(failed),
         ),
     )
@@ -178,6 +187,18 @@ def ids_disagree(one: Record, other: Record) -> bool:
         return False
     shape = _shape(one.response_id)
     return shape is not None and shape == _shape(other.response_id)
+
+
+def lie_together(one: Record, other: Record) -> bool:
+    """One covers most of the shorter one's time, as two records of one exchange do."""
+    shorter = min(one.end_ns - one.start_ns, other.end_ns - other.start_ns)
+    overlap = min(one.end_ns, other.end_ns) - max(one.start_ns, other.start_ns)
+    return overlap >= min(MIN_OVERLAP * shorter, max(shorter - MAX_DELAY_NS, 1))
+
+
+def gap_ns(one: Record, other: Record) -> int:
+    """The time from the end of one to the start of the other; 0 or less where they overlap."""
+    return max(one.start_ns, other.start_ns) - min(one.end_ns, other.end_ns)
 
 
 def overlap_of_shorter(one: Record, other: Record) -> float:

@@ -74,7 +74,7 @@ def _judge_with_usage(calls: Calls, outer: int, span: Record, below: list[Record
     same = [record for record in measured if tokens_agree(span, record) and _compatible(span, record)]
     if same:
         calls.join(outer, max(same, key=lambda record: overlap_of_shorter(span, record)).row)
-    elif len(measured) > 1 and _is_sum(span, measured):
+    elif len(measured) > 1 and not span.is_from_wire and _is_sum(span, measured):
         calls.wrappers.add(outer)
     elif not measured:
         for record in below:
@@ -94,6 +94,8 @@ def _judge_without_usage(calls: Calls, outer: int, span: Record, below: list[Rec
 
 
 def _compatible(outer: Record, inner: Record) -> bool:
+    if outer.is_from_wire and inner.is_from_wire:
+        return False  # each is an exchange of its own: a second one inside a loop that the first one's span stands for
     return models_agree(outer, inner) and not ids_disagree(outer, inner)
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from collector.attribute.calls import Calls
-from collector.attribute.duplicates import MAX_SIBLINGS_COMPARED, MIN_OVERLAP
-from collector.attribute.identity import Record, overlap_of_shorter, tokens_agree
+from collector.attribute.duplicates import MAX_SIBLINGS_COMPARED
+from collector.attribute.identity import Record, lie_together, overlap_of_shorter, tokens_agree
 from collector.attribute.skeleton import UNKNOWN, Bools, Ints, Spans, encode, pair_codes
 
 ROOT_START_WINDOW_NS = 250_000_000
@@ -49,7 +49,7 @@ def _same_call(one: Record, other: Record) -> bool:
         return False  # equal ids have been joined, different ones are two calls
     if one.models.isdisjoint(other.models) or not tokens_agree(one, other):
         return False
-    return overlap_of_shorter(one, other) >= MIN_OVERLAP
+    return lie_together(one, other)
 
 
 def _runs(spans: Spans) -> Iterator[list[int]]:
