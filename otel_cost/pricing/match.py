@@ -88,7 +88,7 @@ def remember(card: RateCard, key: object, value: object) -> None:
 
 
 def _resolve(card: RateCard, provider: str | None, request_model: str | None, response_model: str | None) -> Resolution:
-    names = list(dict.fromkeys(name for name in (response_model, request_model) if name and name.strip()))
+    names = _by_precedence(request_model, response_model)
     if not names:
         return Resolution(None, "no model name")
     reasons = []
@@ -101,6 +101,19 @@ def _resolve(card: RateCard, provider: str | None, request_model: str | None, re
             return found
         reasons.append(found.reason)
     return Resolution(None, "; ".join(dict.fromkeys(reasons)))
+
+
+_PROFILE_END = re.compile(r"(?:-v[0-9]+)?(?::[0-9a-z]+){0,2}\Z")
+
+
+def _by_precedence(request_model: str | None, response_model: str | None) -> list[str]:
+    """The response's name first, as it served. But on Bedrock an answer repeats the bare name of a model that was asked
+    for through a profile (`global.anthropic.claude-...`): then the request's name says the same model, and its place.
+    """
+    names = list(dict.fromkeys(name for name in (response_model, request_model) if name and name.strip()))
+    if len(names) > 1 and _PROFILE_END.sub("", names[1].strip().lower()).endswith(f".{names[0].strip().lower()}"):
+        names.reverse()
+    return names
 
 
 def resolve_name(card: RateCard, provider: str | None, name: str) -> Resolution:

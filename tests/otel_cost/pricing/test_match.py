@@ -232,3 +232,24 @@ def test_the_host_bills_where_the_wire_is_spoken_by_many(said: str, host: str, b
     """OpenAI's and Anthropic's SDKs speak to whatever host they are given, so a known host says who bills; an SDK of
     Gemini, DeepSeek or Mistral in front of somebody else's host is a mistake in the telemetry, and the name stands."""
     assert call(chat() | {"gen_ai.provider.name": said, "server.address": host}).provider == billed
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "expected"),
+    [
+        ("global.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5-20250929", "global.anthropic."),
+        ("eu.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5-20250929", "regional.anthropic."),
+        ("anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5-20250929", "regional.anthropic."),
+    ],
+)
+def test_rule_9_a_profile_that_was_asked_for_keeps_its_place(asked: str, answered: str, expected: str) -> None:
+    """InvokeModel answers with the bare name of the model, which would be priced as a call in one region."""
+    found = resolve(default_card(), "aws.bedrock", asked, answered).model
+    assert found is not None
+    assert found.model == f"{expected}claude-sonnet-4-5-20250929-v1:0"
+
+
+def test_rule_9_another_model_that_answered_wins_over_the_profile() -> None:
+    found = resolve(default_card(), "aws.bedrock", "global.anthropic.claude-opus-4-6-v1", "claude-sonnet-4-6").model
+    assert found is not None
+    assert "claude-sonnet-4-6" in found.model
