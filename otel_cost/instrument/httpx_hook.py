@@ -186,14 +186,20 @@ def _request(request: Any) -> Request:
 
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> Mapping[str, str]:
-    """Names in lower case, without credentials. From the raw list: asking `Headers` decides its encoding for good."""
+    """Without credentials. From the raw list: asking `Headers` for a value decides its encoding for good."""
     found: dict[str, str] = {}
     for raw_name, raw_value in raw:
-        name = raw_name.decode("latin-1").lower()
+        name = _name(raw_name)
         if name not in CREDENTIALS:
             value = raw_value.decode("latin-1")
             found[name] = f"{found[name]}, {value}" if name in found else value
     return found
+
+
+@functools.lru_cache(maxsize=256)
+def _name(raw: bytes) -> str:
+    """A header's name in lower case; there are few, and they recur with every call."""
+    return raw.decode("latin-1").lower()
 
 
 _LIBRARIES = (_Library("httpx"), _Library("httpx2"))
