@@ -194,7 +194,11 @@ class ResponseEvents:
             response = {**response, "status": "failed", "error": error}
         output = objects(response.get("output")) or self._items
         reading = read_response(self._asked, response, output, self._delivered)
-        return reading if self.is_done else reading._replace(finish_reasons=None)
+        if self.is_done or self._error:
+            return reading
+        # Cut off, it is under way only where it goes on without us.
+        status = reading.status if response.get("background") is True else None
+        return reading._replace(finish_reasons=None, status=status)
 
 
 def _kind(data: bytes) -> str:

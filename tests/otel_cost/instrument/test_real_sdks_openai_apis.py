@@ -86,6 +86,18 @@ def test_responses_that_are_taken_raw(name: str, way: str) -> None:
         assert_told(call_span(replay), replay.exchange["expected"])
 
 
+def test_a_stream_that_is_closed_early_is_estimated() -> None:
+    with replayed(load("openai/responses_stream_reasoning")) as replay, client_of(replay, "/responses") as client:
+        stream = client.responses.create(model="gpt-5-nano", input="Count from 1 to 3", stream=True)
+        next(event for event in stream if event.type == "response.output_text.delta")
+        stream.close()
+        said = call_span(replay).attributes or {}
+    assert said[k.OTEL_COST_STREAM] == "abandoned"
+    assert k.GEN_AI_USAGE_INPUT_TOKENS not in said
+    assert said[k.OTEL_COST_ESTIMATED_INPUT] > 0  # type: ignore[operator]
+    assert said[k.OTEL_COST_ESTIMATED_OUTPUT] > 0  # type: ignore[operator]
+
+
 @pytest.mark.parametrize("name", IMAGES)
 def test_pictures(name: str) -> None:
     with replayed(load(name)) as replay, client_of(replay, "/images/generations") as client:

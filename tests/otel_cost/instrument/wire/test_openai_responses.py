@@ -260,10 +260,16 @@ def test_a_stream_that_breaks_off_says_what_was_delivered_and_no_end() -> None:
     sent = request("responses", {"model": "gpt-5", "stream": True, "input": [{"role": "user", "content": "Hi"}]})
     done = {"type": "response.output_item.done", "item": search("search")}
     reading = read_events(sent, [*EVENTS, done])
-    assert (reading.usage, reading.finish_reasons) == ({"web_searches": 1}, None)
+    assert (reading.usage, reading.finish_reasons, reading.status) == ({"web_searches": 1}, None, None)
     assert reading.response_model == "gpt-5-2025-08-07"
     assert reading.said is not None
     assert [list(texts) for texts in reading.said()] == [["Hi"], ["Hel", "lo."]]
+
+
+def test_a_background_stream_that_breaks_off_goes_on_without_us() -> None:
+    created = {"type": "response.created", "response": response(status="in_progress", background=True, usage=None)}
+    reading = read_events(request("responses", {"model": "gpt-5", "stream": True, "background": True}), [created])
+    assert reading.status == "in_progress"
 
 
 def test_an_error_in_a_stream_is_a_failure_that_is_not_billed() -> None:
