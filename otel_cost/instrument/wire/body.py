@@ -15,16 +15,16 @@ MAX_BODY_BYTES = 64 * 2**20
 """Largest body that is held to be read at its end. Less would lose answers with several images; more would double the
 memory that a download takes."""
 
-_CONTENT_FRAMINGS = (
-    ("text/event-stream", "sse"),
-    ("application/vnd.amazon.eventstream", "aws-eventstream"),
-    ("application/x-ndjson", "ndjson"),
-    ("application/ndjson", "ndjson"),
-    ("application/x-jsonl", "ndjson"),
-    ("application/jsonl", "ndjson"),
-    ("application/json-lines", "ndjson"),
-    ("application/stream+json", "ndjson"),
-)
+_CONTENT_FRAMINGS = {
+    "text/event-stream": "sse",
+    "application/vnd.amazon.eventstream": "aws-eventstream",
+    "application/x-ndjson": "ndjson",
+    "application/ndjson": "ndjson",
+    "application/x-jsonl": "ndjson",
+    "application/jsonl": "ndjson",
+    "application/json-lines": "ndjson",
+    "application/stream+json": "ndjson",
+}
 _SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _BLANKS = b" \t\r\n\xef\xbb\xbf"
 
@@ -51,10 +51,9 @@ def _framing(asked: Asked, head: Head) -> str | None:
     """How the answer is framed; None for a body that is read whole, "" where only its first byte will tell."""
     if head.status >= 400 or head.status == 204:
         return None
-    content_type = head.headers.get("content-type", "").lower()
-    for start, framing in _CONTENT_FRAMINGS:
-        if content_type.startswith(start):
-            return framing
+    framing = _CONTENT_FRAMINGS.get(head.headers.get("content-type", "").partition(";")[0].strip().lower())
+    if framing:
+        return framing
     if asked.api.framing:
         return asked.api.framing
     return "" if asked.is_stream else None

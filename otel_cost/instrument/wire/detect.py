@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from otel_cost.instrument.wire import (
@@ -79,6 +80,10 @@ MODULES: tuple[Iterable[Route], ...] = (
 any, then an earlier module over a later one."""
 
 
+MAX_URLS = 1024
+"""URLs of model APIs whose routes are remembered. An app has some dozens, and one per job that it polls."""
+
+
 class _Known(NamedTuple):
     route: Route
     match: Callable[[str], re.Match[str] | None]
@@ -122,28 +127,45 @@ def asked(request: Request, hosts: Mapping[str, str] = NOTHING) -> Asked | None:
     head, _, last = path.rpartition("/")
     if not last:
         head, _, last = head.rpartition("/")
-    candidates = _LAST.get(last) or (_ACTIONS.get(last.rpartition(":")[2]) if ":" in last else None)
-    if candidates is None:
-        candidates = _BEFORE.get(head.rpartition("/")[2])
-        if candidates is None:
-            return None
-    return _choose(request, path, candidates, hosts)
+    if (
+        last not in _LAST
+        and head[head.rfind("/") + 1 :] not in _BEFORE
+        and (":" not in last or last.rpartition(":")[2] not in _ACTIONS)
+    ):
+        return None
+    return _choose(request, _found(request.method, path), hosts)
 
 
-def _choose(request: Request, path: str, candidates: tuple[_Known, ...], hosts: Mapping[str, str]) -> Asked | None:
+class _Found(NamedTuple):
+    """What a URL says by itself."""
+
+    authority: str
+    path: str
+    provider: str | None  # None: the host is not in our table
+    routes: tuple[tuple[Route, str], ...]  # each with what stands before its path
+
+
+@lru_cache(maxsize=MAX_URLS)
+def _found(method: str, path: str) -> _Found:
     authority = path.partition("://")[2].partition("/")[0].rpartition("@")[2].lower()
-    provider = provider_of(authority, path, hosts)
-    for route, match in candidates:
-        found = match(path)
-        if found is None or request.method not in route.methods:
-            continue
+    head, _, last = path.rstrip("/").rpartition("/")
+    candidates = (
+        _LAST.get(last, ()) + _ACTIONS.get(last.rpartition(":")[2], ()) + _BEFORE.get(head.rpartition("/")[2], ())
+    )
+    fitting = ((route, found) for route, match in candidates if method in route.methods and (found := match(path)))
+    routes = tuple((route, path[: found.start()]) for route, found in fitting)
+    return _Found(authority, path, provider_of(authority, path, NOTHING), routes)
+
+
+def _choose(request: Request, found: _Found, hosts: Mapping[str, str]) -> Asked | None:
+    provider = provider_of(found.authority, found.path, hosts) if hosts else found.provider
+    for route, before in found.routes:
         if provider is not None:
             if route.providers is None or provider in route.providers:
                 return route.api.ask(request, provider)
-            continue
-        if route.shape(request):
+        elif route.shape(request):
             answer = route.api.ask(request, "")
-            guess = guessed(authority, path[: found.start()], answer.model) if not route.provider else route.provider
+            guess = route.provider or guessed(found.authority, before, answer.model)
             if route.providers is None or guess in route.providers:
                 return answer._replace(provider=answer.provider or guess, is_provider_guessed=not route.provider)
     return None

@@ -66,11 +66,22 @@ _BOM = b"\xef\xbb\xbf"
 class ServerSentEvents:
     """`text/event-stream`. Source: WHATWG HTML, "Interpreting an event stream"; a last event without an end counts."""
 
-    __slots__ = ("_after_cr", "_after_newline", "_held", "_is_between", "_is_start", "_names", "_sink", "dropped")
+    __slots__ = (
+        "_after_cr",
+        "_after_newline",
+        "_held",
+        "_is_between",
+        "_is_start",
+        "_line",
+        "_names",
+        "_sink",
+        "dropped",
+    )
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._held = _Held()
+        self._line = b""  # a first line that came by itself, as to those who read line by line
         self._is_start = True
         self._after_cr = False  # the last byte was a CR: a LF that follows belongs to it
         self._after_newline = False  # what is held ends with a newline: another one ends the event
@@ -81,13 +92,28 @@ class ServerSentEvents:
     def feed(self, chunk: bytes) -> None:
         """Bytes as they come."""
         if self._is_between and b"\r" not in chunk:  # by far most chunks are one event
-            end = len(chunk) - 2
-            if chunk.find(b"\n") == end and chunk.startswith(b"data: ") and chunk.endswith(b"\n\n"):
+            newline, size = chunk.find(b"\n"), len(chunk)
+            if newline == size - 2 and chunk.startswith(b"data: ") and chunk.endswith(b"\n\n"):
                 self._sink(chunk[6:-2], "")
                 return
-            if end > 0 and chunk.find(b"\n\n") == end:
+            if newline == size - 1 > 0:
+                self._line = chunk
+                self._is_between = False
+                return
+            if size > 2 and chunk.find(b"\n\n") == size - 2:
                 self._event(chunk[:-2])
                 return
+        elif self._line:
+            line, self._line = self._line, b""
+            if chunk == b"\n":
+                self._is_between = True
+                self._event(line[:-1])
+                return
+            chunk = line + chunk
+        self._cut(chunk)
+
+    def _cut(self, chunk: bytes) -> None:
+        """Bytes of any form."""
         if self._is_start:
             chunk = self._without_bom(chunk)
         if self._after_cr or b"\r" in chunk:
@@ -116,6 +142,9 @@ class ServerSentEvents:
 
     def end(self) -> None:
         """The stream is over."""
+        if self._line:
+            line, self._line = self._line, b""
+            self._cut(line)
         if self._held.size:
             self._complete(self._held)
 

@@ -117,9 +117,8 @@ def _from_headers(found: Counted, head: Head) -> None:
 
 def _tools(found: Counted, asked: Asked, head: Head, body: Mapping[str, Any], said: Mapping[str, Any]) -> None:
     """Searches, which no token counts."""
-    searches = whole(at(said, "server_tool_use", "web_search_requests"))
-    if searches is None:
-        searches = whole(at(said, "server_tool_use_details", "web_search_requests"))
+    tools = mapping(said.get("server_tool_use")) or mapping(said.get("server_tool_use_details"))
+    searches = whole(tools.get("web_search_requests"))
     if searches:
         found.extra["web_search_requests"] = searches
     if searches is None and "search_context_size" not in said:  # else it is the request that is billed
