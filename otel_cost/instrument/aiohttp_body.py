@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import ClientConnectionError
 from aiohttp.streams import StreamReader
 
-from otel_cost.instrument.guard import STATS
+from otel_cost.instrument.guard import STATS, guarded
 from otel_cost.instrument.observe import Exchange
 from otel_cost.instrument.open_streams import OPEN_STREAMS
 
@@ -57,7 +57,22 @@ class _Seen(list[Callable[[], None]]):
             self.exchange.failed(self.interrupted)
 
     def __del__(self) -> None:
-        self.closed()
+        _close(self)
+
+
+@guarded
+def _close(seen: _Seen) -> None:
+    seen.closed()
+
+
+@guarded
+def _end(seen: _Seen) -> None:
+    seen.exchange.ended()
+
+
+@guarded
+def _fail(seen: _Seen, error: BaseException) -> None:
+    seen.exchange.failed(error)
 
 
 class ObservedReader(StreamReader):
@@ -88,15 +103,15 @@ class ObservedReader(StreamReader):
     def feed_eof(self) -> None:
         super().feed_eof()
         if not self._buffer:
-            self._eof_callbacks.exchange.ended()
+            _end(self._eof_callbacks)
 
     def set_exception(self, exc: BaseException, *args: Any, **kwargs: Any) -> None:
         """The connection broke; or the app closed the response, which aiohttp tells in the same way."""
         super().set_exception(exc, *args, **kwargs)
         if type(exc) is ClientConnectionError:
-            self._eof_callbacks.closed()
+            _close(self._eof_callbacks)
         else:
-            self._eof_callbacks.exchange.failed(exc)
+            _fail(self._eof_callbacks, exc)
 
     def unread_data(self, data: bytes) -> None:
         super().unread_data(data)

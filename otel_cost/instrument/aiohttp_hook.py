@@ -82,6 +82,7 @@ def _with_payload(session: ClientSession, options: dict[str, Any]) -> dict[str, 
     return {**options, "json": None, "data": data}
 
 
+@guarded
 def _with_body(options: dict[str, Any], body: bytes) -> dict[str, Any] | None:
     from aiohttp.payload import BytesPayload
 

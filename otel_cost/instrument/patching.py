@@ -60,12 +60,14 @@ class _Watcher(MetaPathFinder):
         outer, self._searching.name = getattr(self._searching, "name", None), fullname
         try:
             spec = find_spec(fullname)
+            if spec is not None and hasattr(spec.loader, "exec_module"):
+                spec.loader = _Loader(spec.loader, self)  # type: ignore[arg-type]
+                self.found.add(fullname)
+        except Exception as error:  # the app's import goes on without us
+            STATS.failed(f"instrument.{fullname}", error)
+            return None
         finally:
             self._searching.name = outer
-        if spec is not None and hasattr(spec.loader, "exec_module"):
-            assert spec.loader is not None
-            spec.loader = _Loader(spec.loader, self)
-            self.found.add(fullname)
         return spec
 
     def executed(self, module: ModuleType) -> None:
@@ -92,7 +94,10 @@ class _Loader(Loader):
         if module.__spec__ is not None:
             module.__spec__.loader = self._inner
         self._inner.exec_module(module)
-        self._watcher.executed(module)
+        try:
+            self._watcher.executed(module)
+        except Exception as error:
+            STATS.failed(f"instrument.{module.__name__}", error)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)

@@ -44,95 +44,90 @@ def _watch(exchange: Exchange, raw: Any, content_encoding: str | None) -> bool:
 
 
 class _Seen:
-    """What one response's app has read of it."""
+    """What one response's app has read of it. `is_reading`: urllib3 is at work, and may close by itself."""
 
-    __slots__ = ("__weakref__", "_decoder", "_encoding", "_exchange", "_is_decodable", "is_reading")
+    __slots__ = ("__weakref__", "_decoder", "_encoding", "_is_decodable", "exchange", "is_reading")
 
     def __init__(self, exchange: Exchange, content_encoding: str | None, raw: Any) -> None:
-        self._exchange = exchange
+        self.exchange = exchange
+        self.is_reading = False
         self._encoding = content_encoding
         named = [name.strip() for name in (content_encoding or "").lower().split(",")]
         self._is_decodable = any(name in raw.CONTENT_DECODERS for name in named)  # urllib3 decodes those it knows
         self._decoder: Any = None
-        self.is_reading = False
-
-    def __enter__(self) -> None:
-        """urllib3 reads: where it closes the response before it raises, the app did not."""
-        self.is_reading = True
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self.is_reading = False
-        if error is not None:
-            self.failed(error)
 
     def read(self, raw: Any, data: bytes | None, amount: int | None, is_decoded: bool | None) -> None:
         """What one call returned: the end, if it asked for everything or got nothing, or nothing is left to read."""
-        try:
-            if data:
-                self.chunks(is_decoded)(data)
-            wants_all = amount is None or amount < 0
-            if wants_all or (not data and amount) or (self._encoding is None and raw.isclosed()):
-                self._exchange.ended()
-        except Exception as error:
-            STATS.failed("urllib3_body.read", error)
+        if data:
+            self.chunks(is_decoded)(data)
+        wants_all = amount is None or amount < 0
+        if wants_all or (not data and amount) or (self._encoding is None and raw.isclosed()):
+            self.exchange.ended()
 
     def chunks(self, is_decoded: bool | None) -> Callable[[bytes], object]:
         """What to call with pieces of the body that are as they were on the wire, unless urllib3 has decoded them."""
         if self._encoding is None or (is_decoded and self._is_decodable):
-            return self._exchange.chunk
+            return self.exchange.chunk
         return self._encoded_chunk
 
     def _encoded_chunk(self, data: bytes) -> None:
-        try:
-            if self._decoder is None:
-                from otel_cost.instrument.encoding import decoder
+        if self._decoder is None:
+            from otel_cost.instrument.encoding import decoder
 
-                self._decoder = decoder(self._encoding)
-            plain = self._decoder.feed(data)
-        except Exception as error:
-            STATS.failed("urllib3_body.decode", error)
-            return
+            self._decoder = decoder(self._encoding)
+        plain = self._decoder.feed(data)
         if plain:
-            self._exchange.chunk(plain)
-
-    def ended(self) -> None:
-        self._exchange.ended()
+            self.exchange.chunk(plain)
 
     def closed(self) -> None:
-        self._exchange.closed()
-
-    def failed(self, error: BaseException) -> None:
-        self._exchange.failed(error)
+        """The process ends."""
+        self.exchange.closed()
 
     def __del__(self) -> None:
         """The app dropped the response (whose own finalizer closes it only if its connection is still open)."""
-        self._exchange.closed()
+        _close(self)
 
 
 class _Observed:
-    """Goes before `urllib3.HTTPResponse` (1.26 and 2) in a class's bases."""
+    """Goes before `urllib3.HTTPResponse` (1.26 and 2) in a class's bases. Whatever of ours raises, the app goes on."""
 
     decode_content: Any
 
     def read(self, amt: Any = None, decode_content: Any = None, *args: Any, **kwargs: Any) -> Any:
         seen: _Seen = vars(self)[_SEEN]
-        with seen:
+        seen.is_reading = True
+        try:
             data = super().read(amt, decode_content, *args, **kwargs)  # type: ignore[misc]
-        seen.read(self, data, amt, self.decode_content if decode_content is None else decode_content)
+        except BaseException as error:
+            _fail(seen, error)
+            raise
+        seen.is_reading = False
+        try:
+            seen.read(self, data, amt, self.decode_content if decode_content is None else decode_content)
+        except Exception as error:
+            STATS.failed("urllib3_body.read", error)
         return data
 
     def read1(self, amt: Any = None, decode_content: Any = None, *args: Any, **kwargs: Any) -> Any:
         seen: _Seen = vars(self)[_SEEN]
-        with seen:
+        seen.is_reading = True
+        try:
             data = super().read1(amt, decode_content, *args, **kwargs)  # type: ignore[misc]
+        except BaseException as error:
+            _fail(seen, error)
+            raise
+        seen.is_reading = False
         some = 1 if amt is None else amt  # without an amount it returns what is there, not everything
-        seen.read(self, data, some, self.decode_content if decode_content is None else decode_content)
+        try:
+            seen.read(self, data, some, self.decode_content if decode_content is None else decode_content)
+        except Exception as error:
+            STATS.failed("urllib3_body.read1", error)
         return data
 
     def read_chunked(self, amt: Any = None, decode_content: Any = None) -> Generator[bytes, None, None]:
         seen: _Seen = vars(self)[_SEEN]
-        chunk = seen.chunks(decode_content)
         chunks = super().read_chunked(amt, decode_content)  # type: ignore[misc]
+        chunk: Callable[[bytes], object] | None = None
         try:
             while True:
                 seen.is_reading = True
@@ -140,29 +135,48 @@ class _Observed:
                 seen.is_reading = False
                 if data is None:
                     break
-                chunk(data)
+                try:
+                    chunk = chunk or seen.chunks(decode_content)
+                    chunk(data)
+                except Exception as error:
+                    STATS.failed("urllib3_body.read_chunked", error)
                 yield data
         except BaseException as error:
             if seen.is_reading:  # else the app is done with the generator, and may go on to read by other means
-                seen.is_reading = False
-                seen.failed(error)
+                _fail(seen, error)
             raise
         finally:
             chunks.close()
         if amt != 0:
-            seen.ended()
+            _end(seen)
 
     def stream(self, *args: Any, **kwargs: Any) -> Generator[bytes, None, None]:
         yield from super().stream(*args, **kwargs)  # type: ignore[misc]
         if (args[0] if args else kwargs.get("amt")) != 0:
-            vars(self)[_SEEN].ended()
+            _end(vars(self)[_SEEN])
 
     def close(self) -> None:
         """Of the app, unless urllib3 does it inside of a read."""
         seen: _Seen = vars(self)[_SEEN]
         if not seen.is_reading:
-            seen.closed()
+            _close(seen)
         super().close()  # type: ignore[misc]
+
+
+@guarded
+def _fail(seen: _Seen, error: BaseException) -> None:
+    seen.is_reading = False
+    seen.exchange.failed(error)
+
+
+@guarded
+def _end(seen: _Seen) -> None:
+    seen.exchange.ended()
+
+
+@guarded
+def _close(seen: _Seen) -> None:
+    seen.exchange.closed()
 
 
 _observed_classes: dict[type, type] = {}
