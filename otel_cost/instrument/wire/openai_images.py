@@ -25,6 +25,7 @@ from otel_cost.instrument.wire.openai_units import (
 from otel_cost.instrument.wire.routes import Route, says_model
 from otel_cost.instrument.wire.types import Api, Asked, Head, Part, Reading, Request
 from otel_cost.instrument.wire.values import error_type, items, mapping, text
+from otel_cost.pricing.units import OUTPUT
 
 _KINDS = ("size", "quality", "resolution")
 
@@ -126,6 +127,9 @@ class ImageEvents:
     def reading(self) -> Reading:
         """What the stream said so far."""
         reading = read_images(self._asked, self._completed, self._count)
+        painted = reading.usage.get(OUTPUT)
+        if painted is not None:  # "the number of image tokens in the output image": events split it no further
+            reading = reading._replace(usage={"output_image_tokens": painted, **reading.usage})
         if self._error is None:
             return reading
         error = mapping(self._error.get("error")) or self._error

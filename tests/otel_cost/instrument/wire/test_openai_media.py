@@ -58,6 +58,14 @@ def test_the_last_event_is_found_without_event_names() -> None:
     assert read_events(sent, [event], is_named=False).usage == IMAGE_UNITS
 
 
+def test_what_a_streamed_picture_puts_out_are_image_tokens() -> None:
+    """Events do not split the output; image models have another rate for text."""
+    usage = {key: value for key, value in IMAGE_TOKENS.items() if key != "output_tokens_details"}
+    event = {"type": "image_generation.completed", "b64_json": "AAAA", "usage": usage}
+    reading = read_events(request("images/generations", {"model": "gpt-image-2", "stream": True}), [event])
+    assert reading.usage == IMAGE_UNITS
+
+
 def test_an_svg_is_billed_to_its_author_and_to_its_painter() -> None:
     drawn = {"model": "gpt-5.6", "input_tokens": 3, "output_tokens": 9, "reasoning_tokens": 4, "total_tokens": 12}
     answer = {"data": [{"b64_json": "PHN2"}], "usage": IMAGE_TOKENS, "svg_usage": drawn}
