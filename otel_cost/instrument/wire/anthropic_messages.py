@@ -22,11 +22,12 @@ from otel_cost.instrument.wire.anthropic_usage import (
     usage_of,
 )
 from otel_cost.instrument.wire.asking import json_body
+from otel_cost.instrument.wire.bedrock_request import target_of
 from otel_cost.instrument.wire.blocks import Blocks
 from otel_cost.instrument.wire.routes import Route
 from otel_cost.instrument.wire.types import Api, Asked, Head, Reading, Request, Said
 from otel_cost.instrument.wire.values import NOTHING, at, error_type, items, mapping, name, text, whole
-from otel_cost.normalise.vocabulary import ANTHROPIC, VERTEX
+from otel_cost.normalise.vocabulary import ANTHROPIC, BEDROCK, VERTEX
 from otel_cost.pricing.units import OUTPUT
 
 CHAT = "chat"
@@ -52,6 +53,8 @@ def ask(request: Request, provider: str) -> Asked:
         last = unquote(named)
         model = model or last
         is_stream = is_stream or path.endswith(":streamRawPredict")
+    if provider == BEDROCK:
+        context |= target_of(request.url).context
     if not provider and model and _CLAUDE.match(model):
         provider = ANTHROPIC
     return Asked(MESSAGES, provider, None if last in _COUNTING else CHAT, request, model, is_stream, body, context)

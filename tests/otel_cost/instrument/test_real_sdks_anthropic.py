@@ -10,7 +10,16 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from anthropic import Anthropic, AnthropicBedrock, AnthropicFoundry, AnthropicVertex, APIError, AsyncAnthropic
+from anthropic import (
+    Anthropic,
+    AnthropicAWS,
+    AnthropicBedrock,
+    AnthropicBedrockMantle,
+    AnthropicFoundry,
+    AnthropicVertex,
+    APIError,
+    AsyncAnthropic,
+)
 
 from otel_cost import attributes as k
 from otel_cost.pricing import default_card, price
@@ -204,3 +213,19 @@ def test_on_bedrock_the_model_moves_into_the_path() -> None:
             client.messages.create(model=model, **SOMETHING)
     assert_told(replay, provider="aws.bedrock", request_model=model)
     assert "region=eu-west-1" in call_span(replay).attributes["otel_cost.service"]
+
+
+@pytest.mark.parametrize(
+    ("client_of", "host", "provider"),
+    [
+        (AnthropicBedrockMantle, "bedrock-mantle.eu-west-1.api.aws/anthropic", "aws.bedrock"),
+        (AnthropicAWS, "aws-external-anthropic.eu-west-1.api.aws", "anthropic"),
+    ],
+)
+def test_on_other_hosts_of_aws_it_is_the_same_api(client_of: Any, host: str, provider: str) -> None:
+    with replayed(elsewhere("anthropic/cache_read", f"https://{host}")) as replay:
+        keys: dict[str, Any] = {"aws_access_key": "a", "aws_secret_key": "b", "aws_region": "eu-west-1"}
+        keys |= {"workspace_id": "w"} if client_of is AnthropicAWS else {}
+        with client_of(base_url=replay.url, **keys, **without_key(OURS)) as client:
+            client.messages.create(model="claude-haiku-4-5", **SOMETHING)
+    assert_told(replay, provider=provider, request_model="claude-haiku-4-5")

@@ -167,6 +167,7 @@ def test_results_of_a_batch_are_parts_at_batch_rates_and_errors_among_them_cost_
         ("https://bedrock-mantle.us-east-1.api.aws/anthropic/v1/messages", "aws.bedrock", MODEL, False),
         ("https://r.services.ai.azure.com/anthropic/v1/messages?beta=true", "azure.ai.inference", MODEL, False),
         ("https://openrouter.ai/api/v1/messages", "openrouter", MODEL, False),
+        ("https://aws-external-anthropic.us-east-1.api.aws/v1/messages", "anthropic", MODEL, False),
     ],
 )
 def test_the_same_api_on_other_hosts(url: str, provider: str, model: str, is_stream: bool) -> None:
@@ -185,6 +186,12 @@ def test_on_vertex_the_path_says_model_place_and_stream(action: str, is_stream: 
     assert wanted is not None
     assert (wanted.provider, wanted.model) == ("gcp.vertex_ai", "claude-opus-4-6@default")
     assert (wanted.is_stream, wanted.context) == (is_stream, {"location": "us-east5"})
+
+
+def test_on_bedrocks_mantle_the_host_says_the_region() -> None:
+    wanted = asked(Request("POST", "https://bedrock-mantle.eu-west-1.api.aws/anthropic/v1/messages", {}, b"{}"))
+    assert wanted is not None
+    assert wanted.context == {"region": "eu-west-1"}
 
 
 def test_counting_tokens_is_no_model_call() -> None:
