@@ -72,6 +72,21 @@ def test_records_in_two_batches_are_one_call(open_store: OpenStore, first: int, 
     assert rows(store, DUPLICATES) == [(both[1]["span_id"], both[0]["span_id"])]
 
 
+@pytest.mark.parametrize("restart", [False, True], ids=["running", "restarted"])
+def test_records_of_a_failure_in_two_batches_are_one_attempt(open_store: OpenStore, restart: bool) -> None:
+    """They have neither tokens nor an id."""
+    silent = {"input_tokens": None, "output_tokens": None, "cost_pico_usd": 0, "response_id": None}
+    native, other = records(1, failed=True, status_code=2, **silent)
+    store = open_store()
+    store.append(batch([native]), stage.attribute)
+    if restart:
+        store.stop()
+        store = open_store()
+    store.append(batch([other]), stage.attribute)
+    reasons = "SELECT span_id, not_counted_reason FROM attempts ORDER BY not_counted_reason"
+    assert rows(store, reasons) == [(other["span_id"], "duplicate"), (native["span_id"], "failed")]
+
+
 def test_records_of_two_services_are_two_calls(open_store: OpenStore) -> None:
     """Nothing is looked up for them, nor for two organisations."""
     native, other = records(1)
