@@ -24,7 +24,7 @@ from otel_cost.instrument.wire.openai_units import (
 )
 from otel_cost.instrument.wire.routes import Route, says_model
 from otel_cost.instrument.wire.types import Api, Asked, Head, Part, Reading, Request
-from otel_cost.instrument.wire.values import error_type, items, mapping, text
+from otel_cost.instrument.wire.values import error_type, items, mapping, text, whole
 from otel_cost.pricing.units import OUTPUT
 
 _KINDS = ("size", "quality", "resolution")
@@ -108,6 +108,7 @@ class ImageEvents:
         self._asked = asked
         self._completed: Mapping[str, Any] = {}
         self._count = 0
+        self._wanted = whole(mapping(asked.body).get("n")) or 1
         self._error: Mapping[str, Any] | None = None
         self.is_done = False
         self.has_content = False
@@ -120,7 +121,8 @@ class ImageEvents:
         elif kind.endswith(".completed"):
             self._completed = parsed(data)
             self._count += 1
-            self.has_content = self.is_done = True
+            self.has_content = True
+            self.is_done = self._count >= self._wanted
         elif kind == "error" or kind.endswith(".failed"):
             self._error = parsed(data)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from otel_cost.instrument.wire import asked
+from otel_cost.instrument.wire.types import Head
 from otel_cost.pricing.units import MICRO
 
 from .answers import read, read_chunks, read_events, request
@@ -64,6 +65,19 @@ def test_what_a_streamed_picture_puts_out_are_image_tokens() -> None:
     event = {"type": "image_generation.completed", "b64_json": "AAAA", "usage": usage}
     reading = read_events(request("images/generations", {"model": "gpt-image-2", "stream": True}), [event])
     assert reading.usage == IMAGE_UNITS
+
+
+def test_a_stream_of_several_pictures_is_done_with_the_last() -> None:
+    event = json.dumps({"type": "image_generation.completed", "usage": IMAGE_TOKENS}).encode()
+    wanted = asked(request("images/generations", {"model": "gpt-image-2", "stream": True, "n": 2}))
+    assert wanted is not None
+    events = wanted.api.stream(wanted, Head(200, {}))
+    done = []
+    for _ in range(2):
+        events.feed(event, "image_generation.completed")
+        done.append(events.is_done)
+    assert done == [False, True]
+    assert events.reading().images == 2
 
 
 def test_an_svg_is_billed_to_its_author_and_to_its_painter() -> None:
