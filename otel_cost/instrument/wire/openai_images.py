@@ -102,7 +102,7 @@ def _parts(reading: Reading, drawn: Mapping[str, Any]) -> tuple[Part, ...]:
 class ImageEvents:
     """Reads streamed pictures: partial ones are not looked at, the last event of each picture reports the usage."""
 
-    __slots__ = ("_asked", "_completed", "_count", "_error", "has_content", "is_done")
+    __slots__ = ("_asked", "_completed", "_count", "_error", "_wanted", "has_content", "is_done")
 
     def __init__(self, asked: Asked, head: Head) -> None:
         self._asked = asked
