@@ -168,7 +168,9 @@ def test_converse_excludes_cached_tokens_from_its_input_and_lists_lifetimes() ->
 
 
 def test_a_router_says_which_model_it_chose_and_guardrails_what_they_are_billed_by() -> None:
-    metrics = {"invocationMetrics": {"usage": {"topicPolicyUnits": 1, "wordPolicyUnits": 0}}}
+    metrics = {
+        "invocationMetrics": {"usage": {"topicPolicyUnits": 1, "wordPolicyUnits": 0, "automatedReasoningPolicies": 3}}
+    }
     guardrail = {"inputAssessment": {"g": metrics}, "outputAssessments": {"g": [metrics]}}
     trace = {"promptRouter": {"invokedModelId": "arn:m"}, "guardrail": guardrail}
     reading = read(wanted("m", "converse"), {"stopReason": "end_turn", "usage": USAGE, "trace": trace})
