@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from time import time_ns
 from typing import Any, NamedTuple
 
-from opentelemetry import trace
+from opentelemetry import metrics, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
@@ -27,7 +27,7 @@ from otel_cost.instrument.settings import Settings
 from otel_cost.instrument.span_attributes import asked_attributes, enriched_attributes, own_attributes, span_name
 from otel_cost.instrument.wire.types import Asked, Reading
 from otel_cost.normalise.dialects.wire import WIRE_SCOPE
-from otel_cost.spans import snapshot
+from otel_cost.spans import snapshot, write_clean
 from otel_cost.twins import exchange_begins, exchange_ends
 
 ATTEMPT_EVENT = "otel_cost.attempt"
@@ -175,7 +175,7 @@ class CallSpan:
 
     def _end(self, span: Span, outcome: Outcome, facts: _Facts | None) -> None:
         if span.is_recording():
-            span.set_attributes(self._own_attributes(outcome, facts))
+            write_clean(span, self._own_attributes(outcome, facts))
             if outcome.error_type is not None:
                 span.set_status(Status(StatusCode.ERROR))
         span.end(outcome.at_ns)
@@ -212,6 +212,8 @@ class CallSpan:
     def _record(self, outcome: Outcome, facts: _Facts | None) -> None:
         if facts is not None and facts.reading.operation is None:
             return
+        if type(metrics.get_meter_provider()).__module__.startswith("opentelemetry.metrics"):
+            return  # the API's own: the app has none, or none yet
         first = outcome.first_chunk_ns
         _METRICS.record(
             self.asked,

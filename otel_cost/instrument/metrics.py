@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from opentelemetry import metrics
 from opentelemetry.metrics import Counter, Histogram, Meter
 
 from otel_cost import __version__
 from otel_cost import attributes as keys
+from otel_cost.instrument.span_attributes import server_of
 from otel_cost.instrument.wire.types import Asked, Reading
 from otel_cost.pricing import units
 
@@ -29,6 +29,11 @@ TOKENS_BOUNDARIES: list[float] = [4**step for step in range(14)]
 
 _MODALITIES = ("audio", "image")
 """Those that the conventions name beside text."""
+_KEYS = {
+    (direction, modality): units.token_key(direction, modality, units.PLAIN)
+    for direction in ("input", "output")
+    for modality in _MODALITIES
+}
 
 
 class _Instruments(NamedTuple):
@@ -88,14 +93,13 @@ class Metrics:
 
 
 def _series(asked: Asked, reading: Reading | None, operation: str) -> dict[str, Any]:
-    url = urlsplit(asked.request.url)
     model = reading.response_model if reading is not None else None
     known = {
         keys.GEN_AI_OPERATION_NAME: operation,
         keys.GEN_AI_PROVIDER_NAME: asked.provider,
         keys.GEN_AI_REQUEST_MODEL: asked.model,
         keys.GEN_AI_RESPONSE_MODEL: model,
-        keys.SERVER_ADDRESS: url.hostname,
+        keys.SERVER_ADDRESS: server_of(asked.request.url)[0],
     }
     return {key: value for key, value in known.items() if value}
 
@@ -120,7 +124,7 @@ def _tokens(made: _Instruments, counts: Mapping[str, int], series: Mapping[str, 
 
 def by_modality(counts: Mapping[str, int], whole: int, direction: str) -> Iterable[tuple[str, int]]:
     """The whole as (modality, tokens); what no modality is said of is text where another one is, else unknown."""
-    said = {modality: counts.get(units.token_key(direction, modality, units.PLAIN)) for modality in _MODALITIES}
+    said = {modality: counts.get(_KEYS[direction, modality]) for modality in _MODALITIES}
     rest = whole
     for modality, tokens in said.items():
         if tokens:

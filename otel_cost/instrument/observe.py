@@ -92,14 +92,15 @@ class Exchange:
     def enter(self) -> object:
         """Make our span current, and hide from nested hooks, while the HTTP library works. Returns for `leave`."""
         context = otel_context.set_value(_OBSERVED, True)
-        call = self._call
-        return otel_context.attach(context if call is None else trace.set_span_in_context(call.span, context))
+        if self._call is not None:
+            context = trace.set_span_in_context(self._call.span, context)
+        return context, otel_context.attach(context)
 
     @guarded
     def leave(self, token: object) -> None:
-        """Undo `enter`."""
-        if token is not None:
-            otel_context.detach(token)  # type: ignore[arg-type]
+        """Undo `enter`; where another context is current, as in a coroutine that is collected elsewhere, nothing."""
+        if isinstance(token, tuple) and otel_context.get_current() is token[0]:
+            otel_context.detach(token[1])
 
     @guarded
     def responded(self, status: int, headers: Mapping[str, str], content_encoding: str | None) -> None:

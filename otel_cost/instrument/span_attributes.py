@@ -6,6 +6,7 @@ Names: open-telemetry/semantic-conventions-genai, `client-inference` and `client
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -51,11 +52,18 @@ def asked_attributes(asked: Asked, operation: str) -> dict[str, Any]:
         found[keys.GEN_AI_REQUEST_MODEL] = asked.model
     if asked.is_stream:
         found[keys.GEN_AI_REQUEST_STREAM] = True
-    url = urlsplit(asked.request.url)
-    if url.hostname:
-        found[keys.SERVER_ADDRESS] = url.hostname
-        found[keys.SERVER_PORT] = url.port or (80 if url.scheme == "http" else 443)
+    address, port = server_of(asked.request.url)
+    if address:
+        found[keys.SERVER_ADDRESS] = address
+        found[keys.SERVER_PORT] = port
     return found
+
+
+@lru_cache(maxsize=256)
+def server_of(url: str) -> tuple[str | None, int]:
+    """Host and port of a URL: an app asks few."""
+    parts = urlsplit(url)
+    return parts.hostname, parts.port or (80 if parts.scheme == "http" else 443)
 
 
 def own_attributes(
