@@ -28,6 +28,8 @@ from tests.support.sdk_replay import Replay, arguments, load, recorded, replayed
 
 pytestmark = pytest.mark.filterwarnings("ignore:The model:DeprecationWarning")
 PATH = "/v1/messages"
+BATCHES = "/v1/messages/batches"
+RESULTS = f"{BATCHES}/msgbatch_01GUqGVJfUzZfBnjRymfPdV3/results"
 NAMES = recorded("anthropic/", path_end=PATH)
 STREAMS = [name for name in NAMES if load(name)["request"]["body"].get("stream")]
 WHOLE = [name for name in NAMES if name not in STREAMS]
@@ -229,3 +231,31 @@ def test_on_other_hosts_of_aws_it_is_the_same_api(client_of: Any, host: str, pro
         with client_of(base_url=replay.url, **keys, **without_key(OURS)) as client:
             client.messages.create(model="claude-haiku-4-5", **SOMETHING)
     assert_told(replay, provider=provider, request_model="claude-haiku-4-5")
+
+
+def test_results_of_a_batch_cost_what_batches_cost() -> None:
+    """Half of the standard price, item by item; making a batch costs nothing."""
+    with (
+        replayed(load("anthropic/batch_results")) as replay,
+        Anthropic(base_url=replay.base_url(RESULTS), **OURS) as client,
+    ):
+        assert client.get(RESULTS, cast_to=str)
+    costs = [span.attributes["otel_cost.cost_usd"] for span in replay.spans() if span.parent and span.attributes]
+    assert costs == ["0.0000225", "0.0000195"]
+    with (
+        replayed(load("anthropic/batch_create")) as replay,
+        Anthropic(base_url=replay.base_url(BATCHES), **OURS) as client,
+    ):
+        assert client.messages.batches.create(**replay.body).id
+    assert replay.recorder.total_usd() == 0
+
+
+def test_counting_tokens_makes_no_span() -> None:
+    path = f"{PATH}/count_tokens"
+    with (
+        replayed(load("anthropic/count_tokens")) as replay,
+        Anthropic(base_url=replay.base_url(path), **OURS) as client,
+    ):
+        method = client.beta.messages.count_tokens
+        assert method(**arguments(method, replay.body)).input_tokens == 1114
+    assert replay.spans() == ()
