@@ -10,11 +10,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from otel_cost.instrument import garbage, observe
 from otel_cost.instrument.guard import STATS
-from otel_cost.instrument.httpx_stream import StreamKinds, tell
+from otel_cost.instrument.httpx_stream import StreamKinds
 from otel_cost.instrument.multipart import stream_fields
 from otel_cost.instrument.patching import Hook, Patch
 from otel_cost.instrument.wire.types import Request
@@ -40,15 +40,17 @@ def uninstrument() -> None:
     garbage.unwatch()
 
 
-class _Sending(NamedTuple):
+class _Sending:
     """One call of `send` that is observed."""
 
-    exchange: observe.Exchange
-    token: object
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    asked: Any  # the app's request
-    sent: Any  # the same, or one with another body
+    __slots__ = ("args", "asked", "exchange", "kwargs", "sent", "token")
+
+    def __init__(self, exchange: observe.Exchange, asked: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.exchange = exchange
+        self.asked = self.sent = asked  # the app's request; and that, or one with another body
+        self.args = args
+        self.kwargs = kwargs
+        self.token: object = None
 
 
 class _Library:
@@ -72,15 +74,26 @@ class _Library:
     def _wrap(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def send(client: Any, *args: Any, **kwargs: Any) -> Any:
-            sending = self._start(args, kwargs) if self.hook.is_on else None
+            sending = None
+            if self.hook.is_on:
+                try:
+                    sending = self._start(args, kwargs)
+                except Exception as error:
+                    STATS.failed("httpx_hook.start", error)
             if sending is None:
                 return original(client, *args, **kwargs)
             try:
                 response = original(client, *sending.args, **sending.kwargs)
             except BaseException as error:
-                _failed(sending, error)
+                try:
+                    _failed(sending, error)
+                except Exception as fault:
+                    _broken(sending, fault)
                 raise
-            self._answered(sending, response)
+            try:
+                self._answered(sending, response)
+            except Exception as fault:
+                _broken(sending, fault)
             return response
 
         return send
@@ -88,15 +101,26 @@ class _Library:
     def _wrap_async(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         async def send(client: Any, *args: Any, **kwargs: Any) -> Any:
-            sending = self._start(args, kwargs) if self.hook.is_on else None
+            sending = None
+            if self.hook.is_on:
+                try:
+                    sending = self._start(args, kwargs)
+                except Exception as error:
+                    STATS.failed("httpx_hook.start", error)
             if sending is None:
                 return await original(client, *args, **kwargs)
             try:
                 response = await original(client, *sending.args, **sending.kwargs)
             except BaseException as error:
-                _failed(sending, error)
+                try:
+                    _failed(sending, error)
+                except Exception as fault:
+                    _broken(sending, fault)
                 raise
-            self._answered(sending, response)
+            try:
+                self._answered(sending, response)
+            except Exception as fault:
+                _broken(sending, fault)
             return response
 
         return send
@@ -104,21 +128,24 @@ class _Library:
     def _start(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Sending | None:
         """None: not observed. Everything is sent as the app said it, unless it wants us to ask for the usage."""
         asked = args[0] if args else kwargs.get("request")
-        try:
-            exchange = observe.begin(_request(asked), self._name)
-        except Exception as error:
-            STATS.failed("httpx_hook.begin", error)
+        if asked is None:
             return None
+        exchange = observe.begin(_request(asked), self._name)
         if exchange is None:
             return None
-        sent = asked
+        sending = _Sending(exchange, asked, args, kwargs)
+        sending.token = exchange.enter()
         try:
             if exchange.replacement_body is not None:
                 sent = self._with_body(asked, exchange.replacement_body)
-                args, kwargs = ((sent, *args[1:]), kwargs) if args else (args, {**kwargs, "request": sent})
+                if args:
+                    sending.args = (sent, *args[1:])
+                else:
+                    sending.kwargs = {**kwargs, "request": sent}
+                sending.sent = sent
         except Exception as error:
-            STATS.failed("httpx_hook.replacement", error)
-        return _Sending(exchange, _entered(exchange), args, kwargs, asked, sent)
+            STATS.failed("httpx_hook.with_body", error)
+        return sending
 
     def _with_body(self, request: Any, body: bytes) -> Any:
         """The app's own request stays as it is: it may send it again."""
@@ -137,36 +164,38 @@ class _Library:
 
     def _answered(self, sending: _Sending, response: Any) -> None:
         exchange = sending.exchange
+        exchange.leave(sending.token)
+        sending.token = None
+        if sending.sent is not sending.asked:
+            _give_back(sending, response, *response.history)
+        headers = _headers(response.headers.raw)
+        if not response.is_closed:
+            exchange.responded(response.status_code, headers, headers.get("content-encoding"))
+            response.stream = self._kinds.observed(response.stream, exchange)
+            return
+        exchange.responded(response.status_code, headers, None)
         try:
-            exchange.leave(sending.token)
-            if sending.sent is not sending.asked:
-                _give_back(sending, response, *response.history)
-            headers = _headers(response.headers.raw)
-            if response.is_closed:
-                exchange.responded(response.status_code, headers, None)
-                exchange.whole(response.content)
-            else:
-                exchange.responded(response.status_code, headers, headers.get("content-encoding"))
-                response.stream = self._kinds.observed(response.stream, exchange)
-        except Exception as error:
-            if not isinstance(error, self._module.ResponseNotRead):  # an event hook closed it
-                STATS.failed("httpx_hook.answered", error)
-            tell(exchange.closed)
+            body = response.content
+        except self._module.ResponseNotRead:  # an event hook closed it
+            exchange.closed()
+        else:
+            exchange.whole(body)
 
 
-def _entered(exchange: observe.Exchange) -> object:
-    try:
-        return exchange.enter()
-    except Exception as error:
-        STATS.failed("httpx_hook.enter", error)
-        return None
+def _broken(sending: _Sending, error: Exception) -> None:
+    """Ours failed after `send`: the span is current no more, and ends."""
+    STATS.failed("httpx_hook.end", error)
+    if sending.token is not None:
+        sending.exchange.leave(sending.token)
+    sending.exchange.closed()
 
 
 def _failed(sending: _Sending, error: BaseException) -> None:
-    tell(sending.exchange.leave, sending.token)
-    tell(sending.exchange.failed, error)
+    sending.exchange.leave(sending.token)
+    sending.token = None
+    sending.exchange.failed(error)
     if sending.sent is not sending.asked:
-        tell(_give_back, sending, error)
+        _give_back(sending, error)
 
 
 def _give_back(sending: _Sending, *holders: Any) -> None:

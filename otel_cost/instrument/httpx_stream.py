@@ -2,51 +2,18 @@
 
 A chunk is told before the app gets it. So what the app got is known wherever it stops, the time of the first chunk is
 that of its arrival, and nothing is left to do when the app closes. It costs the app the microseconds of `chunk()`.
+
+Each call of ours that stands in the app's way is guarded where it stands: what it raises is counted.
 """
 
 from __future__ import annotations
 
-import atexit
-import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+from otel_cost.instrument import open_exchanges
 from otel_cost.instrument.guard import STATS
 from otel_cost.instrument.observe import Exchange
-
-
-def tell(method: Callable[..., object], *args: object) -> None:
-    """Call one of ours. What it raises is counted; the app goes on."""
-    try:
-        method(*args)
-    except Exception as error:
-        STATS.failed("httpx_hook.tell", error)
-
-
-class _Open:
-    """Exchanges whose streams the app neither read to the end nor closed: at the interpreter's end they are dropped.
-
-    `atexit` calls the latest first, so this comes before a tracer provider's own that was made before the first stream.
-    """
-
-    def __init__(self) -> None:
-        self.exchanges: dict[int, Exchange] = {}
-        self._is_registered = False
-
-    def add(self, exchange: Exchange) -> None:
-        if not self._is_registered:
-            self._is_registered = True
-            atexit.register(self._drop)
-        self.exchanges[id(exchange)] = exchange
-
-    def _drop(self) -> None:
-        while self.exchanges:
-            tell(self.exchanges.popitem()[1].closed)
-
-
-OPEN = _Open()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=OPEN.exchanges.clear)  # they are the parent's
 
 
 class StreamKinds:
@@ -67,7 +34,7 @@ class StreamKinds:
             KeyError: it is no stream of the library.
         """
         kind = self._kinds[isinstance(stream, self._sync), isinstance(stream, self._async)]
-        OPEN.add(exchange)
+        open_exchanges.hold(exchange)
         return kind(stream, exchange)
 
 
@@ -84,45 +51,66 @@ class _Observed:
         return getattr(self._stream, name)
 
     def __del__(self) -> None:
-        OPEN.exchanges.pop(id(self._exchange), None)
-        tell(self._exchange.closed)
+        try:
+            open_exchanges.release(self._exchange)
+            self._exchange.closed()
+        except Exception as error:
+            STATS.failed("httpx_stream.del", error)
 
 
 class _Sync(_Observed):
     def __iter__(self) -> Iterator[bytes]:
         exchange = self._exchange
         chunk = exchange.chunk
+        end: Callable[..., None] = exchange.closed  # where the app stops, and the generator with it
+        said: tuple[BaseException, ...] = ()
         try:
             for data in self._stream:
                 try:
                     chunk(data)
                 except Exception as error:
-                    STATS.failed("httpx_hook.chunk", error)
+                    STATS.failed("httpx_stream.chunk", error)
                 yield data
-        except GeneratorExit:  # the app stopped here
-            tell(exchange.closed)
+            end = exchange.ended
+        except GeneratorExit:
             raise
         except BaseException as error:
-            tell(exchange.failed, error)
+            end, said = exchange.failed, (error,)
             raise
-        tell(exchange.ended)
+        finally:
+            try:
+                end(*said)
+            except Exception as fault:
+                STATS.failed("httpx_stream.end", fault)
+            said = ()  # the error's traceback holds this frame
 
     def close(self) -> None:
         try:
             self._stream.close()
         finally:
-            tell(self._exchange.closed)
+            try:
+                self._exchange.closed()
+            except Exception as error:
+                STATS.failed("httpx_stream.close", error)
 
 
 class _Async(_Observed):
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return _Chunks(self, self._stream.__aiter__(), self._exchange)
+        inner: AsyncIterator[bytes] = self._stream.__aiter__()
+        try:
+            return _Chunks(self, inner, self._exchange)
+        except Exception as error:
+            STATS.failed("httpx_stream.aiter", error)
+            return inner
 
     async def aclose(self) -> None:
         try:
             await self._stream.aclose()
         finally:
-            tell(self._exchange.closed)
+            try:
+                self._exchange.closed()
+            except Exception as error:
+                STATS.failed("httpx_stream.close", error)
 
 
 class _Chunks:
@@ -147,16 +135,19 @@ class _Chunks:
     async def __anext__(self) -> bytes:
         try:
             data: bytes = await self._next()
-        except StopAsyncIteration:
-            tell(self._exchange.ended)
-            raise
         except BaseException as error:
-            tell(self._exchange.failed, error)
+            try:
+                if isinstance(error, StopAsyncIteration):
+                    self._exchange.ended()
+                else:
+                    self._exchange.failed(error)
+            except Exception as fault:
+                STATS.failed("httpx_stream.end", fault)
             raise
         try:
             self._chunk(data)
         except Exception as error:
-            STATS.failed("httpx_hook.chunk", error)
+            STATS.failed("httpx_stream.chunk", error)
         return data
 
     async def asend(self, value: Any) -> Any:
@@ -170,7 +161,13 @@ class _Chunks:
             if hasattr(self._inner, "aclose"):
                 await self._inner.aclose()
         finally:
-            tell(self._exchange.closed)
+            try:
+                self._exchange.closed()
+            except Exception as error:
+                STATS.failed("httpx_stream.close", error)
 
     def __del__(self) -> None:
-        tell(self._exchange.closed)
+        try:
+            self._exchange.closed()
+        except Exception as error:
+            STATS.failed("httpx_stream.del", error)

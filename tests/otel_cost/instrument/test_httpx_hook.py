@@ -74,6 +74,7 @@ def _call(kind: str, module: Any, url: str, way: str, *, stream: bool, stop_afte
 CHUNKS = st.lists(st.binary(min_size=1, max_size=40) | st.just(b"data: {}\n\n"), min_size=1, max_size=8).map(tuple)
 
 
+@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")  # trio's, of those that httpx leaves open
 @MANY
 @given(
     module=st.sampled_from(LIBRARIES),

@@ -17,7 +17,7 @@ import pytest
 import trio
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 
-from otel_cost.instrument import garbage, httpx_hook, httpx_stream, observe
+from otel_cost.instrument import garbage, httpx_hook, observe, open_exchanges
 from tests.otel_cost.instrument.httpx_transcripts import asking
 from tests.otel_cost.instrument.recording import Recorder
 from tests.otel_cost.instrument.scripted_server import Script, ScriptedServer, serving
@@ -286,11 +286,11 @@ def test_a_stream_that_is_open_when_the_app_exits_is_exported(module: Any) -> No
 @pytest.mark.parametrize("module", LIBRARIES)
 def test_nothing_is_kept_of_streams_that_ended(recorder: Recorder, module: Any) -> None:
     gc.collect()
-    before = set(httpx_stream.OPEN.exchanges)
+    before = set(open_exchanges._open)
     with serving(Script((b"a", b"b"))) as server, module.Client() as client:
         for _ in range(3):
             with client.stream("POST", server.url) as response:
                 response.read()
             del response
     gc.collect()
-    assert set(httpx_stream.OPEN.exchanges) <= before
+    assert set(open_exchanges._open) <= before
