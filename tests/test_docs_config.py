@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from collector.budgets.model import SCOPES
 from collector.cli.collect_command import command
 from collector.config import load
-from collector.config.budget import ACTIONS, SCOPES, UNITS, WINDOWS
+from collector.config.budget import ACTIONS, UNITS, UNPRICED, UNREACHABLE, WEEKDAYS, WINDOWS
 from collector.config.load import read_tree
 from collector.config.problems import Problems
 from collector.serve.probes import METRICS_PATH
@@ -41,7 +42,7 @@ def test_every_config_key_is_documented_and_every_documented_key_exists() -> Non
     assert _documented("config.md") == known - same_as_grpc
 
 
-@pytest.mark.parametrize("word", [*ACTIONS, *SCOPES, *UNITS, *WINDOWS])
+@pytest.mark.parametrize("word", [*ACTIONS, *SCOPES, *UNITS, *WINDOWS, *UNPRICED, *UNREACHABLE, *WEEKDAYS])
 def test_every_word_of_a_budget_rule_is_documented(word: str) -> None:
     """Scopes, units, windows and actions are listed."""
     assert f"`{word}`" in (ROOT / "docs" / "config.md").read_text()

@@ -100,6 +100,7 @@ class Rule:
     from_ns: int = 0  # calls that started before do not count; 0: history counts
     is_closed_when_unreachable: bool = False  # what guards do without an answer of ours
     cheaper: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # model -> its replacement
+    throttle_seconds: float = 1.0  # of THROTTLE: at least so long between two calls of a process
     organization: str | None = None  # None: of every organization, each by itself
 
     @property

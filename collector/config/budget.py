@@ -3,51 +3,43 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from types import MappingProxyType
+from zoneinfo import ZoneInfo, available_timezones
 
+from collector.budgets.model import PPM, SCOPES, Action, Rule, Unit, Unpriced, Window, WindowKind
+from collector.budgets.windows import DAY_NS, HOUR_NS
 from collector.config import values
 from collector.config.problems import BadValue
 from collector.config.reader import Section
-from otel_cost.call import DIMENSIONS
+from otel_cost.pricing.money import PICO_PER_USD
 
-SCOPES = ("organization", *DIMENSIONS, "provider", "model")
-UNITS = ("USD", "tokens", "calls")
-WINDOWS = ("run", "hour", "day", "week", "month", "total")
-ACTIONS = ("notify", "webhook", "email", "slack", "approval", "cheaper_model", "throttle", "block")
+UNITS = tuple(unit.value for unit in Unit)
+WINDOWS = tuple(kind.value for kind in WindowKind if kind is not WindowKind.ROLLING)
+ACTIONS = tuple(action.value for action in Action)
+UNPRICED = tuple(each.value for each in Unpriced)
+UNREACHABLE = ("open", "closed")
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+MAX_LIMIT = 10**18
+"""In a rule's unit: a million dollars, or more tokens than anybody uses. Above, sums might not fit into a column."""
+MAX_THROTTLE_SECONDS = 3600.0
+MAX_ROLLING_DAYS = 400
 
 _RULE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LIMIT = re.compile(r"([+-]?[0-9.]+)\s*([A-Za-z]+)\s*/\s*(\S+)")
-_ROLLING = re.compile(r"[1-9]\d*[hd]")
+_ROLLING = re.compile(r"([1-9]\d{0,4})([hd])")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """So much of a unit in a window. `amount` is exact; `window` is one of `WINDOWS` or rolling, such as `7d`."""
-
-    amount: Decimal
-    unit: str
-    window: str
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetRule:
-    """One rule. `scope` pairs a dimension with the value it must have, or None for "each value has its own budget"."""
-
-    name: str
-    scope: tuple[tuple[str, str | None], ...]
-    limit: Limit
-    warn_at: tuple[Decimal, ...] = (Decimal("0.80"),)
-    on_warn: tuple[str, ...] = ("notify",)
-    on_exceed: tuple[str, ...] = ("notify",)
-
-
-def read_rules(section: Section) -> tuple[BudgetRule, ...]:
+def read_rules(section: Section) -> tuple[Rule, ...]:
     """The rules of the budget processor; names are unique."""
-    rules: list[BudgetRule] = []
+    rules: list[Rule] = []
     taken: set[str] = set()
     for part in section.sections("rules"):
-        rule = _rule(part)
+        rule = read_rule(part)
         if rule.name and rule.name in taken:
             part.problem(BadValue("another rule has this name"), rule.name, key="name")
         taken.add(rule.name)
@@ -56,17 +48,45 @@ def read_rules(section: Section) -> tuple[BudgetRule, ...]:
     return tuple(rules)
 
 
-def _rule(part: Section) -> BudgetRule:
-    rule = BudgetRule(
+def read_rule(part: Section) -> Rule:
+    """One rule, as the config and the API write it; what is wrong is noted with the section."""
+    amount, unit, window = part.require("limit", _limit, (1, Unit.USD, Window(WindowKind.MONTH)))
+    notify: tuple[Action, ...] = (Action.NOTIFY,)
+    on_warn, on_exceed = (part.take(key, _actions, notify) for key in ("on_warn", "on_exceed"))
+    rule = Rule(
         name=part.require("name", _name, ""),
         scope=part.require("scope", scope, (("organization", None),)),
-        limit=part.require("limit", limit, Limit(Decimal(1), "USD", "month")),
-        warn_at=part.take("warn_at", _thresholds, (Decimal("0.80"),)),
-        on_warn=part.take("on_warn", values.choices(ACTIONS, "action"), ("notify",)),
-        on_exceed=part.take("on_exceed", values.choices(ACTIONS, "action"), ("notify",)),
+        limit=amount,
+        unit=unit,
+        window=Window(
+            window.kind,
+            window.rolling_ns,
+            part.take("time_zone", _time_zone, "UTC"),
+            part.take("billing_day", values.integer(1, 31), 1),
+            part.take("week_start", _weekday, 0),
+        ),
+        warn_at_ppm=part.take("warn_at", _thresholds, (800_000,)),
+        on_warn=on_warn,
+        on_exceed=on_exceed,
+        unpriced=Unpriced(part.take("unpriced", values.choice(UNPRICED), Unpriced.ALLOW.value)),
+        from_ns=part.take("start", start_ns, 0),
+        is_closed_when_unreachable=part.take("when_unreachable", values.choice(UNREACHABLE), "open") == "closed",
+        cheaper=part.take("cheaper", _replacements, MappingProxyType({})),
+        throttle_seconds=part.take("throttle", values.seconds(0.001, MAX_THROTTLE_SECONDS), 1.0),
+        organization=part.take("organization", values.text, "") or None,
     )
+    _check(part, rule)
     part.close()
     return rule
+
+
+def _check(part: Section, rule: Rule) -> None:
+    """What single keys cannot show."""
+    actions = (*rule.on_warn, *rule.on_exceed)
+    if Action.CHEAPER_MODEL in actions and not rule.cheaper:
+        part.problem(BadValue("is required by cheaper_model, such as {gpt-4o: gpt-4o-mini}"), None, key="cheaper")
+    if rule.window.kind is WindowKind.RUN and dict(rule.scope).get("run"):
+        part.problem(BadValue("a window of a run needs no certain run; leave its name out"), None, key="scope")
 
 
 def scope(value: object) -> tuple[tuple[str, str | None], ...]:
@@ -81,13 +101,15 @@ def scope(value: object) -> tuple[tuple[str, str | None], ...]:
     for dimension, wanted in given:
         if dimension not in SCOPES:
             raise BadValue("unknown scope", words=SCOPES, got=dimension)
+        if any(dimension == known for known, _ in pairs):
+            raise BadValue(f"names the {dimension} twice", got=dimension)
         if wanted is not None and (not isinstance(wanted, str) or not wanted):
             raise BadValue(f"the {dimension} must be text; put it in quotes", got=wanted)
         pairs.append((str(dimension), None if wanted is None else str(wanted)))
     return tuple(pairs)
 
 
-def limit(value: object) -> Limit:
+def _limit(value: object) -> tuple[int, Unit, Window]:
     """`500 USD/month`, `2000000 tokens/day`, `100 calls/hour`, `0.50 USD/run`, `20 USD/7d` (rolling)."""
     match = _LIMIT.fullmatch(values.text(value).strip())
     try:
@@ -99,14 +121,71 @@ def limit(value: object) -> Limit:
     unit, window = match.group(2), match.group(3)
     if unit not in UNITS:
         raise BadValue("unknown unit", words=UNITS, got=unit)
-    if window not in WINDOWS and not _ROLLING.fullmatch(window):
-        raise BadValue("unknown window", words=(*WINDOWS, "rolling such as 7d"), got=window)
-    if amount <= 0:
-        raise BadValue("must be above 0")
-    pico = amount * 10**12 if unit == "USD" else amount
-    if pico != int(pico):
-        raise BadValue("is finer than one pico-dollar" if unit == "USD" else f"must be a whole number of {unit}")
-    return Limit(amount, unit, window)
+    if amount < 0:
+        raise BadValue("must be 0 or more")
+    whole = amount * PICO_PER_USD if unit == Unit.USD else amount
+    if whole != int(whole):
+        raise BadValue("is finer than one pico-dollar" if unit == Unit.USD else f"must be a whole number of {unit}")
+    if whole > MAX_LIMIT:
+        raise BadValue("is above what can be counted", allowed="1000000 USD" if unit == Unit.USD else str(MAX_LIMIT))
+    return int(whole), Unit(unit), _window(window)
+
+
+def _window(written: str) -> Window:
+    rolling = _ROLLING.fullmatch(written)
+    if rolling is not None:
+        length_ns = int(rolling.group(1)) * (DAY_NS if rolling.group(2) == "d" else HOUR_NS)
+        if length_ns <= MAX_ROLLING_DAYS * DAY_NS:
+            return Window(WindowKind.ROLLING, length_ns)
+        raise BadValue(f"a rolling window has at most {MAX_ROLLING_DAYS} days", got=written)
+    if written not in WINDOWS:
+        raise BadValue("unknown window", words=(*WINDOWS, "rolling such as 7d"), got=written)
+    return Window(WindowKind(written))
+
+
+def start_ns(value: object) -> int:
+    """`history` (all that is in the ledger counts), or a date, with or without a time; UTC unless it says otherwise."""
+    if value == "history":
+        return 0
+    written = value.isoformat() if isinstance(value, date) else values.text(value)  # YAML reads dates itself
+    try:
+        moment = datetime.fromisoformat(written)
+    except ValueError:
+        raise BadValue("must be history, or a date", allowed="history, 2026-12-01, 2026-12-01T08:00+01:00") from None
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return int((aware - _EPOCH).total_seconds()) * 1_000_000_000
+
+
+def _time_zone(value: object) -> str:
+    written = values.text(value)
+    try:
+        ZoneInfo(written)
+    except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+        raise BadValue("unknown time zone", allowed="IANA names such as Europe/Berlin", words=_zones()) from None
+    return written
+
+
+def _zones() -> tuple[str, ...]:
+    return tuple(sorted(available_timezones()))
+
+
+def _weekday(value: object) -> int:
+    return WEEKDAYS.index(values.choice(WEEKDAYS)(value))
+
+
+def _replacements(value: object) -> Mapping[str, str]:
+    """Model -> what is called in its place."""
+    if not isinstance(value, dict) or not value:
+        raise BadValue("must pair models with their replacements", allowed="{gpt-4o: gpt-4o-mini}")
+    pairs = {values.text(model): values.text(replacement) for model, replacement in value.items()}
+    for model, replacement in pairs.items():
+        if model == replacement:
+            raise BadValue("a model cannot replace itself", got=model)
+    return MappingProxyType(pairs)
+
+
+def _actions(value: object) -> tuple[Action, ...]:
+    return tuple(Action(word) for word in values.choices(ACTIONS, "action")(value))
 
 
 def _name(value: object) -> str:
@@ -116,5 +195,6 @@ def _name(value: object) -> str:
     return written
 
 
-def _thresholds(value: object) -> tuple[Decimal, ...]:
-    return tuple(sorted({values.percent(item) for item in (value if isinstance(value, list) else [value])}))
+def _thresholds(value: object) -> tuple[int, ...]:
+    shares = {values.percent(item) for item in (value if isinstance(value, list) else [value])}
+    return tuple(sorted(int(share * PPM) for share in shares))

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from collector.budgets.model import Rule
 from collector.config import forwarding, model, upkeep, values
-from collector.config.budget import BudgetRule, read_rules
+from collector.config.budget import read_rules
 from collector.config.cost import read_cost
 from collector.config.model import Config
 from collector.config.parts import Endpoint
@@ -80,7 +81,7 @@ def read_tree(tree: object, problems: Problems) -> Config:
     return replace(config, warnings=_warnings(config.rules, "api" in defined.extensions))
 
 
-def _warnings(rules: tuple[BudgetRule, ...], api: bool) -> tuple[str, ...]:
+def _warnings(rules: tuple[Rule, ...], api: bool) -> tuple[str, ...]:
     return (BUDGET_WARNING,) * bool(rules) + (API_WARNING,) * api
 
 

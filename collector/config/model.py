@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from collector.budgets.model import Rule
 from collector.catalogue.config import RefreshConfig
-from collector.config.budget import BudgetRule
 from collector.config.parts import Endpoint
 from collector.forward.config import ForwardConfig
 from collector.receive.config import ReceiverConfig
@@ -37,7 +37,7 @@ class Config:
     """`processors.cost.estimate`: tokens that no provider reported are estimated from captured text."""
     refresh: RefreshConfig | None = None
     """How the rate card is kept current; None: it is not."""
-    rules: tuple[BudgetRule, ...] = ()
+    rules: tuple[Rule, ...] = ()
     store: StoreConfig = STORE
     forward: tuple[ForwardConfig, ...] = ()
     prometheus: Endpoint | None = PROMETHEUS_ENDPOINT

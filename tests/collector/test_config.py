@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from collector.budgets.model import SCOPES, Action, Rule, Unit, Unpriced, Window, WindowKind
+from collector.budgets.windows import DAY_NS
 from collector.config import Config, ConfigError, load, read
-from collector.config.budget import SCOPES, Limit
 
 ROOT = Path(__file__).parent.parent.parent
 TESTDATA = ROOT / "tests" / "testdata" / "config"
@@ -55,7 +55,7 @@ def test_five_mistakes_are_reported_at_once_with_place_and_nearest_spelling() ->
         "processors.memory_limiter.limit_mib: must be a whole number (got lots)",
         "processors.budget.rules[1].scope: unknown scope (got agnet); "
         f'allowed: {", ".join(SCOPES)}; did you mean "agent"?',
-        "processors.budget.rules[2].limit: must be above 0 (got -5 USD/month)",
+        "processors.budget.rules[2].limit: must be 0 or more (got -5 USD/month)",
         'service.pipelines.traces.exporters: "otlp/jager" is not defined under exporters; did you mean "otlp/jaeger"?',
     ]
     assert str(raised.value).count("\n") == 4
@@ -78,13 +78,31 @@ def test_a_file_with_every_key_is_read_in_its_units() -> None:
     assert not jaeger.drop_oldest
     assert backend.endpoint == "https://otlp.example.com/base/v1/traces"
     assert exact.endpoint == "http://127.0.0.1:9999/api/otlp"
-    assert [rule.limit for rule in config.rules] == [
-        Limit(Decimal(500), "USD", "month"),
-        Limit(Decimal("0.50"), "USD", "7d"),
-        Limit(Decimal(2_000_000), "tokens", "day"),
+    assert [(rule.limit, rule.unit, rule.window.kind) for rule in config.rules] == [
+        (500 * 10**12, Unit.USD, WindowKind.MONTH),
+        (5 * 10**11, Unit.USD, WindowKind.ROLLING),
+        (2_000_000, Unit.TOKENS, WindowKind.DAY),
+        (0, Unit.USD, WindowKind.MONTH),
     ]
+    assert config.rules[1].window.rolling_ns == 7 * DAY_NS
     assert config.rules[1].scope == (("agent", "vision_analysis_v3"), ("customer", None))
-    assert config.rules[0].warn_at == (Decimal("0.5"), Decimal("0.8"))
+    assert config.rules[0].warn_at_ppm == (500_000, 800_000)
+    assert config.rules[2] == Rule(
+        name="tokens",
+        scope=(("team", None), ("feature", None)),
+        limit=2_000_000,
+        unit=Unit.TOKENS,
+        window=Window(WindowKind.DAY, time_zone="Europe/Berlin"),
+        on_exceed=(Action.CHEAPER_MODEL, Action.THROTTLE, Action.BLOCK),
+        unpriced=Unpriced.REFUSE,
+        from_ns=1_764_572_400 * 10**9,
+        is_closed_when_unreachable=True,
+        cheaper={"gpt-4o": "gpt-4o-mini"},
+        throttle_seconds=5.0,
+        organization="acme",
+    )
+    assert config.rules[3].window == Window(WindowKind.MONTH, billing_day=31, week_start=6)
+    assert config.rules[3].limit == 0
 
 
 def test_what_is_valid_but_without_effect_is_said() -> None:
@@ -250,11 +268,28 @@ def test_a_mistake_is_told_with_its_place_and_what_is_allowed(text: str, expecte
          "(got 120%)"),
         ("{name: a, scope: run, limit: 1 USD/run, on_exceed: [notify, blok]}", "on_exceed: unknown action (got blok); "
          "allowed: notify, webhook, email, slack, approval, cheaper_model, throttle, block; did you mean \"block\"?"),
-        ("{name: a, scope: run, limit: 1 USD/run, on_exeed: [block]}", "on_exeed: unknown key; allowed: name, scope, "
-         'limit, warn_at, on_warn, on_exceed; did you mean "on_exceed"?'),
+        ("{name: a, scope: run, limit: 1 USD/run, on_exeed: [block]}", "on_exeed: unknown key; allowed: limit, "
+         "on_warn, on_exceed, name, scope, time_zone, billing_day, week_start, warn_at, unpriced, start, "
+         'when_unreachable, cheaper, throttle, organization; did you mean "on_exceed"?'),
+        ("{name: a, scope: run, limit: 2000000 USD/day}", "limit: is above what can be counted (got 2000000 USD/day); "
+         "allowed: 1000000 USD"),
+        ("{name: a, scope: run, limit: 1 USD/500d}", "limit: a rolling window has at most 400 days (got 500d)"),
+        ("{name: a, scope: [run, run], limit: 1 USD/run}", "scope: names the run twice (got run)"),
+        ("{name: a, scope: {run: r1}, limit: 1 USD/run}", "scope: a window of a run needs no certain run; leave its "
+         "name out"),
+        ("{name: a, scope: run, limit: 1 USD/day, time_zone: Europe/Berln}", "time_zone: unknown time zone (got "
+         'Europe/Berln); allowed: IANA names such as Europe/Berlin; did you mean "Europe/Berlin"?'),
+        ("{name: a, scope: run, limit: 1 USD/day, start: yesterday}", "start: must be history, or a date (got "
+         "yesterday); allowed: history, 2026-12-01, 2026-12-01T08:00+01:00"),
+        ("{name: a, scope: run, limit: 1 USD/day, on_exceed: cheaper_model}", "cheaper: is required by cheaper_model, "
+         "such as {gpt-4o: gpt-4o-mini}"),
+        ("{name: a, scope: run, limit: 1 USD/day, cheaper: {gpt-4o: gpt-4o}}", "cheaper: a model cannot replace itself "
+         "(got gpt-4o)"),
+        ("{name: a, scope: run, limit: 1 USD/day, unpriced: guess}", "unpriced: unknown word (got guess); allowed: "
+         "allow, worst_case, refuse"),
     ],
 )  # fmt: skip
-def test_budget_rules_are_checked_although_they_are_not_enforced(rule: str, expected: str) -> None:
+def test_budget_rules_are_checked_when_the_file_is_read(rule: str, expected: str) -> None:
     """A rule with a mistake is refused when the file is read, not when it would first have fired."""
     assert problems(f"processors: {{budget: {{rules: [{rule}]}}}}") == [f"processors.budget.rules[0].{expected}"]
 
