@@ -12,18 +12,18 @@ from typing import Any
 from aiohttp import ClientConnectionError
 from aiohttp.streams import StreamReader
 
+from otel_cost.instrument import open_exchanges
 from otel_cost.instrument.guard import STATS, guarded
 from otel_cost.instrument.observe import Exchange
-from otel_cost.instrument.open_streams import OPEN_STREAMS
 
 
 def observe_body(exchange: Exchange, content: StreamReader) -> bool:
     """Pass on to `exchange` what the app reads of an unread body; False: it is of a kind that is not known."""
     if type(content) is not StreamReader:
         return False
-    content._eof_callbacks = seen = _Seen(exchange, content._eof_callbacks)
+    content._eof_callbacks = _Seen(exchange, content._eof_callbacks)
     content.__class__ = ObservedReader
-    OPEN_STREAMS.add(seen)
+    open_exchanges.hold(exchange)
     if content.at_eof():
         exchange.ended()
     return True
@@ -35,7 +35,7 @@ _take = StreamReader._read_nowait_chunk
 class _Seen(list[Callable[[], None]]):
     """The reader's list of callbacks, and what we know: a reader has slots only, so this takes the place of one."""
 
-    __slots__ = ("__weakref__", "chunk", "exchange", "interrupted", "unread_bytes")
+    __slots__ = ("chunk", "exchange", "interrupted", "unread_bytes")
 
     def __init__(self, exchange: Exchange, callbacks: list[Callable[[], None]]) -> None:
         super().__init__(callbacks)
@@ -58,6 +58,7 @@ class _Seen(list[Callable[[], None]]):
 
     def __del__(self) -> None:
         _close(self)
+        open_exchanges.release(self.exchange)
 
 
 @guarded

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from otel_cost.instrument import open_exchanges
 from otel_cost.instrument.guard import STATS, guarded
-from otel_cost.instrument.open_streams import OPEN_STREAMS
 
 if TYPE_CHECKING:
     from otel_cost.instrument.observe import Exchange
@@ -37,8 +37,8 @@ def observe_body(exchange: Exchange, raw: Any, status: int, headers: Mapping[str
 
 @guarded
 def _watch(exchange: Exchange, raw: Any, content_encoding: str | None) -> bool:
-    seen = vars(raw)[_SEEN] = _Seen(exchange, content_encoding, raw)
-    OPEN_STREAMS.add(seen)
+    vars(raw)[_SEEN] = _Seen(exchange, content_encoding, raw)
+    open_exchanges.hold(exchange)
     raw.__class__ = _observed_class(type(raw))
     return True
 
@@ -46,7 +46,7 @@ def _watch(exchange: Exchange, raw: Any, content_encoding: str | None) -> bool:
 class _Seen:
     """What one response's app has read of it. `is_reading`: urllib3 is at work, and may close by itself."""
 
-    __slots__ = ("__weakref__", "_decoder", "_encoding", "_is_decodable", "exchange", "is_reading")
+    __slots__ = ("_decoder", "_encoding", "_is_decodable", "exchange", "is_reading")
 
     def __init__(self, exchange: Exchange, content_encoding: str | None, raw: Any) -> None:
         self.exchange = exchange
@@ -79,13 +79,10 @@ class _Seen:
         if plain:
             self.exchange.chunk(plain)
 
-    def closed(self) -> None:
-        """The process ends."""
-        self.exchange.closed()
-
     def __del__(self) -> None:
         """The app dropped the response (whose own finalizer closes it only if its connection is still open)."""
         _close(self)
+        open_exchanges.release(self.exchange)
 
 
 class _Observed:
