@@ -86,7 +86,7 @@ class ServerSentEvents:
         self._after_cr = False  # the last byte was a CR: a LF that follows belongs to it
         self._after_newline = False  # what is held ends with a newline: another one ends the event
         self._is_between = False  # nothing is pending: the next byte begins an event
-        self._names: dict[bytes, str] = {}
+        self._names: dict[bytes, str] = {}  # whole lines, as in "event: ping"
         self.dropped = 0
 
     def feed(self, chunk: bytes) -> None:
@@ -100,14 +100,22 @@ class ServerSentEvents:
                 self._line = chunk
                 self._is_between = False
                 return
-            if size > 2 and chunk.find(b"\n\n") == size - 2:
-                self._event(chunk[:-2])
+            if chunk.find(b"\n", newline + 1) == size - 2 > newline and chunk.endswith(b"\n\n"):
+                name = self._names.get(chunk[:newline])
+                if name is not None and chunk.startswith(b"data: ", newline + 1):
+                    self._sink(chunk[newline + 7 : -2], name)
+                else:
+                    self._event(chunk[:-2])
                 return
         elif self._line:
             line, self._line = self._line, b""
             if chunk == b"\n":
                 self._is_between = True
                 self._event(line[:-1])
+                return
+            is_named = line.startswith(b"event: ") and line.count(b"\n") == 1
+            if is_named and b"\r" not in chunk and chunk.find(b"\n") == len(chunk) - 1:
+                self._line = line + chunk
                 return
             chunk = line + chunk
         self._cut(chunk)
@@ -178,7 +186,7 @@ class ServerSentEvents:
         if event.startswith(b"event: "):
             line = event.find(b"\n")
             if event.startswith(b"data: ", line + 1) and event.find(b"\n", line + 7) < 0 and line > 0:
-                self._sink(event[line + 7 :], self._name(event[7:line]))
+                self._sink(event[line + 7 :], self._name(event[:line]))
                 return
         self._lines(event)
 
@@ -193,14 +201,14 @@ class ServerSentEvents:
             elif field == b"event":
                 name = value
         if data:
-            self._sink(b"\n".join(data), self._name(name) if name else "")
+            self._sink(b"\n".join(data), self._name(b"event: " + name) if name else "")
 
-    def _name(self, name: bytes) -> str:
-        known = self._names.get(name)
+    def _name(self, line: bytes) -> str:
+        known = self._names.get(line)
         if known is None:
-            known = name.decode("utf-8", "replace")
+            known = line[len(b"event: ") :].decode("utf-8", "replace")
             if len(self._names) < MAX_NAMES:
-                self._names[name] = known
+                self._names[line] = known
         return known
 
 

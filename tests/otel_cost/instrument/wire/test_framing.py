@@ -162,7 +162,24 @@ def test_no_bytes_raise(kind: str, chunks: list[bytes]) -> None:
 
 
 @given(
-    st.lists(st.sampled_from([b"data: ", b"data:", b"event: e", b"\n", b"\r", b"\r\n", b":", b"x", b"\xef\xbb\xbf"]))
+    st.lists(
+        st.sampled_from(
+            [
+                b"event: x\n",
+                b"data: a\n",
+                b"\n\n",
+                b"data: ",
+                b"data:",
+                b"event: e",
+                b"\n",
+                b"\r",
+                b"\r\n",
+                b":",
+                b"x",
+                b"\xef\xbb\xbf",
+            ]
+        )
+    )
 )
 def test_no_line_of_server_sent_events_depends_on_its_chunks(pieces: list[bytes]) -> None:
     whole = b"".join(pieces)
