@@ -17,6 +17,8 @@ from functools import wraps
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from otel_cost.instrument.guard import STATS
+
 GENERIC_NODES = frozenset({"agent", "call_model", "chatbot", "llm", "model", "tools"})
 """Nodes of a graph that say what is done, not who does it: prebuilt graphs and tutorials name them so."""
 
@@ -39,10 +41,12 @@ _undo: list[Callable[[], None]] = []
 def current() -> Owners | None:
     """Who makes the call that is about to be made in this context, by the innermost framework. Never raises."""
     for read in _READERS:
-        with suppress(Exception):  # a framework's insides, of any version
+        try:
             found = read()
             if found is not None:
                 return found
+        except Exception as error:  # a framework's insides, of any version
+            STATS.failed("agents", error)
     return None
 
 

@@ -7,7 +7,7 @@ from otel_cost.pricing.units import INPUT, OUTPUT
 from otel_cost.ratios import TOKENS_OF_REPLY, TOKENS_PER_MESSAGE, TOKENS_PER_ROLE, tokens_in
 
 _CHAT = frozenset({"chat", "generate_content"})
-_TEXT = _CHAT | {"text_completion", "embeddings"}
+_TEXT = _CHAT | {"text_completion", "embeddings", "moderation"}
 """Operations that are billed by tokens of text; all others bill what no text shows."""
 
 UNDER_WAY = frozenset({"queued", "in_progress", "processing", "pending", "running"})
@@ -30,8 +30,6 @@ def estimated(reading: Reading, outcome: str) -> dict[str, int]:
     if not reading.is_billable or (is_known and not cut_off):
         return {}
     asked, delivered = texts()
-    if not delivered and not any(usage.values()) and reading.operation != "embeddings":
-        return {}  # nothing was delivered, and nothing is known to be billed
     model = reading.response_model or reading.request_model or ""
     found = {}
     if asked and INPUT not in usage:

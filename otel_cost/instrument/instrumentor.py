@@ -37,7 +37,7 @@ class OtelCostInstrumentor:
         return ()
 
     def instrument(self, *, hosts: Mapping[str, str] | None = None, redact: Any = None, **_: Any) -> None:
-        """Hook the HTTP libraries, once, however often it is called; later settings replace earlier ones.
+        """Hook the HTTP libraries, once, however often it is called; what is not given stays as it was.
 
         Args:
             hosts: hosts of model servers that are not known -> provider, as in `{"llm.internal:8000": "vllm"}`.
@@ -50,7 +50,8 @@ class OtelCostInstrumentor:
                 from otel_cost.instrument import host_span, observe
                 from otel_cost.instrument.settings import read_settings
 
-                observe.use(read_settings(hosts, redact))
+                before = observe.settings()
+                observe.use(read_settings(before.hosts if hosts is None else hosts, redact or before.redact))
                 expect_wire_spans(host_span.is_carrying)
             except Exception as error:
                 STATS.failed("instrument", error)
@@ -65,6 +66,7 @@ class OtelCostInstrumentor:
             for name in HOOKS:
                 _call(name, "uninstrument")
             _call("agents", "unpatch")
+            _call("observe", "use_defaults")
             _followed.clear()
 
 

@@ -40,6 +40,16 @@ def use(settings: Settings) -> None:
     _settings = settings
 
 
+def use_defaults() -> None:
+    """Forget the settings."""
+    use(Settings())
+
+
+def settings() -> Settings:
+    """Those in use."""
+    return _settings
+
+
 def flush_pending() -> None:
     """End the spans of failed calls that wait to be repeated, as before the app's exporter is flushed."""
     RETRIES.flush()
@@ -183,7 +193,9 @@ class Exchange:
                 how, error = estimates.COMPLETE, None
             self._finish(reader.reading(), how if reader.is_stream else None, error, at_ns)
         elif head is not None and error is None:
-            self._finish(wire.read_body(self._asked, head, b""), None, None, at_ns)
+            is_unread = self._asked.is_stream and how == estimates.ABANDONED and head.status < HTTPStatus.BAD_REQUEST
+            reading = wire.body_reader(self._asked, head).reading() if is_unread else None
+            self._finish(reading or wire.read_body(self._asked, head, b""), how if is_unread else None, None, at_ns)
         else:
             self._finish(None, None, error, at_ns)
 

@@ -76,6 +76,15 @@ def test_what_an_abandoned_stream_delivered_is_counted_and_flagged() -> None:
     assert said[k.OTEL_COST_COST_STATUS] == "estimated"
 
 
+def test_a_stream_that_the_app_never_reads_is_abandoned_with_its_input() -> None:
+    with observed(Script(events("Hello", usage=USAGE), is_gated=True)) as app:
+        chat(app.client(), stream=True).close()
+        said = app.only()
+    assert said[k.OTEL_COST_STREAM] == "abandoned"
+    assert said[k.OTEL_COST_ESTIMATED_INPUT] == 10
+    assert k.OTEL_COST_ESTIMATED_OUTPUT not in said
+
+
 def test_a_stream_that_breaks_off_has_failed_with_the_apps_error() -> None:
     with observed(Script(events("Hello", " you", usage=USAGE), ending="cut")) as app:
         with pytest.raises(openai.APIConnectionError):

@@ -97,7 +97,8 @@ def test_parallel_calls_that_are_repeated_keep_apart() -> None:
         spans = app.spans()
     assert len(spans) == 8
     assert all(span.status.status_code is StatusCode.UNSET for span in spans)
-    assert sum(int((span.attributes or {}).get(k.HTTP_REQUEST_RESEND_COUNT, 0)) for span in spans) == 8
+    said: list[dict[str, Any]] = [dict(span.attributes or {}) for span in spans]
+    assert sum(attributes.get(k.HTTP_REQUEST_RESEND_COUNT, 0) for attributes in said) == 8
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from otel_cost.instrument import OtelCostInstrumentor, stats
+from otel_cost.instrument import OtelCostInstrumentor, observe, stats
 from otel_cost.instrument.instrumentor import instrumentation_disabled
 from otel_cost.instrument.settings import read_settings
 from tests.otel_cost.instrument.observing import answer, chat, observed, refusal
@@ -124,3 +124,17 @@ def test_hosts_of_the_environment_and_of_the_call_add_up(
     found: Any = read_settings(hosts={"other": "openai"}).hosts
     assert found == {"llm.internal:8000": "vllm", "other": "openai"}
     assert "'broken' is not host=provider" in caplog.text
+
+
+def test_installing_after_instrumenting_keeps_hosts_and_redaction() -> None:
+    def redact(text: str) -> str:
+        return text
+
+    instrumentor = OtelCostInstrumentor()
+    instrumentor.instrument(hosts={"own": "openai"}, redact=redact)
+    try:
+        instrumentor.instrument()
+        assert (observe.settings().hosts, observe.settings().redact) == ({"own": "openai"}, redact)
+    finally:
+        instrumentor.uninstrument()
+    assert observe.settings().redact is None
