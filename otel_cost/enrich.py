@@ -20,7 +20,7 @@ from otel_cost.pricing.money import format_usd
 from otel_cost.pricing.result import receipt_text
 from otel_cost.recent import Recent
 from otel_cost.shortcut import Shortcuts
-from otel_cost.twins import Twins, seen_elsewhere, seen_on_wire
+from otel_cost.twins import Twins, exchange_ends, seen_elsewhere, seen_on_wire
 
 AttributeValue = str | float
 WRAPPER = "wrapper"
@@ -87,14 +87,16 @@ class Enricher:
         if _STATUS in attributes:
             return {}
         is_wire = scope_name == WIRE_SCOPE or _WIRE in attributes
-        if is_wire and _PARTS not in attributes:
-            above_call = False  # what one exchange said is no sum of others
+        told: set[str] = set()
+        if is_wire:
+            told = exchange_ends(trace_id, span_id)
+            above_call = above_call and _PARTS in attributes  # what one exchange said is no sum of others
         shape = (scope_name, span_kind, status_code, tuple(attributes))
         short = self._shortcuts.price(shape, span_name, start_time_ns, attributes)
         if short is not None and (is_wire or not _wire_is_on):
             excused = self._excused(trace_id, parent_id, above_call, short[0])
             if excused is None and is_wire:
-                excused = self._wire_twin(attributes, scope_name, start_time_ns, end_time_ns)
+                excused = self._wire_twin(attributes, scope_name, start_time_ns, end_time_ns, told)
             return short[1] if excused is None else excused
         call = normalise(
             scope_name=scope_name,
@@ -110,15 +112,18 @@ class Enricher:
                 above_calls.put((trace_id, parent_id), True)
             return {_STATUS: WRAPPER}
         if call.usage or call.reported_cost_pico_usd is not None:
+            seen = None
+            if _wire_is_on and not is_wire and not above_call and call.usage and call.kind is CallKind.LEAF:
+                seen = seen_elsewhere(call, scope_name, start_time_ns, end_time_ns)
+                if self._twins.other_is_counted(seen):
+                    return _DUPLICATE
             excused = self._excused(trace_id, parent_id, above_call, call.response_id)
-            if excused is None and call.kind is CallKind.LEAF and call.usage:
-                if is_wire:
-                    excused = self._wire_twin(attributes, scope_name, start_time_ns, end_time_ns)
-                elif _wire_is_on:
-                    seen = seen_elsewhere(call, scope_name, start_time_ns, end_time_ns)
-                    excused = _DUPLICATE if self._twins.other_is_counted(seen) else None
+            if excused is None and is_wire and call.usage and call.kind is CallKind.LEAF:
+                excused = self._wire_twin(attributes, scope_name, start_time_ns, end_time_ns, told)
             if excused is not None:
                 return excused
+            if seen is not None:
+                self._twins.remember(seen)
         elif above_call or call.kind is CallKind.AGGREGATE:
             return {}
         cost = price_call(call, start_time_ns=start_time_ns, end_time_ns=end_time_ns, card=self._card)
@@ -131,10 +136,10 @@ class Enricher:
         return added
 
     def _wire_twin(
-        self, attributes: Mapping[str, object], scope_name: str, start_ns: int, end_ns: int | None
+        self, attributes: Mapping[str, object], scope_name: str, start_ns: int, end_ns: int | None, told: set[str]
     ) -> dict[str, AttributeValue] | None:
         seen = seen_on_wire(attributes, scope_name, start_ns, end_ns)
-        return _DUPLICATE if self._twins.wire_is_counted(seen) else None
+        return _DUPLICATE if self._twins.wire_is_counted(seen, told) else None
 
     def _excused(
         self, trace_id: int, parent_id: int | None, above_call: bool, response_id: str | None

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from itertools import count
 from typing import NamedTuple
 
 from otel_cost import attributes as keys
@@ -38,25 +37,21 @@ class _Exchange(NamedTuple):
     scopes: set[str]  # instrumentations whose record of it has been found
 
 
-_open: dict[int, _Exchange] = {}
-_tickets = count()
+_open: dict[tuple[int, int], _Exchange] = {}
 
 
-def exchange_begins(model: str | None, start_ns: int) -> int | None:
-    """An exchange is under way, which a span of ours or an enriched one will tell. Returns for `exchange_ends`."""
-    if not model:
-        return None
-    ticket = next(_tickets)
-    _open[ticket] = _Exchange(model, start_ns, set())
-    if len(_open) > MAX_OPEN:
-        _open.pop(next(iter(_open)), None)
-    return ticket
+def exchange_begins(model: str | None, start_ns: int, trace_id: int, span_id: int) -> None:
+    """An exchange is under way, which that span will tell, or one below it."""
+    if model:
+        _open[trace_id, span_id] = _Exchange(model, start_ns, set())
+        if len(_open) > MAX_OPEN:
+            _open.pop(next(iter(_open)), None)
 
 
-def exchange_ends(ticket: int | None) -> None:
-    """It is told."""
-    if ticket is not None:
-        _open.pop(ticket, None)
+def exchange_ends(trace_id: int, span_id: int) -> set[str]:
+    """It is told, by a span that has ended. Returns the instrumentations that recorded it, too."""
+    exchange = _open.pop((trace_id, span_id), None) if _open else None
+    return set() if exchange is None else exchange.scopes
 
 
 class Seen(NamedTuple):
@@ -85,13 +80,21 @@ class Twins:
         self._wire: deque[_Counted] = deque(maxlen=MAX_REMEMBERED)
         self._others: deque[_Counted] = deque(maxlen=MAX_REMEMBERED)
 
-    def wire_is_counted(self, seen: Seen) -> bool:
-        """Whether a call that we read on the wire has been counted as another's span; else it is remembered."""
-        return _pair(seen, self._others, self._wire)
+    def wire_is_counted(self, seen: Seen, scopes: set[str]) -> bool:
+        """Whether a call that we read on the wire has been counted as another's span; else it is remembered, with the
+        instrumentations whose record of it has been found already."""
+        if _is_known(seen, self._others):
+            return True
+        self._wire.append(_Counted(seen, scopes | {seen.scope}))
+        return False
 
     def other_is_counted(self, seen: Seen) -> bool:
-        """Whether another's span is a record of what we read, or are reading, on the wire; else it is remembered."""
-        return _pair(seen, self._wire, None) or _is_under_way(seen) or _pair(seen, (), self._others)
+        """Whether another's span is a record of what we read, or are reading, on the wire."""
+        return _is_known(seen, self._wire) or _is_under_way(seen)
+
+    def remember(self, seen: Seen) -> None:
+        """Another's span is counted."""
+        self._others.append(_Counted(seen, {seen.scope}))
 
 
 def seen_on_wire(attributes: Mapping[str, object], scope: str, start_ns: int, end_ns: int | None) -> Seen:
@@ -140,14 +143,12 @@ def _count(value: object) -> int:
     return value if type(value) is int else -1
 
 
-def _pair(seen: Seen, counted: Sequence[_Counted] | deque[_Counted], own: deque[_Counted] | None) -> bool:
-    """Whether it is a record of one of the counted calls, the last ones first; else it is added to `own`."""
-    for call in reversed(tuple(counted)):
+def _is_known(seen: Seen, counted: deque[_Counted]) -> bool:
+    """Whether it is a record of one of the counted calls; the last ones are looked at first."""
+    for call in reversed(tuple(counted)) if counted else ():
         if seen.scope not in call.scopes and _same(seen, call.seen):
             call.scopes.add(seen.scope)
             return True
-    if own is not None:
-        own.append(_Counted(seen, {seen.scope}))
     return False
 
 

@@ -84,13 +84,14 @@ class CallSpan:
         self._started_ns = time_ns() if started_ns is None else started_ns
         self._is_told = False
         self._last: Outcome | None = None
-        self._ticket = exchange_begins(asked.model, self._started_ns)
         if host is not None:
             self.span = host.span
             self.resends = host.attempts - 1
         else:
             name = span_name(operation, asked.model)
             self.span = _start(name, asked_attributes(asked, operation), context, self._started_ns)
+        identity = self.span.get_span_context()
+        exchange_begins(asked.model, self._started_ns, identity.trace_id, identity.span_id)
         _name_owners(self.span)
 
     @property
@@ -132,7 +133,9 @@ class CallSpan:
             self._finish_host(self._host, outcome, facts)
         else:
             self._end(self.span, outcome, facts)
-        exchange_ends(self._ticket)
+        if self._host is None or self._host.is_free or self._host.is_carrying:  # else it ends with the host
+            identity = self.span.get_span_context()
+            exchange_ends(identity.trace_id, identity.span_id)
         self._record(outcome, facts)
 
     def _finish_host(self, host: Host, outcome: Outcome, facts: _Facts | None) -> None:

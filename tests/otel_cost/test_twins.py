@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import count
 
 import pytest
 
 from otel_cost import attributes as keys
 from otel_cost import enrich
-from otel_cost.enrich import AttributeValue, Enricher, expect_wire_spans
+from otel_cost.enrich import Enricher, expect_wire_spans
 from otel_cost.normalise.dialects.wire import WIRE_SCOPE
 from otel_cost.twins import exchange_begins, exchange_ends
 
@@ -31,7 +32,8 @@ def _end(
     *,
     period: tuple[float, float] = (0, 1),
     span_id: int | None = None,
-    **more: AttributeValue,
+    trace_id: int | None = None,
+    more: Mapping[str, object] | None = None,
 ) -> str:
     """End a root span of a trace of its own, and return its cost status."""
     attributes: dict[str, object] = {
@@ -41,11 +43,11 @@ def _end(
         keys.GEN_AI_RESPONSE_MODEL: MODEL,
         keys.GEN_AI_USAGE_INPUT_TOKENS: tokens[0],
         keys.GEN_AI_USAGE_OUTPUT_TOKENS: tokens[1],
-        **more,
+        **(more or {}),
     }
     start_ns, end_ns = (START_NS + int(at * SECOND) for at in period)
     added = enricher.enrich(
-        attributes, next(_ids), span_id or next(_ids), None, scope, f"chat {MODEL}", 3, 0, start_ns, end_ns
+        attributes, trace_id or next(_ids), span_id or next(_ids), None, scope, f"chat {MODEL}", 3, 0, start_ns, end_ns
     )
     return str(added[keys.OTEL_COST_COST_STATUS])
 
@@ -84,20 +86,39 @@ def test_what_differs_is_another_call(tokens: tuple[int, int], period: tuple[flo
 def test_one_response_id_is_one_call_although_numbers_differ() -> None:
     """A record that begins when the stream is over, and leaves out reasoning."""
     enricher = Enricher()
-    ours = _end(enricher, WIRE_SCOPE, **{keys.GEN_AI_RESPONSE_ID: "ru1garvBEoOi"})
-    late = _end(enricher, "other", (100, 20), period=(1.1, 1.2), **{keys.GEN_AI_RESPONSE_ID: "ru1garvBEoOi"})
+    ours = _end(enricher, WIRE_SCOPE, more={keys.GEN_AI_RESPONSE_ID: "ru1garvBEoOi"})
+    late = _end(enricher, "other", (100, 20), period=(1.1, 1.2), more={keys.GEN_AI_RESPONSE_ID: "ru1garvBEoOi"})
     assert [ours, late] == ["priced", "duplicate"]
 
 
 def test_what_ends_while_its_exchange_is_under_way_costs_nothing() -> None:
     """A stream that is left early: the other's span ends first and says a placeholder; ours follows and counts."""
     enricher = Enricher()
-    ticket = exchange_begins("gpt-4o", START_NS + SECOND // 10)
+    exchange_begins("gpt-4o", START_NS + SECOND // 10, 17, 4)
     assert _end(enricher, "other", (100, 1)) == "duplicate"
     assert _end(enricher, "other", (100, 1), period=(0.2, 1)) == "priced", "it began after the exchange"
-    exchange_ends(ticket)
+    exchange_ends(17, 4)
     assert _end(enricher, WIRE_SCOPE, (100, 70)) == "priced"
     assert _end(enricher, "third", (100, 1)) == "priced", "no exchange is under way"
+
+
+def test_two_records_inside_each_other_may_end_in_any_order() -> None:
+    """The outer one ends while the inner one, which will tell the exchange, is still open: that one is counted."""
+    enricher = Enricher()
+    exchange_begins("gpt-4o", START_NS + SECOND // 10, 18, 5)
+    outer = {keys.GEN_AI_RESPONSE_ID: "resp_6866cf89"}
+    assert _end(enricher, "outer", trace_id=18, more=outer) == "duplicate"
+    told = {
+        keys.OTEL_COST_WIRE: 1,
+        keys.OTEL_COST_OPERATION: "chat",
+        keys.OTEL_COST_PROVIDER: "openai",
+        keys.OTEL_COST_REQUEST_MODEL: "gpt-4o",
+        keys.OTEL_COST_RESPONSE_ID: "resp_6866cf89",
+        keys.OTEL_COST_USAGE_PREFIX + "input_tokens": 100,
+        keys.OTEL_COST_USAGE_PREFIX + "output_tokens": 50,
+    }
+    assert _end(enricher, "inner", trace_id=18, span_id=5, more=told) == "priced"
+    assert _end(enricher, "outer") == "priced", "its record of that exchange has been found"
 
 
 def test_a_host_that_ends_before_it_is_told_is_a_wrapper() -> None:
