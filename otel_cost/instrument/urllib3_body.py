@@ -105,22 +105,6 @@ class _Observed:
             STATS.failed("urllib3_body.read", error)
         return data
 
-    def read1(self, amt: Any = None, decode_content: Any = None, *args: Any, **kwargs: Any) -> Any:
-        seen: _Seen = vars(self)[_SEEN]
-        seen.is_reading = True
-        try:
-            data = super().read1(amt, decode_content, *args, **kwargs)  # type: ignore[misc]
-        except BaseException as error:
-            _fail(seen, error)
-            raise
-        seen.is_reading = False
-        some = 1 if amt is None else amt  # without an amount it returns what is there, not everything
-        try:
-            seen.read(self, data, some, self.decode_content if decode_content is None else decode_content)
-        except Exception as error:
-            STATS.failed("urllib3_body.read1", error)
-        return data
-
     def read_chunked(self, amt: Any = None, decode_content: Any = None) -> Generator[bytes, None, None]:
         seen: _Seen = vars(self)[_SEEN]
         chunks = super().read_chunked(amt, decode_content)  # type: ignore[misc]
@@ -160,6 +144,28 @@ class _Observed:
         super().close()  # type: ignore[misc]
 
 
+class _ObservedRead1:
+    """The same for `read1`, which `urllib3.HTTPResponse` has since 2."""
+
+    decode_content: Any
+
+    def read1(self, amt: Any = None, decode_content: Any = None, *args: Any, **kwargs: Any) -> Any:
+        seen: _Seen = vars(self)[_SEEN]
+        seen.is_reading = True
+        try:
+            data = super().read1(amt, decode_content, *args, **kwargs)  # type: ignore[misc]
+        except BaseException as error:
+            _fail(seen, error)
+            raise
+        seen.is_reading = False
+        some = 1 if amt is None else amt  # without an amount it returns what is there, not everything
+        try:
+            seen.read(self, data, some, self.decode_content if decode_content is None else decode_content)
+        except Exception as error:
+            STATS.failed("urllib3_body.read1", error)
+        return data
+
+
 @guarded
 def _fail(seen: _Seen, error: BaseException) -> None:
     seen.is_reading = False
@@ -184,5 +190,6 @@ def _observed_class(kind: type) -> type:
     made = _observed_classes.get(kind)
     if made is None:
         names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
-        made = _observed_classes[kind] = type(kind.__name__, (_Observed, kind), names)
+        observed = (_Observed, _ObservedRead1) if hasattr(kind, "read1") else (_Observed,)
+        made = _observed_classes[kind] = type(kind.__name__, (*observed, kind), names)
     return made
