@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from otel_cost.instrument.wire.framing import FRAMERS, Framer
+from otel_cost.instrument.wire.framing import FRAMERS
+from otel_cost.instrument.wire.held import Framer
 from otel_cost.instrument.wire.hosts import settled
 from otel_cost.instrument.wire.trim import trimmed
 from otel_cost.instrument.wire.types import Asked, EventReader, Head, Reading

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_cost.instrument.wire import framing
+from otel_cost.instrument.wire import held
 from otel_cost.instrument.wire.framing import FRAMERS
 
 
@@ -144,7 +144,7 @@ def test_an_event_above_the_bound_is_dropped_and_counted(
     kind: str, long: bytes, after: bytes, expected: list[tuple[bytes, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its bytes are not held; the events after it are read."""
-    monkeypatch.setattr(framing, "MAX_EVENT_BYTES", 50)
+    monkeypatch.setattr(held, "MAX_EVENT_BYTES", 50)
     found: list[tuple[bytes, str]] = []
     framer = FRAMERS[kind](lambda data, name: found.append((data, name)))
     for begin in range(0, len(long), 10):
