@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from itertools import islice
 from types import ModuleType
@@ -301,3 +301,72 @@ def test_chunks_events_and_errors_come_in_the_same_order_from_any_transport(
     assert seen.pieces == [chunk for what, chunk in bare if what == "sends"]
     outcome = {"raised": "failed", "sent": "ended"}
     assert seen.outcome == next((outcome[what] for what, _ in bare if what in outcome), "closed")
+
+
+async def _alog_of(module: Any, chunks: list[bytes], error: BaseException | None, stop_after: int | None) -> Transcript:
+    """The same of an asynchronous transport; an app that stops closes its iterator before it goes on."""
+    log: Transcript = []
+
+    class Stream(module.AsyncByteStream):  # type: ignore[misc]
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            try:
+                for chunk in chunks:
+                    log.append(("sends", chunk))
+                    yield chunk
+                if error is not None:
+                    raise error from KeyError("behind it")
+                log.append(("sent", None))
+            finally:
+                log.append(("leaves", None))
+
+        async def aclose(self) -> None:
+            log.append(("closes", None))
+
+    class Transport(module.AsyncBaseTransport):  # type: ignore[misc]
+        async def handle_async_request(self, request: Any) -> Any:
+            log.append(("asked", request.content))
+            return module.Response(200, stream=Stream())
+
+    async with module.AsyncClient(transport=Transport()) as client:
+        response = await client.send(asking(module, "http://model.example"), stream=True)
+        pieces = response.aiter_raw()
+        try:
+            for _ in range(100 if stop_after is None else stop_after):
+                log.append(("got", await anext(pieces)))
+        except BaseException as raised:
+            log.append(("raised", errors(raised)))
+            log.append(("same", raised is error))
+        await pieces.aclose()
+        log.append(("goes on", None))
+        await response.aclose()
+        log.append(("elapsed", response.elapsed.total_seconds() > 0))
+    return log
+
+
+@MANY
+@given(
+    module=st.sampled_from(LIBRARIES),
+    chunks=st.lists(st.binary(max_size=20), max_size=6),
+    error=st.sampled_from([None, None, _Broken, ValueError, OSError, httpx.ReadError, asyncio.CancelledError]),
+    stop_after=st.none() | st.integers(0, 5),
+)
+def test_chunks_events_and_errors_come_in_the_same_order_from_any_asynchronous_transport(
+    recorder: Recorder,
+    module: ModuleType,
+    chunks: list[bytes],
+    error: Callable[[str], BaseException] | None,
+    stop_after: int | None,
+) -> None:
+    recorder.exchanges.clear()
+
+    def call() -> Transcript:
+        found: Transcript = asyncio.run(
+            _alog_of(module, chunks, None if error is None else error("broken"), stop_after)
+        )
+        return found
+
+    bare = _without_us(call)
+    assert call() == bare
+    seen = recorder.only
+    assert seen.pieces == [chunk for what, chunk in bare if what == "sends"]
+    assert seen.outcome == ("ended" if ("sent", None) in bare else "failed" if ("same", True) in bare else "closed")
