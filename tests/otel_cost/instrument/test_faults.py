@@ -174,19 +174,19 @@ def test_whatever_raises_the_app_gets_the_same_and_it_is_counted() -> None:
         targets = {f.__code__: f for f in functions() if f.__code__ in executed and not f.__code__.co_freevars}
         assert len(targets) > 150
         changed, uncounted = [], []
-        for code, function in targets.items():
+        for number, (code, function) in enumerate(targets.items()):
             where = f"{function.__module__}.{function.__qualname__}"
-            for name in executed[code][:1]:
-                before = failures(app)
-                with raising(function):
-                    try:
-                        result = copy_context().run(call, app, name)
-                    except ArithmeticError:
-                        result = "raised"
-                if result != expected[name]:
-                    changed.append((where, name))
-                if failures(app) == before:
-                    uncounted.append((where, name))
+            name = executed[code][number % len(executed[code])]  # each in one, all kinds of calls in turn
+            before = failures(app)
+            with raising(function):
+                try:
+                    result = copy_context().run(call, app, name)
+                except ArithmeticError:
+                    result = "raised"
+            if result != expected[name]:
+                changed.append((where, name))
+            if failures(app) == before:
+                uncounted.append((where, name))
             call(app, "whole")
     assert changed == []
     assert uncounted == []
