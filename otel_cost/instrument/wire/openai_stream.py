@@ -114,7 +114,10 @@ class ChatEvents:
         reading = self._reading_of(self._asked, self._head, said, is_stream=True)
         sent = reading.said
         deltas = tuple(self._kept)
-        return reading._replace(said=lambda: (sent()[0] if sent else (), delivered(deltas)))
+        return reading._replace(
+            is_billable=reading.is_billable or self.has_content,  # what came before an error was served
+            said=lambda: (sent()[0] if sent else (), delivered(deltas)),
+        )
 
 
 def _last(data: bytes) -> dict[str, Any]:

@@ -150,7 +150,9 @@ def test_an_error_in_an_answer_of_status_200_is_an_error() -> None:
     assert answered("openrouter", {"error": {"code": 502}}).error_type == "502"
     assert not answered("openrouter", {"error": {"code": 502}}).is_billable
     broken = streamed([chunk("a"), {"error": {"code": "server_error"}}]).reading()
-    assert broken.error_type == "server_error"
+    assert (broken.error_type, broken.is_billable) == ("server_error", True)
+    refused = streamed([{"error": {"code": "server_error"}}]).reading()
+    assert (refused.error_type, refused.is_billable) == ("server_error", False)
 
 
 def test_a_model_at_databricks_is_known_by_its_endpoint() -> None:
