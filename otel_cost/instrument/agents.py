@@ -97,7 +97,7 @@ def _follow_openai_agents(module: Any) -> None:
     @wraps(set_current)
     def set_and_follow(span: Any) -> Any:
         with suppress(Exception):
-            data = getattr(span, "span_data", None)
+            data: Any = getattr(span, "span_data", None)
             if type(data).__name__ == "AgentSpanData":
                 _followed.set((span, str(data.name), _followed.get()))
         return set_current(span)

@@ -6,6 +6,7 @@ provider reported in all, and counts as their wrapper: each of them is a span be
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from time import time_ns
 from typing import Any, NamedTuple
@@ -37,6 +38,9 @@ COUNTS_AS = "counts_as"
 """In `Reading.extra`: the operation of a call whose usage another exchange tells."""
 
 _METRICS = Metrics()
+os.register_at_fork(after_in_child=_METRICS.forget)
+_tracer: tuple[trace.TracerProvider | None, trace.Tracer | None] = (None, None)
+"""The last provider and its tracer: getting one takes 12 us."""
 
 
 class Outcome(NamedTuple):
@@ -257,8 +261,13 @@ def emit(
 
 
 def _start(name: str, attributes: Mapping[str, Any], context: Context, at_ns: int) -> Span:
-    """A span of our own. The tracer is asked for each time, as the app may set its provider late."""
-    tracer = trace.get_tracer(WIRE_SCOPE, __version__)
+    """A span of our own, by the provider that the app has now: it may set it late."""
+    global _tracer
+    provider = trace.get_tracer_provider()
+    of, tracer = _tracer
+    if of is not provider or tracer is None:
+        tracer = provider.get_tracer(WIRE_SCOPE, __version__)
+        _tracer = provider, tracer
     return tracer.start_span(name, context, SpanKind.CLIENT, attributes, start_time=at_ns)
 
 

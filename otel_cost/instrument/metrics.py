@@ -7,14 +7,16 @@ that nothing doubles beside them.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from opentelemetry import metrics
-from opentelemetry.metrics import Counter, Histogram, Meter
+from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
 
 from otel_cost import __version__
 from otel_cost import attributes as keys
+from otel_cost.instrument.guard import STATS
 from otel_cost.instrument.span_attributes import server_of
 from otel_cost.instrument.wire.types import Asked, Reading
 from otel_cost.pricing import units
@@ -36,16 +38,48 @@ _KEYS = {
 }
 
 
+MAX_SERIES = 2_000
+"""Sums of one counter that are kept, as many as the SDK keeps; a model that comes after is left out, and counted."""
+_Series = tuple[tuple[str, str], ...]
+
+
+class _Total:
+    """A counter that is added up here and read when metrics are collected: a tenth of what the SDK's own costs."""
+
+    def __init__(self, meter: Meter, name: str, what: str) -> None:
+        self._lock = threading.Lock()
+        self._sums: dict[_Series, int] = {}
+        meter.create_observable_counter(name, [self._observe], "{token}", what)
+
+    def add(self, tokens: int, series: _Series) -> None:
+        with self._lock:
+            known = self._sums.get(series)
+            if known is not None or len(self._sums) < MAX_SERIES:
+                self._sums[series] = tokens + (known or 0)
+                return
+        STATS.count("metrics.series_left_out")
+
+    def forget(self) -> None:
+        """In a forked child: the sums are the parent's."""
+        self._lock = threading.Lock()
+        self._sums = {}
+
+    def _observe(self, _: CallbackOptions) -> list[Observation]:
+        with self._lock:
+            sums = list(self._sums.items())
+        return [Observation(total, dict(series)) for series, total in sums]
+
+
 class _Instruments(NamedTuple):
     duration: Histogram
     first_chunk: Histogram
     input_tokens: Histogram
     output_tokens: Histogram
-    usage_input: Counter
-    usage_output: Counter
-    usage_cache_read: Counter
-    usage_cache_write: Counter
-    usage_reasoning: Counter
+    usage_input: _Total
+    usage_output: _Total
+    usage_cache_read: _Total
+    usage_cache_write: _Total
+    usage_reasoning: _Total
     embeddings_duration: Histogram
     embeddings_input_tokens: Histogram
 
@@ -55,6 +89,12 @@ class Metrics:
 
     def __init__(self) -> None:
         self._instruments: _Instruments | None = None
+
+    def forget(self) -> None:
+        """In a forked child: what was added up is the parent's."""
+        for instrument in self._instruments or ():
+            if isinstance(instrument, _Total):
+                instrument.forget()
 
     def record(
         self,
@@ -105,6 +145,7 @@ def _series(asked: Asked, reading: Reading | None, operation: str) -> dict[str, 
 
 
 def _tokens(made: _Instruments, counts: Mapping[str, int], series: Mapping[str, Any]) -> None:
+    same = tuple(series.items())
     for unit, histogram, counter, direction in (
         (units.INPUT, made.input_tokens, made.usage_input, "input"),
         (units.OUTPUT, made.output_tokens, made.usage_output, "output"),
@@ -112,14 +153,14 @@ def _tokens(made: _Instruments, counts: Mapping[str, int], series: Mapping[str, 
         if unit in counts:
             histogram.record(counts[unit], series)
             for modality, tokens in by_modality(counts, counts[unit], direction):
-                counter.add(tokens, {**series, keys.GEN_AI_TOKEN_MODALITY: modality})
+                counter.add(tokens, (*same, (keys.GEN_AI_TOKEN_MODALITY, modality)))
     for unit, counter in (
         (units.CACHE_READ, made.usage_cache_read),
         (units.CACHE_WRITE, made.usage_cache_write),
         (units.REASONING, made.usage_reasoning),
     ):
         if counts.get(unit):
-            counter.add(counts[unit], {**series, keys.GEN_AI_TOKEN_MODALITY: UNKNOWN})
+            counter.add(counts[unit], (*same, (keys.GEN_AI_TOKEN_MODALITY, UNKNOWN)))
 
 
 def by_modality(counts: Mapping[str, int], whole: int, direction: str) -> Iterable[tuple[str, int]]:
@@ -142,8 +183,8 @@ def _make(meter: Meter) -> _Instruments:
     def tokens(name: str, what: str) -> Histogram:
         return meter.create_histogram(name, "{token}", what, explicit_bucket_boundaries_advisory=TOKENS_BOUNDARIES)
 
-    def counter(name: str, what: str) -> Counter:
-        return meter.create_counter(name, "{token}", what)
+    def counter(name: str, what: str) -> _Total:
+        return _Total(meter, name, what)
 
     return _Instruments(
         seconds(keys.GEN_AI_CLIENT_INFERENCE_DURATION, "Duration of a call to a model."),
