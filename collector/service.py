@@ -22,6 +22,8 @@ from collector.pipeline import Pipeline
 from collector.receive.config import ReceiverConfig
 from collector.receivers import build_receivers
 from collector.reprice_desk import RepricingDesk
+from collector.serve.api.app import build_app
+from collector.serve.api.server import ApiServer
 from collector.serve.probes import Pages, ProbeServer, health_pages, metrics_pages
 from collector.store import Store
 from collector.telemetry import Telemetry
@@ -50,6 +52,7 @@ class Addresses:
     http: Endpoint | None
     prometheus: Endpoint | None
     health_check: Endpoint | None
+    api: Endpoint | None = None
 
 
 class Service:
@@ -81,6 +84,7 @@ class Service:
         self._upkeep = UpkeepTimer(self._desk.step)
         self._receivers = build_receivers(config, self._committer.submit, self.telemetry)
         self._probes: list[ProbeServer] = []
+        self._api = None if config.api is None else ApiServer(config.api.endpoint, build_app(config.api, ()))
         self._serving = False
 
     async def start(self) -> Addresses:
@@ -114,6 +118,8 @@ class Service:
         Returns whether everything that had been taken was acknowledged; all of that is in the ledger or the journal.
         """
         self._serving = False
+        if self._api is not None:
+            await self._api.stop()
         deadline_seconds = time.monotonic() + DRAIN_SECONDS
         await asyncio.gather(*(receiver.stop(DRAIN_SECONDS) for receiver in self._receivers.values()))
         left_seconds = max(0.1, deadline_seconds - time.monotonic())
@@ -144,6 +150,7 @@ class Service:
             http=self._listening("http", self.config.http),
             prometheus=self._probe("prometheus", self.config.prometheus, metrics_pages(self.telemetry)),
             health_check=self._probe("health_check", self.config.health_check, health_pages(self.why_unhealthy)),
+            api=None if self._api is None else await self._api.start(),
         )
         memory.settle()
         self._serving = True

@@ -130,6 +130,8 @@ def greeting(config: Config, addresses: Addresses) -> str:
     lines.append(f'  ask      otel-cost report{database}   otel-cost sql{database} "SELECT * FROM daily"')
     if addresses.prometheus is not None:
         lines.append(f"  metrics  {_url(addresses.prometheus)}/metrics")
+    if addresses.api is not None:
+        lines.append(f"  api      {_url(addresses.api)}/api/v1")
     if addresses.health_check is not None:
         lines.append(f"  health   {_url(addresses.health_check)}/")
     return "\n".join(lines)

@@ -19,6 +19,7 @@ from collector.config.reader import Section
 from collector.config.text import parse
 from collector.forward.config import ForwardConfig
 from collector.receive.config import ReceiverConfig, TlsFiles
+from collector.serve.api.config import ApiConfig, ApiToken, Role
 from collector.store.config import StoreConfig
 
 RECEIVERS = {"otlp": "OTLP over gRPC and HTTP"}
@@ -36,7 +37,8 @@ EXPORTERS = {
 EXTENSIONS = {"api": "page and JSON API", "health_check": "liveness and readiness"}
 
 BUDGET_WARNING = "processors.budget.rules: checked, but this version does not enforce budgets yet"
-API_WARNING = "extensions.api: checked, but this version does not serve the API yet"
+MIN_TOKEN_CHARACTERS = 16
+"""Shorter secrets can be guessed by trying."""
 
 
 def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Config:
@@ -78,11 +80,11 @@ def read_tree(tree: object, problems: Problems) -> Config:
     config = select(top.section("service"), defined, config)
     top.close()
     _room_for_one(top, config)
-    return replace(config, warnings=_warnings(config.rules, "api" in defined.extensions))
+    return replace(config, warnings=_warnings(config.rules))
 
 
-def _warnings(rules: tuple[Rule, ...], api: bool) -> tuple[str, ...]:
-    return (BUDGET_WARNING,) * bool(rules) + (API_WARNING,) * api
+def _warnings(rules: tuple[Rule, ...]) -> tuple[str, ...]:
+    return (BUDGET_WARNING,) * bool(rules)
 
 
 def _room_for_one(top: Section, config: Config) -> None:
@@ -191,9 +193,37 @@ def _extensions(section: Section, defined: Defined, config: Config) -> Config:
         if kind == "health_check":
             config = replace(config, health_check=_endpoint(part, model.HEALTH_CHECK_ENDPOINT))
         else:
-            _endpoint(part, model.API_ENDPOINT)
+            config = replace(config, api=_api(part))
     section.close()
     return config
+
+
+def _api(part: Section) -> ApiConfig:
+    endpoint = part.take("endpoint", values.listen_address, model.API_ENDPOINT)
+    tokens = tuple(_token(each) for each in part.sections("tokens"))
+    for number, token in enumerate(tokens):
+        if token.name in {other.name for other in tokens[:number]}:
+            part.problem(BadValue("another token has this name"), token.name, key=f"tokens[{number}].name")
+    part.close()
+    return ApiConfig(endpoint, tokens)
+
+
+def _token(part: Section) -> ApiToken:
+    roles = {role.name.lower(): role for role in Role}
+    token = ApiToken(
+        part.require("name", values.text, ""),
+        part.require("token", _secret, ""),
+        roles[part.take("role", values.choice(roles), "viewer")],
+    )
+    part.close()
+    return token
+
+
+def _secret(value: object) -> str:
+    written = values.text(value)
+    if len(written) < MIN_TOKEN_CHARACTERS:
+        raise BadValue(f"must have at least {MIN_TOKEN_CHARACTERS} characters", got="...")
+    return written
 
 
 def _endpoint(part: Section, default: Endpoint) -> Endpoint:

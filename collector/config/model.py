@@ -10,6 +10,7 @@ from collector.catalogue.config import RefreshConfig
 from collector.config.parts import Endpoint
 from collector.forward.config import ForwardConfig
 from collector.receive.config import ReceiverConfig
+from collector.serve.api.config import ApiConfig
 from collector.store.config import StoreConfig
 from otel_cost.pricing.overrides import Overrides
 
@@ -42,6 +43,7 @@ class Config:
     forward: tuple[ForwardConfig, ...] = ()
     prometheus: Endpoint | None = PROMETHEUS_ENDPOINT
     health_check: Endpoint | None = HEALTH_CHECK_ENDPOINT
+    api: ApiConfig | None = None
     warnings: tuple[str, ...] = ()
     """Parts that are configured, valid, and without effect in this version."""
 
@@ -52,5 +54,6 @@ class Config:
             ("receivers.otlp.protocols.http.endpoint", self.http and Endpoint(self.http.host, self.http.port)),
             ("exporters.prometheus.endpoint", self.prometheus),
             ("extensions.health_check.endpoint", self.health_check),
+            ("extensions.api.endpoint", None if self.api is None or self.api.tokens else self.api.endpoint),
         ]
         return [(path, endpoint) for path, endpoint in endpoints if endpoint and not endpoint.is_loopback]

@@ -60,6 +60,7 @@ def select(service: Section, defined: Defined, config: Config) -> Config:
         forward=tuple(forward for forward in config.forward if forward.name in exporters),
         prometheus=config.prometheus if "prometheus" in exporters else None,
         health_check=config.health_check if "health_check" in extensions else None,
+        api=config.api if "api" in extensions else None,
     )
 
 

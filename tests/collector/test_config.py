@@ -10,6 +10,7 @@ import pytest
 from collector.budgets.model import SCOPES, Action, Rule, Unit, Unpriced, Window, WindowKind
 from collector.budgets.windows import DAY_NS
 from collector.config import Config, ConfigError, load, read
+from collector.serve.api.config import ApiToken, Role
 
 ROOT = Path(__file__).parent.parent.parent
 TESTDATA = ROOT / "tests" / "testdata" / "config"
@@ -105,10 +106,23 @@ def test_a_file_with_every_key_is_read_in_its_units() -> None:
     assert config.rules[3].limit == 0
 
 
-def test_what_is_valid_but_without_effect_is_said() -> None:
-    """Budgets and the API are checked; the config says that this version does nothing with them."""
+def test_the_api_answers_whom_its_tokens_name() -> None:
+    """Without tokens it answers whoever reaches it, so another address than loopback counts as exposed."""
     config = load(TESTDATA / "everything.yaml", {"TOKEN": "t"})
-    assert [warning.partition(":")[0] for warning in config.warnings] == ["processors.budget.rules", "extensions.api"]
+    assert config.api is not None
+    assert config.api.tokens == (ApiToken("ops", "t0123456789abcdef", Role.ADMIN),)
+    assert config.exposed() == []
+    bare = read("extensions: {api: {endpoint: '0.0.0.0:8321'}}", FILE, {})
+    assert [path for path, _ in bare.exposed()] == ["extensions.api.endpoint"]
+    assert problems("extensions: {api: {tokens: [{name: a, token: short}]}}") == [
+        "extensions.api.tokens[0].token: must have at least 16 characters (got ...)"
+    ]
+
+
+def test_what_is_valid_but_without_effect_is_said() -> None:
+    """Budgets are checked; the config says that this version does nothing with them."""
+    config = load(TESTDATA / "everything.yaml", {"TOKEN": "t"})
+    assert [warning.partition(":")[0] for warning in config.warnings] == ["processors.budget.rules"]
     assert load(ROOT / FILE, {}).warnings == ()
 
 
