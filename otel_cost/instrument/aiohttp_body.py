@@ -57,13 +57,18 @@ class _Seen(list[Callable[[], None]]):
             self.exchange.failed(self.interrupted)
 
     def __del__(self) -> None:
-        _close(self)
-        open_exchanges.release(self.exchange)
+        _drop(self)
 
 
 @guarded
 def _close(seen: _Seen) -> None:
     seen.closed()
+
+
+@guarded
+def _drop(seen: _Seen) -> None:
+    seen.closed()
+    open_exchanges.release(seen.exchange)
 
 
 @guarded

@@ -81,8 +81,7 @@ class _Seen:
 
     def __del__(self) -> None:
         """The app dropped the response (whose own finalizer closes it only if its connection is still open)."""
-        _close(self)
-        open_exchanges.release(self.exchange)
+        _drop(self)
 
 
 class _Observed:
@@ -180,6 +179,12 @@ def _end(seen: _Seen) -> None:
 @guarded
 def _close(seen: _Seen) -> None:
     seen.exchange.closed()
+
+
+@guarded
+def _drop(seen: _Seen) -> None:
+    seen.exchange.closed()
+    open_exchanges.release(seen.exchange)
 
 
 _observed_classes: dict[type, type] = {}
