@@ -150,7 +150,7 @@ class EventKind(StrEnum):
 
 
 class Event(NamedTuple):
-    """Something that happened to a counter. (key, kind, threshold) happens once."""
+    """Something that happened to a counter. (key, kind, threshold, limit) happens once; the limit may be raised."""
 
     key: CounterKey
     kind: EventKind
@@ -165,7 +165,8 @@ class Event(NamedTuple):
     def event_id(self) -> str:
         """The same for the same event, for ever: receivers may drop what they have seen."""
         key = self.key
-        parts = (key.org_id, key.rule, key.scope_value, str(key.window_start_ns), self.kind, str(self.threshold_ppm))
+        counter = (key.org_id, key.rule, key.scope_value, str(key.window_start_ns))
+        parts = (*counter, self.kind, str(self.threshold_ppm), str(self.limit))
         return "|".join(part.replace("|", "||") for part in parts)
 
 

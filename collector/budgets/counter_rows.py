@@ -1,0 +1,68 @@
+"""Counters as rows of the ledger: whole amounts as Arrow decimals, which are as wide as sums may become."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import repeat
+
+import numpy as np
+import pyarrow as pa
+
+from collector.budgets.counting import Amounts, RuleMoves
+
+_USD = pa.decimal128(38, 12)
+_COUNT = pa.decimal128(38, 0)
+_WORD = 1 << 64
+
+COUNTER_SCHEMA = pa.schema(
+    [
+        pa.field("org_id", pa.string(), nullable=False),
+        pa.field("budget", pa.string(), nullable=False),  # name of the rule
+        pa.field("scope_value", pa.string(), nullable=False),
+        pa.field("window_start_ns", pa.int64(), nullable=False),
+        pa.field("cost_usd", _USD, nullable=False),
+        pa.field("tokens", _COUNT, nullable=False),
+        pa.field("calls", _COUNT, nullable=False),
+        pa.field("unpriced_calls", _COUNT, nullable=False),
+    ]
+)
+"""What is added to a counter. All rows of one key together are the counter."""
+
+
+def counter_rows(moves: Sequence[RuleMoves]) -> pa.Table:
+    """`COUNTER_SCHEMA`, one row per counter that moves."""
+    parts = [COUNTER_SCHEMA.empty_table()]
+    for each in moves:
+        amounts = zip(each.amounts, COUNTER_SCHEMA.types[4:], strict=True)
+        columns = [
+            pa.array(each.orgs, pa.string()),
+            pa.array(list(repeat(each.rule.name, len(each.values))), pa.string()),
+            pa.array(each.values, pa.string()),
+            pa.array(each.starts_ns, pa.int64()),
+            *(_decimals(values, kind) for values, kind in amounts),
+        ]
+        parts.append(pa.Table.from_arrays(columns, schema=COUNTER_SCHEMA))
+    return pa.concat_tables(parts)
+
+
+def amounts_of(column: pa.ChunkedArray) -> Amounts:
+    """The whole numbers in a decimal column without NULLs: pico-USD of one with twelve digits after the point."""
+    whole = column.combine_chunks()
+    if isinstance(whole, pa.ChunkedArray):  # no chunks at all
+        return np.empty(0, np.int64)
+    words = np.frombuffer(whole.buffers()[1], "<i8")[2 * whole.offset :][: 2 * len(whole)]
+    low, high = words[::2], words[1::2]
+    if (high == low >> 63).all():
+        return low.copy()
+    wide: Amounts = high.astype(object) * _WORD + low.view("<u8").astype(object)
+    return wide
+
+
+def _decimals(amounts: Amounts, kind: pa.DataType) -> pa.Array:
+    words = np.empty((len(amounts), 2), "<i8")
+    if amounts.dtype == object:
+        words[:, 0] = (amounts % _WORD).astype("<u8").view("<i8")
+        words[:, 1] = (amounts // _WORD).astype("<i8")
+    else:
+        words[:, 0], words[:, 1] = amounts, amounts >> 63
+    return pa.Array.from_buffers(kind, len(amounts), [None, pa.py_buffer(words)])

@@ -1,0 +1,208 @@
+"""The counters of one rule in memory: columns of amounts, found by window and by who it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from collector.budgets.counting import Amounts, Ints, RuleMoves
+from collector.budgets.model import CounterKey, Rule, Spent, Unit, WindowKind
+from collector.budgets.thresholds import NEVER, needed, thresholds_of
+from collector.budgets.windows import bucket_ns, window_at
+
+Owner = tuple[str, str]
+"""org_id and scope value."""
+
+NEW = -1
+COLUMN = {Unit.USD: 0, Unit.TOKENS: 1, Unit.CALLS: 2}
+"""Place of a unit in `Spent`, and of its column."""
+_SAFE = 2**62
+
+
+@dataclass(slots=True)
+class _Rolling:
+    """What the buckets of a rolling window hold that count until `end_ns`."""
+
+    end_ns: int
+    amounts: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+
+
+class RuleCounters:
+    """Not thread-safe."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.least = _least(rule)
+        """No threshold is below this amount."""
+        self._at: dict[int, dict[Owner, int]] = {}  # window start -> owner -> place in the columns
+        self._size = 0
+        self._columns: list[Amounts] = [np.zeros(64, np.int64) for _ in Spent._fields]
+        self._armed = np.zeros(64, np.int64)  # the amount from which on a counter is worth a look
+        self._rolling: dict[Owner, _Rolling] = {}
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def is_rolling(self) -> bool:
+        return self.rule.window.kind is WindowKind.ROLLING
+
+    def redefine(self, rule: Rule) -> None:
+        """Another limit, other thresholds: what is counted stays."""
+        self.rule, self.least = rule, _least(rule)
+        self._armed[:] = 0
+
+    def places(self, moves: RuleMoves) -> Ints:
+        """Where the counters of `moves` are, `NEW` for those that are not."""
+        nothing: dict[Owner, int] = {}
+        owners = zip(moves.orgs, moves.values, strict=True)
+        distinct = set(moves.starts_ns)
+        if len(distinct) == 1:
+            found = self._at.get(distinct.pop(), nothing)
+            return np.fromiter((found.get(owner, NEW) for owner in owners), np.int64, len(moves.values))
+        of_start = {start_ns: self._at.get(start_ns, nothing) for start_ns in distinct}
+        pairs = zip(moves.starts_ns, owners, strict=True)
+        found_in = (of_start[start_ns].get(owner, NEW) for start_ns, owner in pairs)
+        return np.fromiter(found_in, np.int64, len(moves.values))
+
+    def amounts(self, places: Ints) -> Amounts:
+        """What the counters hold in the rule's unit; 0 where they are `NEW`."""
+        return np.where(places == NEW, 0, self._columns[COLUMN[self.rule.unit]][places])
+
+    def armed(self, places: Ints) -> Ints:
+        """The amount from which on each counter is worth a look."""
+        return np.maximum(np.where(places == NEW, 0, self._armed[places]), min(self.least, NEVER))
+
+    def arm(self, place: int, amount: int) -> None:
+        """Nothing happens to a counter below this amount."""
+        self._armed[place] = min(amount, NEVER)
+
+    def add(self, moves: RuleMoves, places: Ints) -> Ints:
+        """Take what was moved, with `places` as they were before it; the places as they are now."""
+        fresh = np.flatnonzero(places == NEW)
+        if len(fresh):
+            places = places.copy()
+            places[fresh] = self._size + np.arange(len(fresh))
+            for row, place in zip(fresh.tolist(), places[fresh].tolist(), strict=True):
+                self._at.setdefault(moves.starts_ns[row], {})[moves.orgs[row], moves.values[row]] = place
+            self._grow(self._size + len(fresh))
+        for number, delta in enumerate(moves.amounts):
+            self._columns[number] = _added(self._columns[number], places, delta)
+        if self._rolling:
+            self._roll(moves)
+        return places
+
+    def spent(self, owner: Owner, at_ns: int) -> Spent:
+        """What counts at a time."""
+        window = self.rule.window
+        if not self.is_rolling:
+            return self._of(self._at.get(window_at(window, at_ns).start_ns, {}).get(owner))
+        return Spent(*self._until(owner, window_at(window, at_ns).end_ns or 0))
+
+    def bucket(self, owner: Owner, start_ns: int) -> Spent:
+        """What one counter holds, of whichever window or bucket."""
+        return self._of(self._at.get(start_ns, {}).get(owner))
+
+    def owners(self, at_ns: int) -> list[Owner]:
+        """All that have a counter in the window of a time."""
+        start_ns, end_ns = window_at(self.rule.window, at_ns)
+        if not self.is_rolling:
+            return list(self._at.get(start_ns, ()))
+        step = bucket_ns(self.rule.window)
+        return list(
+            dict.fromkeys(owner for start in range(start_ns, end_ns or 0, step) for owner in self._at.get(start, ()))
+        )
+
+    def sums(self, owner: Owner, ends: Sequence[int]) -> list[int]:
+        """What counts in the rolling windows that end then (ascending), in the rule's unit."""
+        number, rolling_ns, step = COLUMN[self.rule.unit], self.rule.window.rolling_ns, bucket_ns(self.rule.window)
+        total, end_ns = self._until(owner, ends[-1])[number], ends[-1]
+        found = [total]
+        for wanted in reversed(ends[:-1]):
+            while end_ns > wanted:
+                end_ns -= step
+                total += self.bucket(owner, end_ns - rolling_ns)[number] - self.bucket(owner, end_ns)[number]
+            found.append(total)
+        return found[::-1]
+
+    def all(self) -> Iterator[tuple[CounterKey, Spent]]:
+        """Every counter."""
+        for start_ns, found in self._at.items():
+            for (org_id, value), place in found.items():
+                yield CounterKey(org_id, self.rule.name, value, start_ns), self._of(place)
+
+    def _of(self, place: int | None) -> Spent:
+        return Spent() if place is None else Spent(*(int(column[place]) for column in self._columns))
+
+    def _grow(self, size: int) -> None:
+        self._size = size
+        if size <= len(self._armed):
+            return
+        more = np.zeros(max(size, 2 * len(self._armed)) - len(self._armed), np.int64)
+        self._armed = np.concatenate([self._armed, more])
+        self._columns = [np.concatenate([column, more.astype(column.dtype)]) for column in self._columns]
+
+    def _until(self, owner: Owner, end_ns: int) -> list[int]:
+        """The sum of the buckets that count in the window which ends then. The newest one asked for is kept."""
+        known = self._rolling.get(owner)
+        window = self.rule.window
+        if known is None or end_ns - known.end_ns >= window.rolling_ns:
+            sums = self._summed(owner, end_ns - window.rolling_ns, end_ns)
+            if any(sums):  # whoever is only asked about takes no memory
+                self._rolling[owner] = _Rolling(end_ns, sums)
+            return sums
+        if end_ns < known.end_ns:
+            return self._summed(owner, end_ns - window.rolling_ns, end_ns)
+        while known.end_ns < end_ns:
+            gone, come = self.bucket(owner, known.end_ns - window.rolling_ns), self.bucket(owner, known.end_ns)
+            known.amounts = [a - b + c for a, b, c in zip(known.amounts, gone, come, strict=True)]
+            known.end_ns += bucket_ns(window)
+        return known.amounts
+
+    def _summed(self, owner: Owner, start_ns: int, end_ns: int) -> list[int]:
+        found = [self.bucket(owner, each) for each in range(start_ns, end_ns, bucket_ns(self.rule.window))]
+        return [sum(column) for column in zip(*found, strict=True)]
+
+    def _roll(self, moves: RuleMoves) -> None:
+        """Keep the sums of rolling windows right."""
+        deltas = zip(*(column.tolist() for column in moves.amounts), strict=True)
+        for org_id, value, start_ns, delta in zip(moves.orgs, moves.values, moves.starts_ns, deltas, strict=True):
+            known = self._rolling.get((org_id, value))
+            if known is not None and known.end_ns - self.rule.window.rolling_ns <= start_ns < known.end_ns:
+                known.amounts = [a + b for a, b in zip(known.amounts, delta, strict=True)]
+
+
+def _added(column: Amounts, places: Ints, delta: Amounts) -> Amounts:
+    """`column` with `delta` added at distinct places; of Python's numbers once int64 may not hold them."""
+    now = column[places]
+    if object not in (column.dtype, delta.dtype):
+        total = now + delta
+        if not len(total) or max(int(np.abs(total).max()), int(np.abs(delta).max())) < _SAFE:
+            column[places] = total
+            return column
+    column = column.astype(object)
+    column[places] = now.astype(object) + delta.astype(object)
+    return column
+
+
+def moved_amounts(moves: RuleMoves) -> Amounts:
+    """What is added in the rule's unit."""
+    return moves.amounts[COLUMN[moves.rule.unit]]
+
+
+def ends_ns(rule: Rule, buckets: Collection[int], now_end_ns: int) -> list[int]:
+    """Ends of the rolling windows that changed buckets are part of, up to that of now or the newest; ascending."""
+    step = bucket_ns(rule.window)
+    if len(buckets) == 1 and now_end_ns - step in buckets:
+        return [now_end_ns]
+    last = max(now_end_ns, max(buckets) + step)
+    found = {
+        end for start in buckets for end in range(start + step, min(start + rule.window.rolling_ns, last) + 1, step)
+    }
+    return sorted(found)
+
+
+def _least(rule: Rule) -> int:
+    return min(needed(ppm, rule.limit) for _, ppm in thresholds_of(rule))
