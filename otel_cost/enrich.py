@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from otel_cost import attributes as keys
-from otel_cost.call import CallKind
+from otel_cost.call import Call, CallKind
 from otel_cost.normalise import normalise
 from otel_cost.normalise.dialects.wire import WIRE_SCOPE
 from otel_cost.pricing import Cost, RateCard, Status, default_card, price_call
@@ -23,6 +23,7 @@ from otel_cost.shortcut import Shortcuts
 from otel_cost.twins import Twins, exchange_ends, seen_elsewhere, seen_on_wire
 
 AttributeValue = str | float
+_Period = tuple[int, int | None]  # start and end
 WRAPPER = "wrapper"
 DUPLICATE = "duplicate"
 MAX_REMEMBERED = 4096
@@ -87,16 +88,15 @@ class Enricher:
         if _STATUS in attributes:
             return {}
         is_wire = scope_name == WIRE_SCOPE or _WIRE in attributes
-        told: set[str] = set()
+        told = exchange_ends(trace_id, span_id) if is_wire else None
         if is_wire:
-            told = exchange_ends(trace_id, span_id)
             above_call = above_call and _PARTS in attributes  # what one exchange said is no sum of others
         shape = (scope_name, span_kind, status_code, tuple(attributes))
         short = self._shortcuts.price(shape, span_name, start_time_ns, attributes)
         if short is not None and (is_wire or not _wire_is_on):
             excused = self._excused(trace_id, parent_id, above_call, short[0])
-            if excused is None and is_wire:
-                excused = self._wire_twin(attributes, scope_name, start_time_ns, end_time_ns, told)
+            if excused is None and told is not None:
+                excused = self._wire_twin(attributes, scope_name, (start_time_ns, end_time_ns), told)
             return short[1] if excused is None else excused
         call = normalise(
             scope_name=scope_name,
@@ -112,18 +112,12 @@ class Enricher:
                 above_calls.put((trace_id, parent_id), True)
             return {_STATUS: WRAPPER}
         if call.usage or call.reported_cost_pico_usd is not None:
-            seen = None
-            if _wire_is_on and not is_wire and not above_call and call.usage and call.kind is CallKind.LEAF:
-                seen = seen_elsewhere(call, scope_name, start_time_ns, end_time_ns)
-                if self._twins.other_is_counted(seen):
-                    return _DUPLICATE
-            excused = self._excused(trace_id, parent_id, above_call, call.response_id)
-            if excused is None and is_wire and call.usage and call.kind is CallKind.LEAF:
-                excused = self._wire_twin(attributes, scope_name, start_time_ns, end_time_ns, told)
+            period = (start_time_ns, end_time_ns)
+            excused = self._recorded_elsewhere(
+                call, attributes, trace_id, parent_id, above_call, scope_name, period, told
+            )
             if excused is not None:
                 return excused
-            if seen is not None:
-                self._twins.remember(seen)
         elif above_call or call.kind is CallKind.AGGREGATE:
             return {}
         cost = price_call(call, start_time_ns=start_time_ns, end_time_ns=end_time_ns, card=self._card)
@@ -135,11 +129,37 @@ class Enricher:
                 self._shortcuts.learn(shape, span_name, start_time_ns, attributes, call, added)
         return added
 
-    def _wire_twin(
-        self, attributes: Mapping[str, object], scope_name: str, start_ns: int, end_ns: int | None, told: set[str]
+    def _recorded_elsewhere(
+        self,
+        call: Call,
+        attributes: Mapping[str, object],
+        trace_id: int,
+        parent_id: int | None,
+        above_call: bool,
+        scope_name: str,
+        period_ns: _Period,
+        told: set[str] | None,
     ) -> dict[str, AttributeValue] | None:
-        seen = seen_on_wire(attributes, scope_name, start_ns, end_ns)
-        return _DUPLICATE if self._twins.wire_is_counted(seen, told) else None
+        """What a span gets instead of a cost, if another has it or will. `told`: None, if not from the wire."""
+        is_call = call.kind is CallKind.LEAF and bool(call.usage)
+        seen = None
+        if _wire_is_on and told is None and is_call and not above_call:
+            seen = seen_elsewhere(call, scope_name, *period_ns)
+            if self._twins.other_is_counted(seen):
+                return _DUPLICATE
+        excused = self._excused(trace_id, parent_id, above_call, call.response_id)
+        if excused is None and told is not None and is_call:
+            return self._wire_twin(attributes, scope_name, period_ns, told)
+        if excused is None and seen is not None:
+            self._twins.remember(seen)
+        return excused
+
+    def _wire_twin(
+        self, attributes: Mapping[str, object], scope_name: str, period_ns: _Period, told: set[str]
+    ) -> dict[str, AttributeValue] | None:
+        return (
+            _DUPLICATE if self._twins.wire_is_counted(seen_on_wire(attributes, scope_name, *period_ns), told) else None
+        )
 
     def _excused(
         self, trace_id: int, parent_id: int | None, above_call: bool, response_id: str | None
