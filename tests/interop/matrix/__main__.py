@@ -51,6 +51,11 @@ def _explain(cell: Cell, outcome: Outcome, without: bool) -> None:
         return
     problems = verdict.with_otel_cost(scenario, outcome)
     print(f"{title}: {'; '.join(problems) or verdict.RIGHT}")
+    if problems:
+        for seen in outcome.seen:
+            print("   ledger:", {key: value for key, value in seen.row.items() if value is not None})
+        for span in outcome.exported:
+            print("   exported:", span["name"], span["context"]["span_id"], span["attributes"])
 
 
 if __name__ == "__main__":
