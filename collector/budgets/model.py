@@ -17,6 +17,8 @@ from otel_cost.call import DIMENSIONS
 SCOPES = ("organization", *DIMENSIONS, "provider", "model")
 """What a budget can be for."""
 PPM = 1_000_000
+DEFAULT_MAX_RAISE = 10
+"""Times a rule's limit, by which approvals may raise it at most where the rule says nothing."""
 
 
 class Unit(StrEnum):
@@ -102,6 +104,7 @@ class Rule:
     cheaper: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # model -> its replacement
     throttle_seconds: float = 1.0  # of THROTTLE: at least so long between two calls of a process
     organization: str | None = None  # None: of every organization, each by itself
+    max_raise: int | None = None  # by approvals together, above the limit; None: `DEFAULT_MAX_RAISE` times the limit
 
     @property
     def is_hard(self) -> bool:
@@ -159,15 +162,23 @@ class Event(NamedTuple):
     spent: int  # in the rule's unit
     limit: int
     unit: Unit
-    detail: str = ""
+    detail: str = ""  # of approvals: the ticket
 
     @property
     def event_id(self) -> str:
         """The same for the same event, for ever: receivers may drop what they have seen."""
         key = self.key
         counter = (key.org_id, key.rule, key.scope_value, str(key.window_start_ns))
-        parts = (*counter, self.kind, str(self.threshold_ppm), str(self.limit))
+        parts = (*counter, self.kind, str(self.threshold_ppm), str(self.limit), *self._ticket)
         return "|".join(part.replace("|", "||") for part in parts)
+
+    @property
+    def _ticket(self) -> tuple[str, ...]:
+        """An approval may be asked for again at the same limit, under another ticket."""
+        return (self.detail,) if self.kind in _ABOUT_TICKETS else ()
+
+
+_ABOUT_TICKETS = frozenset({EventKind.APPROVAL_REQUESTED, EventKind.APPROVED, EventKind.DENIED})
 
 
 class Claim(NamedTuple):
@@ -180,6 +191,7 @@ class Claim(NamedTuple):
     cost_pico_usd: int | None  # None: the model has no price
     tokens: int
     calls: int = 1
+    worst_case_pico_usd: int | None = None  # of a model without a price, for rules with `Unpriced.WORST_CASE`
 
 
 class Grant(NamedTuple):
@@ -197,6 +209,8 @@ class Lease(NamedTuple):
     holder: str
     grants: tuple[Grant, ...]
     expires_at_ns: int
+    expires_in_ns: int = 0  # the same, from when it was granted
+    each: tuple[int, ...] = ()  # per grant: what a call takes like the one it was asked for
 
 
 class Refusal(NamedTuple):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from types import MappingProxyType
 from zoneinfo import ZoneInfo, available_timezones
 
+from collector.budgets.actions.config import AnyChannel
 from collector.budgets.model import PPM, SCOPES, Action, Rule, Unit, Unpriced, Window, WindowKind
 from collector.budgets.windows import DAY_NS, HOUR_NS
 from collector.config import values
+from collector.config.channels import check_channels
 from collector.config.problems import BadValue
 from collector.config.reader import Section
 from otel_cost.pricing.money import PICO_PER_USD
@@ -34,12 +36,13 @@ _ROLLING = re.compile(r"([1-9]\d{0,4})([hd])")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def read_rules(section: Section) -> tuple[Rule, ...]:
-    """The rules of the budget processor; names are unique."""
+def read_rules(section: Section, channels: Collection[AnyChannel] = ()) -> tuple[Rule, ...]:
+    """The rules of the budget processor, which tell on `channels`; names are unique."""
     rules: list[Rule] = []
     taken: set[str] = set()
     for part in section.sections("rules"):
         rule = read_rule(part)
+        check_channels(part, rule, channels)
         if rule.name and rule.name in taken:
             part.problem(BadValue("another rule has this name"), rule.name, key="name")
         taken.add(rule.name)
@@ -50,13 +53,13 @@ def read_rules(section: Section) -> tuple[Rule, ...]:
 
 def read_rule(part: Section) -> Rule:
     """One rule, as the config and the API write it; what is wrong is noted with the section."""
-    amount, unit, window = part.require("limit", _limit, (1, Unit.USD, Window(WindowKind.MONTH)))
+    limit, unit, window = part.require("limit", _limit, (1, Unit.USD, Window(WindowKind.MONTH)))
     notify: tuple[Action, ...] = (Action.NOTIFY,)
     on_warn, on_exceed = (part.take(key, _actions, notify) for key in ("on_warn", "on_exceed"))
     rule = Rule(
         name=part.require("name", _name, ""),
         scope=part.require("scope", scope, (("organization", None),)),
-        limit=amount,
+        limit=limit,
         unit=unit,
         window=Window(
             window.kind,
@@ -74,6 +77,7 @@ def read_rule(part: Section) -> Rule:
         cheaper=part.take("cheaper", _replacements, MappingProxyType({})),
         throttle_seconds=part.take("throttle", values.seconds(0.001, MAX_THROTTLE_SECONDS), 1.0),
         organization=part.take("organization", values.text, "") or None,
+        max_raise=part.take("max_raise", lambda value: _raise(value, unit), None),
     )
     _check(part, rule)
     part.close()
@@ -112,23 +116,39 @@ def scope(value: object) -> tuple[tuple[str, str | None], ...]:
 def _limit(value: object) -> tuple[int, Unit, Window]:
     """`500 USD/month`, `2000000 tokens/day`, `100 calls/hour`, `0.50 USD/run`, `20 USD/7d` (rolling)."""
     match = _LIMIT.fullmatch(values.text(value).strip())
-    try:
-        amount = Decimal(match.group(1)) if match else None
-    except ArithmeticError:
-        amount = None
-    if match is None or amount is None:
+    if match is None or not _is_number(match.group(1)):
         raise BadValue("must be an amount, a unit and a window", allowed='for example "500 USD/month"')
     unit, window = match.group(2), match.group(3)
     if unit not in UNITS:
         raise BadValue("unknown unit", words=UNITS, got=unit)
-    if amount < 0:
+    return amount(match.group(1), Unit(unit)), Unit(unit), _window(window)
+
+
+def amount(written: str, unit: Unit) -> int:
+    """A decimal number of dollars, tokens or calls, in whole units (pico-USD)."""
+    if not _is_number(written):
+        raise BadValue("must be a number", got=written)
+    number = Decimal(written)
+    if number < 0:
         raise BadValue("must be 0 or more")
-    whole = amount * PICO_PER_USD if unit == Unit.USD else amount
+    whole = number * PICO_PER_USD if unit == Unit.USD else number
     if whole != int(whole):
         raise BadValue("is finer than one pico-dollar" if unit == Unit.USD else f"must be a whole number of {unit}")
     if whole > MAX_LIMIT:
         raise BadValue("is above what can be counted", allowed="1000000 USD" if unit == Unit.USD else str(MAX_LIMIT))
-    return int(whole), Unit(unit), _window(window)
+    return int(whole)
+
+
+def _is_number(written: str) -> bool:
+    return re.fullmatch(r"[+-]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})", written) is not None
+
+
+def _raise(value: object, unit: Unit) -> int:
+    """`50 USD`, in the unit of the limit."""
+    match = re.fullmatch(r"([0-9.]+)\s*([A-Za-z]+)", values.text(value).strip())
+    if match is None or match.group(2) != unit:
+        raise BadValue("must be an amount in the unit of the limit", allowed=f'for example "50 {unit}"')
+    return amount(match.group(1), unit)
 
 
 def _window(written: str) -> Window:

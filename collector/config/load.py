@@ -10,6 +10,7 @@ from pathlib import Path
 from collector.budgets.model import Rule
 from collector.config import forwarding, model, upkeep, values
 from collector.config.budget import read_rules
+from collector.config.channels import read_channels
 from collector.config.cost import read_cost
 from collector.config.model import Config
 from collector.config.parts import Endpoint
@@ -152,7 +153,8 @@ def _processors(section: Section, defined: Defined, config: Config) -> Config:
             config = replace(config, queue_bytes=limit_bytes)
             part.close()
         elif kind == "budget":
-            config = replace(config, rules=read_rules(part))
+            channels = read_channels(part.section("channels"))
+            config = replace(config, rules=read_rules(part, channels), channels=channels)
         else:
             estimate = part.take("estimate", values.boolean, config.estimate)
             overrides, refresh = read_cost(part)

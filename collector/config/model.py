@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from collector.budgets.actions.config import AnyChannel
 from collector.budgets.model import Rule
 from collector.catalogue.config import RefreshConfig
 from collector.config.parts import Endpoint
@@ -39,6 +40,8 @@ class Config:
     refresh: RefreshConfig | None = None
     """How the rate card is kept current; None: it is not."""
     rules: tuple[Rule, ...] = ()
+    channels: tuple[AnyChannel, ...] = ()
+    """On which budgets tell people and programs."""
     store: StoreConfig = STORE
     forward: tuple[ForwardConfig, ...] = ()
     prometheus: Endpoint | None = PROMETHEUS_ENDPOINT

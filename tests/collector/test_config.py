@@ -94,6 +94,7 @@ def test_a_file_with_every_key_is_read_in_its_units() -> None:
         limit=2_000_000,
         unit=Unit.TOKENS,
         window=Window(WindowKind.DAY, time_zone="Europe/Berlin"),
+        on_warn=(Action.WEBHOOK, Action.SLACK, Action.EMAIL),
         on_exceed=(Action.CHEAPER_MODEL, Action.THROTTLE, Action.BLOCK),
         unpriced=Unpriced.REFUSE,
         from_ns=1_764_572_400 * 10**9,
@@ -101,6 +102,7 @@ def test_a_file_with_every_key_is_read_in_its_units() -> None:
         cheaper={"gpt-4o": "gpt-4o-mini"},
         throttle_seconds=5.0,
         organization="acme",
+        max_raise=500_000,
     )
     assert config.rules[3].window == Window(WindowKind.MONTH, billing_day=31, week_start=6)
     assert config.rules[3].limit == 0
@@ -284,7 +286,7 @@ def test_a_mistake_is_told_with_its_place_and_what_is_allowed(text: str, expecte
          "allowed: notify, webhook, email, slack, approval, cheaper_model, throttle, block; did you mean \"block\"?"),
         ("{name: a, scope: run, limit: 1 USD/run, on_exeed: [block]}", "on_exeed: unknown key; allowed: limit, "
          "on_warn, on_exceed, name, scope, time_zone, billing_day, week_start, warn_at, unpriced, start, "
-         'when_unreachable, cheaper, throttle, organization; did you mean "on_exceed"?'),
+         'when_unreachable, cheaper, throttle, organization, max_raise; did you mean "on_exceed"?'),
         ("{name: a, scope: run, limit: 2000000 USD/day}", "limit: is above what can be counted (got 2000000 USD/day); "
          "allowed: 1000000 USD"),
         ("{name: a, scope: run, limit: 1 USD/500d}", "limit: a rolling window has at most 400 days (got 500d)"),
