@@ -68,5 +68,5 @@ def test_what_is_the_default_is_not_written() -> None:
 
 
 def test_a_rule_that_this_version_does_not_understand_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="rule.limit"):
+    with pytest.raises(ConfigError, match=r"rule\.limit"):
         from_json('{"name": "r", "scope": "customer", "limit": "5 EUR/day"}')
