@@ -1,0 +1,197 @@
+"""What holders ask by HTTP, and what they are answered: JSON in, JSON out (docs/budgets-protocol.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from collector.budgets.held import Amounts, CallUnderWay, SettledCall
+from collector.budgets.leases import LeaseBook
+from collector.budgets.model import Claim, Decision, Lease, Refusal, Unit
+from collector.budgets.requests import Fields
+from otel_cost.call import DIMENSIONS
+from otel_cost.pricing.money import format_usd
+
+Json = dict[str, Any]
+Ask = Callable[[Claim, Refusal, int], str | None]
+"""Ask people to approve: the ticket. Called with the claim, APPROVAL, and the wall clock's time."""
+
+MAX_HOLDER_CHARS = 200
+MAX_VALUE_CHARS = 1024
+"""Of a model, provider or owner; the ledger's own bound (`collector.limits.MAX_NAME_BYTES`)."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def check_answer(book: LeaseBook, request: object, now_ns: int, org: str, ask: Ask | None = None) -> Json:
+    """`POST /api/v1/budgets/check`. `org`: whose the claim is that names none. Raises BadRequest, as all of these."""
+    fields = Fields(request)
+    claim = _claim(fields, org)
+    fields.close()
+    with book.lock:
+        refusal = book.check(claim, now_ns)
+        found = _about(book, claim, now_ns)
+    if refusal is None:
+        return {"decision": Decision.ALLOW.value, **found}
+    return {"decision": refusal.decision.value, "refusal": _refused(claim, refusal, now_ns, ask), **found}
+
+
+def lease_answer(book: LeaseBook, request: object, now_ns: int, org: str, ask: Ask | None = None) -> Json:
+    """`POST /api/v1/budgets/lease`."""
+    fields = Fields(request)
+    claim = _claim(fields, org)
+    holder = fields.text("holder", MAX_HOLDER_CHARS)
+    calls = fields.count("calls", None, least=1)
+    settled = [_settled(each) for each in fields.items("settle")]
+    released = [_released(each) for each in fields.items("release", or_text="lease")]
+    fields.close()
+    with book.lock:  # in one step: what a holder gives back never refuses its next call
+        for lease_id, settled_calls in settled:
+            book.settle(lease_id, settled_calls, now_ns)
+        for lease_id, under_way in released:
+            book.release(lease_id, under_way)
+        found = book.lease(claim, holder, now_ns, calls)
+        about = _about(book, claim, now_ns)
+    if isinstance(found, Refusal):
+        return {"decision": found.decision.value, "refusal": _refused(claim, found, now_ns, ask), **about}
+    return {"decision": Decision.ALLOW.value, "lease": _leased(found, about), **about}
+
+
+def settle_answer(book: LeaseBook, request: object, now_ns: int) -> Json:
+    """`POST /api/v1/budgets/settle`."""
+    lease_id, calls = _settled(Fields(request))
+    use_ns = book.settle(lease_id, calls, now_ns)
+    return {
+        "lease": lease_id,
+        "known": use_ns is not None,
+        "expires_in_seconds": (use_ns or 0) / 1e9,
+        "rules_revision": book.revision,
+    }
+
+
+def release_answer(book: LeaseBook, request: object) -> Json:
+    """`POST /api/v1/budgets/release`."""
+    lease_id, under_way = _released(Fields(request))
+    return {"lease": lease_id, "known": book.release(lease_id, under_way), "rules_revision": book.revision}
+
+
+def amount_json(unit: Unit, amount: int) -> str | int:
+    """Money as an exact decimal string of dollars, other units as numbers."""
+    return format_usd(amount) if unit is Unit.USD else amount
+
+
+def time_json(at_ns: int | None) -> str | None:
+    """UTC, to the microsecond."""
+    if at_ns is None:
+        return None
+    return (_EPOCH + timedelta(microseconds=at_ns // 1000)).isoformat().replace("+00:00", "Z")
+
+
+def refusal_json(refusal: Refusal) -> Json:
+    """A refusal as all answers show it."""
+    unit = refusal.unit
+    return {
+        "decision": refusal.decision.value,
+        "rule": refusal.rule,
+        "scope_value": refusal.scope_value,
+        "unit": unit.value,
+        "limit": amount_json(unit, refusal.limit),
+        "spent": amount_json(unit, refusal.spent),
+        "leased": amount_json(unit, refusal.leased),
+        "resets_at": time_json(refusal.resets_at_ns),
+        "ticket": refusal.ticket,
+        "model": refusal.model,
+        "retry_after_seconds": refusal.retry_after_seconds,
+    }
+
+
+def _refused(claim: Claim, refusal: Refusal, now_ns: int, ask: Ask | None) -> Json:
+    if refusal.decision is Decision.APPROVAL and ask is not None:
+        refusal = refusal._replace(ticket=ask(claim, refusal, now_ns))
+    return refusal_json(refusal)
+
+
+def _about(book: LeaseBook, claim: Claim, now_ns: int) -> Json:
+    return {
+        "rules_revision": book.revision,
+        "match_on": list(book.match_on),
+        "unreachable": "closed" if book.is_closed_when_unreachable(claim, now_ns) else "open",
+    }
+
+
+def _leased(lease: Lease, about: Mapping[str, Any]) -> Json:
+    grants = [
+        {
+            "rule": grant.key.rule,
+            "scope_value": grant.key.scope_value,
+            "unit": grant.unit.value,
+            "amount": amount_json(grant.unit, grant.amount),
+            "each": amount_json(grant.unit, each),
+        }
+        for grant, each in zip(lease.grants, lease.each, strict=True)
+    ]
+    return {
+        "id": lease.lease_id,
+        "expires_in_seconds": lease.expires_in_ns / 1e9,
+        "match_on": about["match_on"],
+        "unreachable": about["unreachable"],
+        "grants": grants,
+    }
+
+
+def _claim(fields: Fields, org: str) -> Claim:
+    owners = fields.section("owners", optional=True)
+    named = {name: owners.optional_text(name, MAX_VALUE_CHARS) for name in DIMENSIONS}
+    owners.close()
+    estimate = fields.section("estimate")
+    cost = estimate.usd("usd")
+    worst = estimate.usd("worst_case_usd", optional=True)
+    tokens, calls = estimate.count("tokens"), estimate.count("calls", 1)
+    estimate.close()
+    return Claim(
+        fields.optional_text("org", MAX_VALUE_CHARS) or org,
+        {name: value for name, value in named.items() if value is not None},
+        fields.optional_text("provider", MAX_VALUE_CHARS),
+        fields.optional_text("model", MAX_VALUE_CHARS),
+        cost,
+        tokens or 0,
+        1 if calls is None else calls,
+        worst,
+    )
+
+
+def _settled(fields: Fields) -> tuple[str, Sequence[SettledCall]]:
+    lease_id = fields.text("lease", MAX_HOLDER_CHARS)
+    calls = [_settled_call(each) for each in fields.items("calls")]
+    fields.close()
+    return lease_id, calls
+
+
+def _settled_call(fields: Fields) -> SettledCall:
+    number = fields.count("call")
+    real = _amounts(fields)
+    reserved = _reserved(fields)
+    fields.close()
+    return SettledCall(number or 0, reserved, real)
+
+
+def _released(fields: Fields) -> tuple[str, Sequence[CallUnderWay]]:
+    lease_id = fields.text("lease", MAX_HOLDER_CHARS)
+    under_way: list[CallUnderWay] = []
+    for each in fields.items("in_flight"):
+        under_way.append(CallUnderWay(each.count("call") or 0, _reserved(each)))
+        each.close()
+    fields.close()
+    return lease_id, under_way
+
+
+def _reserved(fields: Fields) -> Amounts:
+    reserved = fields.section("reserved")
+    found = _amounts(reserved)
+    reserved.close()
+    return found
+
+
+def _amounts(fields: Fields) -> Amounts:
+    calls = fields.count("calls", 1)
+    return Amounts(fields.usd("usd"), fields.count("tokens") or 0, 1 if calls is None else calls)

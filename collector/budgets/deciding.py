@@ -1,0 +1,239 @@
+"""May this call be made? Pure: what the budgets that a call counts in say, given what is spent and leased.
+
+A rule looks at `spent + leased + need`: what is in the ledger, what others (and the caller) may still spend by live
+leases, and what this call takes. Up to the first `warn_at` it says nothing. Above, the deciding actions of `on_warn`
+hold, above the limit those of `on_exceed`, or still those of `on_warn` where `on_exceed` decides nothing: passing the
+limit never makes a rule milder. Only `block` and `approval` of `on_exceed` make a limit that holds.
+
+`cheaper_model` is for models that have a replacement which passes all rules; to other models it says nothing, and the
+rule's next action decides. Of several rules the strongest refusal counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from collector.budgets.counting import dimensions_of, scope_value
+from collector.budgets.model import PPM, Action, Claim, CounterKey, Decision, Refusal, Rule, Unit, Unpriced, WindowKind
+from collector.budgets.windows import window_at
+
+_STRONGEST_FIRST = (
+    (Action.BLOCK, Decision.BLOCK),
+    (Action.APPROVAL, Decision.APPROVAL),
+    (Action.THROTTLE, Decision.THROTTLE),
+)
+_STRENGTH = {decision: strength for strength, decision in enumerate(Decision)}  # from allow to block
+
+
+class HardRule:
+    """A rule made ready for many claims: it keeps the window that it was last asked for. Not thread-safe."""
+
+    __slots__ = (
+        "_end_ns",
+        "_fixed",
+        "_name_ns",
+        "_names",
+        "_start_ns",
+        "decides_at_limit",
+        "decides_at_warn",
+        "rule",
+        "unit_index",
+    )
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.decides_at_warn = bool(rule.warn_at_ppm) and any(action in DECIDING for action in rule.on_warn)
+        self.decides_at_limit = any(action in DECIDING for action in rule.on_exceed)
+        self.unit_index = _UNIT_INDEX[rule.unit]
+        self._names = dimensions_of(rule)
+        wanted = dict(rule.scope)
+        self._fixed = tuple(wanted.get(name) for name in self._names)
+        self._start_ns, self._end_ns, self._name_ns = 0, 0, 0  # holds no time yet
+
+    def key(self, claim: Claim, at_ns: int) -> CounterKey | None:
+        """The counter of a call that starts then, as `collector.budgets.counting.key_of`; None: it is in none.
+
+        Of a rolling window the start is 0: leases are of the whole window, whichever buckets it has.
+        """
+        rule = self.rule
+        if (rule.organization is not None and rule.organization != claim.org_id) or at_ns < rule.from_ns:
+            return None
+        found: list[str] = []
+        for name, wanted in zip(self._names, self._fixed, strict=True):
+            value = _value(claim, name)
+            if value is None or (wanted is not None and wanted != value):
+                return None
+            found.append(value)
+        value = found[0] if len(found) == 1 else scope_value(tuple(found))
+        return CounterKey(claim.org_id, rule.name, value, self._window_start(at_ns))
+
+    def quiet(self, limit: int) -> int:
+        """Up to this amount the rule says nothing, of a limit."""
+        return self.rule.warn_at_ppm[0] * limit // PPM if self.decides_at_warn else limit
+
+    def end_ns(self, at_ns: int) -> int | None:
+        """When the window of a time is over; None: never, or of a rolling window: bit by bit."""
+        if self.rule.window.kind is WindowKind.ROLLING:
+            return None
+        self._window_start(at_ns)
+        return self._end_ns if self._end_ns < _NEVER else None
+
+    def _window_start(self, at_ns: int) -> int:
+        if not self._start_ns <= at_ns < self._end_ns:
+            start_ns, end_ns = window_at(self.rule.window, at_ns)
+            is_whole = self.rule.window.kind is WindowKind.ROLLING or end_ns is None
+            self._name_ns = 0 if is_whole else start_ns
+            self._start_ns, self._end_ns = (-_NEVER, _NEVER) if end_ns is None else (start_ns, end_ns)
+        return self._name_ns
+
+
+_NEVER = 2**63
+_UNIT_INDEX = {Unit.USD: 0, Unit.TOKENS: 1, Unit.CALLS: 2}
+"""Of a unit in `Spent`."""
+
+
+class Standing(NamedTuple):
+    """One counter that a call would move. Amounts are in the rule's unit."""
+
+    hard: HardRule
+    key: CounterKey
+    need: int | None  # None: a call without a price is not let through
+    spent: int
+    leased: int
+    limit: int
+
+    @property
+    def free(self) -> int:
+        """What is left for new leases; negative if more was spent than allowed."""
+        return self.limit - self.spent - self.leased
+
+
+def hard_rules(rules: Sequence[Rule]) -> tuple[HardRule, ...]:
+    """Those that decide about calls."""
+    return tuple(HardRule(rule) for rule in rules if rule.is_hard)
+
+
+def match_on(rules: Sequence[HardRule]) -> tuple[str, ...]:
+    """The dimensions, `provider`, `model` and `organization` that tell which counters a call moves, and what of them.
+
+    The model also matters where it has a replacement, or where models without a price are treated otherwise.
+    """
+    names = {name for hard in rules for name in dimensions_of(hard.rule)}
+    for rule in (hard.rule for hard in rules):
+        if Action.CHEAPER_MODEL in (*rule.on_warn, *rule.on_exceed):
+            names |= {"model"}
+        if rule.unit is Unit.USD and rule.unpriced is not Unpriced.ALLOW:
+            names |= {"provider", "model"}
+    return tuple(sorted(names))
+
+
+def need_of(rule: Rule, claim: Claim, worst_pico_usd_per_token: int) -> int | None:
+    """What a claim takes of a rule's unit; None: it has no price, and the rule lets no such call through."""
+    if rule.unit is Unit.TOKENS:
+        return claim.tokens
+    if rule.unit is Unit.CALLS:
+        return claim.calls
+    if claim.cost_pico_usd is not None:
+        return claim.cost_pico_usd
+    if rule.unpriced is Unpriced.ALLOW:
+        return 0
+    if rule.unpriced is Unpriced.REFUSE:
+        return None
+    if claim.worst_case_pico_usd is not None:
+        return claim.worst_case_pico_usd
+    return claim.tokens * worst_pico_usd_per_token
+
+
+def decide(
+    standings: Sequence[Standing],
+    model: str | None,
+    at_ns: int,
+    passes: Callable[[str], bool],
+    room_at: Callable[[Standing, int], int | None],
+    *,
+    has_waited: bool = False,
+) -> Refusal | None:
+    """None: the call may be made. THROTTLE is a refusal too, unless the caller `has_waited`.
+
+    `passes`: whether all rules let the call through with another model. `room_at`: when no more than an amount counts
+    in a rolling window, if nothing is added.
+    """
+    found: list[tuple[Standing, Decision]] = []
+    for standing in standings:
+        if standing.need is not None and standing.spent + standing.leased + standing.need <= standing.hard.quiet(
+            standing.limit
+        ):
+            continue
+        decision = _decision(standing, model, passes)
+        if decision is not Decision.ALLOW and not (has_waited and decision is Decision.THROTTLE):
+            found.append((standing, decision))
+    if not found:
+        return None
+    strongest = max((decision for _, decision in found), key=_STRENGTH.__getitem__)
+    same = [standing for standing, decision in found if decision is strongest]
+    if strongest is Decision.THROTTLE:
+        same = [max(same, key=lambda each: each.hard.rule.throttle_seconds)]
+    resets = [(_resets_at(each, at_ns, room_at), each) for each in same]
+    resets_at_ns, last = max(resets, key=lambda pair: _NEVER if pair[0] is None else pair[0])
+    rule = last.hard.rule
+    return Refusal(
+        strongest,
+        rule.name,
+        last.key.scope_value,
+        rule.unit,
+        last.limit,
+        last.spent,
+        last.leased,
+        resets_at_ns,
+        model=rule.cheaper.get(model or "") if strongest is Decision.CHEAPER_MODEL else None,
+        retry_after_seconds=rule.throttle_seconds if strongest is Decision.THROTTLE else None,
+    )
+
+
+def _decision(standing: Standing, model: str | None, passes: Callable[[str], bool]) -> Decision:
+    """What one rule says."""
+    rule = standing.hard.rule
+    need = standing.need
+    if need is None:
+        return Decision.BLOCK
+    if need == 0 and rule.unit is Unit.USD:
+        return Decision.ALLOW
+    actions = _actions(standing.hard, standing.spent + standing.leased + need, standing.limit)
+    if not actions:
+        return Decision.ALLOW
+    replacement = rule.cheaper.get(model or "") if Action.CHEAPER_MODEL in actions else None
+    if replacement is not None and passes(replacement):
+        return Decision.CHEAPER_MODEL
+    return next((decision for action, decision in _STRONGEST_FIRST if action in actions), Decision.ALLOW)
+
+
+def _actions(hard: HardRule, total: int, limit: int) -> tuple[Action, ...]:
+    """Those that decide at the stage that a rule is at, and perhaps others."""
+    if total > limit and hard.decides_at_limit:
+        return hard.rule.on_exceed
+    if hard.decides_at_warn and total * PPM > hard.rule.warn_at_ppm[0] * limit:
+        return hard.rule.on_warn
+    return ()
+
+
+DECIDING = frozenset({Action.CHEAPER_MODEL, *(action for action, _ in _STRONGEST_FIRST)})
+
+
+def _resets_at(standing: Standing, at_ns: int, room_at: Callable[[Standing, int], int | None]) -> int | None:
+    """When the rule would let the call through by itself, if nothing else happened; None: never."""
+    if standing.need is None or standing.need > standing.limit:
+        return None
+    if standing.hard.rule.window.kind is WindowKind.ROLLING:
+        return room_at(standing, standing.limit - standing.need)
+    return standing.hard.end_ns(at_ns)
+
+
+def _value(claim: Claim, name: str) -> str | None:
+    if name == "organization":
+        return claim.org_id
+    if name == "provider":
+        return claim.provider
+    if name == "model":
+        return claim.model
+    return claim.owners.get(name)

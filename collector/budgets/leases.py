@@ -1,0 +1,483 @@
+"""Slices of budgets that processes hold, so that they can decide about calls by themselves.
+
+A lease holds, of every hard budget that a kind of call counts in, enough for one call or for several. All budgets must
+have room: spent + what leases hold + the claim <= limit. The book has the counters' lock: who holds it finds a leased
+call in the counter or in its lease, never in both and never in neither.
+
+What is promised, for calls that count in a budget whose `on_exceed` has block or approval, and whose holders keep to
+docs/budgets-protocol.md: **at no time is more spent than the limit by more than the sum of `real - reserved` over calls
+that cost more than was reserved for them and were, when the last lease was granted, neither settled nor in the
+ledger.** With exact estimates that is nothing. **No claim is refused by a limit while spent + leases + claim <=
+limit.** Reasons, and what lies outside, are in docs/adr/0012-leases.md: spending that nobody asked for, and holders
+that were not heard of for `LEASE_NS` while their calls were under way.
+
+Times are of a clock that cannot be set; only windows go by the wall clock.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import partial
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Protocol
+
+from collector.budgets.counting import WorstRates
+from collector.budgets.deciding import HardRule, Standing, decide, hard_rules, match_on, need_of
+from collector.budgets.held import Amounts, CallUnderWay, Held, SettledCall
+from collector.budgets.lease_lines import (
+    Line,
+    SettledLine,
+    StateLine,
+    StoredCall,
+    StoredLine,
+    closed_line,
+    settled_line,
+    state_line,
+    stored_line,
+)
+from collector.budgets.lease_log import LeaseLog
+from collector.budgets.model import Claim, CounterKey, Decision, Grant, Lease, Refusal, Rule, Spent
+from collector.budgets.slices import Pace, calls_of, is_near
+
+if TYPE_CHECKING:
+    from collector.budgets.counters import LeasedCall, Moves
+
+LEASE_NS = 30 * 10**9
+"""A lease is held so long after its holder last spoke of it. Longer: a crash keeps budget from others for longer.
+Shorter: a process that stands still for so long (swapped, paused) loses what is reserved for its calls under way."""
+NEAR_NS = 10**9
+"""A lease is used so long, unless it is renewed, when little is left: then spending of others, and approvals withdrawn,
+are heard of in time. Shorter: more requests, one each such time from every process with calls."""
+GRACE_NS = 60 * 10**9
+"""A settled call waits so long for its span, and a lease is remembered so long after its end. Exporters send every
+5 s and retry for about a minute. Longer: spans that never come keep budget from others. Shorter: spans that come late
+are for a while in neither."""
+_PRUNE_NS = 30 * 10**9
+
+Price = Callable[[Claim, str], int | None]
+"""What a claim would cost with another model, in pico-USD; None: not known."""
+RoomAt = Callable[[str, str, str, int, int], int | None]
+"""Rule, organization, scope value, time, amount -> when no more than the amount counts if nothing is added."""
+
+
+class SpentReader(Protocol):
+    """`collector.budgets.counters.Counters`."""
+
+    @property
+    def lock(self) -> AbstractContextManager[bool]: ...
+    @property
+    def worst(self) -> Mapping[str, WorstRates]: ...
+    def spent(self, rule: str, org_id: str, scope_value: str, at_ns: int) -> Spent: ...
+    def limit(self, rule: Rule, key: CounterKey, at_ns: int) -> int: ...
+
+
+@dataclass(slots=True)
+class _Leased:
+    """What leases hold of one counter."""
+
+    amount: int = 0
+    leases: int = 0  # open ones, and closed ones that are remembered
+    holders: dict[str, int] = field(default_factory=dict)  # -> open leases
+
+
+@dataclass(slots=True)
+class _Holder:
+    seen_ns: int = 0
+    leases: int = 0
+    paces: dict[tuple[CounterKey, ...], Pace] = field(default_factory=dict)
+    throttled_ns: dict[tuple[str, str], int] = field(default_factory=dict)  # rule, scope value -> last call let through
+
+    def wait_ns(self, refusal: Refusal, now_ns: int) -> int:
+        """How long it is until the next call that is throttled."""
+        last_ns = self.throttled_ns.get((refusal.rule, refusal.scope_value))
+        return 0 if last_ns is None else last_ns + int((refusal.retry_after_seconds or 0.0) * 1e9) - now_ns
+
+
+class LeaseBook:
+    """All leases. Thread-safe: `lock` is that of the counters, and may be held over several steps."""
+
+    def __init__(
+        self,
+        counters: SpentReader,
+        log: LeaseLog | None = None,
+        price: Price | None = None,
+        room_at: RoomAt | None = None,
+        steady_ns: Callable[[], int] = time.monotonic_ns,
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.lock = counters.lock
+        self.revision = ""
+        self.match_on: tuple[str, ...] = ()
+        """Dimensions that tell which budgets a call counts in."""
+        self._counters = counters
+        self._log = log
+        self._price = price
+        self._room = room_at
+        self._steady_ns = steady_ns
+        self._wall_ns = wall_ns
+        self._rules: tuple[HardRule, ...] = ()
+        self._by_name: dict[str, HardRule] = {}
+        self._held: dict[str, Held] = {}
+        self._leased: dict[CounterKey, _Leased] = {}
+        self._holders: dict[str, _Holder] = {}
+        self._ends: list[tuple[int, str]] = []  # a heap: each lease once, at the next time to look at it, or before
+        self._pruned_ns = steady_ns()
+        self._prefix = secrets.token_urlsafe(6)
+        self._count = 0
+
+    def __len__(self) -> int:
+        """Open leases, and closed ones that are remembered."""
+        return len(self._held)
+
+    def set_rules(self, rules: Sequence[Rule], revision: str) -> None:
+        """Have these rules from now on. Leases go on; holders hear of the revision and ask for others."""
+        with self.lock:
+            self._rules, self.revision = hard_rules(rules), revision
+            self._by_name = {hard.rule.name: hard for hard in self._rules}
+            self.match_on = match_on(self._rules)
+
+    def check(self, claim: Claim, now_ns: int) -> Refusal | None:
+        """What `lease` would say; changes nothing. Where it depends on the process whether it must wait, it must."""
+        with self.lock:
+            self.expire()
+            return self._decide(claim, now_ns)[1]
+
+    def is_closed_when_unreachable(self, claim: Claim, now_ns: int) -> bool:
+        """Whether one of the claim's budgets wants calls not made while there is no answer."""
+        with self.lock:
+            found = (hard for hard in self._rules if hard.rule.is_closed_when_unreachable)
+            return any(hard.key(claim, now_ns) is not None for hard in found)
+
+    def lease(self, claim: Claim, holder: str, now_ns: int, most_calls: int | None = None) -> Lease | Refusal:
+        """A slice of every hard budget that the claim counts in, for it and perhaps more like it; or why not.
+
+        `now_ns` is the wall clock's. `most_calls`: no more calls than that.
+        """
+        with self.lock:
+            steady_ns = self._steady_ns()
+            self._expire(steady_ns)
+            process = self._holder(holder, steady_ns)
+            standings, refusal = self._decide(claim, now_ns)
+            if refusal is not None and refusal.decision is Decision.THROTTLE:
+                counter = refusal.rule, refusal.scope_value
+                wait_ns = process.wait_ns(refusal, steady_ns)
+                if wait_ns > 0:
+                    return refusal._replace(retry_after_seconds=wait_ns / 1e9)
+                refusal = self._decide(claim, now_ns, has_waited=True)[1]
+                if refusal is None:
+                    process.throttled_ns[counter] = steady_ns
+                    most_calls = 1
+            if refusal is not None:
+                return self._with_hint(refusal, standings)
+            return self._grant(standings, holder, process, now_ns, most_calls)
+
+    def settle(self, lease_id: str, calls: Iterable[SettledCall], now_ns: int) -> int | None:
+        """Calls cost so much; their holder is alive. How many nanoseconds the lease may be used; None: unknown."""
+        with self.lock:
+            self.expire()
+            held = self._held.get(lease_id)
+            if held is None:
+                return None
+            steady_ns, calls = self._steady_ns(), tuple(calls)
+            self._settle(held, calls, steady_ns)
+            if self._log is not None:
+                self._write(settled_line(self._wall_ns(), lease_id, calls))
+            return self._use_ns(held, now_ns) if held.is_open else 0
+
+    def release(self, lease_id: str, under_way: Iterable[CallUnderWay] = ()) -> bool:
+        """Give the rest of a lease back, but what is reserved for calls under way. Whether it is known."""
+        with self.lock:
+            held = self._held.get(lease_id)
+            if held is None:
+                return False
+            under_way = tuple(under_way)
+            self._holder(held.holder, self._steady_ns())
+            self._close(held, under_way)
+            if self._log is not None:
+                self._write(closed_line(self._wall_ns(), lease_id, under_way))
+            return True
+
+    def applied(self, moves: Moves) -> None:
+        """A listener of `Counters.on_applied`: spans of leased calls are in the ledger, and in the counters."""
+        if moves.leased:
+            self.spans_stored(moves.leased)
+
+    def spans_stored(self, calls: Iterable[LeasedCall]) -> None:
+        """Spans of leased calls are in the ledger. `lease_id` is `<lease>/<number of the call>`, as the span says."""
+        stored: list[StoredCall] = []
+        for call in calls:
+            lease_id, _, number = call.lease_id.partition("/")
+            real = Amounts(call.cost_pico_usd, call.tokens, 1) if call.is_counted else Amounts(0, 0, 0)
+            is_number = number.isascii() and number.isdigit() and len(number) < _MAX_DIGITS
+            stored.append(StoredCall(lease_id, int(number) if is_number else None, real))
+        with self.lock:
+            known = [each for each in stored if each.lease_id in self._held]
+            self._store(known)
+            if known and self._log is not None:
+                self._write(stored_line(self._wall_ns(), known))
+
+    def leased(self, key: CounterKey) -> int:
+        """What leases hold of a counter, in its rule's unit. Of a rolling window: of all of it, whichever bucket."""
+        with self.lock:
+            found = self._leased.get(key) or self._leased.get(key._replace(window_start_ns=0))
+            return found.amount if found is not None else 0
+
+    def expire(self) -> None:
+        """End what has ended by time. Each step does so too; a timer is for books that nobody asks."""
+        with self.lock:
+            self._expire(self._steady_ns())
+
+    def restore(self) -> int:
+        """Read the log: leases of a collector that is gone are honoured until they end. How many there are."""
+        if self._log is None:
+            return 0
+        with self.lock:
+            log, self._log = self._log, None
+            now_ns = self._steady_ns()
+            offset_ns = now_ns - self._wall_ns()
+            for line in log.lines():
+                at_ns = min(now_ns, line.at_ns + offset_ns)  # a wall clock that was put back makes no lease longer
+                self._expire(at_ns)
+                self._replay(line, at_ns, now_ns)
+            self._expire(now_ns)
+            self._log = log
+            log.start(self._states())
+            return len(self._held)
+
+    def close(self) -> None:
+        """Nothing is written any more."""
+        with self.lock:
+            if self._log is not None:
+                self._log.close()
+
+    def _decide(self, claim: Claim, now_ns: int, *, has_waited: bool = False) -> tuple[list[Standing], Refusal | None]:
+        standings = self._standings(claim, now_ns)
+        passes, room_at = partial(self._passes, claim, now_ns), partial(self._room_at, now_ns)
+        return standings, decide(standings, claim.model, now_ns, passes, room_at, has_waited=has_waited)
+
+    def _standings(self, claim: Claim, now_ns: int) -> list[Standing]:
+        found: list[Standing] = []
+        for hard in self._rules:
+            key = hard.key(claim, now_ns)
+            if key is not None:
+                rates = self._counters.worst.get(hard.rule.name)
+                need = need_of(hard.rule, claim, max(rates) if rates is not None else 0)
+                found.append(self._standing(hard, key, need, now_ns))
+        return found
+
+    def _standing(self, hard: HardRule, key: CounterKey, need: int | None, now_ns: int) -> Standing:
+        rule = hard.rule
+        spent = self._counters.spent(rule.name, key.org_id, key.scope_value, now_ns)[hard.unit_index]
+        leased = self._leased.get(key)
+        limit = self._counters.limit(rule, key, now_ns)
+        return Standing(hard, key, need, spent, leased.amount if leased is not None else 0, limit)
+
+    def _passes(self, claim: Claim, now_ns: int, model: str) -> bool:
+        """Whether the claim may be made with another model."""
+        cost = self._price(claim, model) if self._price is not None else None
+        other = claim._replace(model=model, cost_pico_usd=claim.cost_pico_usd if cost is None else cost)
+        standings = self._standings(other, now_ns)
+        refusal = decide(standings, model, now_ns, lambda _: False, partial(self._room_at, now_ns))
+        return refusal is None or refusal.decision is Decision.THROTTLE
+
+    def _room_at(self, now_ns: int, standing: Standing, most: int) -> int | None:
+        key = standing.key
+        return None if self._room is None else self._room(key.rule, key.org_id, key.scope_value, now_ns, most)
+
+    def _with_hint(self, refusal: Refusal, standings: Sequence[Standing]) -> Refusal:
+        """Where only leases are in the way: when to ask again."""
+        standing = next(each for each in standings if each.key[1:3] == (refusal.rule, refusal.scope_value))
+        is_full = standing.need is None or standing.spent + standing.need > standing.limit
+        if is_full or not standing.leased or refusal.retry_after_seconds is not None:
+            return refusal
+        return refusal._replace(retry_after_seconds=NEAR_NS / 1e9)
+
+    def _grant(
+        self, standings: Sequence[Standing], holder: str, process: _Holder, now_ns: int, most_calls: int | None
+    ) -> Lease:
+        keys = tuple(standing.key for standing in standings)
+        each = tuple(standing.need or 0 for standing in standings)
+        steady_ns = self._steady_ns()
+        pace = process.paces.get(keys)
+        wanted = pace.next_calls(steady_ns) if pace is not None else 1
+        wanted = wanted if most_calls is None else min(wanted, most_calls)
+        calls = calls_of(standings, [self._holders_of(key) for key in keys], wanted)
+        units = (standing.hard.rule.unit for standing in standings)
+        grants = tuple(Grant(key, unit, calls * need) for key, unit, need in zip(keys, units, each, strict=True))
+        self._count += 1
+        held = Held(f"{self._prefix}{self._count:x}{secrets.token_urlsafe(3)}", holder, grants, each)
+        ends = [end_ns for standing in standings if (end_ns := standing.hard.end_ns(now_ns)) is not None]
+        held.until_ns = min(ends, default=None)
+        held.ends_ns = steady_ns + LEASE_NS
+        self._open(held)
+        near = any(grant.amount and is_near(found) for found, grant in zip(standings, grants, strict=True))
+        use_ns = _until(held, now_ns, NEAR_NS if near else LEASE_NS)
+        process.paces[keys] = Pace(calls, steady_ns, use_ns)
+        if self._log is not None:
+            wall_ns = self._wall_ns()
+            self._write(state_line(wall_ns, held, wall_ns - steady_ns))
+        return Lease(held.lease_id, holder, grants, now_ns + use_ns, use_ns, each)
+
+    def _use_ns(self, held: Held, now_ns: int) -> int:
+        """For how long an open lease may be used from now on; 0 if others have overspent one of its budgets."""
+        near = False
+        for grant in held.grants:
+            hard = self._by_name.get(grant.key.rule)
+            if hard is None or not grant.amount:
+                continue
+            standing = self._standing(hard, grant.key, 0, now_ns)
+            if standing.free < 0:
+                return 0
+            near = near or is_near(standing)
+        return _until(held, now_ns, NEAR_NS if near else LEASE_NS)
+
+    def _holders_of(self, key: CounterKey) -> int:
+        found = self._leased.get(key)
+        return len(found.holders) if found is not None else 0
+
+    def _holder(self, name: str, steady_ns: int) -> _Holder:
+        found = self._holders.get(name)
+        if found is None:
+            found = self._holders[name] = _Holder()
+        found.seen_ns = steady_ns
+        return found
+
+    def _open(self, held: Held) -> None:
+        self._held[held.lease_id] = held
+        self._holders.setdefault(held.holder, _Holder(held.ends_ns - LEASE_NS)).leases += 1
+        holder = held.holder
+        for grant, amount in zip(held.grants, held.outstanding(), strict=True):
+            leased = self._leased.get(grant.key)
+            if leased is None:
+                leased = self._leased[grant.key] = _Leased()
+            leased.amount += amount
+            leased.leases += 1
+            if held.is_open:
+                leased.holders[holder] = leased.holders.get(holder, 0) + 1
+        heappush(self._ends, (held.ends_ns, held.lease_id))
+
+    def _settle(self, held: Held, calls: Iterable[SettledCall], steady_ns: int) -> None:
+        before = held.outstanding()
+        for call in calls:
+            held.settle(call, steady_ns + GRACE_NS)
+        self._moved(held, before)
+        self._holder(held.holder, steady_ns)
+        if held.is_open:
+            held.ends_ns = steady_ns + LEASE_NS
+
+    def _store(self, calls: Iterable[StoredCall]) -> None:
+        for call in calls:
+            held = self._held.get(call.lease_id)
+            if held is not None:
+                before = held.outstanding()
+                held.store(call.number, call.real)
+                self._moved(held, before)
+
+    def _close(self, held: Held, under_way: Iterable[CallUnderWay] = ()) -> None:
+        if not held.is_open:
+            return
+        before = held.outstanding()
+        held.close(under_way)
+        for grant in held.grants:
+            leased = self._leased[grant.key]
+            leased.holders[held.holder] -= 1
+            if not leased.holders[held.holder]:
+                del leased.holders[held.holder]
+        self._moved(held, before)
+
+    def _moved(self, held: Held, before: Sequence[int]) -> None:
+        """The lease keeps something else than before."""
+        for grant, was, now in zip(held.grants, before, held.outstanding(), strict=True):
+            leased = self._leased[grant.key]
+            leased.amount += now - was
+
+    def _expire(self, now_ns: int) -> None:
+        while self._ends and self._ends[0][0] <= now_ns:
+            lease_id = heappop(self._ends)[1]
+            next_ns = self._look_at(self._held[lease_id], now_ns)
+            if next_ns is not None:
+                heappush(self._ends, (next_ns, lease_id))
+        if now_ns - self._pruned_ns >= _PRUNE_NS:
+            self._prune(now_ns)
+
+    def _look_at(self, held: Held, now_ns: int) -> int | None:
+        """End what has ended of a lease; when to look again, None: it is forgotten."""
+        if held.is_open:
+            if held.ends_ns > now_ns:
+                return held.ends_ns
+            self._close(held)
+        before = held.outstanding()
+        held.give_up(now_ns)
+        seen_ns = self._holders[held.holder].seen_ns
+        if seen_ns + LEASE_NS <= now_ns:
+            held.give_up_under_way()
+        self._moved(held, before)
+        if held.first_deadline_ns is not None:
+            return held.first_deadline_ns
+        if held.has_calls_under_way:
+            return seen_ns + LEASE_NS
+        if held.ends_ns + GRACE_NS > now_ns:
+            return held.ends_ns + GRACE_NS
+        self._forget(held)
+        return None
+
+    def _forget(self, held: Held) -> None:
+        del self._held[held.lease_id]
+        self._holders[held.holder].leases -= 1
+        for grant in held.grants:
+            leased = self._leased[grant.key]
+            leased.leases -= 1
+            if not leased.leases:
+                del self._leased[grant.key]
+
+    def _prune(self, now_ns: int) -> None:
+        """Forget holders that are gone, and paces of windows that are over."""
+        self._pruned_ns = now_ns
+        longest_s = max((hard.rule.throttle_seconds for hard in self._rules), default=0.0)
+        kept_ns = max(2 * LEASE_NS, int(longest_s * 1e9))
+        for name, holder in list(self._holders.items()):
+            holder.paces = {keys: pace for keys, pace in holder.paces.items() if now_ns - pace.granted_ns < kept_ns}
+            if not holder.leases and now_ns - holder.seen_ns >= kept_ns:
+                del self._holders[name]
+
+    def _write(self, line: str) -> None:
+        if self._log is not None and self._log.append(line):
+            self._log.start(self._states())
+
+    def _states(self) -> list[str]:
+        wall_ns = self._wall_ns()
+        offset_ns = wall_ns - self._steady_ns()
+        return [state_line(wall_ns, held, offset_ns) for held in self._held.values()]
+
+    def _replay(self, line: Line, at_ns: int, now_ns: int) -> None:
+        """What was written at a time, by the steady clock."""
+        if isinstance(line, StateLine):
+            held = line.held(now_ns - self._wall_ns(), now_ns + LEASE_NS)
+            if held.lease_id not in self._held:
+                self._open(held)
+                self._holder(held.holder, at_ns)
+            return
+        if isinstance(line, StoredLine):
+            self._store(line.calls)
+            return
+        known = self._held.get(line.lease_id)
+        if known is None:
+            return
+        if isinstance(line, SettledLine):
+            self._settle(known, line.calls, at_ns)
+        else:
+            self._holder(known.holder, at_ns)
+            self._close(known, line.under_way)
+
+
+def _until(held: Held, now_ns: int, use_ns: int) -> int:
+    """For how long a lease may be used: no longer than the first of its windows."""
+    return use_ns if held.until_ns is None else max(0, min(use_ns, held.until_ns - now_ns))
+
+
+_MAX_DIGITS = 16
+"""Of a call's number; what has more was not written by a holder."""
