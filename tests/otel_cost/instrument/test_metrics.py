@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from otel_cost.instrument.metrics import SECONDS_BOUNDARIES, TOKENS_BOUNDARIES, Metrics, by_modality
+from otel_cost.instrument.metrics import MAX_WAITING, SECONDS_BOUNDARIES, TOKENS_BOUNDARIES, Metrics, by_modality
 from otel_cost.instrument.wire.types import Api, Asked, Reading, Request
 
 
@@ -96,6 +97,35 @@ def test_embeddings_have_metrics_of_their_own(reader: InMemoryMetricReader) -> N
 def test_billed_counts_go_before_reported_ones(reader: InMemoryMetricReader) -> None:
     Metrics().record(ASKED, READING, operation="chat", duration_seconds=0.1, usage={"input_tokens": 7})
     assert points(reader)["gen_ai.client.inference.usage.input_tokens"][0].value == 7
+
+
+def test_calls_that_wait_are_all_recorded_once_from_many_threads(reader: InMemoryMetricReader) -> None:
+    """Some are recorded by the call that finds too many waiting, the rest when a reader collects."""
+    metrics = Metrics()
+
+    def work() -> None:
+        for _ in range(3 * MAX_WAITING + 1):
+            metrics.record(ASKED, READING, operation="chat", duration_seconds=0.1)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    calls = 8 * (3 * MAX_WAITING + 1)
+    for _ in range(2):  # the second collection finds nothing new
+        found = points(reader)
+        assert found["gen_ai.client.inference.duration"][0].count == calls
+        assert found["gen_ai.client.inference.operation.input_tokens"][0].count == calls
+        assert found["gen_ai.client.inference.usage.input_tokens"][0].value == 1000 * calls
+
+
+def test_a_forked_child_does_not_record_what_its_parent_will(reader: InMemoryMetricReader) -> None:
+    metrics = Metrics()
+    metrics.record(ASKED, READING, operation="chat", duration_seconds=0.1)
+    metrics.forget()
+    metrics.record(ASKED, READING, operation="chat", duration_seconds=0.1)
+    assert points(reader)["gen_ai.client.inference.duration"][0].count == 1
 
 
 @pytest.mark.parametrize(
