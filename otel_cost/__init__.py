@@ -13,19 +13,28 @@ if TYPE_CHECKING:
     from otel_cost.context import agent, run, tags
     from otel_cost.distro import install
     from otel_cost.exporter import CostSpanExporter
+    from otel_cost.guard.errors import ApprovalRequired, BudgetError, BudgetExceeded
+    from otel_cost.guard.manual import guard
     from otel_cost.processor import CostSpanProcessor
 
 __version__ = "0.1.0"
 __all__ = [
+    "ApprovalRequired",
+    "BudgetError",
+    "BudgetExceeded",
     "CostSpanExporter",
     "CostSpanProcessor",
     "agent",
+    "guard",
     "install",
     "run",
     "tags",
 ]
 
 _HOMES = {
+    "ApprovalRequired": "otel_cost.guard.errors",
+    "BudgetError": "otel_cost.guard.errors",
+    "BudgetExceeded": "otel_cost.guard.errors",
     "CostSpanExporter": "otel_cost.exporter",
     "CostSpanProcessor": "otel_cost.processor",
     "agent": "otel_cost.context",
@@ -36,6 +45,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
+    if name == "guard":
+        return import_module("otel_cost.guard")  # a module that can be called
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

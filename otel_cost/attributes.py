@@ -38,6 +38,8 @@ OTEL_COST_ESTIMATED_OUTPUT = "otel_cost.estimated.output_tokens"
 OTEL_COST_STREAM = "otel_cost.stream"  # complete | abandoned | failed
 OTEL_COST_PARTS = "otel_cost.parts"  # spans below a call that say what of it is billed, by whom
 OTEL_COST_ITEMS = "otel_cost.items"  # items of a batch, on the spans of its results
+OTEL_COST_LEASE = "otel_cost.lease"  # under which the guard let the call go
+OTEL_COST_MODEL_REPLACED = "otel_cost.model_replaced"  # that the app asked for, where a budget chose a cheaper one
 
 GEN_AI_USAGE_COST_AMOUNT = "gen_ai.usage.cost.amount"  # draft: semantic-conventions-genai PR 443
 GEN_AI_USAGE_COST_CURRENCY = "gen_ai.usage.cost.currency"

@@ -57,6 +57,7 @@ class CostSpanProcessor(SpanProcessor):
 
     def __init__(self, *, card: RateCard | None = None) -> None:
         self._stats = Stats()
+        self._card = card
         self._enricher = Enricher(card)
         self._open: Recent[int, _Open] = Recent(MAX_OPEN_SPANS)
         self._has_handed = False  # nothing is looked up where nothing was ever inherited
@@ -73,6 +74,11 @@ class CostSpanProcessor(SpanProcessor):
     def path(self) -> WritePath:
         """How costs get onto spans with the installed SDK."""
         return self._path
+
+    @property
+    def card(self) -> RateCard | None:
+        """The card that spans are priced by; None: the shipped one."""
+        return self._card
 
     def stats(self) -> dict[str, int]:
         """What was counted so far: spans by cost status, failures and left-out attributes by reason."""
@@ -115,6 +121,12 @@ class CostSpanProcessor(SpanProcessor):
             except Exception as error:
                 self._stats.failed("force_flush", error)
         return True
+
+    def handed_in(self, context: Context | None = None) -> Mapping[str, str]:
+        """What a span that starts in this context would inherit, by attribute key."""
+        from_context = inherited(context)
+        parent = trace.get_current_span(context).get_span_context()
+        return self._from_parent(parent.span_id, context, from_context) if parent.is_valid else from_context
 
     def _hand_down(self, span: Span, parent_context: Context | None, from_context: Mapping[str, str]) -> None:
         parent = span.parent

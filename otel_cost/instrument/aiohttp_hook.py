@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_cost.instrument.guard import guarded
 from otel_cost.instrument.headers import header_texts
-from otel_cost.instrument.observe import Exchange, begin
+from otel_cost.instrument.observe import Exchange, begin_async
 from otel_cost.instrument.patching import Hook, Patch
 from otel_cost.instrument.wire.types import Request
 
@@ -40,11 +40,14 @@ def _wrap_request(original: _Send) -> _Send:
         if not _HOOK.is_on:
             return await original(self, method, str_or_url, **options)
         options = _with_payload(self, options) or options
-        exchange = _begin(self, method, str_or_url, options)
+        request = _request_of(self, method, str_or_url, options)
+        exchange = None if request is None else await begin_async(request, "aiohttp")
         if exchange is None:
             return await original(self, method, str_or_url, **options)
         if exchange.replacement_body is not None:
             options = _with_body(options, exchange.replacement_body) or options
+        if exchange.replacement_url is not None:
+            str_or_url, options = _with_url(options, exchange.replacement_url) or (str_or_url, options)
         token = exchange.enter()
         try:
             response = await original(self, method, str_or_url, **options)
@@ -91,13 +94,20 @@ def _with_body(options: dict[str, Any], body: bytes) -> dict[str, Any] | None:
 
 
 @guarded
-def _begin(session: ClientSession, method: str, str_or_url: Any, options: dict[str, Any]) -> Exchange | None:
+def _with_url(options: dict[str, Any], url: str) -> tuple[Any, dict[str, Any]]:
+    from yarl import URL
+
+    return URL(url, encoded=True), {**options, "params": None}
+
+
+@guarded
+def _request_of(session: ClientSession, method: str, str_or_url: Any, options: dict[str, Any]) -> Request:
     url = session._build_url(str_or_url)
     if options.get("params"):
         url = url.update_query(options["params"])
     headers = header_texts(session.headers) | header_texts(options.get("headers"))
     data = options.get("data")
-    return begin(Request(method.upper(), str(url), headers, _body(data), _form(data)), "aiohttp")
+    return Request(method.upper(), str(url), headers, _body(data), _form(data))
 
 
 def _body(data: Any) -> bytes | None:

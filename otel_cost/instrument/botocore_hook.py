@@ -30,7 +30,8 @@ uninstrument = _HOOK.uninstrument
 def _wrap_send(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     @functools.wraps(original)
     def send(self: Any, request: Any) -> Any:
-        exchange = _begin(request) if _HOOK.is_on else None
+        asked = _request_of(request) if _HOOK.is_on else None
+        exchange = None if asked is None else begin(asked, "botocore")
         if exchange is None:
             return original(self, request)
         token = exchange.enter()
@@ -48,11 +49,9 @@ def _wrap_send(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]
 
 
 @guarded
-def _begin(request: Any) -> Exchange | None:
-    """A body of another length would break the request's signature, so `replacement_body` is never sent here."""
-    return begin(
-        Request(request.method, request.url, header_texts(request.headers), body_bytes(request.body)), "botocore"
-    )
+def _request_of(request: Any) -> Request:
+    """Another body would break the request's signature, so `replacement_body` is never sent here."""
+    return Request(request.method, request.url, header_texts(request.headers), body_bytes(request.body))
 
 
 @guarded

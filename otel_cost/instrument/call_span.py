@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from time import time_ns
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import metrics, trace
 from opentelemetry.context import Context
@@ -30,6 +30,9 @@ from otel_cost.instrument.wire.types import Asked, Reading
 from otel_cost.normalise.dialects.wire import WIRE_SCOPE
 from otel_cost.spans import snapshot, write_clean
 from otel_cost.twins import exchange_begins, exchange_ends
+
+if TYPE_CHECKING:
+    from otel_cost.guard.gate import Passage
 
 ATTEMPT_EVENT = "otel_cost.attempt"
 """One event per attempt that failed and was repeated, or may be."""
@@ -78,8 +81,10 @@ class CallSpan:
         host: Host | None,
         settings: Settings,
         started_ns: int | None = None,
+        passage: Passage | None = None,
     ) -> None:
         self.asked = asked
+        self.passage = passage
         self.context = context
         self.resends = 0
         self._operation = operation
@@ -91,9 +96,11 @@ class CallSpan:
         if host is not None:
             self.span = host.span
             self.resends = host.attempts - 1
+            if passage is not None:
+                self._write(host.span, passage.attributes())
         else:
             name = span_name(operation, asked.model)
-            self.span = _start(name, asked_attributes(asked, operation), context, self._started_ns)
+            self.span = _start(name, self._asked_attributes(), context, self._started_ns)
         identity = self.span.get_span_context()
         exchange_begins(asked.model, self._started_ns, identity.trace_id, identity.span_id)
         _name_owners(self.span)
@@ -102,6 +109,10 @@ class CallSpan:
     def is_hosted(self) -> bool:
         """Whether the span is another instrumentation's."""
         return self._host is not None
+
+    def _asked_attributes(self) -> dict[str, Any]:
+        found = asked_attributes(self.asked, self._operation)
+        return found if self.passage is None else found | self.passage.attributes()
 
     def attempt_failed(self, outcome: Outcome, status: int | None) -> None:
         """The attempt failed, and may be repeated."""
@@ -129,6 +140,8 @@ class CallSpan:
         """Write everything, and end the span if it is ours."""
         reading = outcome.reading
         bills = [] if reading is None else bills_of(reading)
+        if self.passage is not None:
+            self.passage.settle(reading, bills, outcome.stream)
         facts = None if reading is None else _facts(reading, outcome, [] if self._operation == BATCH else bills)
         if reading is not None and (self._operation == BATCH or _is_split(reading, bills)):
             context = trace.set_span_in_context(self.span, self.context)
@@ -156,7 +169,7 @@ class CallSpan:
             # It has ended, or may never end. The same response id tells the collector that both are one call.
             STATS.count("hosts.left_early")
             name = span_name(self._operation, self.asked.model)
-            attributes = asked_attributes(self.asked, self._operation)
+            attributes = self._asked_attributes()
             late = _start(name, attributes, trace.set_span_in_context(self.span, self.context), self._started_ns)
             self._end(late, outcome, facts)
 

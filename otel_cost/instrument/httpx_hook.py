@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
+from otel_cost.guard.errors import BudgetError
 from otel_cost.instrument import garbage, observe
 from otel_cost.instrument.guard import STATS
 from otel_cost.instrument.httpx_stream import StreamKinds
@@ -77,7 +78,12 @@ class _Library:
             sending = None
             if self.hook.is_on:
                 try:
-                    sending = self._start(args, kwargs)
+                    asked = args[0] if args else kwargs.get("request")
+                    exchange = None if asked is None else observe.begin(_request(asked), self._name)
+                    if exchange is not None:
+                        sending = self._start(exchange, asked, args, kwargs)
+                except BudgetError:
+                    raise
                 except Exception as error:
                     STATS.failed("httpx_hook.start", error)
             if sending is None:
@@ -104,7 +110,12 @@ class _Library:
             sending = None
             if self.hook.is_on:
                 try:
-                    sending = self._start(args, kwargs)
+                    asked = args[0] if args else kwargs.get("request")
+                    exchange = None if asked is None else await observe.begin_async(_request(asked), self._name)
+                    if exchange is not None:
+                        sending = self._start(exchange, asked, args, kwargs)
+                except BudgetError:
+                    raise
                 except Exception as error:
                     STATS.failed("httpx_hook.start", error)
             if sending is None:
@@ -125,36 +136,31 @@ class _Library:
 
         return send
 
-    def _start(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Sending | None:
-        """None: not observed. Everything is sent as the app said it, unless it wants us to ask for the usage."""
-        asked = args[0] if args else kwargs.get("request")
-        if asked is None:
-            return None
-        exchange = observe.begin(_request(asked), self._name)
-        if exchange is None:
-            return None
+    def _start(self, exchange: observe.Exchange, asked: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Sending:
+        """Everything is sent as the app said it, unless its user wants something else to be asked."""
         sending = _Sending(exchange, asked, args, kwargs)
         sending.token = exchange.enter()
         try:
-            if exchange.replacement_body is not None:
-                sent = self._with_body(asked, exchange.replacement_body)
+            if exchange.replacement_body is not None or exchange.replacement_url is not None:
+                sent = self._replaced(asked, exchange.replacement_body, exchange.replacement_url)
                 if args:
                     sending.args = (sent, *args[1:])
                 else:
                     sending.kwargs = {**kwargs, "request": sent}
                 sending.sent = sent
         except Exception as error:
-            STATS.failed("httpx_hook.with_body", error)
+            STATS.failed("httpx_hook.replaced", error)
         return sending
 
-    def _with_body(self, request: Any, body: bytes) -> Any:
+    def _replaced(self, request: Any, body: bytes | None, url: str | None) -> Any:
         """The app's own request stays as it is: it may send it again."""
+        body = request.content if body is None else body
         headers = self._module.Headers(request.headers.raw)
         if "content-length" in headers:
             headers["content-length"] = str(len(body))
         sent = self._module.Request(
             request.method,
-            request.url,
+            request.url if url is None else url,
             headers=headers,
             stream=self._module.ByteStream(body),
             extensions=request.extensions,

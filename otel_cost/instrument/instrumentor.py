@@ -17,6 +17,8 @@ HOOKS = ("httpx_hook", "aiohttp_hook", "requests_hook", "botocore_hook", "exits"
 importing what is installed would cost 300 ms at the start of apps that use none of it."""
 
 ENTRY_POINT = "otel_cost"
+GUARD_VARIABLE = "OTEL_COST_GUARD"
+"""Address of the collector that decides on calls by budgets: docs/guard.md."""
 DISABLED_INSTRUMENTATIONS = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 
 _lock = threading.RLock()
@@ -59,6 +61,7 @@ class OtelCostInstrumentor:
             for name in HOOKS:
                 _call(name, "instrument")
             _patch_frameworks()
+            _switch_guard_on()
 
     def uninstrument(self, **_: Any) -> None:
         """Undo it: calls that begin from here on are not seen."""
@@ -80,6 +83,18 @@ def _patch_frameworks() -> None:
             when_imported(name, PATCHES[name])
     except Exception as error:
         STATS.failed("instrument.agents", error)
+
+
+def _switch_guard_on() -> None:
+    """Budgets are asked where the environment says so."""
+    if not os.environ.get(GUARD_VARIABLE, "").strip():
+        return
+    try:
+        from otel_cost.guard.gate import switch_on_by_environment
+
+        switch_on_by_environment()
+    except Exception as error:
+        STATS.failed("instrument.guard", error)
 
 
 def _call(module: str, function: str) -> None:

@@ -1,7 +1,7 @@
 """The life of an exchange: from the request as it leaves to the end of the response, as a span.
 
 HTTP libraries are hooked by the modules beside this one; they call `begin()` and the methods of `Exchange`, none of
-which ever raises. What the bytes mean is read by `otel_cost.instrument.wire`.
+which ever raises anything but a budget's refusal. What the bytes mean is read by `otel_cost.instrument.wire`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from time import time_ns
+from typing import TYPE_CHECKING, NamedTuple
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -19,11 +20,14 @@ from opentelemetry.context import Context
 from otel_cost.instrument import billing, estimates, garbage, host_span, wire
 from otel_cost.instrument.call_span import CallSpan, Outcome, emit
 from otel_cost.instrument.encoding import decoder
-from otel_cost.instrument.guard import STATS, guarded
+from otel_cost.instrument.guard import STATS, guarded, refusing, refusing_async
 from otel_cost.instrument.include_usage import asking_for_usage
 from otel_cost.instrument.retries import RETRIES, is_retryable
 from otel_cost.instrument.settings import Settings
 from otel_cost.instrument.wire.types import Asked, Head, Reading, Request
+
+if TYPE_CHECKING:
+    from otel_cost.guard.gate import Gate, Passage
 
 _OBSERVED = otel_context.create_key("otel_cost.observed")
 """Set while an HTTP library works for an exchange that is observed: libraries below it see nothing."""
@@ -31,6 +35,7 @@ _SUPPRESSED = "suppress_instrumentation"
 """Key of opentelemetry-instrumentation: set by exporters, and by apps that want no telemetry of some code."""
 
 _settings = Settings()
+_gate: Gate | None = None
 _generation = 0  # of forks: a child must not end what its parent began
 
 
@@ -50,17 +55,53 @@ def settings() -> Settings:
     return _settings
 
 
+def use_gate(gate: Gate | None) -> None:
+    """From here on, calls are decided on by this gate; None: all are let through."""
+    global _gate
+    _gate = gate
+
+
 def flush_pending() -> None:
     """End the spans of failed calls that wait to be repeated, as before the app's exporter is flushed."""
     RETRIES.flush()
 
 
-@guarded
+class _Start(NamedTuple):
+    """A request that is to be observed."""
+
+    asked: Asked
+    context: Context
+    repeated: CallSpan | None  # the call whose failed attempt it repeats
+
+
+@refusing
 def begin(request: Request, library: str) -> Exchange | None:
     """Start to observe a request that is about to be sent by the HTTP library of that name.
 
-    None: not a model API, switched off, or already inside an observed exchange (httpx over aiohttp). Never raises.
+    None: not a model API, switched off, or already inside an observed exchange (httpx over aiohttp). Raises nothing but
+    a budget's refusal (`otel_cost.BudgetError`, or what carries it out of an SDK), where the guard is on.
     """
+    start = _start(request, library)
+    if start is None:
+        return None
+    if _gate is None or not _is_decided_on(start):
+        return _exchange(start, None)
+    return _exchange(start, _gate.admit(start.asked, start.context, library))
+
+
+@refusing_async
+async def begin_async(request: Request, library: str) -> Exchange | None:
+    """`begin` where an event loop runs: it goes on while a budget is asked for."""
+    start = _start(request, library)
+    if start is None:
+        return None
+    if _gate is None or not _is_decided_on(start):
+        return _exchange(start, None)
+    return _exchange(start, await _gate.admit_async(start.asked, start.context, library))
+
+
+@guarded
+def _start(request: Request, library: str) -> _Start | None:
     context = otel_context.get_current()
     if _OBSERVED in context or context.get(_SUPPRESSED):
         return None
@@ -68,22 +109,48 @@ def begin(request: Request, library: str) -> Exchange | None:
     if asked is None:
         return None
     STATS.count(f"exchanges.{library}")
-    return Exchange(asked, context, _settings)
+    return _Start(asked, context, None if asked.operation is None else RETRIES.take(request, context))
+
+
+def _is_decided_on(start: _Start) -> bool:
+    """A repetition is the same call."""
+    return start.asked.operation is not None and start.repeated is None
+
+
+def _exchange(start: _Start, passage: Passage | None) -> Exchange | None:
+    try:
+        return Exchange(start, passage, _settings)
+    except Exception as error:
+        STATS.failed("observe.exchange", error)
+        if passage is not None:
+            passage.admission.settle(None, 0)
+        return None
 
 
 class Exchange:
     """One request and its response. No method ever raises; each may be called on any thread, one at a time.
 
-    `replacement_body` is what to send instead of the app's body, where the app's user asked us to.
+    `replacement_body` and `replacement_url` are what to send instead of the app's, where the app's user asked us to.
     """
 
     __slots__ = (
         *("_asked", "_call", "_context", "_decode", "_error", "_first_chunk_ns", "_generation", "_head", "_is_over"),
         *("_is_told", "_looks", "_once", "_reader", "_started_ns", "replacement_body"),
+        "replacement_url",
     )
 
-    def __init__(self, asked: Asked, context: Context, settings: Settings) -> None:
+    def __init__(self, start: _Start, passage: Passage | None, settings: Settings) -> None:
+        asked, context = start.asked, start.context
+        if start.repeated is not None:
+            passage = start.repeated.passage
+        replacement = None if passage is None else passage.replacement
+        if replacement is not None:
+            asked = asked._replace(model=replacement.asked.model, body=replacement.asked.body)
         self.replacement_body: bytes | None = asking_for_usage(asked) if settings.includes_usage else None
+        self.replacement_url: str | None = None
+        if replacement is not None:
+            self.replacement_body = self.replacement_body or replacement.body
+            self.replacement_url = replacement.url
         self._asked = asked
         self._context = context
         self._started_ns = time_ns()
@@ -96,7 +163,13 @@ class Exchange:
         self._reader: wire.BodyReader | None = None
         self._decode: Callable[[bytes], bytes] | None = None
         self._first_chunk_ns: int | None = None
-        self._call: CallSpan | None = None if asked.operation is None else _call_of(asked, asked.operation, context)
+        self._call: CallSpan | None = None
+        if start.repeated is not None:
+            self._call = start.repeated
+            self._call.resends += 1
+        elif asked.operation is not None:
+            host = host_span.claim(asked, context)
+            self._call = CallSpan(asked, asked.operation, context, host, settings, passage=passage)
 
     @guarded
     def enter(self) -> object:
@@ -240,14 +313,6 @@ class Exchange:
             emit(self._asked, reading, bills, self._context, (self._started_ns, outcome.at_ns), reading.operation)
         else:
             CallSpan(self._asked, reading.operation, self._context, None, _settings, self._started_ns).finish(outcome)
-
-
-def _call_of(asked: Asked, operation: str, context: Context) -> CallSpan:
-    call: CallSpan | None = RETRIES.take(asked.request, context)
-    if call is not None:
-        call.resends += 1
-        return call
-    return CallSpan(asked, operation, context, host_span.claim(asked, context), _settings)
 
 
 def _type_name(error: BaseException) -> str:

@@ -34,11 +34,12 @@ uninstrument = _HOOK.uninstrument
 def _wrap_send(original: Callable[..., requests.Response]) -> Callable[..., requests.Response]:
     @functools.wraps(original)
     def send(self: requests.Session, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        exchange = _begin(request) if _HOOK.is_on else None
+        asked = _request_of(request) if _HOOK.is_on else None
+        exchange = None if asked is None else begin(asked, "requests")
         if exchange is None:
             return original(self, request, **kwargs)
-        if exchange.replacement_body is not None:
-            request = _with_body(request, exchange.replacement_body) or request
+        if exchange.replacement_body is not None or exchange.replacement_url is not None:
+            request = _replaced(request, exchange.replacement_body, exchange.replacement_url) or request
         token = exchange.enter()
         try:
             response = original(self, request, **kwargs)
@@ -54,17 +55,20 @@ def _wrap_send(original: Callable[..., requests.Response]) -> Callable[..., requ
 
 
 @guarded
-def _begin(request: requests.PreparedRequest) -> Exchange | None:
+def _request_of(request: requests.PreparedRequest) -> Request:
     headers, body = header_texts(request.headers), body_bytes(request.body)
-    return begin(Request(request.method or "", request.url or "", headers, body), "requests")
+    return Request(request.method or "", request.url or "", headers, body)
 
 
 @guarded
-def _with_body(request: requests.PreparedRequest, body: bytes) -> requests.PreparedRequest:
+def _replaced(request: requests.PreparedRequest, body: bytes | None, url: str | None) -> requests.PreparedRequest:
     """A copy that sends something else."""
     changed = request.copy()
-    changed.body = body
-    changed.headers["Content-Length"] = str(len(body))
+    if body is not None:
+        changed.body = body
+        changed.headers["Content-Length"] = str(len(body))
+    if url is not None:
+        changed.url = url
     return changed
 
 

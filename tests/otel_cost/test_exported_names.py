@@ -12,7 +12,8 @@ import otel_cost
 
 def test_public_names_are_flat_sorted_and_resolve() -> None:
     """What `__all__` promises exists; the same objects as in their modules."""
-    assert otel_cost.__all__ == ["CostSpanExporter", "CostSpanProcessor", "agent", "install", "run", "tags"]
+    errors, classes = ["ApprovalRequired", "BudgetError", "BudgetExceeded"], ["CostSpanExporter", "CostSpanProcessor"]
+    assert otel_cost.__all__ == [*errors, *classes, "agent", "guard", "install", "run", "tags"]
     assert otel_cost.__all__ == sorted(otel_cost.__all__)
     for name in otel_cost.__all__:
         assert callable(getattr(otel_cost, name))

@@ -20,6 +20,7 @@ class Recorded:
     request: Request
     library: str
     replacement_body: bytes | None = None
+    replacement_url: str | None = None
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -72,7 +73,7 @@ class Recorded:
 
 @dataclass(slots=True)
 class Recorder:
-    """Stands for `observe.begin`."""
+    """Stands for `observe.begin` and `observe.begin_async`."""
 
     exchanges: list[Recorded] = field(default_factory=list)
     replacement_body: bytes | None = None
@@ -82,6 +83,9 @@ class Recorder:
             return None
         self.exchanges.append(Recorded(request, library, self.replacement_body))
         return self.exchanges[-1]
+
+    async def begin_async(self, request: Request, library: str) -> Recorded | None:
+        return self.begin(request, library)
 
     @property
     def only(self) -> Recorded:

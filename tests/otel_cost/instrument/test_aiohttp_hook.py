@@ -24,7 +24,7 @@ MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChe
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     recorder = Recorder()
-    monkeypatch.setattr(aiohttp_hook, "begin", recorder.begin)
+    monkeypatch.setattr(aiohttp_hook, "begin_async", recorder.begin_async)
     aiohttp_hook.instrument()
     yield recorder
     aiohttp_hook.uninstrument()

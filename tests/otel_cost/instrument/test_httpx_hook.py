@@ -44,6 +44,7 @@ RUNS: dict[str, Run] = {
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     recorder = Recorder()
     monkeypatch.setattr(observe, "begin", recorder.begin)
+    monkeypatch.setattr(observe, "begin_async", recorder.begin_async)
     httpx_hook.instrument()
     yield recorder
     httpx_hook.uninstrument()

@@ -30,6 +30,7 @@ GATED = Script((b"data: 1\n\n", b"data: 2\n\n", b"data: 3\n\n"), is_gated=True)
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     recorder = Recorder()
     monkeypatch.setattr(observe, "begin", recorder.begin)
+    monkeypatch.setattr(observe, "begin_async", recorder.begin_async)
     httpx_hook.instrument()
     yield recorder
     httpx_hook.uninstrument()
@@ -168,6 +169,7 @@ def test_asynchronous_streams_that_are_dropped_are_abandoned(recorder: Recorder,
             untouched = await client.send(asking(module, server.url), stream=True)
             del untouched
             gc.collect()
+        server.gate.release(2)  # it serves one connection at a time
         async with module.AsyncClient(timeout=20) as client:
             started = await client.send(asking(module, server.url), stream=True)
             pieces = started.aiter_raw()

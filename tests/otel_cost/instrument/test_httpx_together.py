@@ -35,6 +35,7 @@ URL = "http://model.example"
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     recorder = Recorder()
     monkeypatch.setattr(observe, "begin", recorder.begin)
+    monkeypatch.setattr(observe, "begin_async", recorder.begin_async)
     httpx_hook.instrument()
     yield recorder
     httpx_hook.uninstrument()
@@ -195,7 +196,7 @@ def test_httpx2_under_the_name_of_httpx_is_observed_once() -> None:
 import httpx2; httpx2.alias_httpx(); import httpx
 from otel_cost.instrument import httpx_hook, observe
 from tests.otel_cost.instrument.recording import Recorder
-recorder = Recorder(); observe.begin = recorder.begin
+recorder = Recorder(); observe.begin, observe.begin_async = recorder.begin, recorder.begin_async
 httpx_hook.instrument()
 from tests.otel_cost.instrument.scripted_server import Script, serving
 with serving(Script((b"{}",), "length")) as server: httpx.post(server.url)

@@ -1,0 +1,212 @@
+"""From a claim to yes or no: the ladder of a budget's answers, the same for threads and for event loops.
+
+`deciding` is a generator that says what to do next, and is sent what came of it; `decide` and `decide_async` do it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from otel_cost.guard.client import Unreachable
+from otel_cost.guard.errors import ApprovalRequired, BudgetError, BudgetExceeded, refusal_text
+from otel_cost.guard.held import Claim
+from otel_cost.guard.leases import Admission, ClosedError, Leases, Refused
+from otel_cost.instrument.guard import STATS
+
+MAX_THROTTLE_SECONDS = 30.0
+"""Longest that one call is slowed down in all; then it is made, and counted as `guard.throttled_too_long`. Longer, and
+apps run into the timeouts of who called them."""
+MAX_WAIT_FOR_OTHERS_SECONDS = 1.5
+"""A budget that only the leases of others are in the way of is asked once more after so long at most. Longer, and
+refusals take long; shorter, and calls are refused that there is room for a moment later."""
+MAX_REPLACEMENTS = 4
+"""Longest chain of cheaper models."""
+ASKING_THREADS = 8
+"""Most claims of event loops that are asked for at once."""
+
+Step = Claim | float
+"""Ask the collector, or wait so many seconds."""
+Answer = Admission | Exception | None
+Reclaim = Callable[[str], Claim | None]
+"""The claim of the same call with another model; None: it cannot be made with another."""
+
+
+def deciding(claim: Claim, reclaim: Reclaim) -> Generator[Step, Answer, Admission]:
+    """Steps to the admission of a call.
+
+    Raises:
+        BudgetError: the call may not be made.
+    """
+    asked_for = claim.values.get("model")
+    throttled_seconds, has_waited, replaced = 0.0, False, 0
+    while True:
+        answer = yield claim
+        if isinstance(answer, Admission):
+            if replaced:
+                STATS.count("guard.model_replaced")
+                answer.model, answer.replaced_model = claim.values.get("model"), asked_for
+            STATS.count("guard.allowed")
+            return answer
+        if not isinstance(answer, Refused):
+            return _without_answer(answer)
+        refusal, decision = answer.refusal, answer.decision
+        wait_seconds = _seconds(refusal.get("retry_after_seconds"))
+        if decision == "cheaper_model":
+            replaced += 1
+            other = reclaim(str(refusal.get("model"))) if replaced <= MAX_REPLACEMENTS else None
+            if other is None:
+                STATS.count("guard.not_replaceable")
+                raise _error(BudgetExceeded, refusal)
+            claim = other
+        elif decision == "throttle":
+            left_seconds = MAX_THROTTLE_SECONDS - throttled_seconds
+            if left_seconds <= 0:
+                STATS.count("guard.throttled_too_long")
+                return Admission()
+            STATS.count("guard.throttled")
+            wait_seconds = min(max(wait_seconds or 0.0, 0.01), left_seconds)
+            throttled_seconds += wait_seconds
+            yield wait_seconds
+        elif decision == "approval":
+            STATS.count("guard.approval_required")
+            raise _error(ApprovalRequired, refusal)
+        elif wait_seconds is not None and wait_seconds <= MAX_WAIT_FOR_OTHERS_SECONDS and not has_waited:
+            has_waited = True
+            yield wait_seconds
+        else:
+            STATS.count("guard.blocked")
+            raise _error(BudgetExceeded, refusal)
+
+
+def _without_answer(problem: object) -> Admission:
+    if isinstance(problem, ClosedError):
+        STATS.count("guard.closed")
+        raise BudgetExceeded(
+            f"nobody answers for the budgets {problem}, which let nothing through then", rule=str(problem)
+        )
+    if isinstance(problem, Unreachable):
+        STATS.count("guard.unreachable")
+    elif isinstance(problem, Exception):
+        STATS.failed("guard.ask", problem)
+    return Admission()
+
+
+def decide(leases: Leases, steps: Generator[Step, Answer, Admission]) -> Admission:
+    """Go through the steps on this thread. Raises BudgetError."""
+    answer: Answer = None
+    try:
+        while True:
+            step = steps.send(answer)
+            if isinstance(step, float):
+                time.sleep(step)
+                answer = None
+            else:
+                answer = _asked(leases, step)
+    except StopIteration as stop:
+        return _admission(stop)
+
+
+async def decide_async(leases: Leases, steps: Generator[Step, Answer, Admission]) -> Admission:
+    """Go through the steps without blocking the event loop, of asyncio or trio. Raises BudgetError."""
+    answer: Answer = None
+    try:
+        while True:
+            step = steps.send(answer)
+            if isinstance(step, float):
+                await _sleep(step)
+                answer = None
+            else:
+                answer = leases.take(step) or await _in_thread(leases, step)
+    except StopIteration as stop:
+        return _admission(stop)
+
+
+def _admission(stop: StopIteration) -> Admission:
+    value: Admission = stop.value
+    return value
+
+
+def _asked(leases: Leases, claim: Claim) -> Answer:
+    try:
+        return leases.take(claim) or leases.ask(claim)
+    except Exception as error:
+        return error
+
+
+_pool: ThreadPoolExecutor | None = None
+
+
+def forget() -> None:
+    """In a forked child, which has none of the threads."""
+    global _pool
+    _pool = None
+
+
+def _trio() -> Any:
+    """The trio module, if one of its loops runs here."""
+    trio: Any = sys.modules.get("trio")
+    if trio is not None:
+        with suppress(RuntimeError, AttributeError):
+            trio.lowlevel.current_task()
+            return trio
+    return None
+
+
+async def _sleep(seconds: float) -> None:
+    trio = _trio()
+    await (asyncio.sleep(seconds) if trio is None else trio.sleep(seconds))
+
+
+async def _in_thread(leases: Leases, claim: Claim) -> Answer:
+    global _pool
+    trio = _trio()
+    if trio is not None:
+        answer: Answer = await trio.to_thread.run_sync(_asked, leases, claim)
+        return answer
+    if _pool is None:
+        _pool = ThreadPoolExecutor(ASKING_THREADS, thread_name_prefix="otel-cost-guard")
+    future = _pool.submit(_asked, leases, claim)
+    try:
+        return await asyncio.wrap_future(future)
+    except BaseException:  # the task was cancelled: nobody makes the call
+        future.add_done_callback(_given_up)
+        raise
+
+
+def _given_up(future: Future[Answer]) -> None:
+    answer = None if future.cancelled() else future.result()
+    if isinstance(answer, Admission):
+        answer.settle(0, 0, calls=0)
+
+
+def _error(kind: type[BudgetError], refusal: Mapping[str, Any]) -> BudgetError:
+    known = {name: refusal.get(name) for name in ("rule", "scope_value", "unit", "limit", "spent", "leased", "ticket")}
+    resets_at = _time(refusal.get("resets_at"))
+    message = refusal_text(
+        str(known["rule"]),
+        str(known["scope_value"] or ""),
+        str(known["unit"]),
+        known["spent"],
+        known["limit"],
+        resets_at,
+    )
+    if known["ticket"]:
+        message = f"{message}; approval {known['ticket']} was asked for"
+    return kind(message, resets_at=resets_at, **known)
+
+
+def _time(text: object) -> datetime | None:
+    with suppress(TypeError, ValueError):
+        return datetime.fromisoformat(str(text)) if text else None
+    return None
+
+
+def _seconds(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None

@@ -1,0 +1,140 @@
+"""A lease that this process holds: slices of budgets, taken from by calls and given back to when they are done.
+
+The rules are those of docs/budgets-protocol.md, "What a holder keeps". No I/O; whoever uses one holds the book's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from otel_cost.pricing.money import format_usd, pico_usd
+
+LOW_SHARE = 4
+"""A lease with less than a quarter left is renewed before it is used up."""
+
+
+class Claim(NamedTuple):
+    """A call that is about to be made: for whom, with what, and what it will need at most as far as one can tell."""
+
+    values: Mapping[str, str | None]  # what rules may match: owners by dimension, `provider` and `model`
+    cost_pico_usd: int | None  # None: the model has no price
+    tokens: int
+
+    def body(self) -> dict[str, Any]:
+        """As the protocol says it."""
+        owners = {name: value for name, value in self.values.items() if name not in ("provider", "model")}
+        return {
+            "owners": owners,
+            "provider": self.values.get("provider"),
+            "model": self.values.get("model"),
+            "estimate": {"usd": usd(self.cost_pico_usd), "tokens": self.tokens, "calls": 1},
+        }
+
+
+class Slice:
+    """What is left of one budget's slice."""
+
+    __slots__ = ("amount", "each", "rest", "rule", "unit")
+
+    def __init__(self, rule: str, unit: str, amount: int, each: int) -> None:
+        self.rule, self.unit = rule, unit
+        self.amount = self.rest = amount
+        self.each = each
+
+    def needs(self, cost_pico_usd: int | None, tokens: int) -> int:
+        """What a call takes, in the slice's unit."""
+        if self.unit == "USD":
+            return self.each if cost_pico_usd is None else cost_pico_usd
+        return tokens if self.unit == "tokens" else 1
+
+
+class Taken(NamedTuple):
+    """What a call under way has taken."""
+
+    cost_pico_usd: int | None
+    tokens: int
+
+    def body(self) -> dict[str, Any]:
+        """As the protocol says it."""
+        return {"usd": usd(self.cost_pico_usd), "tokens": self.tokens, "calls": 1}
+
+
+class Held:
+    """One lease. Times are monotonic seconds."""
+
+    __slots__ = (
+        *("calls", "claim", "in_flight", "is_renewing", "is_retired", "is_used", "key", "lease_id", "renew_at"),
+        *("slices", "to_tell", "told_at", "until"),
+    )
+
+    def __init__(self, lease: Mapping[str, Any], claim: Claim, key: tuple[object, ...], asked_at: float) -> None:
+        self.lease_id = str(lease["id"])
+        self.claim = claim  # the last one, to renew by
+        self.key = key
+        self.slices = [_slice(grant) for grant in lease.get("grants", ())]
+        self.calls = 0
+        self.in_flight: dict[int, Taken] = {}
+        self.to_tell: list[dict[str, Any]] = []
+        self.is_retired = False  # another is used instead: told and released when its calls are done
+        self.is_renewing = False
+        self.is_used = False  # since the collector was last told
+        self.extend(asked_at, float(lease["expires_in_seconds"]))
+
+    def extend(self, asked_at: float, expires_in_seconds: float) -> None:
+        """No call begins `expires_in_seconds` after the request was sent."""
+        self.told_at = asked_at
+        self.until = asked_at + expires_in_seconds
+        self.is_used = False
+
+    def take(self, cost_pico_usd: int | None, tokens: int) -> int | None:
+        """The number of a call that has taken what it needs, or None: there is not enough left."""
+        for each in self.slices:
+            if each.rest < each.needs(cost_pico_usd, tokens):
+                return None
+        for each in self.slices:
+            each.rest -= each.needs(cost_pico_usd, tokens)
+        number = self.calls
+        self.calls = number + 1
+        self.in_flight[number] = Taken(cost_pico_usd, tokens)
+        self.is_used = True
+        return number
+
+    def settle(self, number: int, cost_pico_usd: int | None, tokens: int, calls: int) -> None:
+        """A call is done; what it needed beyond its reservation is the collector's to add. Again changes nothing."""
+        taken = self.in_flight.pop(number, None)
+        if taken is None:
+            return
+        for each in self.slices:
+            reserved = each.needs(taken.cost_pico_usd, taken.tokens)
+            real = calls if each.unit == "calls" else tokens if each.unit == "tokens" else cost_pico_usd
+            if real is not None and real < reserved:
+                each.rest += reserved - real
+        told = {"call": number, "usd": usd(cost_pico_usd), "tokens": tokens, "reserved": taken.body()}
+        self.to_tell.append(told if calls == 1 else {**told, "calls": calls})
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it is for one call: as a throttled one, or the last that a budget has room for."""
+        return bool(self.slices) and all(each.amount <= each.each for each in self.slices)
+
+    @property
+    def is_low(self) -> bool:
+        """Whether it is time to ask for more."""
+        return any(each.rest * LOW_SHARE < each.amount for each in self.slices)
+
+    def release_body(self) -> dict[str, Any]:
+        """As the protocol says it."""
+        in_flight = [{"call": number, "reserved": taken.body()} for number, taken in self.in_flight.items()]
+        return {"lease": self.lease_id, "in_flight": in_flight} if in_flight else {"lease": self.lease_id}
+
+
+def usd(amount_pico_usd: int | None) -> str | None:
+    """Money as the protocol writes it."""
+    return None if amount_pico_usd is None else format_usd(amount_pico_usd)
+
+
+def _slice(grant: Mapping[str, Any]) -> Slice:
+    unit = str(grant["unit"])
+    amount, each = (pico_usd(grant[name]) if unit == "USD" else int(grant[name]) for name in ("amount", "each"))
+    return Slice(str(grant["rule"]), unit, amount, each)

@@ -1,0 +1,359 @@
+"""The leases of this process: a call is decided from one that is held, in microseconds, or the collector is asked.
+
+What calls cost is told in the background, by one thread that runs while there is something to tell. A forked child
+starts with nothing; at exit everything is told and given back.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import socket
+import sys
+import threading
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any
+
+from otel_cost.guard.client import Client, Rejected, Unreachable
+from otel_cost.guard.held import Claim, Held
+from otel_cost.instrument.guard import STATS, guarded
+from otel_cost.recent import Recent
+
+TELL_SECONDS = 0.5
+"""How often is told what calls cost. Less often, and other processes hear late that a budget is used up."""
+KEEP_SECONDS = 5.0
+"""How often leases are kept alive whose calls take long: the protocol asks for 10 at the least."""
+IDLE_SECONDS = 15.0
+"""A lease that nothing was taken from for so long is given back."""
+MAX_TO_TELL = 10_000
+"""Settled calls that wait for a collector that is down. More are dropped and counted; what they hold ends by time."""
+CALLS_AT_ONCE = 500
+"""Most calls told in one request."""
+MAX_POLICIES = 4096
+"""Kinds of calls whose `unreachable` is remembered (twice as many at most)."""
+EXIT_SECONDS = 2.0
+"""How long a process that ends goes on telling. Longer, and an app hangs at its end; shorter, and what it reserved is
+held until it ends by time."""
+
+_Key = tuple[object, ...]
+
+
+class Admission:
+    """A call that may be made: what it has taken, until it says what it cost. `lease` is for its span, if any."""
+
+    __slots__ = ("_held", "_leases", "_number", "lease", "model", "replaced_model")
+
+    def __init__(self, leases: Leases | None = None, held: Held | None = None, number: int = 0) -> None:
+        self._leases, self._held, self._number = leases, held, number
+        self.lease = None if held is None else f"{held.lease_id}/{number}"
+        self.model: str | None = None  # to be called instead
+        self.replaced_model: str | None = None  # that the app asked for
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether any budget counts the call."""
+        return self._held is not None
+
+    def settle(self, cost_pico_usd: int | None, tokens: int, calls: int = 1) -> None:
+        """The call is done. `cost_pico_usd` None: not known, so what was reserved stands for it; `calls` 0: it failed
+        and cost nothing. Again changes nothing."""
+        held, leases = self._held, self._leases
+        if held is not None and leases is not None:
+            leases.settle(held, self._number, cost_pico_usd, tokens, calls)
+
+
+class Refused(Exception):
+    """The collector's answer to a claim, other than yes."""
+
+    def __init__(self, answer: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.decision = str(answer.get("decision"))
+        self.refusal: Mapping[str, Any] = answer.get("refusal") or {}
+
+
+class ClosedError(Exception):
+    """Nobody answers, and the rules said that nothing is let through then; the message is the rules' names."""
+
+
+class Leases:
+    """All leases of one process from one collector. Safe to use from many threads."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._start()
+
+    def _start(self) -> None:
+        self.holder = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"[:200]
+        self._lock = threading.RLock()
+        self._match_on: tuple[str, ...] | None = None
+        self._revision: object = None
+        self._usable: dict[_Key, Held] = {}
+        self._all: dict[str, Held] = {}
+        self._asking: dict[_Key | None, threading.Lock] = {}
+        self._closed: Recent[_Key, str] = Recent(MAX_POLICIES)
+        self._wake = threading.Event()
+        self._is_running = False
+        self._has_exit_hook = False
+
+    def forget(self) -> None:
+        """In a forked child: leases are the parent's."""
+        self._client.forget()
+        self._start()
+
+    def is_free(self, values: Mapping[str, str | None]) -> bool:
+        """Whether no hard budget counts such calls, as far as was last heard."""
+        match_on = self._match_on
+        if match_on is None:
+            return False
+        held = self._usable.get((True, *map(values.get, match_on)))
+        if held is None or held.slices or monotonic() >= held.until:
+            return False
+        held.is_used = True
+        return True
+
+    def take(self, claim: Claim) -> Admission | None:
+        """A call under a lease that is held; None: the collector has to be asked."""
+        match_on = self._match_on
+        if match_on is None:
+            return None
+        key = (claim.cost_pico_usd is not None, *map(claim.values.get, match_on))
+        with self._lock:
+            held = self._usable.get(key)
+            if held is None or monotonic() >= held.until:
+                return None
+            return self._take(held, claim)
+
+    def _take(self, held: Held, claim: Claim) -> Admission | None:
+        if not held.slices:
+            held.is_used = True
+            return Admission()
+        number = held.take(claim.cost_pico_usd, claim.tokens)
+        if number is None:
+            return None
+        if held.is_single:
+            held.is_retired = True
+            self._usable.pop(held.key, None)
+        elif not held.is_renewing and held.is_low and number:
+            held.is_renewing = True
+            held.claim = claim
+            self._wake.set()
+        if not self._is_running:
+            self._run_in_background()
+        return Admission(self, held, number)
+
+    def ask(self, claim: Claim) -> Admission:
+        """Ask the collector, and wait for its answer; of several threads with the same question one asks.
+
+        Raises:
+            Refused: it says no, or not so.
+            ClosedError: it gives no answer, and nothing is let through then.
+            Unreachable: it gives no answer; calls may be made.
+            Rejected: it does not understand us.
+        """
+        with self._lock:
+            key = self._key(claim)
+            if len(self._asking) > MAX_POLICIES:
+                self._asking.clear()
+            asking = self._asking.setdefault(key, threading.Lock())
+        with asking:
+            return self.take(claim) or self._ask(claim)
+
+    def _key(self, claim: Claim) -> _Key | None:
+        match_on = self._match_on
+        return None if match_on is None else (claim.cost_pico_usd is not None, *map(claim.values.get, match_on))
+
+    def _ask(self, claim: Claim) -> Admission:
+        given_back = self._give_back(self._key(claim))
+        body: dict[str, Any] = {**claim.body(), "holder": self.holder}
+        told: list[dict[str, Any]] = []
+        if given_back is not None:
+            told, given_back.to_tell = given_back.to_tell, []
+            body["settle"] = [{"lease": given_back.lease_id, "calls": told}] if told else []
+            body["release"] = [given_back.release_body()]
+        asked_at = monotonic()
+        try:
+            answer = self._client.post("lease", body)
+        except Unreachable:
+            self._keep(given_back, told)
+            self._fail_closed(self._key(claim))
+            raise
+        except Rejected:
+            self._keep(given_back, told)
+            raise
+        with self._lock:
+            if given_back is not None and not given_back.in_flight and not given_back.to_tell:
+                self._all.pop(given_back.lease_id, None)
+            held = self._heard(answer, claim, asked_at)
+            if held is None:
+                raise Refused(answer)
+            admission = self._take(held, claim)
+        if admission is None:
+            raise Rejected("a lease that is too small for what was asked")
+        return admission
+
+    def _give_back(self, key: _Key | None) -> Held | None:
+        """The lease that the next one takes the place of, if any: nothing more is taken from it."""
+        with self._lock:
+            held = None if key is None else self._usable.pop(key, None)
+            if held is None or not held.slices:
+                return None
+            held.is_retired = True
+            return held
+
+    def _keep(self, held: Held | None, told: list[dict[str, Any]]) -> None:
+        """Nobody heard: all is as it was."""
+        if held is not None:
+            with self._lock:
+                held.to_tell = told + held.to_tell
+                held.is_retired = self._usable.setdefault(held.key, held) is not held
+
+    def _fail_closed(self, key: _Key | None) -> None:
+        rules = None if key is None else self._closed.get(key)
+        if rules:
+            raise ClosedError(rules)
+
+    def _heard(self, answer: Mapping[str, Any], claim: Claim, asked_at: float) -> Held | None:
+        """Note what an answer says; its lease, if it has one. Called with the lock held."""
+        revision, match_on = answer.get("rules_revision"), tuple(map(str, answer.get("match_on", ())))
+        if revision != self._revision or match_on != self._match_on:
+            for held in self._usable.values():
+                held.is_retired = True
+            self._usable = {}
+            self._closed.clear()
+            self._revision, self._match_on = revision, match_on
+        key: _Key = (claim.cost_pico_usd is not None, *map(claim.values.get, match_on))
+        lease = answer.get("lease")
+        if answer.get("unreachable") == "closed":
+            grants = lease.get("grants", ()) if lease else [answer.get("refusal") or {}]
+            self._closed.put(key, ", ".join(str(grant.get("rule")) for grant in grants) or "?")
+        else:
+            self._closed.pop(key)
+        if answer.get("decision") != "allow" or not lease:
+            return None
+        held = Held(lease, claim, key, asked_at)
+        replaced = self._usable.get(key)
+        if replaced is not None:
+            replaced.is_retired = True
+        self._usable[key] = held
+        if held.slices:
+            self._all[held.lease_id] = held
+        else:
+            self._usable[(not key[0], *key[1:])] = held  # whether there is a price does not matter then
+        return held
+
+    def settle(self, held: Held, number: int, cost_pico_usd: int | None, tokens: int, calls: int) -> None:
+        """A call of a lease is done."""
+        with self._lock:
+            if len(held.to_tell) >= MAX_TO_TELL:
+                STATS.count("guard.settlements_dropped")
+                held.in_flight.pop(number, None)
+                return
+            held.settle(number, cost_pico_usd, tokens, calls)
+            if not self._is_running:
+                self._run_in_background()
+
+    def _run_in_background(self) -> None:
+        """Called with the lock held."""
+        if not self._has_exit_hook:
+            # Registered later than the SDK's own, so it runs before the exporters are shut down.
+            self._has_exit_hook = True
+            atexit.register(self.close)
+        self._is_running = True
+        threading.Thread(target=self._run, name="otel-cost-guard", daemon=True).start()
+
+    def _run(self) -> None:
+        lock = self._lock
+        try:
+            while lock is self._lock:
+                self._wake.wait(TELL_SECONDS)
+                self._wake.clear()
+                self.tell()
+                with lock:
+                    if not self._all:
+                        self._is_running = False
+                        return
+        except Exception as error:
+            STATS.failed("guard.run", error)
+            self._is_running = False
+
+    def tell(self) -> None:
+        """Say what there is to say of each lease; renew those that run low, and release those that are done with."""
+        with self._lock:
+            leases = list(self._all.values())
+        for held in leases:
+            self._renew(held)
+            self._tell(held)
+
+    @guarded
+    def _renew(self, held: Held) -> None:
+        if not held.is_renewing or held.is_retired or not held.is_low or self._client.is_paused:
+            return
+        claim = held.claim
+        asked_at = monotonic()
+        try:
+            answer = self._client.post("lease", {**claim.body(), "holder": self.holder})
+        except (Unreachable, Rejected):
+            return
+        with self._lock:
+            self._heard(answer, claim, asked_at)
+
+    @guarded
+    def _tell(self, held: Held, is_last: bool = False) -> None:
+        """Tell what is to be told of a lease, if it is time."""
+        now = monotonic()
+        with self._lock:
+            if not held.is_retired and (now - held.told_at > IDLE_SECONDS) and not held.is_used and not held.in_flight:
+                held.is_retired = self._usable.get(held.key) is not held or self._usable.pop(held.key) is held
+            is_due = held.is_used or is_last or now - held.told_at > KEEP_SECONDS
+            told, held.to_tell = held.to_tell[:CALLS_AT_ONCE], held.to_tell[CALLS_AT_ONCE:]
+            releases = is_last or (held.is_retired and not held.in_flight and not held.to_tell)
+            if not (told or releases or (is_due and (held.in_flight or held.is_used))):
+                return
+        try:
+            if told or not releases:
+                self._told(held, self._client.post("settle", {"lease": held.lease_id, "calls": told}), now)
+                told = []
+            if releases:
+                self._client.post("release", held.release_body())
+        except Unreachable:
+            with self._lock:
+                held.to_tell = told + held.to_tell
+            return
+        except Rejected as error:
+            STATS.failed("guard.settle", error)
+        if releases:
+            with self._lock:
+                self._all.pop(held.lease_id, None)
+
+    def _told(self, held: Held, answer: Mapping[str, Any], asked_at: float) -> None:
+        with self._lock:
+            expires_in_seconds = float(answer.get("expires_in_seconds") or 0)
+            if not answer.get("known", True):
+                self._all.pop(held.lease_id, None)
+                expires_in_seconds = 0.0
+            held.extend(asked_at, expires_in_seconds)
+            revision = answer.get("rules_revision", self._revision)
+            if expires_in_seconds <= 0 and self._usable.get(held.key) is held:
+                del self._usable[held.key]
+                held.is_retired = True
+            if revision != self._revision:
+                for each in self._usable.values():
+                    each.is_retired = True
+                self._usable, self._revision = {}, revision
+
+    @guarded
+    def close(self) -> None:
+        """Tell everything and give everything back, as far as it goes within `EXIT_SECONDS`."""
+        retries = sys.modules.get("otel_cost.instrument.retries")
+        if retries is not None:
+            retries.RETRIES.flush()
+        ends_at = monotonic() + EXIT_SECONDS
+        with self._lock:
+            self._usable = {}
+            leases = list(self._all.values())
+        for held in leases:
+            while held.lease_id in self._all and monotonic() < ends_at and not self._client.is_paused:
+                more = len(held.to_tell) > CALLS_AT_ONCE
+                self._tell(held, is_last=not more)

@@ -1,0 +1,198 @@
+"""`otel_cost.guard(...)`: the same decision for calls that do not go over HTTP, or not over a hooked library."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Generator, Mapping
+from contextvars import Token
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+from opentelemetry import context as otel_context
+
+from otel_cost import attributes as keys
+from otel_cost.call import DIMENSIONS
+from otel_cost.guard import deciding, gate
+from otel_cost.guard.errors import BudgetError
+from otel_cost.guard.estimate import USUAL_OUTPUT_TOKENS, priced
+from otel_cost.guard.held import Claim
+from otel_cost.guard.leases import Admission
+from otel_cost.guard.owners import owners_of
+from otel_cost.instrument.guard import STATS
+from otel_cost.pricing.money import pico_usd
+from otel_cost.pricing.units import INPUT, OUTPUT
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Guarded:
+    """One call that was let through, until it says what it cost.
+
+    Attributes:
+        model: what to call: the one that was given, or a cheaper one that a budget asks for.
+        is_open: not settled yet.
+    """
+
+    def __init__(self, model: str | None) -> None:
+        self.model = model
+        self.admission = Admission()
+        self.is_open = True
+        self.token: Token[Guarded | None] | None = None
+        self._cost_pico_usd: int | None = 0
+        self._tokens = 0
+        self._has_calls = False
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """For the span of the call, if the app makes one: which reservation it used. Spans that are read on the wire,
+        inside of the block, have it."""
+        return {} if self.admission.lease is None else {keys.OTEL_COST_LEASE: self.admission.lease}
+
+    def settle(self, *, cost_usd: str | int | Decimal | None = None, tokens: int = 0) -> None:
+        """What the call really cost; None: not known, so the estimate stands for it. The first one counts.
+
+        Raises:
+            MoneyError: `cost_usd` is a float, or no amount.
+        """
+        cost_pico_usd = None if cost_usd is None else pico_usd(cost_usd)
+        if self.is_open:
+            self.is_open = False
+            self.admission.settle(cost_pico_usd, tokens)
+
+    def add(self, cost_pico_usd: int | None, tokens: int) -> None:
+        """What a call inside, which was read on the wire, cost: settled in all at the end."""
+        before = self._cost_pico_usd
+        self._cost_pico_usd = None if before is None or cost_pico_usd is None else before + cost_pico_usd
+        self._tokens += tokens
+        self._has_calls = True
+
+    def end(self, estimated_tokens: int, has_failed: bool) -> None:
+        """The block is over: settle by what was read in it, or as nothing if it failed, or by the estimate."""
+        if self.is_open:
+            self.is_open = False
+            if self._has_calls:
+                self.admission.settle(self._cost_pico_usd, self._tokens)
+            elif has_failed:
+                self.admission.settle(0, 0, calls=0)
+            else:
+                self.admission.settle(None, estimated_tokens)
+
+
+class Guard:
+    """What `otel_cost.guard()` returns: enter it (`with`, `async with`), or decorate a function or coroutine with it.
+
+    May be reused and nested. Entering raises `BudgetError` where the call may not be made.
+    """
+
+    def __init__(
+        self, values: Mapping[str, str | None], cost_pico_usd: int | None, tokens: tuple[int, int], is_priced: bool
+    ) -> None:
+        self._values = values
+        self._tokens = tokens  # input and output
+        self._is_priced = is_priced  # by the card, not by the app
+        self._cost_pico_usd = cost_pico_usd
+
+    def _claim(self, model: str | None, owners: Mapping[str, str | None]) -> Claim:
+        cost = self._cost_pico_usd
+        if self._is_priced:
+            usage = dict(zip((INPUT, OUTPUT), self._tokens, strict=True))
+            on = gate.gate()
+            card = None if on is None else on.card
+            cost = priced(self._values.get("provider"), model, None, usage, {}, card)
+        return Claim({**owners, **self._values, "model": model}, cost, sum(self._tokens))
+
+    def _steps(self) -> Generator[deciding.Step, deciding.Answer, Admission]:
+        owners = owners_of(otel_context.get_current())
+        return deciding.deciding(
+            self._claim(self._values.get("model"), owners), lambda model: self._claim(model, owners)
+        )
+
+    def __enter__(self) -> Guarded:
+        guarded, on = Guarded(self._values.get("model")), gate.gate()
+        try:
+            if on is not None:
+                guarded.admission = deciding.decide(on.leases, self._steps())
+        except BudgetError:
+            raise
+        except Exception as error:
+            STATS.failed("guard.enter", error)
+        return _entered(guarded)
+
+    async def __aenter__(self) -> Guarded:
+        guarded, on = Guarded(self._values.get("model")), gate.gate()
+        try:
+            if on is not None:
+                guarded.admission = await deciding.decide_async(on.leases, self._steps())
+        except BudgetError:
+            raise
+        except Exception as error:
+            STATS.failed("guard.enter", error)
+        return _entered(guarded)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        guarded = gate.AROUND.get()
+        if guarded is None or guarded.token is None:
+            STATS.count("guard.left_in_another_context")
+            return
+        gate.AROUND.reset(guarded.token)
+        guarded.end(sum(self._tokens), error is not None)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, at)
+
+    def __call__(self, function: _F) -> _F:
+        """Each call of `function` in a block of its own. TypeError: generators, which leave the block in between."""
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(
+                "otel_cost.guard() decorates functions and coroutines; in a generator, use `with` inside it"
+            )
+        if inspect.iscoroutinefunction(function):
+
+            async def run_async(*args: Any, **kwargs: Any) -> Any:
+                async with self:
+                    return await function(*args, **kwargs)
+
+            return cast(_F, functools.wraps(function)(run_async))
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return function(*args, **kwargs)
+
+        return cast(_F, functools.wraps(function)(run))
+
+
+def _entered(guarded: Guarded) -> Guarded:
+    guarded.model = guarded.admission.model or guarded.model
+    guarded.token = gate.AROUND.set(guarded)
+    return guarded
+
+
+def guard(
+    *,
+    model: str | None = None,
+    provider: str | None = None,
+    estimate_usd: str | int | Decimal | None = None,
+    input_tokens: int = 0,
+    output_tokens: int = USUAL_OUTPUT_TOKENS,
+    **owners: str,
+) -> Guard:
+    """A model call that budgets decide on: `with otel_cost.guard(model="gpt-4o", provider="openai") as guarded: ...`.
+
+    Args:
+        estimate_usd: what it costs at most; default: by the price of `input_tokens` and `output_tokens`.
+        owners: customer, team, agent, ...; those of the context (`otel_cost.run()`, `tags()`) need not be repeated.
+
+    Raises:
+        TypeError: no such owner. MoneyError: `estimate_usd` is a float, or no amount.
+    """
+    unknown = owners.keys() - set(DIMENSIONS)
+    if unknown:
+        raise TypeError(f"guard() knows no {', '.join(sorted(unknown))}; owners are {', '.join(DIMENSIONS)}")
+    gate.switch_on_by_environment()
+    cost = None if estimate_usd is None else pico_usd(estimate_usd)
+    values = {**owners, "provider": provider, "model": model}
+    return Guard(values, cost, (input_tokens, output_tokens), estimate_usd is None)
