@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from otel_cost.instrument.wire.framing import FRAMERS
@@ -48,11 +49,16 @@ def parse(body: bytes, content_type: str) -> Any:
         return body
 
 
+@lru_cache(maxsize=256)
+def _content_framing(content_type: str) -> str | None:
+    return _CONTENT_FRAMINGS.get(content_type.partition(";")[0].strip().lower())
+
+
 def _framing(asked: Asked, head: Head) -> str | None:
     """How the answer is framed; None for a body that is read whole, "" where only its first byte will tell."""
     if head.status >= 400 or head.status == 204:
         return None
-    framing = _CONTENT_FRAMINGS.get(head.headers.get("content-type", "").partition(";")[0].strip().lower())
+    framing = _content_framing(head.headers.get("content-type", ""))
     if framing:
         return framing
     if asked.api.framing:
@@ -130,21 +136,8 @@ class BodyReader:
         if self._whole is None:
             body = b"".join(self._pieces)
             self._pieces = [body]
-            self._whole = self._read(body)
+            self._whole = _read(self._asked, self._head, body)
         return settled(self._asked, self._whole)
-
-    def _read(self, body: bytes) -> Reading:
-        """A body that came whole; events in it (under the content type of a JSON body) are still a stream."""
-        asked, head = self._asked, self._head
-        parsed = parse(body, head.headers.get("content-type", "").lower())
-        framing = _sniffed(body[:64].lstrip(_BLANKS)) if isinstance(parsed, str) and head.status < 400 else None
-        if framing == "sse" or (framing and asked.is_stream):
-            events = asked.api.stream(asked, head)
-            framer = FRAMERS[framing](events.feed)
-            framer.feed(body)
-            framer.end()
-            return events.reading()
-        return asked.api.whole(asked, head, parsed)
 
     @property
     def is_stream(self) -> bool:
@@ -167,8 +160,23 @@ class BodyReader:
         return self._framer.dropped if self._framer is not None else int(self._size > MAX_BODY_BYTES)
 
 
+def _read(asked: Asked, head: Head, body: bytes) -> Reading:
+    """A body that came whole; events in it (under the content type of a JSON body) are still a stream."""
+    parsed = parse(body, head.headers.get("content-type", "").lower())
+    framing = _sniffed(body[:64].lstrip(_BLANKS)) if isinstance(parsed, str) and head.status < 400 else None
+    if framing == "sse" or (framing and asked.is_stream):
+        events = asked.api.stream(asked, head)
+        framer = FRAMERS[framing](events.feed)
+        framer.feed(body)
+        framer.end()
+        return events.reading()
+    return asked.api.whole(asked, head, parsed)
+
+
 def read_body(asked: Asked, head: Head, body: bytes) -> Reading:
     """What a whole body says, streamed or not."""
+    if len(body) <= MAX_BODY_BYTES and _framing(asked, head) is None:
+        return settled(asked, _read(asked, head, body))
     reader = BodyReader(asked, head)
     reader.feed(body)
     reader.end()

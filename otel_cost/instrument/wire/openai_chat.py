@@ -53,8 +53,13 @@ def reading_of(asked: Asked, head: Head, body: Any, *, is_stream: bool) -> Readi
     failed = failure(head.status, body)
     found = counted(asked, head, said)
     choices = objects(said.get("choices"))
-    reasons = tuple(reason for choice in choices if (reason := text(choice.get("finish_reason"))))
+    reasons = tuple([reason for choice in choices if (reason := text(choice.get("finish_reason")))])
     fingerprint = text(said.get("system_fingerprint"))
+    extra = found.extra
+    if failed is not None:
+        extra |= failed.extra
+    if fingerprint:
+        extra["system_fingerprint"] = fingerprint
     return Reading(
         operation=asked.operation,
         provider=asked.provider,
@@ -71,11 +76,7 @@ def reading_of(asked: Asked, head: Head, body: Any, *, is_stream: bool) -> Readi
         is_billable=failed is None or bool(found.usage) or bool(reasons),
         parts=found.parts,
         said=lambda: (request_texts(asked.body), _delivered(choices)),
-        extra={
-            **found.extra,
-            **(failed.extra if failed else {}),
-            **({"system_fingerprint": fingerprint} if fingerprint else {}),
-        },
+        extra=extra,
     )
 
 

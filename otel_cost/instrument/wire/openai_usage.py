@@ -26,6 +26,8 @@ PICO_USD_PER_TICK = 100
 _HIDDEN_THINKERS = frozenset({GEMINI, VERTEX})
 """Providers whose thinking shows only in `total_tokens`."""
 
+_COSTS = frozenset({"cost", "cost_in_usd_ticks", "cost_details", "is_byok"})
+
 _ALWAYS_SEARCHES = ("search-preview", "search-api")
 """OpenAI's chat models that search the web before every answer: one search per request (its pricing page)."""
 
@@ -49,12 +51,14 @@ def counted(asked: Asked, head: Head, body: Mapping[str, Any]) -> Counted:
     found.service_tier = text(said.get("service_tier"))
     _from_headers(found, head)
     _tools(found, asked, head, body, said)
-    _cost(found, said, has_output=asked.operation != "embeddings")
+    if not _COSTS.isdisjoint(said):
+        _cost(found, said, has_output=asked.operation != "embeddings")
     size = text(said.get("search_context_size"))
     if size:
         found.context["search_context_size"] = size
     _billed_apart(found, text(body.get("model")) or asked.model, said)
-    _parts(found, body)
+    if "usage_breakdown" in body:
+        _parts(found, body)
     return found
 
 
@@ -80,14 +84,16 @@ def tokens(said: Mapping[str, Any], provider: str, *, has_output: bool = True) -
         into.get("cache_creation_input_tokens"),
         said.get("cache_creation_input_tokens"),
     )
-    put(usage, INPUT_AUDIO, into.get("audio_tokens"))
-    put(usage, INPUT_IMAGE, into.get("image_tokens"))
-    put(usage, INPUT_VIDEO, into.get("video_tokens"))
+    if into:
+        put(usage, INPUT_AUDIO, into.get("audio_tokens"))
+        put(usage, INPUT_IMAGE, into.get("image_tokens"))
+        put(usage, INPUT_VIDEO, into.get("video_tokens"))
     if has_output:
         put(usage, u.OUTPUT, said.get("completion_tokens"), said.get("output_tokens"))
         put(usage, u.REASONING, out.get("reasoning_tokens"), said.get("reasoning_tokens"))
-        put(usage, OUTPUT_AUDIO, out.get("audio_tokens"))
-        put(usage, OUTPUT_IMAGE, out.get("image_tokens"))
+        if out:
+            put(usage, OUTPUT_AUDIO, out.get("audio_tokens"))
+            put(usage, OUTPUT_IMAGE, out.get("image_tokens"))
         _outside(usage, whole(said.get("total_tokens")), provider)
     elif u.INPUT not in usage:
         put(usage, u.INPUT, said.get("total_tokens"))
@@ -118,20 +124,25 @@ def _from_headers(found: Counted, head: Head) -> None:
 def _tools(found: Counted, asked: Asked, head: Head, body: Mapping[str, Any], said: Mapping[str, Any]) -> None:
     """Searches, which no token counts."""
     tools = mapping(said.get("server_tool_use")) or mapping(said.get("server_tool_use_details"))
-    searches = whole(tools.get("web_search_requests"))
+    searches = whole(tools.get("web_search_requests")) if tools else None
     if searches:
         found.extra["web_search_requests"] = searches
-    if searches is None and "search_context_size" not in said:  # else it is the request that is billed
+    if (
+        searches is None and "num_search_queries" in said and "search_context_size" not in said
+    ):  # else it is the request that is billed
         searches = whole(said.get("num_search_queries"))
     model = text(body.get("model")) or asked.model or ""
-    if searches is None and head.status < 400 and any(word in model for word in _ALWAYS_SEARCHES):
+    if searches is None and "search" in model and head.status < 400 and any(map(model.__contains__, _ALWAYS_SEARCHES)):
         searches = 1
-    put(found.usage, u.WEB_SEARCHES, searches)
+    if searches is not None:
+        found.usage[u.WEB_SEARCHES] = searches
 
 
 def _billed_apart(found: Counted, model: str | None, said: Mapping[str, Any]) -> None:
     """Where other quantities are billed than those reported: Mistral bills the time of sounds, not their tokens;
     Perplexity's deep research bills the tokens of what it cites, which are in no total."""
+    if "prompt_audio_seconds" not in said and "citation_tokens" not in said:
+        return
     seconds, citations = micros(said.get("prompt_audio_seconds")), whole(said.get("citation_tokens"))
     if seconds is None and not citations:
         return

@@ -35,9 +35,12 @@ def name(value: object) -> str | None:
 
 def whole(value: object) -> int | None:
     """A whole quantity from 0 to `MAX_QUANTITY`: an int, a float without a fraction, or digits (JSON of int64)."""
+    if type(value) is int:  # nearly always
+        return value if 0 <= value <= MAX_QUANTITY else None
     if (type(value) is str and _WHOLE.match(value)) or (type(value) is float and value.is_integer()):
         value = int(value)
-    return value if type(value) is int and 0 <= value <= MAX_QUANTITY else None
+        return value if 0 <= value <= MAX_QUANTITY else None
+    return None
 
 
 def mapping(value: object) -> Mapping[str, Any]:
@@ -71,7 +74,7 @@ def at(value: object, *keys: str) -> Any:
 def put(usage: MutableMapping[str, int], unit: str, *values: object) -> None:
     """Enter the first of `values` that is a whole quantity, if one is."""
     for value in values:
-        quantity = whole(value)
+        quantity = None if value is None else whole(value)
         if quantity is not None:
             usage[unit] = quantity
             return
@@ -86,14 +89,14 @@ def _exact(value: object) -> str | None:
 
 def micros(seconds: object) -> int | None:
     """Millionths of a number that may have decimals (the quantum of seconds in `otel_cost.pricing.units`)."""
-    pico = pico_usd(seconds)
+    pico = None if seconds is None else pico_usd(seconds)
     quantity = None if pico is None else pico // (money.PICO_PER_USD // MICRO)
     return quantity if quantity is not None and quantity <= MAX_QUANTITY else None
 
 
 def pico_usd(usd: object) -> int | None:
     """A reported cost in dollars as whole pico-USD, exact; None for what is no cost."""
-    written = _exact(usd)
+    written = None if usd is None else _exact(usd)
     if written is None:
         return None
     try:
