@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from collector.budgets.counter_rows import COUNTER_SCHEMA, amounts_of, counter_rows
 from collector.budgets.counting import Ints, RuleMoves, WorstRates, columns_of, count
+from collector.budgets.event_rows import event_rows
 from collector.budgets.model import CounterKey, Event, Rule, Spent
 from collector.budgets.rule_counters import Owner, RuleCounters, ends_ns, moved_amounts
 from collector.budgets.thresholds import Fired, Reached
@@ -58,6 +59,11 @@ class Moves:
     def rows(self) -> pa.Table:
         """`COUNTER_SCHEMA`: to be added to the ledger's."""
         return counter_rows(self.of_rules)
+
+    @cached_property
+    def event_rows(self) -> pa.Table:
+        """`collector.budgets.event_rows.EVENT_SCHEMA`: the same of events."""
+        return event_rows(self.events)
 
     def __bool__(self) -> bool:
         return bool(self.of_rules or self.events or self.leased)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -133,6 +133,12 @@ class RuleCounters:
             for (org_id, value), place in found.items():
                 yield CounterKey(org_id, self.rule.name, value, start_ns), self._of(place)
 
+    def as_moves(self, counters: Mapping[CounterKey, Spent]) -> RuleMoves:
+        """Counters of this rule, as calls would move them from nothing."""
+        amounts = [_narrowed(column) for column in zip(*counters.values(), strict=True)]
+        orgs, values = ([getattr(key, name) for key in counters] for name in ("org_id", "scope_value"))
+        return RuleMoves(self.rule, orgs, values, [key.window_start_ns for key in counters], *amounts)
+
     def _of(self, place: int | None) -> Spent:
         return Spent() if place is None else Spent(*(int(column[place]) for column in self._columns))
 
@@ -185,6 +191,10 @@ def _added(column: Amounts, places: Ints, delta: Amounts) -> Amounts:
     column = column.astype(object)
     column[places] = now.astype(object) + delta.astype(object)
     return column
+
+
+def _narrowed(amounts: Sequence[int]) -> Amounts:
+    return np.array(amounts, np.int64 if max(map(abs, amounts)) < _SAFE else object)
 
 
 def moved_amounts(moves: RuleMoves) -> Amounts:

@@ -1,9 +1,10 @@
-"""One transaction: a segment with the new spans and verdicts, the verdicts it changes, a row in the batch ledger."""
+"""One transaction: a segment with the new spans and verdicts, the verdicts it changes, what that does to the counters
+of budgets, a row in the batch ledger."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 
 from collector.store import manifest
 from collector.store.attribution import Attribute, Judge, Judged
+from collector.store.budgets import Counting, Moved
 from collector.store.catalog import Catalog
 from collector.store.dedupe import Changed, Sorted, sort_out
 from collector.store.hashes import Hashes, span_hashes, trace_hashes
@@ -69,6 +71,7 @@ class Ledger:
     journal: int  # last record that a batch row names
     pending: Segment | None = None
     """Written, and not known to be committed: after a failed commit the manifest says whether to keep it."""
+    counting: Counting = field(default_factory=Counting)
     stale: bool = False
     """Committed, and not all of it remembered: what is known must be read from the ledger again."""
 
@@ -110,9 +113,11 @@ def append(ledger: Ledger, batch: pa.Table, attribute: Attribute, journal: int) 
     rows = span_rows(new.table, ledger.position.seq + 1)
     judged = _judge(ledger).judge(rows, new.traces, attribute, after.batch)
     ledger.pending = manifest.write(ledger.folder, [judged.rows])
-    _commit(ledger, after, journal, ledger.pending, judged, _resends(given.table, sorted_out.changed))
+    moved = ledger.counting.moved(judged)
+    _commit(ledger, after, journal, ledger.pending, judged, _resends(given.table, sorted_out.changed), moved)
     segment, ledger.pending, ledger.stale = ledger.pending, None, True
     _remember(ledger, new, segment, judged, ledger.position.seq + 1)
+    ledger.counting.apply(moved)
     ledger.stale = False
     return Committed(after, appended)
 
@@ -122,10 +127,12 @@ def judge_waiting(ledger: Ledger, attribute: Attribute) -> Position:
     waiting, keys = ledger.large.next_waiting()
     after = Position(ledger.position.batch + 1, ledger.position.seq)
     judged = _judge(ledger).judge_again(waiting, attribute, after.batch)
-    _commit(ledger, after, 0, None, judged, None, settled=keys)
+    moved = ledger.counting.moved(judged)
+    _commit(ledger, after, 0, None, judged, None, moved, settled=keys)
     ledger.stale = True
     ledger.catalog.amend(judged.verdicts)
     ledger.large.remember(None, judged.sizes)
+    ledger.counting.apply(moved)
     ledger.stale = False
     return after
 
@@ -148,6 +155,7 @@ def _commit(
     segment: Segment | None,
     judged: Judged | None,
     resends: pa.Table | None,
+    moved: Moved | None = None,
     *,
     settled: Sequence[tuple[str, str]] = (),
 ) -> None:
@@ -164,6 +172,7 @@ def _commit(
         )
         if judged is not None:
             _amend(connection, judged)
+            ledger.counting.write(connection, moved)
             for key in settled:
                 connection.execute("DELETE FROM _ledger.waiting_trace WHERE org_id = ? AND trace_id = ?", list(key))
             if judged.put_off is not None:

@@ -48,6 +48,7 @@ class Judged:
 
     rows: pa.Table  # ROW_SCHEMA: the new spans, and what is said of them
     amendments: pa.Table | None  # rows of `_ledger.amendment`, of stored calls
+    before: pa.Table | None  # VERDICT_SCHEMA: what was said of these calls until now
     links: Links | None  # to be remembered after the commit; None: no call among the new spans
     put_off: PutOff | None = None
     sizes: Mapping[int, int] = field(default_factory=dict)
@@ -85,7 +86,7 @@ class Judge:
         places = self._known.places(traces.hashes)
         relevant = traces.has_call | places.has_call
         if not relevant.any():
-            return Judged(with_verdicts(new, None, np.full(new.num_rows, NOT_JUDGED), revision), None, None)
+            return Judged(with_verdicts(new, None, np.full(new.num_rows, NOT_JUDGED), revision), None, None, None)
         rows = np.flatnonzero(relevant[traces.of_span])
         spans = new.drop_columns(list(NOT_KEPT))
         if len(rows) < new.num_rows:
@@ -102,7 +103,7 @@ class Judge:
         of_new[rows] = at[: whole.new]
         return Judged(
             with_verdicts(new, verdicts, of_new, revision),
-            self._of_stored(whole, verdicts, at, revision),
+            *self._of_stored(whole, verdicts, at, revision),
             links,
             put_off,
             self._sizes(whole, put_off),
@@ -116,7 +117,7 @@ class Judge:
         verdicts = attribute(skeleton(whole.spans))
         stored = self._of_stored(whole, verdicts, verdict_places(whole.spans, verdicts), revision)
         sizes = {**dict.fromkeys(traces.tolist(), 0), **self._sizes(whole, None)}
-        return Judged(nothing, stored, None, None, sizes)
+        return Judged(nothing, *stored, None, None, sizes)
 
     def _sizes(self, whole: _Whole, put_off: PutOff | None) -> dict[int, int]:
         waiting = self._large.waiting
@@ -168,11 +169,11 @@ class Judge:
 
     def _of_stored(
         self, whole: _Whole, verdicts: pa.Table, at: npt.NDArray[np.int64], revision: int
-    ) -> pa.Table | None:
-        """Stored calls whose verdict has changed."""
+    ) -> tuple[pa.Table | None, pa.Table | None]:
+        """Stored calls whose verdict has changed, and what it was."""
         rows = whole.new + np.flatnonzero(at[whole.new :] != NOT_JUDGED)
         if not len(rows):
-            return None
+            return None, None
         spans = whole.spans.take(pa.array(rows))
         if whole.certain is not None:
             sure = is_among(
@@ -182,7 +183,9 @@ class Judge:
         now = call_rows(spans, verdicts.take(pa.array(at[rows])), revision)
         before = self._catalog.verdicts_on(self._connection, whole.stored.take(pa.array(rows - whole.new)))
         changed = differs(now, before, VERDICT_COLUMNS)
-        return plain(now.filter(pa.array(changed))) if changed.any() else None
+        if not changed.any():
+            return None, None
+        return plain(now.filter(pa.array(changed))), before.filter(pa.array(changed))
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table:

@@ -42,6 +42,13 @@ PUBLISHED_CHANGED_RESENDS = 10_000
 """Newest spans that came again with other content, in the published file. All are in the ledger; a sender that repeats
 everything with new content would make each refresh copy millions."""
 
+PUBLISHED_BUDGET_EVENTS = 10_000
+"""The newest, in the published file."""
+
+PUBLISHED_COUNTERS = 20_000
+"""Counters in the published file, those of the newest windows. All are in the ledger; each refresh copies these, at
+1 us each."""
+
 CHANGED_AMENDMENTS = 5_000
 """Amendments that a refresh removes from, or adds to, those of the template; or an eighth of them, if that is more.
 Beyond it the template is made anew with all of them, at 6 us each. Lower: that happens more often. Higher: refreshes in
@@ -53,7 +60,10 @@ _VERSIONS = "SELECT seq, revision FROM _ledger.amendment"
 _COPIED = {
     "price_run": "SELECT * FROM _ledger.price_run",
     "budget": "SELECT * FROM _ledger.budget",
-    "budget_event": "SELECT * FROM _ledger.budget_event",
+    "budget_event": f"SELECT * FROM _ledger.budget_event ORDER BY happened_at DESC LIMIT {PUBLISHED_BUDGET_EVENTS}",
+    "budget_counter": f"{query('published_counters')} LIMIT {PUBLISHED_COUNTERS}",
+    "budget_counted": "SELECT * FROM _ledger.budget_counted",
+    "budget_approval": "SELECT * FROM _ledger.budget_approval WHERE state = 'approved'",
     "changed_resend": f"SELECT * FROM _ledger.changed_resend ORDER BY seen_at DESC LIMIT {PUBLISHED_CHANGED_RESENDS}",
 }
 _PUBLICATION = "SELECT * REPLACE (spans - ? AS spans, missing_spans + ? AS missing_spans) FROM publication"

@@ -23,6 +23,7 @@ from collector.errors import StoreUnavailable
 from collector.store import billed
 from collector.store.append import Ledger
 from collector.store.billed import BilledFile, BilledWriter
+from collector.store.compare import differs
 from collector.store.config import StoreConfig
 from collector.store.errors import StoreError
 from collector.store.figures import FIGURES, Price, Seqs
@@ -36,6 +37,9 @@ from collector.store.reprice_selection import PricedAgain, Selection
 from collector.store.restating import Restated, Restatement, Restating, Swapped
 from collector.store.statements import query
 from collector.store.swap import Outdated, Replaced, Write
+
+_COUNTED_BY = ("cost_usd", "cost_status", "model")
+"""Figures on which counters of budgets depend."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -109,7 +113,8 @@ class Repricing:
                 return Applied(None, preview)
             path = kept.finish()
             try:
-                run = Run(done.swapped, _entry(order, name, preview, path, kept.rows), order.price.prices(), done.again)
+                entry = _entry(order, name, preview, path, kept.rows)
+                run = Run(done.swapped, entry, order.price.prices(), done.again, done.repriced)
                 self._commit(run)
             except BaseException:
                 self._remove_unnamed(path)
@@ -126,7 +131,7 @@ class Repricing:
             self._check_room(hot)
             account = Account()
             done = self._carry_out(hot, restatement, account, cancelled, None)
-        self._commit(Run(done.swapped, Undone(name, by), None, done.again))
+        self._commit(Run(done.swapped, Undone(name, by), None, done.again, done.repriced))
         return Preview(account, 0)
 
     def tidy(self) -> None:
@@ -151,10 +156,12 @@ class Repricing:
     ) -> _Done:
         """Write new segments. What was written goes when not all of it could be."""
         reopened = Reopened(self._read)
+        repriced: list[Seqs] = [np.empty(0, np.int64)]
 
         def told(chosen: Restated) -> None:
             account(chosen)
             reopened(chosen)
+            repriced.append(chosen.seqs[differs(chosen.before, chosen.after, _COUNTED_BY)])
             if kept is not None and chosen.differs.any():
                 at = np.flatnonzero(chosen.differs)
                 kept.write(chosen.seqs[at], chosen.before.take(pa.array(at)))
@@ -168,7 +175,7 @@ class Repricing:
             for each in swapped:
                 path_of(self._layout.segments, each.new.file).unlink(missing_ok=True)
             raise
-        return _Done(tuple(swapped), reopened.traces())
+        return _Done(tuple(swapped), reopened.traces(), np.concatenate(repriced))
 
     def _commit(self, run: Run) -> None:
         try:
@@ -262,6 +269,7 @@ class Repricing:
 class _Done:
     swapped: tuple[Swapped, ...]
     again: pa.Table
+    repriced: Seqs
 
 
 class _TakenBack:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from collector.store.append import Ledger, Position
+from collector.store.budgets import Moved, calls_in
 from collector.store.figures import FIGURES, Seqs
 from collector.store.folding import Read
 from collector.store.hashes import trace_hashes
@@ -71,12 +72,14 @@ class Run:
     log: Entry | Undone
     prices: pa.Table | None  # rows of the card, if the ledger may not have it yet
     again: pa.Table  # org_id, trace_id: traces whose verdicts may depend on what has changed
+    repriced: Seqs  # of rows that cost something else, or have another status or model
 
 
 def commit(run: Run, read: Read, write: Write, ledger: Ledger, folder: Path, replaced: Replaced) -> None:
     """Swap the segments, in the writer's thread. Raises whatever it raises; nothing has been changed then."""
     old, new = [each.old for each in run.swapped], [each.new for each in run.swapped]
     position = [ledger.position]
+    moved: list[Moved | None] = [None]
     put_off = _put_off(run.again)
 
     def also(connection: Any) -> None:
@@ -86,7 +89,10 @@ def commit(run: Run, read: Read, write: Write, ledger: Ledger, folder: Path, rep
         added_usd = sum((each.new.cost_usd - each.old.cost_usd for each in run.swapped), Decimal(0))
         batch = [position[0].batch, before.seq + 1, added_usd, now, ledger.journal]
         connection.execute(_BATCH, batch)
+        before_run = _repriced(connection, ledger, old, run.repriced)
         _restate_amendments(connection, folder, new, position[0].batch)
+        moved[0] = ledger.counting.restated(before_run, _repriced(connection, ledger, new, run.repriced))
+        ledger.counting.write(connection, moved[0])
         if run.prices is not None:
             store_card(connection, run.prices)
         _log(connection, run.log, position[0].batch, now)
@@ -102,9 +108,19 @@ def commit(run: Run, read: Read, write: Write, ledger: Ledger, folder: Path, rep
                 ledger.catalog.recent.restate(_figures(folder, segment, ledger.catalog.recent.first_seq))
         if put_off is not None:
             ledger.large.reopen(put_off)
+        ledger.counting.apply(moved[0])
         replaced(gone, come)
 
     swap(read, write, folder, remember, old, new, also=also)
+
+
+def _repriced(connection: Any, ledger: Ledger, segments: Sequence[Segment], seqs: Seqs) -> list[pa.Table]:
+    """The counted calls of some segments whose price is another one, if anybody counts them."""
+    columns = ledger.counting.columns
+    if columns is None or not len(seqs):
+        return []
+    found = calls_in(connection, segments, columns)
+    return [rows.filter(pa.array(np.isin(rows.column("seq").to_numpy(), seqs))) for rows in found]
 
 
 def _restate_amendments(connection: Any, folder: Path, new: Sequence[Segment], revision: int) -> None:

@@ -16,7 +16,7 @@ from collector.store.layout import Layout
 from collector.store.statements import statement
 from otel_cost import __version__
 
-VERSION = 3
+VERSION = 4
 
 _FIRST_DDL = 2
 """The oldest version whose tables later versions only add to."""
@@ -29,6 +29,7 @@ def _create(connection: Any, version: int) -> None:
 MIGRATIONS: dict[int, Callable[[Any, Layout], None]] = {
     2: migrate_v1.migrate,
     3: lambda connection, _: _create(connection, 3),
+    4: lambda connection, _: _create(connection, 4),
 }
 """Version -> the step that leads to it from the version before."""
 

@@ -21,9 +21,14 @@ EXPRESSION = "getvariable('segments')"
 _FOLDER = "SELECT path FROM duckdb_databases() WHERE database_name = current_database()"
 
 
+def layout_of(connection: Any) -> Layout:
+    """The layout of an open ledger."""
+    return Layout.of_ledger(Path(connection.execute(_FOLDER).fetchall()[0][0]))
+
+
 def prepare(connection: Any) -> Layout:
-    """The layout of an open ledger, with the files without rows in their places. Raises OSError."""
-    layout = Layout.of_ledger(Path(connection.execute(_FOLDER).fetchall()[0][0]))
+    """The same, with the files without rows in their places. Raises OSError."""
+    layout = layout_of(connection)
     write_empty(layout.empty)
     billed.write_none(layout)
     return layout

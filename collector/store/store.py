@@ -14,9 +14,10 @@ import duckdb
 import pyarrow as pa
 
 from collector.store import append as appending
-from collector.store import billed, damage, database, manifest, schema
+from collector.store import billed, budgets, damage, database, manifest, schema
 from collector.store.append import Appended, Committed, Ledger, Position
 from collector.store.attribution import Attribute
+from collector.store.budgets import BudgetMoves
 from collector.store.catalog import Catalog
 from collector.store.clock import WallClock
 from collector.store.config import StoreConfig
@@ -36,6 +37,7 @@ from collector.store.reprice import Repricing
 from collector.store.rewrite import Pause, at_once
 from collector.store.segment_reader import SegmentUnreadable
 from collector.store.statements import fetch
+from collector.store.swap import rollback
 from collector.store.writer import Writer
 
 T = TypeVar("T")
@@ -71,7 +73,7 @@ class Store:
         self._readers = Readers()
         self._publisher = Publisher(self.layout, config)
         self._publishing = threading.Lock()
-        self._published: tuple[Position, int, int] | None = None
+        self._published: tuple[Position, int, int, int] | None = None
         self._ledger = Ledger(
             connection=None,
             folder=self.layout.segments,
@@ -81,12 +83,21 @@ class Store:
             position=Position(),
             journal=0,
         )
-        self._cards = self._swaps = 0
+        self._cards = self._swaps = self._changes = 0
         self._attribute: Attribute | None = None  # the last one
         self._judged_at_seconds = self._judging_seconds = 0.0
         self._since_checkpoint = 0
         self._committed = self._settled = 0  # last journal record that was ever committed; that is in a checkpoint
         self._settled_at_seconds = 0.0
+
+    @property
+    def budgets(self) -> BudgetMoves | None:
+        """Who keeps the counters of budgets; to be set before `start`."""
+        return self._ledger.counting.keeper
+
+    @budgets.setter
+    def budgets(self, keeper: BudgetMoves | None) -> None:
+        self._ledger.counting.keeper = keeper
 
     @property
     def position(self) -> Position:
@@ -166,6 +177,29 @@ class Store:
         """Run `work` on a snapshot of the ledger. It must return values, not lazy results. Raises StoreUnavailable."""
         return self._readers.read(work)
 
+    def write(self, work: Callable[[Any], T], committed: Callable[[T], None] | None = None) -> T:
+        """Run `work` on the writer's connection, in one transaction, between commits of spans; its result.
+
+        For the small tables of `_ledger`. `committed` is told the result in the writer's thread, before anything else
+        is committed. Raises StoreUnavailable, or what `work` raises; nothing was changed then.
+        """
+        return self._write(lambda connection: self._in_transaction(connection, work, committed))
+
+    def _in_transaction(self, connection: Any, work: Callable[[Any], T], committed: Callable[[T], None] | None) -> T:
+        connection.begin()
+        try:
+            result = work(connection)
+            connection.commit()
+        except BaseException:
+            rollback(connection)
+            raise
+        self._changes += 1
+        if committed is not None:
+            self._ledger.stale = True  # what is known in memory is not what is stored until all of it is told
+            committed(result)
+            self._ledger.stale = False
+        return result
+
     def publish(self) -> bool:
         """Refresh the published file if the ledger has moved. Whether it did. Raises StoreUnavailable, OSError."""
         with self._publishing:
@@ -210,9 +244,9 @@ class Store:
     def _published_all(self) -> bool:
         return self._published == self._state()
 
-    def _state(self) -> tuple[Position, int, int]:
+    def _state(self) -> tuple[Position, int, int, int]:
         """Changes whenever the published file should."""
-        return self._ledger.position, self._cards, self._swaps
+        return self._ledger.position, self._cards, self._swaps, self._changes
 
     def _write(self, work: Callable[[Any], T]) -> T:
         return self._writer.submit(lambda: self._guarded(lambda: work(self._ledger.connection))).result()
@@ -254,6 +288,7 @@ class Store:
             ledger.catalog, ledger.known = catalog, known
             ledger.large = LargeTraces(fetch(ledger.connection, "SELECT * FROM _ledger.waiting_trace"))
             ledger.position, ledger.journal = checked.position, checked.journal
+            ledger.counting.load(ledger.connection)
             return
 
     def _set_aside(self, error: SegmentUnreadable) -> None:
@@ -358,12 +393,16 @@ class Store:
         """Move the log into the ledger's file; whether that was possible. In the writer, outside a transaction."""
         self._since_checkpoint, self._settled_at_seconds = 0, time.monotonic()
         try:
-            self._guarded(lambda: self._ledger.connection.execute("CHECKPOINT"))
+            self._guarded(lambda: self._checkpoint(self._ledger.connection))
         except (duckdb.Error, StoreUnavailable) as error:
             self._report(f"{self.layout.ledger}: checkpoint put off: {error}")
             return False
         self._settled = self._ledger.journal
         return True
+
+    def _checkpoint(self, connection: Any) -> None:
+        budgets.compact(connection)
+        connection.execute("CHECKPOINT")
 
     def _publish_quietly(self) -> bool:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 from collector.store import Store, StoreConfig, manifest, migrate_v1, schema, views
 from collector.store.layout import Layout
+from collector.store.readers import Reader
 from tests.collector.store.ledger_rows import attribute, batch, call, span
 
 LEDGER = Path(__file__).parents[2] / "testdata" / "ledger" / "v1.ledger.gz"
@@ -23,6 +25,13 @@ SEGMENT = b"a published segment of version 1"
 NEW_VIEWS = {"calls_as_billed", "changed_resends", "price_runs", "publication"}
 OLD_COLUMNS = "COLUMNS(lambda name: name NOT IN ('suggested_override', 'reported_calls'))"
 """Those that version 1 had."""
+OLD_COLUMNS_OF = {
+    "budgets": "org_id, budget, scope, scope_value, period, period_start, limit_usd, spent_usd, state",
+    "budget_events": "org_id, budget, scope_value, happened_at, event, spent_usd, limit_usd, detail",
+}
+"""The same of views that have got columns whose names other views had."""
+OF_VERSION_4 = "'event_id', 'happened_at_ns', 'window_start_ns', 'threshold_ppm', 'spent', 'limit_amount'"
+TABLES_OF_VERSION_4 = ("counter", "counted", "delivery", "approval", "rule", "audit")
 
 Rows = list[tuple[Any, ...]]
 
@@ -46,7 +55,9 @@ def before(layout: Layout) -> dict[str, Rows]:
 def said(path: Path) -> dict[str, Rows]:
     with duckdb.connect(str(path), read_only=True) as connection:
         return {
-            name: connection.execute(f"SELECT {OLD_COLUMNS} FROM {name} ORDER BY ALL").fetchall()
+            name: connection.execute(
+                f"SELECT {OLD_COLUMNS_OF.get(name, OLD_COLUMNS)} FROM {name} ORDER BY ALL"
+            ).fetchall()
             for name in views.NAMES
             if name not in NEW_VIEWS
         }
@@ -68,7 +79,10 @@ def test_every_view_says_the_same_before_and_after(layout: Layout, before: dict[
     for _ in range(2):
         for store in migrated(layout):
             inside = store.read(
-                lambda reader: {name: reader.rows(f"SELECT {OLD_COLUMNS} FROM {name} ORDER BY ALL") for name in before}
+                lambda reader: {
+                    name: reader.rows(f"SELECT {OLD_COLUMNS_OF.get(name, OLD_COLUMNS)} FROM {name} ORDER BY ALL")
+                    for name in before
+                }
             )
             assert inside == before
         assert said(layout.published) == before
@@ -87,7 +101,7 @@ def test_every_verdict_stands_in_its_row(layout: Layout) -> None:
 
 
 def test_small_tables_stay(layout: Layout) -> None:
-    asked = "SELECT * FROM _ledger.{} ORDER BY ALL"
+    asked = "SELECT COLUMNS(lambda name: name NOT IN ('unit', " + OF_VERSION_4 + ")) FROM _ledger.{} ORDER BY ALL"
     names = ("price_row", "budget", "budget_event")
     with duckdb.connect(str(layout.ledger), read_only=True) as connection:
         before = {name: connection.execute(asked.format(name)).fetchall() for name in names}
@@ -178,14 +192,40 @@ def test_version_2_gains_the_list_of_price_runs(tmp_path: Path) -> None:
     with duckdb.connect(str(layout.ledger)) as connection:
         for view in ("calls_as_billed", "price_runs", "publication", "_ledger.billed"):
             connection.execute(f"DROP VIEW {view}")
+        without_version_4(connection)
         connection.execute("DROP TABLE _ledger.price_run")
-        connection.execute("DELETE FROM _ledger.view_digest")
         connection.execute("UPDATE _ledger.schema_version SET version = 2")
     layout.published.unlink()
     for store in migrated(layout):
         assert store.read(lambda reader: reader.rows("SELECT * FROM price_runs")) == []
         versions = store.read(lambda reader: reader.rows("SELECT version FROM _ledger.schema_version ORDER BY 1"))
-        assert versions == [(2,), (3,)]
+        assert versions == [(2,), (3,), (4,)]
     assert said(layout.published) == before
     assert sorted(layout.segments.iterdir()) == files
+    assert len(backups(layout)) == 1
+
+
+def without_version_4(connection: Any) -> None:
+    for view in ("budgets", "budget_events"):
+        connection.execute(f"DROP VIEW {view}")
+    for table in TABLES_OF_VERSION_4:
+        connection.execute(f"DROP TABLE _ledger.budget_{table}")
+    for column in (*OF_VERSION_4.replace("'", "").split(", "), "unit"):
+        connection.execute(f"ALTER TABLE _ledger.budget_event DROP COLUMN {column}")
+    connection.execute("DELETE FROM _ledger.view_digest")
+
+
+def test_version_3_gains_the_tables_of_budgets(tmp_path: Path) -> None:
+    layout = Layout.of(tmp_path / "costs.duckdb")
+    for store in migrated(layout):
+        store.append(batch([call(1, 2, 1), span(1, 1, agent="a")]), attribute)
+    before = said(layout.published)
+    with duckdb.connect(str(layout.ledger)) as connection:
+        without_version_4(connection)
+        connection.execute("UPDATE _ledger.schema_version SET version = 3")
+    for store in migrated(layout):
+        for table in TABLES_OF_VERSION_4:
+            sql = f"SELECT * FROM _ledger.budget_{table}"
+            assert store.read(partial(Reader.rows, sql=sql)) == []
+    assert said(layout.published) == before
     assert len(backups(layout)) == 1

@@ -5,4 +5,7 @@ SELECT
     (SELECT count(*) FROM _ledger.price_run),
     (SELECT count(*) FROM _ledger.budget),
     (SELECT count(*) FROM _ledger.budget_event),
+    (SELECT count(*) FROM _ledger.budget_counter),
+    (SELECT count(*) FROM _ledger.budget_counted),
+    (SELECT count(*) FROM _ledger.budget_approval),
     (SELECT count(*) FROM _ledger.changed_resend)

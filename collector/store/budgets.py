@@ -1,0 +1,277 @@
+"""What a commit tells the counters of budgets, and how their moves become part of the same transaction.
+
+The store knows no rule: whoever keeps the counters (`BudgetMoves`) is given the calls that count from now on, and those
+that do not count any more as they did, and gives back rows for `_ledger.budget_counter` and `_ledger.budget_event`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from collector.store import sources
+from collector.store.attribution import Judged
+from collector.store.manifest import Segment
+from collector.store.rows import pico_usd, plain_column
+from collector.store.statements import fetch, query, registered
+from otel_cost.attributes import OTEL_COST_LEASE
+from otel_cost.call import DIMENSIONS
+
+_TEXTS = ("provider", "model", *DIMENSIONS)
+_ROWS_AND_COUNTERS = (
+    "SELECT count(*), count(DISTINCT (org_id, budget, scope_value, window_start_ns)) FROM _ledger.budget_counter"
+)
+_LEASE = f'"{OTEL_COST_LEASE}":"'
+_LEASE_VALUE = '"' + OTEL_COST_LEASE.replace(".", r"\.") + r'":"(?P<lease_id>[^"\\]*)"'
+
+Ask = Callable[[str, Sequence[object]], pa.Table]
+"""SQL and its parameters -> the result."""
+
+_READ_SEQS = 500_000
+"""Stored spans whose calls are read at once, up to 100 bytes each."""
+
+COMPACT_ROWS = 50_000
+"""Rows of `_ledger.budget_counter` that come before it is added up, or twice as many as there are counters. Lower: that
+is done more often, at 1 us a row. Higher: each start and each publication adds up more."""
+
+
+class Moved(Protocol):
+    """What one transaction does to counters."""
+
+    @property
+    def rows(self) -> pa.Table:
+        """Of `_ledger.budget_counter`."""
+
+    @property
+    def event_rows(self) -> pa.Table:
+        """Of `_ledger.budget_event`."""
+
+
+class BudgetMoves(Protocol):
+    """Who keeps the counters. Called in the writer's thread only."""
+
+    @property
+    def columns(self) -> frozenset[str] | None:
+        """Dimensions, `provider` and `model`, that it needs to know of calls; None: nothing is counted."""
+
+    @property
+    def hears_leases(self) -> bool:
+        """Whether it is to be told of leased calls."""
+
+    def moves(self, moved: pa.Table | None, leased: pa.Table | None) -> Moved | None:
+        """What calls do (`moved_calls`, `leased_calls`). Changes nothing. None: nothing."""
+
+    def apply(self, moved: Any) -> None:
+        """It is committed."""
+
+    def load(self, counters: pa.Table, counted: pa.Table, events: pa.Table) -> None:
+        """Forget all; this is what the ledger has: rows of the tables `budget_counter` (one a counter),
+        `budget_counted` and `budget_event`."""
+
+    def failed(self, error: Exception) -> None:
+        """`moves` has raised: its calls are stored and not counted, and nothing is counted any more."""
+
+
+class Counting:
+    """The counters' part in the commits of one ledger. No fault of theirs keeps spans out of it.
+
+    Where nobody keeps the counters that the ledger has, or somebody has failed to, they are not taken for right any
+    more from the next commit on.
+    """
+
+    def __init__(self) -> None:
+        self.keeper: BudgetMoves | None = None
+        self._uncounts = False  # the ledger has counters, and what is committed next will not be in them
+
+    def load(self, connection: Any) -> None:
+        """Read everything that the ledger has of counters."""
+        counted = fetch(connection, "SELECT * FROM _ledger.budget_counted")
+        self._uncounts = self.keeper is None and counted.num_rows > 0
+        if self.keeper is not None:
+            events = fetch(connection, query("budget_events_fired"))
+            self.keeper.load(fetch(connection, query("budget_counters")), counted, events)
+
+    def moved(self, judged: Judged) -> Moved | None:
+        """What a batch does to the counters; None: nothing."""
+        keeper = self.keeper
+        if keeper is None:
+            return None
+        return self._guarded(lambda: _moved_by(keeper, judged))
+
+    def restated(self, before: Iterable[pa.Table], after: Iterable[pa.Table]) -> Moved | None:
+        """What it does to the counters that calls (`stored_calls`) have other figures."""
+        keeper = self.keeper
+        if keeper is None or keeper.columns is None:
+            return None
+        columns = keeper.columns
+        parts = [*(calls_of(rows, columns, -1) for rows in before), *(calls_of(rows, columns, 1) for rows in after)]
+        moved = signed(parts)
+        return None if moved is None else self._guarded(lambda: keeper.moves(moved, None))
+
+    @property
+    def columns(self) -> frozenset[str] | None:
+        """What the counters need to know of calls; None: nothing is counted."""
+        return None if self.keeper is None else self.keeper.columns
+
+    def write(self, connection: Any, moved: Moved | None) -> None:
+        """Inside the transaction of what has moved them."""
+        if self._uncounts:
+            connection.execute("DELETE FROM _ledger.budget_counted")
+        elif moved is not None:
+            for table, rows in (("budget_counter", moved.rows), ("budget_event", moved.event_rows)):
+                if rows.num_rows:
+                    with registered(connection, moved_row=rows):
+                        connection.execute(f"INSERT INTO _ledger.{table} BY NAME SELECT * FROM moved_row")
+
+    def apply(self, moved: Moved | None) -> None:
+        """That transaction is committed."""
+        self._uncounts = False
+        if moved is not None and self.keeper is not None:
+            try:
+                self.keeper.apply(moved)
+            except Exception as error:
+                self._fail(error)
+
+    def _guarded(self, work: Callable[[], Moved | None]) -> Moved | None:
+        try:
+            return work()
+        except MemoryError:  # a smaller batch may pass
+            raise
+        except Exception as error:
+            self._fail(error)
+            return None
+
+    def _fail(self, error: Exception) -> None:
+        self._uncounts = True
+        if self.keeper is not None:
+            self.keeper.failed(error)
+
+
+def _moved_by(keeper: BudgetMoves, judged: Judged) -> Moved | None:
+    moved = None if keeper.columns is None else moved_calls(judged, keeper.columns)
+    leased = leased_calls(judged.rows) if keeper.hears_leases else None
+    return None if moved is None and leased is None else keeper.moves(moved, leased)
+
+
+def compact(connection: Any) -> None:
+    """Add up the rows of each counter when there are many. One transaction."""
+    if connection.execute("SELECT count(*) FROM _ledger.budget_counter").fetchall()[0][0] < COMPACT_ROWS:
+        return
+    rows, distinct = connection.execute(_ROWS_AND_COUNTERS).fetchall()[0]
+    if rows < 2 * distinct:
+        return
+    whole = fetch(connection, query("budget_counters"))
+    connection.begin()
+    try:
+        connection.execute("DELETE FROM _ledger.budget_counter")
+        with registered(connection, whole_counter=whole):
+            connection.execute("INSERT INTO _ledger.budget_counter BY NAME SELECT * FROM whole_counter")
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def moved_calls(judged: Judged, columns: frozenset[str]) -> pa.Table | None:
+    """Counted calls as the counters read them (`sign` 1), and as they were counted until now (`sign` -1); None: no call
+    has moved. Of the dimensions only `columns`."""
+    parts: list[pa.Table] = []
+    _add(parts, judged.rows, columns, 1)
+    if judged.amendments is not None and judged.before is not None:
+        _add(parts, judged.amendments, columns, 1)
+        _add(parts, _as_they_were(judged.amendments, judged.before, columns), columns, -1)
+    if not parts:
+        return None
+    return parts[0] if len(parts) == 1 else pa.concat_tables([_plain(part) for part in parts])
+
+
+def leased_calls(rows: pa.Table) -> pa.Table | None:
+    """Of new spans (ROW_SCHEMA) that say under which lease they were made: `lease_id`, `cost_pico_usd`, `tokens`,
+    `is_counted`; None: there is none."""
+    is_call = pc.is_valid(rows.column("call_kind"))
+    leased = pc.and_(is_call, pc.match_substring(rows.column("attributes"), _LEASE))
+    if not pc.any(leased).as_py():
+        return None
+    names = ["attributes", "cost_usd", "input_tokens", "output_tokens", "counted"]
+    some = rows.select(names).filter(leased)
+    found = pc.struct_field(pc.extract_regex(some.column("attributes"), _LEASE_VALUE), "lease_id")
+    tokens = [pc.fill_null(some.column(name), 0) for name in ("input_tokens", "output_tokens")]
+    counted = pc.fill_null(some.column("counted"), False)
+    columns = [found, pico_usd(some.column("cost_usd")), pc.add(*tokens), counted]
+    return pa.table(columns, names=["lease_id", "cost_pico_usd", "tokens", "is_counted"]).filter(pc.is_valid(found))
+
+
+def calls_of(rows: pa.Table, columns: frozenset[str], sign: int) -> pa.Table:
+    """Rows of calls, all of them counted, as the counters read them. `rows` has the names of the view `calls`."""
+    run = rows.column("run") if "run" in columns else None
+    if run is not None and run.null_count and "trace_id" in rows.column_names:
+        rows = rows.set_column(
+            rows.schema.get_field_index("run"), "run", pc.coalesce(plain_column(run), rows.column("trace_id"))
+        )
+    start = rows.column("start_time")
+    told = {
+        "org_id": rows.column("org_id"),
+        "start_time_ns": start.cast(pa.timestamp("ns")).cast(pa.int64()),
+        **{name: rows.column(name) for name in _TEXTS if name in columns},
+        "cost_pico_usd": pico_usd(rows.column("cost_usd")),
+        "cost_status": rows.column("cost_status"),
+        "input_tokens": rows.column("input_tokens"),
+        "output_tokens": rows.column("output_tokens"),
+        "sign": pa.array(np.full(rows.num_rows, sign, np.int64)),
+    }
+    return pa.table(told)
+
+
+def needed_of(columns: frozenset[str]) -> list[str]:
+    """Columns of the view `calls` that `calls_of` reads."""
+    texts = [name for name in _TEXTS if name in columns]
+    return ["org_id", "trace_id", "start_time", *texts, "cost_usd", "cost_status", "input_tokens", "output_tokens"]
+
+
+def _add(parts: list[pa.Table], rows: pa.Table, columns: frozenset[str], sign: int) -> None:
+    counted = rows.column("counted")
+    if counted.null_count < len(counted):
+        some = rows.select(needed_of(columns)).filter(counted)  # NULL: it is no call
+        if some.num_rows:
+            parts.append(calls_of(some, columns, sign))
+
+
+def _as_they_were(now: pa.Table, before: pa.Table, columns: frozenset[str]) -> pa.Table:
+    """`now` with what `before` says of the same calls."""
+    for name in ("counted", *(name for name in _TEXTS if name in columns)):
+        if name in before.column_names:
+            now = now.set_column(now.schema.get_field_index(name), name, before.column(name))
+    return now
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    return pa.Table.from_arrays([plain_column(column) for column in table.columns], names=table.column_names)
+
+
+def stored_calls(ask: Ask, segments: Sequence[Segment], columns: frozenset[str]) -> Iterator[pa.Table]:
+    """The counted calls of segments that the views read, some at a time: `seq` and what `calls_of` reads."""
+    if not segments:
+        return
+    picked = ", ".join(f'"{name}"' for name in ("seq", *needed_of(columns)))
+    sql = f"SELECT {picked} FROM calls WHERE seq BETWEEN ? AND ?"
+    last_seq = max(segment.last_seq for segment in segments)
+    for first in range(min(segment.first_seq for segment in segments), last_seq + 1, _READ_SEQS):
+        yield ask(sql, [first, min(first + _READ_SEQS - 1, last_seq)])
+
+
+def calls_in(connection: Any, segments: Sequence[Segment], columns: frozenset[str]) -> Iterator[pa.Table]:
+    """`stored_calls` of these segments, on the writer's connection."""
+    layout = sources.layout_of(connection)
+    readable, _ = sources.split(layout, segments)
+    sources.bind(connection, layout, readable)
+    return stored_calls(lambda sql, parameters: fetch(connection, sql, parameters), readable, columns)
+
+
+def signed(parts: Sequence[pa.Table]) -> pa.Table | None:
+    """Tables of `calls_of` as one; None: they have no row."""
+    some = [_plain(part) for part in parts if part.num_rows]
+    return pa.concat_tables(some) if some else None
