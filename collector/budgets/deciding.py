@@ -32,6 +32,7 @@ class HardRule:
     __slots__ = (
         "_end_ns",
         "_fixed",
+        "_is_rolling",
         "_name_ns",
         "_names",
         "_start_ns",
@@ -46,6 +47,7 @@ class HardRule:
         self.decides_at_warn = bool(rule.warn_at_ppm) and any(action in DECIDING for action in rule.on_warn)
         self.decides_at_limit = any(action in DECIDING for action in rule.on_exceed)
         self.unit_index = _UNIT_INDEX[rule.unit]
+        self._is_rolling = rule.window.kind is WindowKind.ROLLING
         self._names = dimensions_of(rule)
         wanted = dict(rule.scope)
         self._fixed = tuple(wanted.get(name) for name in self._names)
@@ -72,23 +74,22 @@ class HardRule:
         """Up to this amount the rule says nothing, of a limit."""
         return self.rule.warn_at_ppm[0] * limit // PPM if self.decides_at_warn else limit
 
-    def end_ns(self, at_ns: int) -> int | None:
-        """When the window of a time is over; None: never, or of a rolling window: bit by bit."""
-        if self.rule.window.kind is WindowKind.ROLLING:
-            return None
+    def end_ns(self, at_ns: int) -> int:
+        """When the window of a time is over; of a rolling one, which ends bit by bit, and of others: `NEVER_NS`."""
+        if self._is_rolling:
+            return NEVER_NS
         self._window_start(at_ns)
-        return self._end_ns if self._end_ns < _NEVER else None
+        return self._end_ns
 
     def _window_start(self, at_ns: int) -> int:
         if not self._start_ns <= at_ns < self._end_ns:
             start_ns, end_ns = window_at(self.rule.window, at_ns)
-            is_whole = self.rule.window.kind is WindowKind.ROLLING or end_ns is None
-            self._name_ns = 0 if is_whole else start_ns
-            self._start_ns, self._end_ns = (-_NEVER, _NEVER) if end_ns is None else (start_ns, end_ns)
+            self._name_ns = 0 if self._is_rolling or end_ns is None else start_ns
+            self._start_ns, self._end_ns = (-NEVER_NS, NEVER_NS) if end_ns is None else (start_ns, end_ns)
         return self._name_ns
 
 
-_NEVER = 2**63
+NEVER_NS = 2**63
 _UNIT_INDEX = {Unit.USD: 0, Unit.TOKENS: 1, Unit.CALLS: 2}
 """Of a unit in `Spent`."""
 
@@ -102,6 +103,7 @@ class Standing(NamedTuple):
     spent: int
     leased: int
     limit: int
+    holders: int  # that have open leases of it
 
     @property
     def free(self) -> int:
@@ -175,7 +177,7 @@ def decide(
     if strongest is Decision.THROTTLE:
         same = [max(same, key=lambda each: each.hard.rule.throttle_seconds)]
     resets = [(_resets_at(each, at_ns, room_at), each) for each in same]
-    resets_at_ns, last = max(resets, key=lambda pair: _NEVER if pair[0] is None else pair[0])
+    resets_at_ns, last = max(resets, key=lambda pair: NEVER_NS if pair[0] is None else pair[0])
     rule = last.hard.rule
     return Refusal(
         strongest,
@@ -226,7 +228,8 @@ def _resets_at(standing: Standing, at_ns: int, room_at: Callable[[Standing, int]
         return None
     if standing.hard.rule.window.kind is WindowKind.ROLLING:
         return room_at(standing, standing.limit - standing.need)
-    return standing.hard.end_ns(at_ns)
+    end_ns = standing.hard.end_ns(at_ns)
+    return end_ns if end_ns < NEVER_NS else None
 
 
 def _value(claim: Claim, name: str) -> str | None:

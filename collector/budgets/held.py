@@ -39,7 +39,7 @@ class CallUnderWay(NamedTuple):
 
 
 class State(NamedTuple):
-    """All that a lease is, to be written down. Times are the wall clock's."""
+    """All that a lease is, to be written down. Times but `until_ns` are a steady clock's."""
 
     lease_id: str
     holder: str
@@ -47,7 +47,8 @@ class State(NamedTuple):
     each: Sequence[int]
     is_open: bool
     ends_ns: int
-    until_ns: int | None
+    until_ns: int
+    is_released: bool
     charged: Sequence[int]
     settled: Sequence[int]
     stored: Sequence[tuple[int, Sequence[int]]]
@@ -71,6 +72,7 @@ class Held:
         "grants",
         "holder",
         "is_open",
+        "is_released",
         "lease_id",
         "until_ns",
     )
@@ -84,8 +86,10 @@ class Held:
         self.is_open = True
         self.ends_ns = 0
         """By the book's steady clock: when it is closed unless it is renewed."""
-        self.until_ns: int | None = None
+        self.until_ns = 0
         """By the wall clock: the end of the first window of its counters."""
+        self.is_released = False
+        """Whether its holder gave it back."""
         zeros = [0] * len(grants)
         self._charged = zeros  # what the slice has lost to calls that are settled or stored
         self._settled: set[int] = set()
@@ -175,29 +179,31 @@ class Held:
         for number in list(self._under_way):
             self._forget_under_way(number)
 
-    def state(self, offset_ns: int) -> State:
-        """`offset_ns`: from the steady clock to the wall clock."""
+    def state(self) -> State:
+        """What `of_state` makes the same lease of."""
         return State(
             self.lease_id,
             self.holder,
             [(*grant.key, grant.unit.value, grant.amount) for grant in self.grants],
             self.each,
             self.is_open,
-            self.ends_ns + offset_ns,
+            self.ends_ns,
             self.until_ns,
+            self.is_released,
             self._charged,
             list(self._settled),
             list(self._stored.items()),
-            [(number, deadline + offset_ns, cost) for number, (deadline, cost) in self._pending.items()],
+            [(number, deadline, cost) for number, (deadline, cost) in self._pending.items()],
             list(self._under_way.items()),
         )
 
     @staticmethod
     def of_state(state: State, offset_ns: int) -> Held:
-        """`offset_ns`: from the wall clock to the steady clock."""
+        """`offset_ns`: from the clock of then to that of now."""
         grants = tuple(Grant(CounterKey(*found[:4]), Unit(found[4]), found[5]) for found in state.grants)
         held = Held(state.lease_id, state.holder, grants, tuple(state.each))
         held.is_open, held.until_ns, held.ends_ns = state.is_open, state.until_ns, state.ends_ns + offset_ns
+        held.is_released = state.is_released
         held._charged = list(state.charged)
         held._settled = set(state.settled)
         held._stored = dict(state.stored)

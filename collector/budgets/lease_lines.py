@@ -1,4 +1,7 @@
-"""What the log of leases says: one JSON list per line, `[kind, time, ...]`. Times are the wall clock's."""
+"""What the log of leases says: one JSON list per line, `[kind, time, ...]`.
+
+Times are those of one steady clock: a file is begun anew by each process that writes it.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,6 @@ class StateLine(NamedTuple):
 
     at_ns: int
     state: State
-
-    def held(self, offset_ns: int, latest_ns: int) -> Held:
-        """The lease by the steady clock, which is `offset_ns` from the wall clock; it ends at `latest_ns` at last."""
-        held = Held.of_state(self.state, offset_ns)
-        held.ends_ns = min(held.ends_ns, latest_ns)
-        return held
 
 
 class SettledLine(NamedTuple):
@@ -58,9 +55,9 @@ class StoredLine(NamedTuple):
 Line = StateLine | SettledLine | ClosedLine | StoredLine
 
 
-def state_line(at_ns: int, held: Held, offset_ns: int) -> str:
-    """See `StateLine`. `offset_ns`: from the steady clock to the wall clock."""
-    return _dumps(["lease", at_ns, *held.state(offset_ns)])
+def state_line(at_ns: int, held: Held) -> str:
+    """See `StateLine`."""
+    return _dumps(["lease", at_ns, *held.state()])
 
 
 def settled_line(at_ns: int, lease_id: str, calls: Sequence[SettledCall]) -> str:

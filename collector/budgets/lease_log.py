@@ -13,7 +13,7 @@ from pathlib import Path
 
 from collector.budgets.lease_lines import Line, read_line
 
-ROTATED_AT_BYTES = 4 * 1024 * 1024
+ROTATED_AT_BYTES = 16 * 1024 * 1024
 """A file that is larger, and twice as large as it began, is begun anew with the leases there are. Larger: a start reads
 for longer (a second for about 30 MB). Smaller: more often a step takes as long as writing all leases does."""
 

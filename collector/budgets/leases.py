@@ -26,7 +26,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Protocol
 
 from collector.budgets.counting import WorstRates
-from collector.budgets.deciding import HardRule, Standing, decide, hard_rules, match_on, need_of
+from collector.budgets.deciding import NEVER_NS, HardRule, Standing, decide, hard_rules, match_on, need_of
 from collector.budgets.held import Amounts, CallUnderWay, Held, SettledCall
 from collector.budgets.lease_lines import (
     Line,
@@ -107,7 +107,6 @@ class LeaseBook:
         price: Price | None = None,
         room_at: RoomAt | None = None,
         steady_ns: Callable[[], int] = time.monotonic_ns,
-        wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.lock = counters.lock
         self.revision = ""
@@ -118,7 +117,6 @@ class LeaseBook:
         self._price = price
         self._room = room_at
         self._steady_ns = steady_ns
-        self._wall_ns = wall_ns
         self._rules: tuple[HardRule, ...] = ()
         self._by_name: dict[str, HardRule] = {}
         self._held: dict[str, Held] = {}
@@ -185,7 +183,7 @@ class LeaseBook:
             steady_ns, calls = self._steady_ns(), tuple(calls)
             self._settle(held, calls, steady_ns)
             if self._log is not None:
-                self._write(settled_line(self._wall_ns(), lease_id, calls))
+                self._write(settled_line(self._steady_ns(), lease_id, calls))
             return self._use_ns(held, now_ns) if held.is_open else 0
 
     def release(self, lease_id: str, under_way: Iterable[CallUnderWay] = ()) -> bool:
@@ -196,9 +194,9 @@ class LeaseBook:
                 return False
             under_way = tuple(under_way)
             self._holder(held.holder, self._steady_ns())
-            self._close(held, under_way)
+            self._release(held, under_way)
             if self._log is not None:
-                self._write(closed_line(self._wall_ns(), lease_id, under_way))
+                self._write(closed_line(self._steady_ns(), lease_id, under_way))
             return True
 
     def applied(self, moves: Moves) -> None:
@@ -218,11 +216,12 @@ class LeaseBook:
             known = [each for each in stored if each.lease_id in self._held]
             self._store(known)
             if known and self._log is not None:
-                self._write(stored_line(self._wall_ns(), known))
+                self._write(stored_line(self._steady_ns(), known))
 
     def leased(self, key: CounterKey) -> int:
         """What leases hold of a counter, in its rule's unit. Of a rolling window: of all of it, whichever bucket."""
         with self.lock:
+            self.expire()
             found = self._leased.get(key) or self._leased.get(key._replace(window_start_ns=0))
             return found.amount if found is not None else 0
 
@@ -232,17 +231,20 @@ class LeaseBook:
             self._expire(self._steady_ns())
 
     def restore(self) -> int:
-        """Read the log: leases of a collector that is gone are honoured until they end. How many there are."""
+        """Read the log: leases of a collector that is gone are honoured until they end. How many there are.
+
+        The time since its last line does not count: no holder could be heard.
+        """
         if self._log is None:
             return 0
         with self.lock:
             log, self._log = self._log, None
             now_ns = self._steady_ns()
-            offset_ns = now_ns - self._wall_ns()
-            for line in log.lines():
-                at_ns = min(now_ns, line.at_ns + offset_ns)  # a wall clock that was put back makes no lease longer
-                self._expire(at_ns)
-                self._replay(line, at_ns, now_ns)
+            lines = list(log.lines())
+            offset_ns = now_ns - max((line.at_ns for line in lines), default=0)
+            for line in lines:
+                self._expire(line.at_ns + offset_ns)
+                self._replay(line, line.at_ns + offset_ns, offset_ns)
             self._expire(now_ns)
             self._log = log
             log.start(self._states())
@@ -272,9 +274,11 @@ class LeaseBook:
     def _standing(self, hard: HardRule, key: CounterKey, need: int | None, now_ns: int) -> Standing:
         rule = hard.rule
         spent = self._counters.spent(rule.name, key.org_id, key.scope_value, now_ns)[hard.unit_index]
-        leased = self._leased.get(key)
         limit = self._counters.limit(rule, key, now_ns)
-        return Standing(hard, key, need, spent, leased.amount if leased is not None else 0, limit)
+        leased = self._leased.get(key)
+        if leased is None:
+            return Standing(hard, key, need, spent, 0, limit, 0)
+        return Standing(hard, key, need, spent, leased.amount, limit, len(leased.holders))
 
     def _passes(self, claim: Claim, now_ns: int, model: str) -> bool:
         """Whether the claim may be made with another model."""
@@ -299,27 +303,25 @@ class LeaseBook:
     def _grant(
         self, standings: Sequence[Standing], holder: str, process: _Holder, now_ns: int, most_calls: int | None
     ) -> Lease:
-        keys = tuple(standing.key for standing in standings)
-        each = tuple(standing.need or 0 for standing in standings)
+        keys = tuple([standing.key for standing in standings])
+        each = tuple([standing.need or 0 for standing in standings])
         steady_ns = self._steady_ns()
         pace = process.paces.get(keys)
         wanted = pace.next_calls(steady_ns) if pace is not None else 1
         wanted = wanted if most_calls is None else min(wanted, most_calls)
-        calls = calls_of(standings, [self._holders_of(key) for key in keys], wanted)
-        units = (standing.hard.rule.unit for standing in standings)
-        grants = tuple(Grant(key, unit, calls * need) for key, unit, need in zip(keys, units, each, strict=True))
+        calls = calls_of(standings, wanted)
+        grants = tuple([Grant(found.key, found.hard.rule.unit, calls * (found.need or 0)) for found in standings])
         self._count += 1
         held = Held(f"{self._prefix}{self._count:x}{secrets.token_urlsafe(3)}", holder, grants, each)
-        ends = [end_ns for standing in standings if (end_ns := standing.hard.end_ns(now_ns)) is not None]
-        held.until_ns = min(ends, default=None)
+        held.until_ns = min([found.hard.end_ns(now_ns) for found in standings], default=NEVER_NS)
         held.ends_ns = steady_ns + LEASE_NS
-        self._open(held)
-        near = any(grant.amount and is_near(found) for found, grant in zip(standings, grants, strict=True))
+        near = any(found.need and is_near(found) for found in standings)
         use_ns = _until(held, now_ns, NEAR_NS if near else LEASE_NS)
         process.paces[keys] = Pace(calls, steady_ns, use_ns)
-        if self._log is not None:
-            wall_ns = self._wall_ns()
-            self._write(state_line(wall_ns, held, wall_ns - steady_ns))
+        if grants:
+            self._open(held)
+        if grants and self._log is not None:
+            self._write(state_line(steady_ns, held))
         return Lease(held.lease_id, holder, grants, now_ns + use_ns, use_ns, each)
 
     def _use_ns(self, held: Held, now_ns: int) -> int:
@@ -334,10 +336,6 @@ class LeaseBook:
                 return 0
             near = near or is_near(standing)
         return _until(held, now_ns, NEAR_NS if near else LEASE_NS)
-
-    def _holders_of(self, key: CounterKey) -> int:
-        found = self._leased.get(key)
-        return len(found.holders) if found is not None else 0
 
     def _holder(self, name: str, steady_ns: int) -> _Holder:
         found = self._holders.get(name)
@@ -368,6 +366,7 @@ class LeaseBook:
         self._holder(held.holder, steady_ns)
         if held.is_open:
             held.ends_ns = steady_ns + LEASE_NS
+        self._forget_done(held)
 
     def _store(self, calls: Iterable[StoredCall]) -> None:
         for call in calls:
@@ -376,6 +375,12 @@ class LeaseBook:
                 before = held.outstanding()
                 held.store(call.number, call.real)
                 self._moved(held, before)
+                self._forget_done(held)
+
+    def _release(self, held: Held, under_way: Iterable[CallUnderWay]) -> None:
+        self._close(held, under_way)
+        held.is_released = True
+        self._forget_done(held)
 
     def _close(self, held: Held, under_way: Iterable[CallUnderWay] = ()) -> None:
         if not held.is_open:
@@ -398,7 +403,8 @@ class LeaseBook:
     def _expire(self, now_ns: int) -> None:
         while self._ends and self._ends[0][0] <= now_ns:
             lease_id = heappop(self._ends)[1]
-            next_ns = self._look_at(self._held[lease_id], now_ns)
+            held = self._held.get(lease_id)
+            next_ns = self._look_at(held, now_ns) if held is not None else None
             if next_ns is not None:
                 heappush(self._ends, (next_ns, lease_id))
         if now_ns - self._pruned_ns >= _PRUNE_NS:
@@ -416,6 +422,9 @@ class LeaseBook:
         if seen_ns + LEASE_NS <= now_ns:
             held.give_up_under_way()
         self._moved(held, before)
+        if held.is_released and not held.has_calls:
+            self._forget(held)
+            return None
         if held.first_deadline_ns is not None:
             return held.first_deadline_ns
         if held.has_calls_under_way:
@@ -424,6 +433,11 @@ class LeaseBook:
             return held.ends_ns + GRACE_NS
         self._forget(held)
         return None
+
+    def _forget_done(self, held: Held) -> None:
+        """Of a lease that was given back nothing more is told once its calls are known; telling again does nothing."""
+        if held.is_released and not held.has_calls:
+            self._forget(held)
 
     def _forget(self, held: Held) -> None:
         del self._held[held.lease_id]
@@ -449,14 +463,13 @@ class LeaseBook:
             self._log.start(self._states())
 
     def _states(self) -> list[str]:
-        wall_ns = self._wall_ns()
-        offset_ns = wall_ns - self._steady_ns()
-        return [state_line(wall_ns, held, offset_ns) for held in self._held.values()]
+        now_ns = self._steady_ns()
+        return [state_line(now_ns, held) for held in self._held.values()]
 
-    def _replay(self, line: Line, at_ns: int, now_ns: int) -> None:
-        """What was written at a time, by the steady clock."""
+    def _replay(self, line: Line, at_ns: int, offset_ns: int) -> None:
+        """Do what was done at a time; `offset_ns`: from the clock of then to that of now."""
         if isinstance(line, StateLine):
-            held = line.held(now_ns - self._wall_ns(), now_ns + LEASE_NS)
+            held = Held.of_state(line.state, offset_ns)
             if held.lease_id not in self._held:
                 self._open(held)
                 self._holder(held.holder, at_ns)
@@ -471,12 +484,12 @@ class LeaseBook:
             self._settle(known, line.calls, at_ns)
         else:
             self._holder(known.holder, at_ns)
-            self._close(known, line.under_way)
+            self._release(known, line.under_way)
 
 
 def _until(held: Held, now_ns: int, use_ns: int) -> int:
     """For how long a lease may be used: no longer than the first of its windows."""
-    return use_ns if held.until_ns is None else max(0, min(use_ns, held.until_ns - now_ns))
+    return max(0, min(use_ns, held.until_ns - now_ns))
 
 
 _MAX_DIGITS = 16

@@ -32,16 +32,16 @@ class Pace(NamedTuple):
         return self.calls if age_ns <= self.use_ns else max(1, self.calls // 2)
 
 
-def calls_of(standings: Sequence[Standing], holders: Sequence[int], wanted: int) -> int:
+def calls_of(standings: Sequence[Standing], wanted: int) -> int:
     """How many calls a lease is for: at most `wanted`, at least one.
 
-    `holders`: how many hold leases of each counter. What is left shrinks with each lease, so leases shrink with it, to
+    What is left shrinks with each lease, so leases shrink with it, to
     exactly the claim at last: little is then idle in leases when the limit is reached.
     """
     calls = wanted
-    for standing, count in zip(standings, holders, strict=True):
+    for standing in standings:
         if standing.need:
-            share = _free(standing) // (SHARE * (count + 1))
+            share = _free(standing) // (SHARE * (standing.holders + 1))
             calls = min(calls, share // standing.need)
     return max(1, calls)
 
