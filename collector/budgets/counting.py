@@ -120,13 +120,27 @@ def columns_of(rules: Sequence[Rule]) -> frozenset[str]:
 
 def count(rules: Sequence[Rule], moved: pa.Table, worst: Mapping[str, WorstRates] | None = None) -> list[RuleMoves]:
     """What `moved` (`MOVED_SCHEMA`) does to the counters of each rule that it touches. `worst`: rates by rule."""
-    batch = _Batch(moved)
+    batch = Batch(moved)
     found = (_of_rule(rule, batch, (worst or {}).get(rule.name, WorstRates())) for rule in rules)
     return [moves for moves in found if moves is not None]
 
 
-class _Batch:
-    """The columns of a batch, read once for all rules."""
+class Placed(NamedTuple):
+    """Which counter of a rule each call moves."""
+
+    rows: Ints | None  # of the batch, those that move one, ascending; None: all
+    place: Ints  # of each such row: the number of its counter
+    orgs: Sequence[str]  # by number
+    values: Sequence[str]
+    starts_ns: Sequence[int]
+
+    def of(self, column: Amounts) -> Amounts:
+        """A column of the batch in these rows."""
+        return column if self.rows is None else column[self.rows]
+
+
+class Batch:
+    """The columns of a batch (`MOVED_SCHEMA`), read once for all rules."""
 
     def __init__(self, moved: pa.Table) -> None:
         self._moved = moved
@@ -171,7 +185,8 @@ def _is_unpriced(moved: pa.Table) -> npt.NDArray[np.bool_]:
     return np.asarray(unpriced.to_numpy(), np.bool_)
 
 
-def _of_rule(rule: Rule, batch: _Batch, worst: WorstRates) -> RuleMoves | None:
+def placed(rule: Rule, batch: Batch) -> Placed | None:
+    """Which counters the calls of a batch move; None: none of the rule's."""
     wanted, names = dict(rule.scope), dimensions_of(rule)
     parts = [batch.codes("org_id"), *(batch.codes(name) for name in names)]
     fixed = [rule.organization, *(wanted.get(name) for name in names)]
@@ -190,12 +205,19 @@ def _of_rule(rule: Rule, batch: _Batch, worst: WorstRates) -> RuleMoves | None:
     columns = [*(codes for codes, _ in parts), window_codes]
     sizes = [*(len(values) for _, values in parts), len(starts)]
     place, keys = _numbered([_picked(each, rows) for each in columns], sizes)
-    cost, tokens, sign = (_picked(each, rows) for each in (_cost(rule, batch, worst), batch.tokens, batch.sign))
-    unpriced = _picked(batch.unpriced, rows)
     values = [part.take(pa.array(codes)).to_pylist() for (_, part), codes in zip(parts, keys, strict=False)]
     said = values[1] if len(names) == 1 else [scope_value(each) for each in zip(*values[1:], strict=True)]
-    amounts = [_sums(place, each, len(said)) for each in (cost * sign, tokens * sign, sign, sign * unpriced)]
-    return RuleMoves(rule, values[0], said, starts[keys[-1]].tolist(), *amounts)
+    return Placed(rows, place, values[0], said, starts[keys[-1]].tolist())
+
+
+def _of_rule(rule: Rule, batch: Batch, worst: WorstRates) -> RuleMoves | None:
+    found = placed(rule, batch)
+    if found is None:
+        return None
+    cost, tokens, sign = (found.of(each) for each in (costs_of(rule, batch, worst), batch.tokens, batch.sign))
+    moved = (cost * sign, tokens * sign, sign, sign * found.of(batch.unpriced))
+    amounts = [_sums(found.place, each, len(found.values)) for each in moved]
+    return RuleMoves(rule, found.orgs, found.values, found.starts_ns, *amounts)
 
 
 def _both(keep: npt.NDArray[np.bool_] | None, also: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -206,7 +228,7 @@ def _picked(column: Amounts, rows: Ints | None) -> Amounts:
     return column if rows is None else column[rows]
 
 
-def _cost(rule: Rule, batch: _Batch, worst: WorstRates) -> Ints:
+def costs_of(rule: Rule, batch: Batch, worst: WorstRates) -> Ints:
     """What each call counts as, in pico-USD."""
     if rule.unpriced is not Unpriced.WORST_CASE or not batch.unpriced.any():
         return batch.cost
