@@ -9,15 +9,16 @@ from __future__ import annotations
 import signal
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
-from tests.otel_cost.instrument.process_runs import APPS, BIN, OTHERS, App, Runs, run_all
+from tests.otel_cost.instrument.process_runs import APPS, BIN, OTHERS, App, Ran, run_all
 
 AUTO = str(BIN / "opentelemetry-instrument")
 
-pytestmark = pytest.mark.timeout(300)  # the first test waits for all of the runs
+pytestmark = pytest.mark.timeout(300)
 
 
 def _app(name: str, count: int, exit_code: int = 0, *, others: str = OTHERS, said: str = "") -> App:
@@ -47,24 +48,24 @@ RUNS: Mapping[str, App] = {
 }
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    return run_all(tmp_path_factory.mktemp("process_models"), RUNS)
+FEW = ("short_beside_other_instrumentations", "fails", "threads", "tasks_of_trio", "forks", "pools", "streams")
 
 
-@pytest.mark.parametrize("name", RUNS)
-def test_the_ledger_has_each_call_once(runs: Runs, name: str) -> None:
-    ran, counted = runs(name)
-    assert len(ran.ids) == RUNS[name].count, ran.errors
-    assert Counter(counted) == Counter(ran.ids)
+@pytest.mark.parametrize("names", [(*FEW, "uvicorn_of_two_workers"), pytest.param(RUNS, marks=pytest.mark.soak)])
+def test_the_ledger_has_each_call_once_and_apps_end_as_without_us(tmp_path: Path, names: Collection[str]) -> None:
+    """One test for all: they share a collector, and run side by side."""
+    runs = run_all(tmp_path, {name: RUNS[name] for name in names})
+    assert {name: wrong for name in names if (wrong := _wrong(RUNS[name], *runs(name)))} == {}
 
 
-@pytest.mark.parametrize("name", RUNS)
-def test_the_app_ends_as_without_us(runs: Runs, name: str) -> None:
-    ran, _ = runs(name)
-    if RUNS[name].requests:
-        assert ran.exit_code in (0, -signal.SIGTERM), ran.errors  # uvicorn of some versions ends by the signal
-    else:
-        assert ran.exit_code == RUNS[name].exit_code, ran.errors
-    assert RUNS[name].said in ran.errors
-    assert RUNS[name].said or "Traceback" not in ran.errors
+def _wrong(app: App, ran: Ran, counted: Sequence[str]) -> list[str]:
+    """What is not as it should be."""
+    found = []
+    if len(ran.ids) != app.count or Counter(counted) != Counter(ran.ids):
+        found.append(f"made {len(ran.ids)} of {app.count} calls, of which the ledger has {counted}")
+    # uvicorn of some versions ends by the signal
+    if ran.exit_code not in ((0, -signal.SIGTERM) if app.requests else (app.exit_code,)):
+        found.append(f"ended with {ran.exit_code}")
+    if app.said not in ran.errors or (not app.said and "Traceback" in ran.errors):
+        found.append(f"said {ran.errors}")
+    return found

@@ -70,10 +70,18 @@ def test_json_lines_wherever_a_chunk_ends(body: bytes, expected: list[bytes]) ->
         assert events_of("ndjson", chunks) == [(line, "") for line in expected]
 
 
+WORDS = st.text(max_size=6)
 ELEMENTS = st.lists(
     st.dictionaries(
-        st.text(), st.recursive(st.text() | st.integers(), lambda c: st.lists(c) | st.dictionaries(st.text(), c))
-    )
+        WORDS,
+        st.recursive(
+            WORDS | st.integers(),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+            max_leaves=6,
+        ),
+        max_size=4,
+    ),
+    max_size=4,
 )
 
 
