@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,8 @@ from otel_cost.call import DIMENSIONS
 from otel_cost.pricing.money import format_usd
 
 Json = dict[str, Any]
+CountedModel = Callable[[str | None, str | None], str | None]
+"""Provider and model of a request -> the name by which the ledger counts it (`claimed_models.counted_model`)."""
 Ask = Callable[[Claim, Refusal, int], str | None]
 """Ask people to approve: the ticket. Called with the claim, APPROVAL, and the wall clock's time."""
 
@@ -23,23 +26,33 @@ MAX_VALUE_CHARS = 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def check_answer(book: LeaseBook, request: object, now_ns: int, org: str, ask: Ask | None = None) -> Json:
-    """`POST /api/v1/budgets/check`. `org`: whose the claim is that names none. Raises BadRequest, as all of these."""
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What claims are read with."""
+
+    org: str
+    """Whose a claim is that names none."""
+    counted_model: CountedModel = lambda _, model: model
+    ask: Ask | None = None
+
+
+def check_answer(book: LeaseBook, request: object, now_ns: int, around: Surroundings) -> Json:
+    """`POST /api/v1/budgets/check`. Raises BadRequest, as all of these."""
     fields = Fields(request)
-    claim = _claim(fields, org)
+    claim = _claim(fields, around)
     fields.close()
     with book.lock:
         refusal = book.check(claim, now_ns)
         found = _about(book, claim, now_ns)
     if refusal is None:
         return {"decision": Decision.ALLOW.value, **found}
-    return {"decision": refusal.decision.value, "refusal": _refused(claim, refusal, now_ns, ask), **found}
+    return {"decision": refusal.decision.value, "refusal": _refused(claim, refusal, now_ns, around.ask), **found}
 
 
-def lease_answer(book: LeaseBook, request: object, now_ns: int, org: str, ask: Ask | None = None) -> Json:
+def lease_answer(book: LeaseBook, request: object, now_ns: int, around: Surroundings) -> Json:
     """`POST /api/v1/budgets/lease`."""
     fields = Fields(request)
-    claim = _claim(fields, org)
+    claim = _claim(fields, around)
     holder = fields.text("holder", MAX_HOLDER_CHARS)
     calls = fields.count("calls", None, least=1)
     settled = [_settled(each) for each in fields.items("settle")]
@@ -53,7 +66,7 @@ def lease_answer(book: LeaseBook, request: object, now_ns: int, org: str, ask: A
         found = book.lease(claim, holder, now_ns, calls)
         about = _about(book, claim, now_ns)
     if isinstance(found, Refusal):
-        return {"decision": found.decision.value, "refusal": _refused(claim, found, now_ns, ask), **about}
+        return {"decision": found.decision.value, "refusal": _refused(claim, found, now_ns, around.ask), **about}
     return {"decision": Decision.ALLOW.value, "lease": _leased(found, about), **about}
 
 
@@ -139,7 +152,7 @@ def _leased(lease: Lease, about: Mapping[str, Any]) -> Json:
     }
 
 
-def _claim(fields: Fields, org: str) -> Claim:
+def _claim(fields: Fields, around: Surroundings) -> Claim:
     owners = fields.section("owners", optional=True)
     named = {name: owners.optional_text(name, MAX_VALUE_CHARS) for name in DIMENSIONS}
     owners.close()
@@ -148,11 +161,12 @@ def _claim(fields: Fields, org: str) -> Claim:
     worst = estimate.usd("worst_case_usd", optional=True)
     tokens, calls = estimate.count("tokens"), estimate.count("calls", 1)
     estimate.close()
+    provider = fields.optional_text("provider", MAX_VALUE_CHARS)
     return Claim(
-        fields.optional_text("org", MAX_VALUE_CHARS) or org,
+        fields.optional_text("org", MAX_VALUE_CHARS) or around.org,
         {name: value for name, value in named.items() if value is not None},
-        fields.optional_text("provider", MAX_VALUE_CHARS),
-        fields.optional_text("model", MAX_VALUE_CHARS),
+        provider,
+        around.counted_model(provider, fields.optional_text("model", MAX_VALUE_CHARS)),
         cost,
         tokens or 0,
         1 if calls is None else calls,

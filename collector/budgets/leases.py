@@ -5,10 +5,9 @@ have room: spent + what leases hold + the claim <= limit. The book has the count
 call in the counter or in its lease, never in both and never in neither.
 
 What is promised, for calls that count in a budget whose `on_exceed` has block or approval, and whose holders keep to
-docs/budgets-protocol.md: **at no time is more spent than the limit by more than the sum of `real - reserved` over calls
-that cost more than was reserved for them and were, when the last lease was granted, neither settled nor in the
-ledger.** With exact estimates that is nothing. **No claim is refused by a limit while spent + leases + claim <=
-limit.** Reasons, and what lies outside, are in docs/adr/0012-leases.md: spending that nobody asked for, and holders
+docs/budgets-protocol.md: **spent - limit <= the sum of `real - reserved` over calls that cost more than was reserved
+for them and were not settled when the last lease of that budget was granted, or have begun since.** With exact
+estimates that is nothing. **No claim is refused by a limit while spent + leases + claim <= limit.** Reasons, and what lies outside, are in docs/adr/0012-leases.md: spending that nobody asked for, and holders
 that were not heard of for `LEASE_NS` while their calls were under way.
 
 Times are of a clock that cannot be set; only windows go by the wall clock.

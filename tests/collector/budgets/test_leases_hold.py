@@ -94,7 +94,7 @@ class Leasing(RuleBasedStateMachine):
         used = UsedLease(
             found, holder, heard_ns + found.expires_in_ns, heard_ns, [each.amount for each in found.grants]
         )
-        unknown = {call for call in self.made() if call.settled_ns is None and not call.is_stored}
+        unknown = {call for call in self.made() if call.settled_ns is None}
         self.leases.append(used)
         for grant in found.grants:
             self.unknown_at_grant[grant.key] = set(unknown)
@@ -106,7 +106,7 @@ class Leasing(RuleBasedStateMachine):
         return list(self.spending.keys(claim, self.clocks.wall_ns).values())  # type: ignore[arg-type]
 
     def count_in(self, call: MadeCall) -> None:
-        """It is neither settled nor stored, and may be so until the next grant."""
+        """It is not settled, and may not be until the next grant."""
         for grant in call.lease.lease.grants:
             self.unknown_at_grant.setdefault(grant.key, set()).add(call)
 

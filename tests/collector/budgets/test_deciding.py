@@ -1,0 +1,179 @@
+"""What budgets say to a claim, stage by stage."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.budgets.counting import WorstRates, key_of
+from collector.budgets.deciding import HardRule, hard_rules, match_on
+from collector.budgets.held import Amounts
+from collector.budgets.leases import LeaseBook
+from collector.budgets.model import Action, Claim, Decision, Lease, Refusal, Rule, Unit, Unpriced, Window, WindowKind
+from collector.budgets.windows import DAY_NS
+from otel_cost.call import DIMENSIONS
+from tests.collector.budgets.leasing import NOON_NS, Clocks, Spending, claim_of, rule_of
+
+
+def said(spent: int, claim: Claim, *rules: Rule, worst: int = 0) -> Refusal | None:
+    """The answer when the counters of each rule that the claim counts in hold an amount."""
+    spending = Spending(rules, worst={rule.name: WorstRates(worst, 0) for rule in rules})
+    book = LeaseBook(spending, steady_ns=Clocks().steady)
+    book.set_rules(rules, "1")
+    spending.count(claim, NOON_NS, Amounts(spent, spent, spent))
+    return book.check(claim, NOON_NS)
+
+
+def decision(spent: int, claim: Claim, *rules: Rule, worst: int = 0) -> Decision:
+    found = said(spent, claim, *rules, worst=worst)
+    return Decision.ALLOW if found is None else found.decision
+
+
+@pytest.mark.parametrize("unit", list(Unit))
+def test_a_limit_may_be_reached_and_not_passed(unit: Unit) -> None:
+    rule = rule_of("r", 100, unit)
+    need = {Unit.USD: 10, Unit.TOKENS: 10, Unit.CALLS: 1}[unit]
+    assert decision(100 - need, claim_of(10, 10), rule) is Decision.ALLOW
+    assert decision(101 - need, claim_of(10, 10), rule) is Decision.BLOCK
+
+
+def test_a_budget_of_nothing_lets_through_what_is_free() -> None:
+    rule = rule_of("r", 0)
+    assert decision(0, claim_of(1), rule) is Decision.BLOCK
+    assert decision(0, claim_of(0), rule) is Decision.ALLOW
+    assert decision(0, claim_of(0), rule_of("t", 0, Unit.TOKENS)) is Decision.BLOCK
+
+
+def test_each_stage_has_its_actions_and_the_limit_is_never_milder_than_the_warning() -> None:
+    rule = rule_of("r", 100, on_exceed=(Action.BLOCK,), on_warn=(Action.NOTIFY, Action.THROTTLE))
+    assert [decision(spent, claim_of(10), rule) for spent in (70, 71, 90, 91)] == [
+        Decision.ALLOW,
+        Decision.THROTTLE,
+        Decision.THROTTLE,
+        Decision.BLOCK,
+    ]
+    mild = replace(rule, on_exceed=(Action.NOTIFY,))
+    assert decision(500, claim_of(10), mild) is Decision.THROTTLE
+
+
+def test_rules_that_only_tell_people_never_refuse() -> None:
+    assert decision(500, claim_of(10), rule_of("r", 100, on_exceed=(Action.NOTIFY, Action.WEBHOOK))) is Decision.ALLOW
+
+
+def test_the_strongest_of_several_refusals_is_told_and_the_latest_reset_of_those() -> None:
+    throttle = rule_of("throttle", 0, on_exceed=(Action.THROTTLE,), kind=WindowKind.TOTAL)
+    day, month = rule_of("day", 0), rule_of("month", 5, kind=WindowKind.MONTH)
+    found = said(0, claim_of(5), throttle, replace(day, limit=5), month)
+    assert found is not None
+    assert found.decision is Decision.THROTTLE
+    found = said(5, claim_of(5), throttle, replace(day, limit=5), month)
+    assert found is not None
+    assert (found.decision, found.rule) == (Decision.BLOCK, "month")
+    assert found.resets_at_ns is not None
+    assert found.resets_at_ns > NOON_NS + DAY_NS
+
+
+def test_what_never_fits_has_no_reset() -> None:
+    found = said(0, claim_of(11), rule_of("r", 10))
+    assert found is not None
+    assert found.resets_at_ns is None
+
+
+@pytest.mark.parametrize(
+    ("unpriced", "worst", "spent", "expected"),
+    [
+        (Unpriced.ALLOW, 0, 100, Decision.ALLOW),
+        (Unpriced.REFUSE, 0, 0, Decision.BLOCK),
+        (Unpriced.WORST_CASE, 3, 70, Decision.ALLOW),
+        (Unpriced.WORST_CASE, 3, 71, Decision.BLOCK),
+    ],
+)
+def test_a_claim_without_a_price(unpriced: Unpriced, worst: int, spent: int, expected: Decision) -> None:
+    """Ten tokens at the dearest price of 3 are 30."""
+    assert decision(spent, claim_of(None, 10), rule_of("r", 100, unpriced=unpriced), worst=worst) is expected
+
+
+def test_a_worst_case_that_the_claim_brings_is_taken() -> None:
+    rule = rule_of("r", 100, unpriced=Unpriced.WORST_CASE)
+    claim = claim_of(None, 10)._replace(worst_case_pico_usd=20)
+    assert [decision(spent, claim, rule, worst=3) for spent in (80, 81)] == [Decision.ALLOW, Decision.BLOCK]
+
+
+def test_a_cheaper_model_is_named_where_it_passes_all_rules() -> None:
+    cheaper = {"gpt-4o": "gpt-4o-mini"}
+    rule = rule_of("r", 100, on_exceed=(Action.CHEAPER_MODEL, Action.BLOCK), cheaper=cheaper)
+    spending = Spending((rule,))
+    book = LeaseBook(spending, price=lambda claim, model: 2, steady_ns=Clocks().steady)
+    book.set_rules([rule], "1")
+    assert book.check(claim_of(100), NOON_NS) is None
+    found = book.check(claim_of(101), NOON_NS)
+    assert found is not None
+    assert (found.decision, found.model) == (Decision.CHEAPER_MODEL, "gpt-4o-mini")
+    spending.count(claim_of(), NOON_NS, Amounts(99, 99, 99))
+    found = book.check(claim_of(101), NOON_NS)
+    assert found is not None
+    assert found.decision is Decision.BLOCK
+    other = book.check(claim_of(101, model="o1"), NOON_NS)
+    assert other is not None
+    assert other.decision is Decision.BLOCK
+
+
+def test_a_throttled_process_gets_one_call_at_a_time() -> None:
+    rule = rule_of("r", 0, on_exceed=(Action.THROTTLE,), throttle_seconds=2.5)
+    clocks = Clocks()
+    book = LeaseBook(Spending((rule,)), steady_ns=clocks.steady)
+    book.set_rules([rule], "1")
+    first = book.lease(claim_of(10), "p", NOON_NS)
+    assert isinstance(first, Lease)
+    assert [grant.amount for grant in first.grants] == [10]
+    clocks.advance(1)
+    again = book.lease(claim_of(10), "p", NOON_NS)
+    assert isinstance(again, Refusal)
+    assert (again.decision, again.retry_after_seconds) == (Decision.THROTTLE, 1.5)
+    assert isinstance(book.lease(claim_of(10), "another", NOON_NS), Lease)
+    clocks.advance(1.5)
+    assert isinstance(book.lease(claim_of(10), "p", NOON_NS), Lease)
+
+
+def test_what_leases_depend_on() -> None:
+    each = rule_of("a", 1, scope=(("customer", None),))
+    run = rule_of("b", 1, scope=(("agent", "x"),), kind=WindowKind.RUN)
+    assert match_on(hard_rules([each, run])) == ("agent", "customer", "run")
+    assert match_on(hard_rules([replace(each, unpriced=Unpriced.REFUSE)])) == ("customer", "model", "provider")
+    assert match_on(hard_rules([replace(each, on_exceed=(Action.NOTIFY,))])) == ()
+
+
+NAMES = ("organization", *DIMENSIONS, "provider", "model")
+VALUE = st.sampled_from(["a", "b", None])
+WINDOW = st.one_of(
+    st.builds(Window, st.sampled_from([kind for kind in WindowKind if kind is not WindowKind.ROLLING])),
+    st.builds(Window, st.just(WindowKind.MONTH), time_zone=st.just("Pacific/Auckland"), billing_day=st.just(31)),
+)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(NAMES), VALUE), min_size=1, max_size=3, unique_by=lambda pair: pair[0]),
+    WINDOW,
+    st.dictionaries(st.sampled_from([*DIMENSIONS, "provider", "model"]), st.sampled_from(["a", "b"])),
+    st.sampled_from([None, "o", "a"]),
+    st.lists(st.integers(NOON_NS - 400 * DAY_NS, NOON_NS + 400 * DAY_NS), min_size=1, max_size=3),
+    st.sampled_from([0, NOON_NS]),
+)
+def test_a_claim_moves_the_counter_that_its_span_will_move(
+    scope: list[tuple[str, str | None]],
+    window: Window,
+    values: dict[str, str],
+    organization: str | None,
+    times: list[int],
+    from_ns: int,
+) -> None:
+    """The same key as counting gives, at any time, in any order of times."""
+    rule = Rule("r", tuple(scope), 1, Unit.USD, window, organization=organization, from_ns=from_ns)
+    hard = HardRule(rule)
+    owners = {name: value for name, value in values.items() if name in DIMENSIONS}
+    claim = Claim("o", owners, values.get("provider"), values.get("model"), 1, 1)
+    for at_ns in times:
+        assert hard.key(claim, at_ns) == key_of(rule, "o", values, at_ns)
