@@ -11,6 +11,8 @@ from collector import memory
 from collector import telemetry as metrics
 from collector.acceptor import Acceptor
 from collector.applier import Applier
+from collector.budgets.keeper import BudgetKeeper
+from collector.budgets.worst import dearest
 from collector.catalogue.keeper import CardKeeper
 from collector.committer import Committer, CommitterConfig
 from collector.config import Config, Endpoint
@@ -72,6 +74,7 @@ class Service:
             self.telemetry,
             estimates=config.estimate,
         )
+        self.budgets = BudgetKeeper(self.store, config.rules, worst=lambda: dearest(pipeline.cards.card()))
         layout = self.store.layout
         self.journal = Journal(JournalConfig(layout.folder / "journal", config.store.free_space_floor_bytes))
         self._applier = Applier(pipeline, self.journal, Quarantine(layout.folder / "quarantine"), self.telemetry)
@@ -135,6 +138,7 @@ class Service:
     async def _start(self) -> Addresses:
         memory.configure()
         self.store.start()
+        self.budgets.start()
         self._prices.start()
         self._start_journal()
         self._committer.start()

@@ -198,6 +198,20 @@ class Counters:
             found = self._of.get(rule)
             return Spent() if found is None else found.spent((org_id, scope_value), at_ns)
 
+    def amount(self, key: CounterKey, at_ns: int) -> int:
+        """What a counter holds in its rule's unit; of a rolling window, whatever the key's start, what counts at a
+        time."""
+        with self.lock:
+            found = self._of.get(key.rule)
+            return 0 if found is None else found.amount((key.org_id, key.scope_value), key.window_start_ns, at_ns)
+
+    def room_at(self, rule: str, org_id: str, scope_value: str, at_ns: int, most: int) -> int | None:
+        """The first time from `at_ns` on at which no more than `most` of the rule's unit counts, if nothing is added;
+        None: never."""
+        with self.lock:
+            found = self._of.get(rule)
+            return at_ns if found is None else found.room_at((org_id, scope_value), at_ns, most)
+
     def of_rule(self, rule: str, at_ns: int) -> list[tuple[CounterKey, Spent]]:
         """All counters of the window of a time. The key of a rolling one has the start of its first bucket."""
         with self.lock:

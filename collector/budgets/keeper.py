@@ -23,6 +23,7 @@ from collector.budgets.model import Event, Rule, Unpriced, Window, WindowKind
 from collector.budgets.recount import Difference, differences, held_of, recount, rows_of
 from collector.budgets.thresholds import thresholds_of
 from collector.budgets.windows import DAY_NS, HOUR_NS
+from collector.config.written_rule import as_json
 from collector.store import Store
 from collector.store import budgets as ledger_budgets
 from collector.store.manifest import live
@@ -225,6 +226,7 @@ def _counted_of(rows: pa.Table) -> dict[str, _Counted]:
 def _row(rule: Rule, counted: _Counted) -> dict[str, object]:
     return {
         "budget": rule.name,
+        "definition": as_json(rule),
         "counting": counted.counting,
         "since_ns": counted.since_ns,
         "worst_input_pico_usd": counted.worst.input_pico_usd,

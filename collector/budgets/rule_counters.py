@@ -101,6 +101,27 @@ class RuleCounters:
             return self._of(self._at.get(window_at(window, at_ns).start_ns, {}).get(owner))
         return Spent(*self._until(owner, window_at(window, at_ns).end_ns or 0))
 
+    def amount(self, owner: Owner, start_ns: int, at_ns: int) -> int:
+        """What a counter holds in the rule's unit, found by its start; of a rolling window what counts at a time."""
+        if self.is_rolling:
+            return self._until(owner, window_at(self.rule.window, at_ns).end_ns or 0)[COLUMN[self.rule.unit]]
+        place = self._at.get(start_ns, {}).get(owner)
+        return 0 if place is None else int(self._columns[COLUMN[self.rule.unit]][place])
+
+    def room_at(self, owner: Owner, at_ns: int, most: int) -> int | None:
+        """The first time from `at_ns` on at which no more than `most` counts, if nothing is added; None: never."""
+        window = self.rule.window
+        start_ns, end_ns = window_at(window, at_ns)
+        if self.amount(owner, start_ns, at_ns) <= most:
+            return at_ns
+        if not self.is_rolling or end_ns is None:
+            return end_ns if most >= 0 else None
+        step = bucket_ns(window)
+        ends = range(end_ns, end_ns + window.rolling_ns + step, step)
+        number = COLUMN[self.rule.unit]
+        sums = (self._summed(owner, end - window.rolling_ns, end)[number] for end in ends)
+        return next((end - step for end, amount in zip(ends, sums, strict=True) if amount <= most), None)
+
     def bucket(self, owner: Owner, start_ns: int) -> Spent:
         """What one counter holds, of whichever window or bucket."""
         return self._of(self._at.get(start_ns, {}).get(owner))

@@ -185,3 +185,19 @@ def test_listeners_are_told_under_the_lock_what_was_committed() -> None:
     counters.apply(moves)
     assert [each.leased for each in told] == [leased]
     assert told[0].of_rules[0].deltas() == {KEY: Spent(USD, 15, 1, 0)}
+
+
+def test_when_there_is_room_again() -> None:
+    total = rule("t", window=Window(WindowKind.TOTAL))
+    counters = Counters([rolling(), rule("d"), total])
+    take(counters, at(0), at(7), at(60), now_ns=NOON_NS + 61 * MINUTE_NS)
+    now_ns = NOON_NS + 61 * MINUTE_NS
+    room = [counters.room_at("r", "default", "acme", now_ns, cost * USD) for cost in (3, 2, 1, 0, -1)]
+    times = [None if each is None else (each - NOON_NS) // MINUTE_NS for each in room]
+    assert times == [61, 180, 185, 240, None]
+    assert counters.amount(CounterKey("default", "r", "acme", 0), now_ns) == 3 * USD
+    for time_ns, left in zip(room[1:4], (2, 1, 0), strict=True):
+        assert counters.amount(CounterKey("default", "r", "acme", 0), time_ns or 0) == left * USD
+    assert counters.room_at("d", "default", "acme", now_ns, 2 * USD) == MIDNIGHT_NS + 24 * HOUR_NS
+    assert counters.room_at("t", "default", "acme", now_ns, 2 * USD) is None
+    assert counters.amount(KEY._replace(rule="d"), now_ns) == 3 * USD

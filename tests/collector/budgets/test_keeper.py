@@ -13,10 +13,12 @@ from collector.budgets.counters import Moves
 from collector.budgets.counting import WorstRates
 from collector.budgets.keeper import BudgetKeeper
 from collector.budgets.model import CounterKey, Rule, Spent, Unit, Unpriced, Window, WindowKind
+from collector.budgets.recount import held_of
 from collector.store import Store, StoreConfig, append
 from collector.store.query import query_published
 from collector.store.reprice import Order
 from collector.store.reprice_selection import Selection
+from collector.store.statements import query
 from tests.collector.budgets.conftest import Open
 from tests.collector.budgets.moved_calls import rule
 from tests.collector.store.ledger_rows import START_NS, attribute, batch, call, span
@@ -37,8 +39,8 @@ def key(agent: str, name: str = "agents") -> CounterKey:
 def agreed(store: Store, keeper: BudgetKeeper) -> None:
     """Memory, the ledger and a recount say the same."""
     assert keeper.verify() == []
-    held = store.read(lambda reader: reader.table(keeping.query("budget_counters")))
-    for name, found in keeping.held_of(keeper.counters.rules, held).items():
+    held = store.read(lambda reader: reader.table(query("budget_counters")))
+    for name, found in held_of(keeper.counters.rules, held).items():
         assert keeper.counters.all(name) == found
 
 
@@ -181,7 +183,7 @@ def test_a_commit_that_fails_moves_nothing(open_ledger: Open, monkeypatch: pytes
 def test_what_is_unpriced_counts_at_rates_that_stay_the_same(open_ledger: Open) -> None:
     """Those of the card at the time of the first count, whatever card comes."""
     each = by_agent(unpriced=Unpriced.WORST_CASE)
-    unpriced = {"agent": "a", "cost_pico_usd": None, "cost_status": "unpriced"}
+    unpriced: dict[str, Any] = {"agent": "a", "cost_pico_usd": None, "cost_status": "unpriced"}
     store, keeper = open_ledger(each, worst=lambda: WorstRates(3, 5))
     store.append(batch([call(1, 1, **unpriced)]), attribute)
     store, keeper = open_ledger(each, worst=lambda: WorstRates(7, 7))
@@ -236,7 +238,7 @@ def test_rows_of_counters_are_added_up(open_ledger: Open, monkeypatch: pytest.Mo
 def test_leased_calls_are_told_once_with_what_they_cost(open_ledger: Open) -> None:
     store, keeper = open_ledger(by_agent())
     told: list[Moves] = []
-    leased = {"agent": "a", "attributes": '{"x":"y","otel_cost.lease":"l-1/7"}'}
+    leased: dict[str, Any] = {"agent": "a", "attributes": '{"x":"y","otel_cost.lease":"l-1/7"}'}
     store.append(batch([call(1, 1, **leased)]), attribute)
     keeper.counters.on_applied(told.append, leases=True)
     rows = batch([call(1, 2, **leased), call(1, 3, agent="a"), call(1, 4, **{**leased, "call_kind": "aggregate"})])

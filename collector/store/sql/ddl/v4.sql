@@ -18,6 +18,7 @@ CREATE TABLE _ledger.budget_counter (
 -- counters removes these rows in the same transaction; the rules are counted anew then.
 CREATE TABLE _ledger.budget_counted (
     budget VARCHAR NOT NULL,
+    definition VARCHAR NOT NULL, -- JSON: the rule as a config writes it
     counting VARCHAR NOT NULL, -- JSON: all that decides which calls count, and how
     since_ns BIGINT NOT NULL, -- events from then on are of this way of counting
     worst_input_pico_usd BIGINT NOT NULL, -- of a token without a price
