@@ -83,7 +83,7 @@ class Twins:
     def wire_is_counted(self, seen: Seen, scopes: set[str]) -> bool:
         """Whether a call that we read on the wire has been counted as another's span; else it is remembered, with the
         instrumentations whose record of it has been found already."""
-        if _is_known(seen, self._others):
+        if self._others and _is_known(seen, self._others):
             return True
         self._wire.append(_Counted(seen, scopes | {seen.scope}))
         return False
@@ -99,18 +99,21 @@ class Twins:
 
 def seen_on_wire(attributes: Mapping[str, object], scope: str, start_ns: int, end_ns: int | None) -> Seen:
     """Of a span that we wrote, or wrote on: the attributes are ours, so they are read as they are."""
+    get = attributes.get
     if keys.OTEL_COST_WIRE in attributes:
-        names = (keys.OTEL_COST_RESPONSE_ID, keys.OTEL_COST_REQUEST_MODEL, keys.OTEL_COST_RESPONSE_MODEL)
-        counts = tuple(keys.OTEL_COST_USAGE_PREFIX + unit for unit in _UNITS)
+        response_id, asked, answered, *units = map(get, _OWN)
     else:
-        names = (keys.GEN_AI_RESPONSE_ID, keys.GEN_AI_REQUEST_MODEL, keys.GEN_AI_RESPONSE_MODEL)
-        counts = _CONVENTIONAL
-    response_id, *models = (attributes.get(name) for name in names)
-    entered, left, read, written, thought = (_count(attributes.get(key)) for key in counts)
-    said = tuple(model for model in models if isinstance(model, str))
-    own_id = response_id if isinstance(response_id, str) else None
-    cached = max(read, 0) + max(written, 0)
-    return Seen(scope, start_ns, end_ns or start_ns, own_id, said, entered, left, cached, max(thought, 0))
+        response_id, asked, answered, *units = map(get, _CONVENTIONAL)
+    entered, left, read, written, thought = [count if type(count) is int else -1 for count in units]
+    models = (asked, answered) if type(asked) is type(answered) is str else _texts(asked, answered)
+    own_id = response_id if type(response_id) is str else None
+    cached = (read if read > 0 else 0) + (written if written > 0 else 0)
+    thought = thought if thought > 0 else 0
+    return Seen(scope, start_ns, end_ns or start_ns, own_id, models, entered, left, cached, thought)
+
+
+def _texts(*values: object) -> tuple[str, ...]:
+    return tuple(value for value in values if isinstance(value, str))
 
 
 def seen_elsewhere(call: Call, scope: str, start_ns: int, end_ns: int | None) -> Seen:
@@ -129,18 +132,21 @@ def seen_elsewhere(call: Call, scope: str, start_ns: int, end_ns: int | None) ->
     )
 
 
-_UNITS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "output_reasoning_tokens")
-_CONVENTIONAL = (
-    keys.GEN_AI_USAGE_INPUT_TOKENS,
-    keys.GEN_AI_USAGE_OUTPUT_TOKENS,
-    keys.GEN_AI_USAGE_CACHE_READ,
-    keys.GEN_AI_USAGE_CACHE_WRITE,
-    keys.GEN_AI_USAGE_REASONING,
+_OWN = (
+    *(keys.OTEL_COST_RESPONSE_ID, keys.OTEL_COST_REQUEST_MODEL, keys.OTEL_COST_RESPONSE_MODEL),
+    *(
+        keys.OTEL_COST_USAGE_PREFIX + unit
+        for unit in (
+            *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "output_reasoning_tokens"),
+        )
+    ),
 )
-
-
-def _count(value: object) -> int:
-    return value if type(value) is int else -1
+_CONVENTIONAL = (
+    *(keys.GEN_AI_RESPONSE_ID, keys.GEN_AI_REQUEST_MODEL, keys.GEN_AI_RESPONSE_MODEL),
+    *(keys.GEN_AI_USAGE_INPUT_TOKENS, keys.GEN_AI_USAGE_OUTPUT_TOKENS, keys.GEN_AI_USAGE_CACHE_READ),
+    *(keys.GEN_AI_USAGE_CACHE_WRITE, keys.GEN_AI_USAGE_REASONING),
+)
+"""Id, models and counts as our spans say them, and as we say them on those of others."""
 
 
 def _is_known(seen: Seen, counted: deque[_Counted]) -> bool:

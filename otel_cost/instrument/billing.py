@@ -60,9 +60,12 @@ def bills_of(reading: Reading) -> list[Bill]:
         return []
     if any(reading.usage.values()):
         is_first(reading.provider, reading.response_id)
-        reading = _without_open_containers(reading)
+        if SESSIONS in reading.usage:
+            reading = _without_open_containers(reading)
+    if not reading.parts:
+        return [Bill(_as_part(reading))]
     split_cost = any(part.reported_cost_pico_usd is not None for part in reading.parts)
-    if not reading.parts or (reading.reported_cost_pico_usd is not None and not split_cost):
+    if reading.reported_cost_pico_usd is not None and not split_cost:
         return [Bill(_as_part(reading))]
     return summed(reading.parts)
 
@@ -123,14 +126,14 @@ def _sum(parts: Sequence[Part]) -> Part:
 
 def _as_part(reading: Reading) -> Part:
     return Part(
-        model=reading.response_model,
-        usage=reading.usage,
-        response_id=reading.response_id,
-        service_tier=reading.service_tier,
-        context=reading.context,
-        reported_cost_pico_usd=reading.reported_cost_pico_usd,
-        finish_reasons=reading.finish_reasons,
-        error_type=reading.error_type,
+        reading.response_model,
+        reading.usage,
+        reading.response_id,
+        reading.service_tier,
+        reading.context,
+        reading.reported_cost_pico_usd,
+        reading.finish_reasons,
+        reading.error_type,
     )
 
 

@@ -39,6 +39,7 @@ _KEYS = {
     for direction in ("input", "output")
     for modality in _MODALITIES
 }
+_MODALITY_UNITS = frozenset(_KEYS.values())
 
 
 MAX_WAITING = 16
@@ -47,7 +48,17 @@ calls. More would hold up the call that records them (20 us for each), fewer wou
 
 MAX_SERIES = 2_000
 """Sums of one counter that are kept, as many as the SDK keeps; a model that comes after is left out, and counted."""
-_Series = tuple[tuple[str, str], ...]
+_Series = tuple[str | None, ...]
+"""Values of `_SERIES_KEYS`; None or nothing at the end: not said."""
+_SERIES_KEYS = (
+    *(keys.GEN_AI_OPERATION_NAME, keys.GEN_AI_PROVIDER_NAME, keys.GEN_AI_REQUEST_MODEL, keys.GEN_AI_RESPONSE_MODEL),
+    *(keys.SERVER_ADDRESS, keys.GEN_AI_TOKEN_MODALITY),
+)
+
+
+@lru_cache(maxsize=MAX_SERIES)
+def _attributes(series: _Series) -> dict[str, str]:
+    return {key: value for key, value in zip(_SERIES_KEYS, series, strict=False) if value}
 
 
 class _Total:
@@ -76,7 +87,7 @@ class _Total:
         self._before()
         with self._lock:
             sums = list(self._sums.items())
-        return [Observation(total, dict(series)) for series, total in sums]
+        return [Observation(total, _attributes(series)) for series, total in sums]
 
 
 class _Instruments(NamedTuple):
@@ -173,8 +184,8 @@ class Metrics:
 
 def _record(made: _Instruments, ended: _Ended) -> None:
     asked, operation, context = ended.asked, ended.operation, ended.context
-    series = _series(operation, asked.provider, asked.model, ended.response_model, server_of(asked.request.url)[0])
-    attributes = dict(series)
+    series = (operation, asked.provider, asked.model, ended.response_model, server_of(asked.request.url)[0])
+    attributes = _attributes(series)
     failed = {**attributes, keys.ERROR_TYPE: ended.error_type} if ended.error_type else attributes
     if operation == EMBEDDINGS:
         made.embeddings_duration.record(ended.duration_seconds, failed, context)
@@ -188,20 +199,6 @@ def _record(made: _Instruments, ended: _Ended) -> None:
         _tokens(made, ended.counts, series, attributes, context)
 
 
-@lru_cache(maxsize=MAX_SERIES)
-def _series(
-    operation: str, provider: str, request_model: str | None, response_model: str | None, address: str | None
-) -> _Series:
-    known = (
-        (keys.GEN_AI_OPERATION_NAME, operation),
-        (keys.GEN_AI_PROVIDER_NAME, provider),
-        (keys.GEN_AI_REQUEST_MODEL, request_model),
-        (keys.GEN_AI_RESPONSE_MODEL, response_model),
-        (keys.SERVER_ADDRESS, address),
-    )
-    return tuple((key, value) for key, value in known if value)
-
-
 def _tokens(
     made: _Instruments, counts: Mapping[str, int], series: _Series, attributes: dict[str, str], context: Context
 ) -> None:
@@ -212,18 +209,22 @@ def _tokens(
         if unit in counts:
             histogram.record(counts[unit], attributes, context)
             for modality, tokens in by_modality(counts, counts[unit], direction):
-                counter.add(tokens, (*series, (keys.GEN_AI_TOKEN_MODALITY, modality)))
+                counter.add(tokens, (*series, modality))
     for unit, counter in (
         (units.CACHE_READ, made.usage_cache_read),
         (units.CACHE_WRITE, made.usage_cache_write),
         (units.REASONING, made.usage_reasoning),
     ):
         if counts.get(unit):
-            counter.add(counts[unit], (*series, (keys.GEN_AI_TOKEN_MODALITY, UNKNOWN)))
+            counter.add(counts[unit], (*series, UNKNOWN))
 
 
 def by_modality(counts: Mapping[str, int], whole: int, direction: str) -> Iterable[tuple[str, int]]:
     """The whole as (modality, tokens); what no modality is said of is text where another one is, else unknown."""
+    if _MODALITY_UNITS.isdisjoint(counts):
+        if whole > 0:
+            yield UNKNOWN, whole
+        return
     said = {modality: counts.get(_KEYS[direction, modality]) for modality in _MODALITIES}
     rest = whole
     for modality, tokens in said.items():

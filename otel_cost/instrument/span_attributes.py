@@ -81,8 +81,12 @@ def own_attributes(
         found[keys.GEN_AI_RESPONSE_FINISH_REASONS] = reading.finish_reasons
     for unit, quantity in usage.items():
         if unit not in estimates:
-            found[CONVENTIONAL.get(unit) or keys.OTEL_COST_USAGE_PREFIX + unit] = _natural(unit, quantity)
-    found |= _shared(asked, reading, estimates)
+            key = CONVENTIONAL.get(unit)
+            if key is not None:  # tokens, all of them
+                found[key] = quantity
+            else:
+                found[keys.OTEL_COST_USAGE_PREFIX + unit] = _natural(unit, quantity)
+    _share(found, asked, reading, estimates)
     if reading.service_tier and reading.provider in _OPENAI:
         found[keys.OPENAI_RESPONSE_SERVICE_TIER] = reading.service_tier
     cost = reading.reported_cost_pico_usd
@@ -111,17 +115,20 @@ def enriched_attributes(
     for unit, quantity in usage.items():
         if unit not in estimates:
             found[keys.OTEL_COST_USAGE_PREFIX + unit] = _natural(unit, quantity)
-    return found | _shared(asked, reading, estimates)
+    _share(found, asked, reading, estimates)
+    return found
 
 
-def _shared(asked: Asked, reading: Reading, estimates: Mapping[str, int]) -> dict[str, Any]:
-    found: dict[str, Any] = {_ESTIMATED[unit]: tokens for unit, tokens in estimates.items()}
-    service = service_text(reading.service_tier, {**asked.context, **reading.context})
+def _share(found: dict[str, Any], asked: Asked, reading: Reading, estimates: Mapping[str, int]) -> None:
+    for unit, tokens in estimates.items():
+        found[_ESTIMATED[unit]] = tokens
+    service = reading.service_tier
+    if asked.context or reading.context:
+        service = service_text(service, {**asked.context, **reading.context})
     if service:
         found[keys.OTEL_COST_SERVICE] = service
     if reading.reported_cost_pico_usd is not None and reading.is_billable:
         found[keys.OTEL_COST_REPORTED_COST_USD] = format_usd(reading.reported_cost_pico_usd)
-    return found
 
 
 def service_text(tier: str | None, context: Mapping[str, str]) -> str:
