@@ -17,8 +17,6 @@ from otel_cost.pricing.money import format_usd
 Json = dict[str, Any]
 CountedModel = Callable[[str | None, str | None], str | None]
 """Provider and model of a request -> the name by which the ledger counts it (`claimed_models.counted_model`)."""
-Ask = Callable[[Claim, Refusal, int], str | None]
-"""Ask people to approve: the ticket. Called with the claim, APPROVAL, and the wall clock's time."""
 
 MAX_HOLDER_CHARS = 200
 MAX_VALUE_CHARS = 1024
@@ -33,7 +31,6 @@ class Surroundings:
     org: str
     """Whose a claim is that names none."""
     counted_model: CountedModel = lambda _, model: model
-    ask: Ask | None = None
 
 
 def check_answer(book: LeaseBook, request: object, now_ns: int, around: Surroundings) -> Json:
@@ -46,7 +43,7 @@ def check_answer(book: LeaseBook, request: object, now_ns: int, around: Surround
         found = _about(book, claim, now_ns)
     if refusal is None:
         return {"decision": Decision.ALLOW.value, **found}
-    return {"decision": refusal.decision.value, "refusal": _refused(claim, refusal, now_ns, around.ask), **found}
+    return {"decision": refusal.decision.value, "refusal": refusal_json(refusal), **found}
 
 
 def lease_answer(book: LeaseBook, request: object, now_ns: int, around: Surroundings) -> Json:
@@ -66,7 +63,7 @@ def lease_answer(book: LeaseBook, request: object, now_ns: int, around: Surround
         found = book.lease(claim, holder, now_ns, calls)
         about = _about(book, claim, now_ns)
     if isinstance(found, Refusal):
-        return {"decision": found.decision.value, "refusal": _refused(claim, found, now_ns, around.ask), **about}
+        return {"decision": found.decision.value, "refusal": refusal_json(found), **about}
     return {"decision": Decision.ALLOW.value, "lease": _leased(found, about), **about}
 
 
@@ -116,12 +113,6 @@ def refusal_json(refusal: Refusal) -> Json:
         "model": refusal.model,
         "retry_after_seconds": refusal.retry_after_seconds,
     }
-
-
-def _refused(claim: Claim, refusal: Refusal, now_ns: int, ask: Ask | None) -> Json:
-    if refusal.decision is Decision.APPROVAL and ask is not None:
-        refusal = refusal._replace(ticket=ask(claim, refusal, now_ns))
-    return refusal_json(refusal)
 
 
 def _about(book: LeaseBook, claim: Claim, now_ns: int) -> Json:

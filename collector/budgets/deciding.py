@@ -39,14 +39,12 @@ class HardRule:
         "decides_at_limit",
         "decides_at_warn",
         "rule",
-        "unit_index",
     )
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.decides_at_warn = bool(rule.warn_at_ppm) and any(action in DECIDING for action in rule.on_warn)
         self.decides_at_limit = any(action in DECIDING for action in rule.on_exceed)
-        self.unit_index = _UNIT_INDEX[rule.unit]
         self._is_rolling = rule.window.kind is WindowKind.ROLLING
         self._names = dimensions_of(rule)
         wanted = dict(rule.scope)
@@ -90,8 +88,6 @@ class HardRule:
 
 
 NEVER_NS = 2**63
-_UNIT_INDEX = {Unit.USD: 0, Unit.TOKENS: 1, Unit.CALLS: 2}
-"""Of a unit in `Spent`."""
 
 
 class Standing(NamedTuple):

@@ -7,8 +7,9 @@ call in the counter or in its lease, never in both and never in neither.
 What is promised, for calls that count in a budget whose `on_exceed` has block or approval, and whose holders keep to
 docs/budgets-protocol.md: **spent - limit <= the sum of `real - reserved` over calls that cost more than was reserved
 for them and were not settled when the last lease of that budget was granted, or have begun since.** With exact
-estimates that is nothing. **No claim is refused by a limit while spent + leases + claim <= limit.** Reasons, and what lies outside, are in docs/adr/0012-leases.md: spending that nobody asked for, and holders
-that were not heard of for `LEASE_NS` while their calls were under way.
+estimates that is nothing. **No claim is refused by a limit while spent + leases + claim <= limit.** Reasons, and what
+lies outside, are in docs/adr/0012-leases.md: spending that nobody asked for, and holders that were not heard of for
+`LEASE_NS` while their calls were under way.
 
 Times are of a clock that cannot be set; only windows go by the wall clock.
 """
@@ -39,7 +40,7 @@ from collector.budgets.lease_lines import (
     stored_line,
 )
 from collector.budgets.lease_log import LeaseLog
-from collector.budgets.model import Claim, CounterKey, Decision, Grant, Lease, Refusal, Rule, Spent
+from collector.budgets.model import Claim, CounterKey, Decision, Grant, Lease, Refusal, Rule
 from collector.budgets.slices import Pace, calls_of, is_near
 
 if TYPE_CHECKING:
@@ -59,8 +60,9 @@ _PRUNE_NS = 30 * 10**9
 
 Price = Callable[[Claim, str], int | None]
 """What a claim would cost with another model, in pico-USD; None: not known."""
-RoomAt = Callable[[str, str, str, int, int], int | None]
-"""Rule, organization, scope value, time, amount -> when no more than the amount counts if nothing is added."""
+Ask = Callable[[Rule, CounterKey, int, int, str, int], str]
+"""Ask people to raise a limit: rule, counter, limit, spent, who asks, wall clock's time -> ticket, the same while it is
+open. Called under the lock."""
 
 
 class SpentReader(Protocol):
@@ -70,7 +72,8 @@ class SpentReader(Protocol):
     def lock(self) -> AbstractContextManager[bool]: ...
     @property
     def worst(self) -> Mapping[str, WorstRates]: ...
-    def spent(self, rule: str, org_id: str, scope_value: str, at_ns: int) -> Spent: ...
+    def amount(self, key: CounterKey, at_ns: int) -> int: ...
+    def room_at(self, rule: str, org_id: str, scope_value: str, at_ns: int, most: int) -> int | None: ...
     def limit(self, rule: Rule, key: CounterKey, at_ns: int) -> int: ...
 
 
@@ -104,7 +107,7 @@ class LeaseBook:
         counters: SpentReader,
         log: LeaseLog | None = None,
         price: Price | None = None,
-        room_at: RoomAt | None = None,
+        ask: Ask | None = None,
         steady_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.lock = counters.lock
@@ -114,7 +117,7 @@ class LeaseBook:
         self._counters = counters
         self._log = log
         self._price = price
-        self._room = room_at
+        self._ask = ask
         self._steady_ns = steady_ns
         self._rules: tuple[HardRule, ...] = ()
         self._by_name: dict[str, HardRule] = {}
@@ -169,7 +172,7 @@ class LeaseBook:
                     process.throttled_ns[counter] = steady_ns
                     most_calls = 1
             if refusal is not None:
-                return self._with_hint(refusal, standings)
+                return self._with_hint(refusal, standings, holder, now_ns)
             return self._grant(standings, holder, process, now_ns, most_calls)
 
     def settle(self, lease_id: str, calls: Iterable[SettledCall], now_ns: int) -> int | None:
@@ -272,7 +275,7 @@ class LeaseBook:
 
     def _standing(self, hard: HardRule, key: CounterKey, need: int | None, now_ns: int) -> Standing:
         rule = hard.rule
-        spent = self._counters.spent(rule.name, key.org_id, key.scope_value, now_ns)[hard.unit_index]
+        spent = self._counters.amount(key, now_ns)
         limit = self._counters.limit(rule, key, now_ns)
         leased = self._leased.get(key)
         if leased is None:
@@ -289,11 +292,14 @@ class LeaseBook:
 
     def _room_at(self, now_ns: int, standing: Standing, most: int) -> int | None:
         key = standing.key
-        return None if self._room is None else self._room(key.rule, key.org_id, key.scope_value, now_ns, most)
+        return self._counters.room_at(key.rule, key.org_id, key.scope_value, now_ns, most)
 
-    def _with_hint(self, refusal: Refusal, standings: Sequence[Standing]) -> Refusal:
-        """Where only leases are in the way: when to ask again."""
+    def _with_hint(self, refusal: Refusal, standings: Sequence[Standing], holder: str, now_ns: int) -> Refusal:
+        """With the ticket of an approval; and where only leases are in the way, with when to ask again."""
         standing = next(each for each in standings if each.key[1:3] == (refusal.rule, refusal.scope_value))
+        if refusal.decision is Decision.APPROVAL and self._ask is not None:
+            about = standing.hard.rule, standing.key, standing.limit, standing.spent
+            refusal = refusal._replace(ticket=self._ask(*about, holder, now_ns))
         is_full = standing.need is None or standing.spent + standing.need > standing.limit
         if is_full or not standing.leased or refusal.retry_after_seconds is not None:
             return refusal

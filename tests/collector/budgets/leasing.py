@@ -10,7 +10,6 @@ from threading import RLock
 from collector.budgets.counting import WorstRates, key_of
 from collector.budgets.held import Amounts
 from collector.budgets.model import Action, Claim, CounterKey, Lease, Rule, Spent, Unit, Window, WindowKind
-from collector.budgets.windows import counter_start
 
 NOON_NS = 1_790_000_000 * 10**9 - (1_790_000_000 * 10**9) % (86_400 * 10**9) + 43_200 * 10**9
 SECOND_NS = 10**9
@@ -44,9 +43,12 @@ class Spending:
     worst: Mapping[str, WorstRates] = field(default_factory=dict)
     lock: AbstractContextManager[bool] = field(default_factory=RLock)
 
-    def spent(self, rule: str, org_id: str, scope_value: str, at_ns: int) -> Spent:
-        found = next(each for each in self.rules if each.name == rule)
-        return self.spends.get(CounterKey(org_id, rule, scope_value, counter_start(found.window, at_ns)), Spent())
+    def amount(self, key: CounterKey, at_ns: int) -> int:
+        found = next(each for each in self.rules if each.name == key.rule)
+        return self.spends.get(key, Spent()).of(found.unit)
+
+    def room_at(self, rule: str, org_id: str, scope_value: str, at_ns: int, most: int) -> int | None:
+        return None
 
     def limit(self, rule: Rule, key: CounterKey, at_ns: int) -> int:
         return rule.limit + self.raised.get(rule.name, 0)

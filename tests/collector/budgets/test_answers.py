@@ -1,0 +1,183 @@
+"""The budget protocol: what is asked and answered, and what is not understood."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from collector.budgets.answers import Surroundings, check_answer, lease_answer, release_answer, settle_answer
+from collector.budgets.leases import LeaseBook
+from collector.budgets.model import Action, Rule, Unit, Unpriced
+from collector.budgets.requests import BadRequest
+from tests.collector.budgets.leasing import NOON_NS, Clocks, Spending, rule_of
+
+AROUND = Surroundings("o")
+USD = 10**12
+DAY = rule_of("day", 5 * USD, scope=(("customer", None),))
+ASKED = {
+    "owners": {"customer": "acme", "agent": None, "team": ""},
+    "provider": "openai",
+    "model": "gpt-4o",
+    "estimate": {"usd": "0.0123", "tokens": 2100},
+}
+
+
+def book_of(*rules: Rule, **more: Any) -> LeaseBook:
+    book = LeaseBook(Spending(rules), steady_ns=Clocks().steady, **more)
+    book.set_rules(rules, "r1")
+    return book
+
+
+def lease(book: LeaseBook, **more: Any) -> dict[str, Any]:
+    answer = lease_answer(book, {**ASKED, "holder": "h", **more}, NOON_NS, AROUND)
+    assert json.loads(json.dumps(answer)) == answer
+    return answer
+
+
+def test_a_lease_says_what_it_holds_and_for_which_calls() -> None:
+    answer = lease(book_of(DAY), calls=1)
+    lease_id = answer["lease"].pop("id")
+    assert "/" not in lease_id
+    assert answer == {
+        "decision": "allow",
+        "rules_revision": "r1",
+        "match_on": ["customer"],
+        "unreachable": "open",
+        "lease": {
+            "expires_in_seconds": 30.0,
+            "match_on": ["customer"],
+            "unreachable": "open",
+            "grants": [
+                {"rule": "day", "scope_value": "acme", "unit": "USD", "amount": "0.0123", "each": "0.0123"},
+            ],
+        },
+    }
+
+
+def test_a_lease_of_no_hard_budget_has_no_grants() -> None:
+    answer = lease(book_of(DAY), owners={})
+    assert answer["decision"] == "allow"
+    assert answer["lease"]["grants"] == []
+
+
+def test_a_refusal_says_why() -> None:
+    rule = rule_of("tokens", 2000, Unit.TOKENS, is_closed_when_unreachable=True)
+    answer = lease(book_of(rule))
+    assert answer == {
+        "decision": "block",
+        "rules_revision": "r1",
+        "match_on": ["organization"],
+        "unreachable": "closed",
+        "refusal": {
+            "decision": "block",
+            "rule": "tokens",
+            "scope_value": "o",
+            "unit": "tokens",
+            "limit": 2000,
+            "spent": 0,
+            "leased": 0,
+            "resets_at": None,
+            "ticket": None,
+            "model": None,
+            "retry_after_seconds": None,
+        },
+    }
+    assert check_answer(book_of(rule), ASKED, NOON_NS, AROUND) == answer
+
+
+def test_a_reset_is_told_in_utc_and_idle_leases_in_the_way_by_when_to_ask_again() -> None:
+    book = book_of(rule_of("day", USD // 50))
+    assert lease(book)["decision"] == "allow"
+    refusal = lease(book, holder="other")["refusal"]
+    assert refusal["resets_at"] == "2026-09-22T00:00:00Z"
+    assert refusal["leased"] == "0.0123"
+    assert refusal["retry_after_seconds"] == 1.0
+
+
+def test_an_approval_has_the_ticket_of_those_who_were_asked_and_a_check_asks_nobody() -> None:
+    asked: list[object] = []
+
+    def ask(*about: object) -> str:
+        asked.append(about)
+        return "T1"
+
+    rule = rule_of("r", 0, on_exceed=(Action.APPROVAL,))
+    book = book_of(rule, ask=ask)
+    assert check_answer(book, ASKED, NOON_NS, AROUND)["refusal"]["ticket"] is None
+    assert lease(book)["refusal"]["ticket"] == "T1"
+    assert [about[4] for about in asked] == ["h"]  # type: ignore[index]
+
+
+def test_what_is_given_back_with_a_request_is_free_for_it() -> None:
+    """A budget for one call at a time: the next lease has room because the last one is given back in the same step."""
+    book = book_of(rule_of("day", 13 * USD // 1000))
+    first = lease(book)["lease"]["id"]
+    assert lease(book)["decision"] == "block"
+    call = {"call": 0, "usd": "0", "tokens": 0, "calls": 0, "reserved": {"usd": "0.0123", "tokens": 2100, "calls": 1}}
+    answer = lease(book, settle=[{"lease": first, "calls": [call]}], release=[first])
+    assert answer["decision"] == "allow"
+
+
+def test_settle_and_release_know_their_lease() -> None:
+    book = book_of(DAY)
+    lease_id = lease(book)["lease"]["id"]
+    call = {"call": 0, "usd": None, "tokens": 1, "reserved": {"usd": "0.0123", "tokens": 2100}}
+    settled = settle_answer(book, {"lease": lease_id, "calls": [call]}, NOON_NS)
+    assert settled == {"lease": lease_id, "known": True, "expires_in_seconds": 30.0, "rules_revision": "r1"}
+    body = {"lease": lease_id, "in_flight": [{"call": 1, "reserved": {"usd": "1", "tokens": 1}}]}
+    assert release_answer(book, body)["known"] is True
+    assert settle_answer(book, {"lease": "gone", "calls": []}, NOON_NS)["known"] is False
+    assert release_answer(book, {"lease": "gone"})["known"] is False
+
+
+def test_a_call_without_a_price_takes_what_each_rule_counts_it_as() -> None:
+    worst = rule_of("worst", USD, unpriced=Unpriced.WORST_CASE)
+    allow = rule_of("allow", USD)
+    estimate = {"usd": None, "worst_case_usd": "0.5", "tokens": 10}
+    grants = lease(book_of(worst, allow), estimate=estimate)["lease"]["grants"]
+    assert [grant["each"] for grant in grants] == ["0.5", "0"]
+
+
+def test_the_model_of_a_claim_is_counted_by_the_name_that_the_ledger_has() -> None:
+    rule = rule_of("r", 0, scope=(("model", "gpt-4o"),))
+    around = Surroundings("o", lambda provider, model: f"{model}".removesuffix("-2024-08-06"))
+    asked = {**ASKED, "model": "gpt-4o-2024-08-06"}
+    assert check_answer(book_of(rule), asked, NOON_NS, around)["decision"] == "block"
+    assert check_answer(book_of(rule), asked, NOON_NS, AROUND)["decision"] == "allow"
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "message"),
+    [
+        ({"owners": {"custommer": "acme"}}, "owners.custommer", 'unknown field; did you mean "customer"?'),
+        ({"owners": {"customer": 7}}, "owners.customer", "must be text (got 7)"),
+        ({"estimate": {"usd": 0.1, "tokens": 1}}, "estimate.usd", "must be a decimal string"),
+        ({"estimate": {"usd": "1e3", "tokens": 1}}, "estimate.usd", 'got "1e3"'),
+        ({"estimate": {"usd": "-1", "tokens": 1}}, "estimate.usd", 'got "-1"'),
+        ({"estimate": {"usd": "9999999", "tokens": 1}}, "estimate.usd", "more than one call can cost"),
+        ({"estimate": {"tokens": 1}}, "estimate.usd", "is required"),
+        ({"estimate": {"usd": "1", "tokens": True}}, "estimate.tokens", "must be a whole number (got true)"),
+        ({"estimate": {"usd": "1", "tokens": -1}}, "estimate.tokens", "must be a whole number (got -1)"),
+        ({"estimate": {"usd": "1", "token": 1}}, "estimate.token", 'did you mean "tokens"?'),
+        ({"estimate": 3}, "estimate", "must be a JSON object (got 3)"),
+        ({"holder": ""}, "holder", "must be text"),
+        ({"holder": "x" * 201}, "holder", "is too long"),
+        ({"calls": 0}, "calls", "must be a whole number"),
+        ({"settle": [{"lease": "x", "calls": [{"usd": "1"}]}]}, "settle[0].calls[0].call", "is required"),
+        ({"release": [7]}, "release[0]", "must be a JSON object (got 7)"),
+    ],
+)
+def test_what_is_wrong_is_named_where_it_stands(change: Mapping[str, Any], where: str, message: str) -> None:
+    with pytest.raises(BadRequest) as error:
+        lease(book_of(DAY), **change)
+    assert error.value.where == where
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("request_json", [None, [], "x", 1])
+def test_a_request_that_is_no_object_is_refused(request_json: object) -> None:
+    with pytest.raises(BadRequest):
+        settle_answer(book_of(DAY), request_json, NOON_NS)
