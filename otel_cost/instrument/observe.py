@@ -200,17 +200,19 @@ class Exchange:
         if head is not None and self._takes_end():
             self._finish(wire.read_body(self._asked, head, body))
 
-    @guarded
     def chunk(self, data: bytes) -> None:
         """Bytes of the body as the app is about to get them."""
-        reader = self._reader
-        if reader is None:
-            if self._head is None or self._is_over:
-                return
-            reader = self._reader = wire.body_reader(self._asked, self._head)
-        reader.feed(data if self._decode is None else self._decode(data))
-        if self._looks:
-            self._look(reader)
+        try:  # `guarded` would cost as much as the rest
+            reader = self._reader
+            if reader is None:
+                if self._head is None or self._is_over:
+                    return
+                reader = self._reader = wire.body_reader(self._asked, self._head)
+            reader.feed(data if self._decode is None else self._decode(data))
+            if self._looks:
+                self._look(reader)
+        except Exception as error:
+            STATS.failed("Exchange.chunk", error)
 
     @guarded
     def ended(self) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 
 from otel_cost.instrument.wire import held
 from otel_cost.instrument.wire.held import MAX_NAMES, Held, Sink
 
 _PRELUDE_BYTES, _CRC_BYTES = 12, 4
+_prelude = struct.Struct("!III").unpack_from  # bytes of the frame, bytes of its headers, checksum of both
 _TYPE_TEXT = 7
 _TYPE_SIZES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 
@@ -34,27 +36,33 @@ class AwsEvents:
         """Bytes as they come."""
         if self._is_broken:
             return
-        self._held.add(chunk)
-        if self._held.size < self._wanted:
-            return
-        data = self._held.take()
-        begin = 0
-        while len(data) - begin >= _PRELUDE_BYTES:
-            total = int.from_bytes(data[begin : begin + 4], "big")
-            check = int.from_bytes(data[begin + 8 : begin + 12], "big")
+        data = chunk
+        if self._held.size:  # else most chunks are whole frames
+            self._held.add(chunk)
+            if self._held.size < self._wanted:
+                return
+            data = self._held.take()
+        begin, size = 0, len(data)
+        self._wanted = _PRELUDE_BYTES
+        while size - begin >= _PRELUDE_BYTES:
+            total, headers, check = _prelude(data, begin)
             if not _PRELUDE_BYTES + _CRC_BYTES <= total <= held.MAX_EVENT_BYTES or (
                 zlib.crc32(data[begin : begin + 8]) != check
             ):
                 self._is_broken = True
                 self.dropped += 1
                 return
-            if len(data) - begin < total:
+            if size - begin < total:
+                self._wanted = total
                 break
-            self._frame(data[begin : begin + total])
+            payload, end = begin + _PRELUDE_BYTES + headers, begin + total - _CRC_BYTES
+            if payload > end:
+                self.dropped += 1
+            else:
+                self._frame(data[begin + _PRELUDE_BYTES : payload], data[payload:end])
             begin += total
-        rest = data[begin:]
-        self._wanted = int.from_bytes(rest[:4], "big") if len(rest) >= _PRELUDE_BYTES else _PRELUDE_BYTES
-        self._held.add(rest)
+        if begin < size:
+            self._held.add(data[begin:])
 
     def end(self) -> None:
         """The stream is over: half a frame is none."""
@@ -62,18 +70,13 @@ class AwsEvents:
             self._held.take()
             self.dropped += 1
 
-    def _frame(self, frame: bytes) -> None:
-        payload = _PRELUDE_BYTES + int.from_bytes(frame[4:8], "big")
-        if payload > len(frame) - _CRC_BYTES:
-            self.dropped += 1
-            return
-        headers = frame[_PRELUDE_BYTES:payload]
+    def _frame(self, headers: bytes, payload: bytes) -> None:
         name = self._names.get(headers)
         if name is None:
             name = _aws_name(headers)
             if len(self._names) < MAX_NAMES:
                 self._names[headers] = name  # all events of one type have the same headers
-        self._sink(frame[payload:-_CRC_BYTES], name)
+        self._sink(payload, name)
 
 
 def _aws_name(data: bytes) -> str:

@@ -35,8 +35,8 @@ class ServerSentEvents:
         """Bytes as they come."""
         if self._is_between and b"\r" not in chunk:  # by far most chunks are one event
             newline, size = chunk.find(b"\n"), len(chunk)
-            if newline == size - 2 and chunk.startswith(b"data: ") and chunk.endswith(b"\n\n"):
-                self._sink(chunk[6:-2], "")
+            if newline == size - 2 and chunk[-1] == 10 and chunk[:6] == b"data: ":
+                self._sink(chunk[6:newline], "")
                 return
             if newline == size - 1 > 0:
                 self._line = chunk
