@@ -41,6 +41,18 @@ class Rejected(Exception):
     """The collector refused the request itself: another version of the protocol, or a wrong token."""
 
 
+class _Kept:
+    """A connection that is closed when its thread ends, without a word."""
+
+    __slots__ = ("connection",)
+
+    def __init__(self, connection: http.client.HTTPConnection) -> None:
+        self.connection = connection
+
+    def __del__(self) -> None:
+        self.connection.close()
+
+
 class Client:
     """Asks one collector; safe to use from many threads. Connects when first asked."""
 
@@ -56,7 +68,7 @@ class Client:
 
     def forget(self) -> None:
         """In a forked child: connections are the parent's, which goes on to use them."""
-        self._kept = threading.local()
+        self._threads = threading.local()
         self._asks_again_at = 0.0
         self._pause_seconds = FIRST_PAUSE_SECONDS
 
@@ -92,21 +104,21 @@ class Client:
         return found
 
     def _pause(self) -> None:
-        self._close()
+        self._threads.kept = None
         if not self.is_paused:  # of many threads that fail together, one makes the next pause longer
             self._asks_again_at = monotonic() + self._pause_seconds
             self._pause_seconds = min(self._pause_seconds * 2, LONGEST_PAUSE_SECONDS)
 
     def _exchange(self, path: str, body: bytes) -> _Sent:
         """One request and its answer; once more on a new connection, if the kept one was closed meanwhile."""
-        kept = getattr(self._kept, "connection", None)
+        kept: _Kept | None = getattr(self._threads, "kept", None)
         if kept is not None:
             try:
-                return self._send(kept, path, body)
+                return self._send(kept.connection, path, body)
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
-                self._close()
-        connection = self._kept.connection = self._connect()
-        return self._send(connection, path, body)
+                self._threads.kept = None
+        kept = self._threads.kept = _Kept(self._connect())
+        return self._send(kept.connection, path, body)
 
     def _connect(self) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._is_https else http.client.HTTPConnection
@@ -123,9 +135,3 @@ class Client:
         if len(answered) > MAX_ANSWER_BYTES:
             raise Unreachable("an answer that is too long")
         return answer.status, answered
-
-    def _close(self) -> None:
-        connection = getattr(self._kept, "connection", None)
-        self._kept.connection = None
-        if connection is not None:
-            connection.close()

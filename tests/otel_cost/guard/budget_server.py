@@ -31,6 +31,7 @@ class Budget:
     tokens: set[str] = field(default_factory=set)
     settled: dict[str, dict[int, _Body]] = field(default_factory=dict)
     leases: dict[str, int] = field(default_factory=dict)  # what is out, in pico-USD
+    released: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def respond(self, what: str, body: _Body) -> _Body:
@@ -40,12 +41,12 @@ class Budget:
             if what == "settle":
                 return self._settle(body)
             if what == "release":
-                self.leases.pop(body["lease"], None)
+                self._release(body)
                 return {"lease": body["lease"], "known": True}
             for settle in body.get("settle", ()):
                 self._settle(settle)
             for release in body.get("release", ()):
-                self.leases.pop(release["lease"], None)
+                self._release(release)
             return {**self._head(), **(self.answer(body) or self._lease(body))}
 
     @property
@@ -97,11 +98,16 @@ class Budget:
             **other,
         }
 
+    def _release(self, body: _Body) -> None:
+        self.released.add(body["lease"])
+        self.leases[body["lease"]] = sum(pico_usd(call["reserved"]["usd"]) for call in body.get("in_flight", ()))
+
     def _settle(self, body: _Body) -> _Body:
         lease = body["lease"]
         for call in body["calls"]:
-            if self.settled.setdefault(lease, {}).setdefault(call["call"], call) is call and lease in self.leases:
-                self.leases[lease] -= pico_usd(call["usd"] or call["reserved"]["usd"])
+            if self.settled.setdefault(lease, {}).setdefault(call["call"], call) is call:
+                taken = call["reserved"]["usd"] if lease in self.released else call["usd"] or call["reserved"]["usd"]
+                self.leases[lease] = max(self.leases.get(lease, 0) - pico_usd(taken), 0)
         return {"lease": lease, "known": True, "expires_in_seconds": self.expires_in_seconds, "rules_revision": "1"}
 
 

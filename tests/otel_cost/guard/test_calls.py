@@ -1,0 +1,149 @@
+"""What calls under a lease tell: the reservation before, the cost after, once for all attempts, for whom."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+
+import otel_cost
+from otel_cost import attributes as k
+from otel_cost.guard import gate, owners
+from otel_cost.instrument import stats
+from otel_cost.pricing.money import pico_usd
+from tests.otel_cost.guard.budget_server import Budget
+from tests.otel_cost.guard.guarding import guarded_app
+from tests.otel_cost.instrument.observing import USAGE, Observed, answer, chat, events, refusal
+from tests.otel_cost.instrument.scripted_server import Script
+
+
+def _spans_cost(app: Observed) -> int:
+    return sum(pico_usd(str((span.attributes or {})[k.OTEL_COST_COST_USD])) for span in app.spans())
+
+
+def test_what_is_settled_is_what_the_spans_cost_and_each_names_its_call() -> None:
+    budget = Budget(limit_usd="1")
+    with guarded_app(budget, answer()) as app:
+        client = app.client()
+        for _ in range(5):
+            chat(client, max_tokens=100)
+        leases = [(span.attributes or {})[k.OTEL_COST_LEASE] for span in app.spans()]
+        cost = _spans_cost(app)
+        gate.switch_off()
+        assert budget.spent_pico_usd == cost
+    assert len(set(leases)) == 5
+    told = {f"{lease}/{number}" for lease, calls in budget.settled.items() for number in calls}
+    assert told == set(leases)
+    assert set(budget.leases.values()) == {0}
+
+
+def test_a_stream_and_an_async_call_are_settled_too() -> None:
+    budget = Budget(limit_usd="1")
+    with guarded_app(budget, Script(events("Hello", usage=USAGE)), answer()) as app:
+        assert list(chat(app.client(), stream=True))
+
+        async def call() -> None:
+            async with app.async_client() as client:
+                await chat(client)
+
+        asyncio.run(call())
+        cost = _spans_cost(app)
+    assert budget.spent_pico_usd == cost
+    assert len(budget.calls()) == 2
+
+
+def test_attempts_of_one_call_have_one_reservation() -> None:
+    budget = Budget(limit_usd="1")
+    with guarded_app(budget, refusal(429), refusal(429), answer()) as app:
+        chat(app.client(max_retries=3))
+        assert len(app.server.bodies) == 3
+        assert app.only()[k.OTEL_COST_LEASE] == "L1/0"
+    assert len(budget.claims()) == 1
+    assert [call["tokens"] for call in budget.calls()] == [120]
+
+
+def test_a_call_that_failed_gives_its_reservation_back() -> None:
+    budget = Budget(limit_usd="1")
+    with guarded_app(budget, refusal(400)) as app, pytest.raises(Exception, match="400"):
+        chat(app.client(max_retries=0))
+    assert [(call["usd"], call["calls"]) for call in budget.calls()] == [("0", 0)]
+
+
+def test_without_a_hard_budget_nothing_is_counted_and_asked_once() -> None:
+    budget = Budget(limit_usd=None)
+    with guarded_app(budget, answer()) as app:
+        for _ in range(3):
+            chat(app.client())
+        assert all(k.OTEL_COST_LEASE not in (span.attributes or {}) for span in app.spans())
+    assert [what for what, _ in budget.asked] == ["lease"]
+
+
+def test_a_lease_is_for_calls_with_the_same_values() -> None:
+    budget = Budget(limit_usd="1")
+    with guarded_app(budget, answer()) as app:
+        client = app.client()
+        for customer in ("acme", "acme", "other"):
+            with otel_cost.tags(customer=customer):
+                chat(client)
+    assert [claim["owners"].get("customer") for claim in budget.claims()] == ["acme", "other"]
+
+
+def test_owners_come_from_baggage_spans_and_the_resource(monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = Budget(limit_usd="1")
+    with guarded_app(budget, answer()) as app:
+        tracer = app.recorder.provider.get_tracer("app")
+        with otel_cost.agent("triage"), tracer.start_as_current_span("work") as span:
+            span.set_attribute("user.id", "u1")
+            with otel_cost.tags(customer="acme"):
+                chat(app.client())
+    assert budget.claims()[0]["owners"].items() >= {"agent": "triage", "user": "u1", "customer": "acme"}.items()
+    provider = TracerProvider(resource=Resource({"otel_cost.team": "search", "customer.id": "c"}))
+    monkeypatch.setattr("opentelemetry.trace._TRACER_PROVIDER", provider)
+    with otel_cost.tags(customer="acme"):
+        assert owners.owners_of(otel_cost.context.otel_context.get_current()) == {"team": "search", "customer": "acme"}
+    provider.shutdown()
+
+
+def test_threads_never_spend_more_than_the_budget_has() -> None:
+    budget = Budget(limit_usd="0.01")
+    with guarded_app(budget, answer()) as app:
+        made, refused = [], []
+
+        def work() -> None:
+            for _ in range(10):
+                try:
+                    made.append(chat(app.client(max_retries=0), max_tokens=40))
+                except otel_cost.BudgetExceeded as error:
+                    refused.append(error)
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(made) + len(refused) == 80
+    assert budget.spent_pico_usd <= pico_usd("0.01")
+    assert made
+    assert refused
+
+
+def test_a_closed_rule_refuses_and_an_open_one_lets_through_when_nobody_answers() -> None:
+    for unreachable in ("open", "closed"):
+        budget = Budget(limit_usd="1", unreachable=unreachable, expires_in_seconds=0.05)
+        with guarded_app(budget, answer()) as app:
+            chat(app.client())
+            budget.status = 503
+            before = stats().get("guard.unreachable", 0)
+            held = gate.gate()
+            assert held is not None
+            held.leases._usable.clear()
+            if unreachable == "closed":
+                with pytest.raises(otel_cost.BudgetExceeded, match="nobody answers"):
+                    chat(app.client(max_retries=0))
+            else:
+                chat(app.client())
+                assert stats()["guard.unreachable"] == before + 1
+                assert held.leases._client.is_paused
