@@ -11,8 +11,7 @@ from collector import memory
 from collector import telemetry as metrics
 from collector.acceptor import Acceptor
 from collector.applier import Applier
-from collector.budgets.keeper import BudgetKeeper
-from collector.budgets.worst import dearest
+from collector.budgets.desk import BudgetDesk
 from collector.catalogue.keeper import CardKeeper
 from collector.committer import Committer, CommitterConfig
 from collector.config import Config, Endpoint
@@ -22,9 +21,11 @@ from collector.journal import Journal, JournalConfig, Quarantine
 from collector.normalise import ESSENTIAL_KEYS
 from collector.pipeline import Pipeline
 from collector.receive.config import ReceiverConfig
+from collector.receive.intake import DEFAULT_ORGANIZATION
 from collector.receivers import build_receivers
 from collector.reprice_desk import RepricingDesk
 from collector.serve.api.app import build_app
+from collector.serve.api.budgets import budget_paths
 from collector.serve.api.server import ApiServer
 from collector.serve.probes import Pages, ProbeServer, health_pages, metrics_pages
 from collector.store import Store
@@ -74,7 +75,9 @@ class Service:
             self.telemetry,
             estimates=config.estimate,
         )
-        self.budgets = BudgetKeeper(self.store, config.rules, worst=lambda: dearest(pipeline.cards.card()))
+        self.budgets = BudgetDesk(
+            self.store, config.rules, config.channels, lambda: pipeline.cards.card(), DEFAULT_ORGANIZATION
+        )
         layout = self.store.layout
         self.journal = Journal(JournalConfig(layout.folder / "journal", config.store.free_space_floor_bytes))
         self._applier = Applier(pipeline, self.journal, Quarantine(layout.folder / "quarantine"), self.telemetry)
@@ -87,7 +90,11 @@ class Service:
         self._upkeep = UpkeepTimer(self._desk.step)
         self._receivers = build_receivers(config, self._committer.submit, self.telemetry)
         self._probes: list[ProbeServer] = []
-        self._api = None if config.api is None else ApiServer(config.api.endpoint, build_app(config.api, ()))
+        self._api = (
+            None
+            if config.api is None
+            else ApiServer(config.api.endpoint, build_app(config.api, budget_paths(self.budgets)))
+        )
         self._serving = False
 
     async def start(self) -> Addresses:
@@ -186,6 +193,7 @@ class Service:
         self._timer.stop()
         for forwarder in self._forwarders:
             forwarder.stop(FORWARD_DRAIN_SECONDS)
+        self.budgets.stop()
         self.store.stop()
         for probe in self._probes:
             probe.stop()

@@ -1,0 +1,91 @@
+"""Everything of budgets with one lifetime: rules, counters, leases, approvals, and the messages that are sent."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from collector.budgets.actions.config import AnyChannel
+from collector.budgets.actions.deliveries import Deliveries
+from collector.budgets.answers import Surroundings
+from collector.budgets.approvals import Approvals
+from collector.budgets.claimed_models import counted_model, other_cost
+from collector.budgets.keeper import BudgetKeeper
+from collector.budgets.lease_log import LeaseLog
+from collector.budgets.leases import LeaseBook
+from collector.budgets.ledger import Ledger
+from collector.budgets.model import Rule
+from collector.budgets.rulebook import RuleBook
+from collector.budgets.worst import dearest
+from collector.store import Store
+from otel_cost.pricing import RateCard
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0
+"""How often leases are looked at whose time may be over. Others are refused so much longer at most."""
+
+
+class BudgetDesk:
+    """Made before the store starts, `start()` after it, `stop()` before it stops.
+
+    `card` gives the rate card in use; `org` is whose a claim is that names nobody.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        rules: Sequence[Rule],
+        channels: Sequence[AnyChannel],
+        card: Callable[[], RateCard],
+        org: str,
+    ) -> None:
+        self.ledger: Ledger = store
+        self.channels = tuple(channels)
+        self.rulebook = RuleBook(store, rules, self._use)
+        self.approvals = Approvals(store, lambda: self.rulebook.rules)
+        self.keeper = BudgetKeeper(store, rules, self.approvals.raises, lambda: dearest(card()))
+        self.deliveries = Deliveries(channels, store, lambda: self.rulebook.rules, self.approvals)
+        self.approvals.on_new = self.deliveries.wake
+        counters = self.keeper.counters
+        self.book = LeaseBook(
+            counters,
+            LeaseLog(store.layout.folder / "leases.log"),
+            price=lambda claim, model: other_cost(card(), claim, model),
+            ask=self.approvals.request,
+        )
+        self.around = Surroundings(org, lambda provider, model: counted_model(card(), provider, model))
+        counters.on_applied(self.book.applied, leases=True)
+        counters.on_applied(self.deliveries.on_applied)
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Read what the ledger has, honour leases of before, and begin to tell. Raises StoreUnavailable."""
+        self.approvals.start()
+        self.rulebook.start()
+        self.book.restore()
+        self._use(self.rulebook.rules)
+        self.deliveries.start()
+        self._thread = threading.Thread(target=self._tick, name="otel-cost-leases", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Nothing new is sent, and leases are in the log for the next start."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+            self.deliveries.stop()
+        self.book.close()
+
+    def _use(self, rules: Sequence[Rule]) -> None:
+        self.keeper.set_rules(rules)
+        self.book.set_rules(rules, self.rulebook.revision)
+
+    def _tick(self) -> None:
+        while not self._stopping.wait(TICK_SECONDS):
+            try:
+                self.book.expire()
+            except Exception:
+                logger.exception("leases could not be looked at")

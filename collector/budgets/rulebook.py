@@ -1,0 +1,150 @@
+"""Which rules hold: those of the config, and those made at run time, which the ledger keeps with who made them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from collector.budgets.event_rows import insert_audit
+from collector.budgets.ledger import Ledger, Snapshot
+from collector.budgets.model import Rule
+from collector.config.problems import ConfigError
+from collector.config.written_rule import as_json, from_json
+
+logger = logging.getLogger(__name__)
+
+_MADE = "SELECT name, definition FROM _ledger.budget_rule WHERE deleted_at_ns IS NULL ORDER BY created_at_ns, name"
+_AUDIT = "SELECT at_ns, actor, action, subject, before, after FROM _ledger.budget_audit ORDER BY at_ns DESC LIMIT ?"
+
+
+class CannotChange(Exception):
+    """A change of rules that is not possible; `is_unknown`: there is no such rule."""
+
+    def __init__(self, what: str, *, is_unknown: bool = False) -> None:
+        super().__init__(what)
+        self.is_unknown = is_unknown
+
+
+class AuditRow(NamedTuple):
+    """Who changed what, when. `before` and `after` are JSON values; None: there was, or is, none."""
+
+    at_ns: int
+    actor: str
+    action: str
+    subject: str
+    before: Any
+    after: Any
+
+
+class RuleBook:
+    """`start()` reads the ledger. `changed` is told all rules after each change, in the thread that made it."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        configured: Sequence[Rule],
+        changed: Callable[[Sequence[Rule]], None],
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._ledger = ledger
+        self._configured = tuple(configured)
+        self._changed = changed
+        self._clock_ns = clock_ns
+        self._made: dict[str, Rule] = {}
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """All rules that hold, those of the config first."""
+        return (*self._configured, *self._made.values())
+
+    @property
+    def revision(self) -> str:
+        """Changes when any rule does; the same after a restart."""
+        return hashlib.sha256("\n".join(map(as_json, self.rules)).encode()).hexdigest()[:12]
+
+    def is_configured(self, name: str) -> bool:
+        """Whether the config has a rule of that name, so that it cannot be changed here."""
+        return any(rule.name == name for rule in self._configured)
+
+    def start(self) -> None:
+        """Raises StoreUnavailable."""
+        self._made = {}
+        for name, definition in self._ledger.read(lambda snapshot: snapshot.rows(_MADE)):
+            if self.is_configured(name):
+                logger.warning("the budget %s that was made at run time gives way to that of the config", name)
+                continue
+            try:
+                self._made[name] = from_json(definition)
+            except ConfigError as error:
+                logger.error("the budget %s that was made at run time is not understood: %s", name, error)
+
+    def put(self, rule: Rule, by: str) -> bool:
+        """Make a rule, or change it; whether it is new.
+
+        Raises:
+            CannotChange: the config has a rule of this name.
+            StoreUnavailable: nothing is changed.
+        """
+        self._refuse_configured(rule.name)
+        before, now_ns, definition = self._made.get(rule.name), self._clock_ns(), as_json(rule)
+
+        def write(connection: Any) -> None:
+            rows = connection.execute(
+                "SELECT created_at_ns, created_by FROM _ledger.budget_rule WHERE name = ?", [rule.name]
+            ).fetchall()
+            created_at_ns, created_by = rows[0] if rows else (now_ns, by)
+            connection.execute("DELETE FROM _ledger.budget_rule WHERE name = ?", [rule.name])
+            row = [rule.name, definition, created_at_ns, created_by, now_ns, by, None]
+            connection.execute("INSERT INTO _ledger.budget_rule VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            action = "rule_created" if before is None else "rule_changed"
+            insert_audit(
+                connection, now_ns, by, action, rule.name, None if before is None else as_json(before), definition
+            )
+
+        self._ledger.write(write)
+        self._made = {**self._made, rule.name: rule}
+        self._changed(self.rules)
+        return before is None
+
+    def delete(self, name: str, by: str) -> None:
+        """Remove a rule that was made at run time.
+
+        Raises:
+            CannotChange: there is none of this name, or it is the config's.
+            StoreUnavailable: nothing is changed.
+        """
+        self._refuse_configured(name)
+        before, now_ns = self._made.get(name), self._clock_ns()
+        if before is None:
+            raise CannotChange(f"there is no rule {name}", is_unknown=True)
+
+        def write(connection: Any) -> None:
+            connection.execute("UPDATE _ledger.budget_rule SET deleted_at_ns = ? WHERE name = ?", [now_ns, name])
+            insert_audit(connection, now_ns, by, "rule_deleted", name, as_json(before), None)
+
+        self._ledger.write(write)
+        self._made = {key: rule for key, rule in self._made.items() if key != name}
+        self._changed(self.rules)
+
+    def audit(self, limit: int) -> list[AuditRow]:
+        """Who changed what, the newest first. Raises StoreUnavailable."""
+
+        def read(snapshot: Snapshot) -> list[AuditRow]:
+            return [
+                AuditRow(at_ns, actor, action, subject, _parsed(before), _parsed(after))
+                for at_ns, actor, action, subject, before, after in snapshot.rows(_AUDIT, [limit])
+            ]
+
+        return self._ledger.read(read)
+
+    def _refuse_configured(self, name: str) -> None:
+        if self.is_configured(name):
+            raise CannotChange(f"{name} is a rule of the config; change it there")
+
+
+def _parsed(text: str | None) -> Any:
+    return None if text is None else json.loads(text)

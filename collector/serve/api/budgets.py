@@ -1,0 +1,227 @@
+"""Budgets over HTTP: what was spent, decisions and leases, rules and who changed them (docs/budgets-protocol.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from http import HTTPStatus
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from collector.budgets import answers
+from collector.budgets.desk import BudgetDesk
+from collector.budgets.event_rows import events_of
+from collector.budgets.ledger import Snapshot
+from collector.budgets.model import PPM, CounterKey, Event, Rule
+from collector.budgets.requests import BadRequest
+from collector.budgets.rulebook import CannotChange
+from collector.budgets.windows import window_at
+from collector.config.budget import read_rule
+from collector.config.channels import check_channels
+from collector.config.problems import Problems
+from collector.config.reader import Section
+from collector.config.written_rule import written
+from collector.serve.api.app import Path
+from collector.serve.api.config import Role
+from collector.serve.api.errors import ApiError, invalid, not_found
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+"""Of a request. A settlement of ten thousand calls takes half of it."""
+MAX_LISTED = 1000
+"""Counters of a rule, events or changes in one answer; the rest is in the ledger's views."""
+_EVENTS = """
+SELECT * FROM _ledger.budget_event
+WHERE event_id IS NOT NULL AND happened_at_ns >= ? ORDER BY happened_at_ns DESC LIMIT ?
+"""
+
+Json = dict[str, Any]
+
+
+def budget_paths(desk: BudgetDesk) -> list[Path]:
+    """All routes of budgets but approvals and deliveries."""
+    routes = _Routes(desk)
+    return [
+        Path("POST", "/budgets/check", Role.VIEWER, routes.check, "may this call be made?"),
+        Path("POST", "/budgets/lease", Role.EDITOR, routes.lease, "a slice of the budgets that a call counts in"),
+        Path("POST", "/budgets/settle", Role.EDITOR, routes.settle, "what calls under a lease cost"),
+        Path("POST", "/budgets/release", Role.EDITOR, routes.release, "give a lease back"),
+        Path("GET", "/budgets", Role.VIEWER, routes.overview, "every budget as it is now"),
+        Path(
+            "GET", "/budgets/events", Role.VIEWER, routes.events, "thresholds crossed and approvals, the newest first"
+        ),
+        Path("GET", "/budgets/audit", Role.ADMIN, routes.audit, "who changed which rule"),
+        Path("GET", "/budgets/rules", Role.VIEWER, routes.rules, "all rules, of the config and made at run time"),
+        Path("PUT", "/budgets/rules/{name}", Role.ADMIN, routes.put_rule, "make or change a rule"),
+        Path("DELETE", "/budgets/rules/{name}", Role.ADMIN, routes.delete_rule, "remove a rule made at run time"),
+        Path("GET", "/budgets/{name}", Role.VIEWER, routes.one, "one budget: its rule and its counters"),
+    ]
+
+
+class _Routes:
+    def __init__(self, desk: BudgetDesk) -> None:
+        self._desk = desk
+
+    async def check(self, request: Request) -> Response:
+        book, around = self._desk.book, self._desk.around
+        return await _answer(request, lambda body: answers.check_answer(book, body, time.time_ns(), around))
+
+    async def lease(self, request: Request) -> Response:
+        book, around = self._desk.book, self._desk.around
+        return await _answer(request, lambda body: answers.lease_answer(book, body, time.time_ns(), around))
+
+    async def settle(self, request: Request) -> Response:
+        return await _answer(request, lambda body: answers.settle_answer(self._desk.book, body, time.time_ns()))
+
+    async def release(self, request: Request) -> Response:
+        return await _answer(request, lambda body: answers.release_answer(self._desk.book, body))
+
+    async def overview(self, _: Request) -> Response:
+        now_ns = time.time_ns()
+        return JSONResponse({"budgets": [self._shown(rule, now_ns) for rule in self._desk.rulebook.rules]})
+
+    async def one(self, request: Request) -> Response:
+        rule = self._rule(request.path_params["name"])
+        return JSONResponse({"rule": written(rule), **self._shown(rule, time.time_ns())})
+
+    async def events(self, request: Request) -> Response:
+        since_ns, limit = _count(request, "since_ns", 0), _count(request, "limit", MAX_LISTED, most=MAX_LISTED)
+
+        def read(snapshot: Snapshot) -> list[Event]:
+            return events_of(snapshot.table(_EVENTS, [since_ns, limit]))
+
+        found = await asyncio.to_thread(self._desk.ledger.read, read)
+        return JSONResponse({"events": [_event(event) for event in found]})
+
+    async def audit(self, request: Request) -> Response:
+        limit = _count(request, "limit", MAX_LISTED, most=MAX_LISTED)
+        rows = await asyncio.to_thread(self._desk.rulebook.audit, limit)
+        return JSONResponse({"audit": [{**row._asdict(), "at": answers.time_json(row.at_ns)} for row in rows]})
+
+    async def rules(self, _: Request) -> Response:
+        book = self._desk.rulebook
+        listed = [
+            {**written(rule), "from": "config" if book.is_configured(rule.name) else "api"} for rule in book.rules
+        ]
+        return JSONResponse({"rules_revision": book.revision, "rules": listed})
+
+    async def put_rule(self, request: Request) -> Response:
+        said = await _json(request)
+        name = request.path_params["name"]
+        if not isinstance(said, dict):
+            raise invalid("a rule is a JSON object, as docs/config.md describes it")
+        rule = self._read({"name": name, **said})
+        if rule.name != name:
+            raise invalid(f"the rule is named {rule.name}, the path says {name}", where="name")
+        is_new = await self._change(lambda: self._desk.rulebook.put(rule, request.state.caller))
+        return JSONResponse({"rule": written(rule)}, HTTPStatus.CREATED if is_new else HTTPStatus.OK)
+
+    async def delete_rule(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        await self._change(lambda: self._desk.rulebook.delete(name, request.state.caller))
+        return JSONResponse({"deleted": name})
+
+    def _read(self, said: Mapping[str, Any]) -> Rule:
+        problems = Problems("rule")
+        section = Section(problems, "", dict(said))
+        rule = read_rule(section)
+        check_channels(section, rule, self._desk.channels)
+        if problems.lines:
+            raise invalid("; ".join(line.removeprefix("rule: ").removeprefix(".") for line in problems.lines))
+        return rule
+
+    async def _change(self, change: Callable[[], Any]) -> Any:
+        try:
+            return await asyncio.to_thread(change)
+        except CannotChange as error:
+            status = HTTPStatus.NOT_FOUND if error.is_unknown else HTTPStatus.CONFLICT
+            raise ApiError(status, status.name.lower(), str(error)) from None
+
+    def _rule(self, name: str) -> Rule:
+        rules = {rule.name: rule for rule in self._desk.rulebook.rules}
+        if name not in rules:
+            near = get_close_matches(name, rules, 1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            raise not_found(f"there is no budget {name}{meant}", allowed=", ".join(rules) or None)
+        return rules[name]
+
+    def _shown(self, rule: Rule, now_ns: int) -> Json:
+        counters = self._desk.keeper.counters
+        held = counters.of_rule(rule.name, now_ns)
+        held.sort(key=lambda pair: -pair[1].of(rule.unit))
+        window = window_at(rule.window, now_ns)
+        return {
+            "name": rule.name,
+            "unit": rule.unit.value,
+            "limit": answers.amount_json(rule.unit, rule.limit),
+            "window": rule.window.kind.value,
+            "starts_at": answers.time_json(window.start_ns) if window.end_ns is not None else None,
+            "resets_at": answers.time_json(window.end_ns),
+            "is_hard": rule.is_hard,
+            "from": "config" if self._desk.rulebook.is_configured(rule.name) else "api",
+            "counters": [self._counter(rule, key, spent.of(rule.unit), now_ns) for key, spent in held[:MAX_LISTED]],
+            "counters_not_listed": max(0, len(held) - MAX_LISTED),
+        }
+
+    def _counter(self, rule: Rule, key: CounterKey, spent: int, now_ns: int) -> Json:
+        limit = self._desk.keeper.counters.limit(rule, key, now_ns)
+        share = spent * PPM // limit if limit else PPM
+        state = "exceeded" if share >= PPM else "warning" if share >= min(rule.warn_at_ppm, default=PPM) else "ok"
+        return {
+            "org": key.org_id,
+            "scope_value": key.scope_value,
+            "spent": answers.amount_json(rule.unit, spent),
+            "leased": answers.amount_json(rule.unit, self._desk.book.leased(key)),
+            "limit": answers.amount_json(rule.unit, limit),
+            "percent": round(share / 10_000, 2),
+            "state": state,
+        }
+
+
+def _event(event: Event) -> Json:
+    return {
+        "id": event.event_id,
+        "org": event.key.org_id,
+        "rule": event.key.rule,
+        "scope_value": event.key.scope_value,
+        "kind": event.kind.value,
+        "threshold_percent": event.threshold_ppm / 10_000,
+        "happened_at": answers.time_json(event.happened_at_ns),
+        "unit": event.unit.value,
+        "spent": answers.amount_json(event.unit, event.spent),
+        "limit": answers.amount_json(event.unit, event.limit),
+        "detail": event.detail,
+    }
+
+
+async def _answer(request: Request, answer: Callable[[object], Json]) -> Response:
+    try:
+        return JSONResponse(answer(await _json(request)))
+    except BadRequest as error:
+        raise invalid(str(error), where=error.where or None, allowed=error.allowed or None) from None
+
+
+async def _json(request: Request) -> Any:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            raise ApiError(status, "too_large", "the request is too large", allowed=f"{MAX_BODY_BYTES} bytes")
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise invalid(f"the body is no JSON: {error}") from None
+
+
+def _count(request: Request, name: str, default: int, most: int = 2**62) -> int:
+    said = request.query_params.get(name)
+    if said is None:
+        return default
+    if not said.isdecimal() or int(said) > most:
+        raise invalid(f"must be a whole number (got {said})", where=name, allowed=f"0 to {most}")
+    return int(said)
