@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from threading import Event, Thread
-from typing import Any
 
 import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from collector.config.parts import Endpoint
 from collector.errors import CannotListen
 from collector.serve.api.app import Path, build_app
 from collector.serve.api.config import ApiConfig, ApiToken, Role
 from collector.serve.api.errors import invalid
 from collector.serve.api.server import ApiServer
+from tests.collector.serve.api.serving import ANY, JSON, serving
 
-ANY = Endpoint("127.0.0.1", 0)
 TOKENS = (ApiToken("grafana", "see", Role.VIEWER), ApiToken("ops", "do", Role.ADMIN))
 
 
@@ -44,55 +38,16 @@ PATHS = (
     Path("GET", "/broken", Role.VIEWER, broken, "a failure"),
 )
 
-Ask = Callable[..., tuple[int, Any]]
-
-
-@contextmanager
-def serving(*tokens: ApiToken) -> Iterator[Ask]:
-    """A server on a loop of its own; gives a function that asks it."""
-    started, done = Event(), Event()
-    found: list[Endpoint] = []
-
-    async def run() -> None:
-        server = ApiServer(ANY, build_app(ApiConfig(ANY, tokens), PATHS))
-        found.append(await server.start())
-        started.set()
-        await asyncio.to_thread(done.wait)
-        await server.stop()
-
-    thread = Thread(target=lambda: asyncio.run(run()))
-    thread.start()
-    started.wait(10)
-
-    def ask(method: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", found[0].port, timeout=10)
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request(method, f"/api/v1{path}", None if body is None else json.dumps(body), named)
-        answer = connection.getresponse()
-        try:
-            return answer.status, json.loads(answer.read())
-        finally:
-            connection.close()
-
-    try:
-        yield ask
-    finally:
-        done.set()
-        thread.join()
-
-
-JSON = {"content_type": "application/json"}
-
 
 def test_on_loopback_without_tokens_whoever_is_here_may_do_everything() -> None:
-    with serving() as ask:
+    with serving(PATHS) as ask:
         assert ask("GET", "/who") == (200, {"caller": "local"})
         assert ask("PUT", "/who", {}, **JSON) == (200, {"caller": "local"})
 
 
 def test_a_foreign_page_in_a_browser_here_may_do_nothing() -> None:
     """It can neither use a name of its own for this machine, nor send a change that needs no leave."""
-    with serving() as ask:
+    with serving(PATHS) as ask:
         assert ask("GET", "/who", host="evil.example:8321")[0] == 403
         assert ask("PUT", "/who", {}, content_type="text/plain")[0] == 415
         assert ask("GET", "/who", host="localhost:8321")[0] == 200
@@ -100,7 +55,7 @@ def test_a_foreign_page_in_a_browser_here_may_do_nothing() -> None:
 
 
 def test_tokens_decide_who_asks_and_what_for() -> None:
-    with serving(*TOKENS) as ask:
+    with serving(PATHS, *TOKENS) as ask:
         assert ask("GET", "/who")[0] == 401
         assert ask("GET", "/who", authorization="Bearer wrong")[0] == 401
         assert ask("GET", "/who", authorization="Bearer see") == (200, {"caller": "grafana"})
@@ -110,7 +65,7 @@ def test_tokens_decide_who_asks_and_what_for() -> None:
 
 
 def test_every_error_has_the_same_body() -> None:
-    with serving() as ask:
+    with serving(PATHS) as ask:
         assert ask("GET", "/wrong") == (
             400,
             {
@@ -130,7 +85,7 @@ def test_every_error_has_the_same_body() -> None:
 
 
 def test_a_failure_of_ours_tells_the_caller_nothing_of_our_insides(caplog: pytest.LogCaptureFixture) -> None:
-    with serving() as ask:
+    with serving(PATHS) as ask:
         status, answer = ask("GET", "/broken")
     assert (status, answer["error"]["code"]) == (500, "internal")
     assert "secret" not in json.dumps(answer)
@@ -138,7 +93,7 @@ def test_a_failure_of_ours_tells_the_caller_nothing_of_our_insides(caplog: pytes
 
 
 def test_the_api_lists_what_there_is() -> None:
-    with serving() as ask:
+    with serving(PATHS) as ask:
         listed = ask("GET", "")[1]["paths"]
     assert {"method": "GET", "path": "/api/v1/who", "summary": "who asks"} in listed
 
