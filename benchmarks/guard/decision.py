@@ -1,6 +1,6 @@
 """CPU time of a decision from a held lease: `python -m benchmarks.guard.decision`.
 
-The decision: look up the lease by the values of its dimensions, reserve, and give the span its attribute. Around it: who
+The decision: look up the lease by the values of its dimensions, reserve, give the span its attribute. Around it: who
 pays, the estimate, the settlement.
 """
 

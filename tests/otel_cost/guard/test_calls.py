@@ -6,6 +6,7 @@ import asyncio
 import threading
 
 import pytest
+from opentelemetry import context as otel_context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
@@ -16,7 +17,7 @@ from otel_cost.instrument import stats
 from otel_cost.pricing.money import pico_usd
 from tests.otel_cost.guard.budget_server import Budget
 from tests.otel_cost.guard.guarding import guarded_app
-from tests.otel_cost.instrument.observing import USAGE, Observed, answer, chat, events, refusal
+from tests.otel_cost.instrument.observing import MESSAGES, MODEL, USAGE, Observed, answer, chat, events, refusal
 from tests.otel_cost.instrument.scripted_server import Script
 
 
@@ -47,7 +48,7 @@ def test_a_stream_and_an_async_call_are_settled_too() -> None:
 
         async def call() -> None:
             async with app.async_client() as client:
-                await chat(client)
+                await client.chat.completions.create(model=MODEL, messages=MESSAGES)
 
         asyncio.run(call())
         cost = _spans_cost(app)
@@ -103,7 +104,7 @@ def test_owners_come_from_baggage_spans_and_the_resource(monkeypatch: pytest.Mon
     provider = TracerProvider(resource=Resource({"otel_cost.team": "search", "customer.id": "c"}))
     monkeypatch.setattr("opentelemetry.trace._TRACER_PROVIDER", provider)
     with otel_cost.tags(customer="acme"):
-        assert owners.owners_of(otel_cost.context.otel_context.get_current()) == {"team": "search", "customer": "acme"}
+        assert owners.owners_of(otel_context.get_current()) == {"team": "search", "customer": "acme"}
     provider.shutdown()
 
 
