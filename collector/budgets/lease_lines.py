@@ -52,7 +52,13 @@ class StoredLine(NamedTuple):
     calls: Sequence[StoredCall]
 
 
-Line = StateLine | SettledLine | ClosedLine | StoredLine
+class TimeLine(NamedTuple):
+    """Until then leases have ended by time."""
+
+    at_ns: int
+
+
+Line = TimeLine | StateLine | SettledLine | ClosedLine | StoredLine
 
 
 def state_line(at_ns: int, held: Held) -> str:
@@ -68,6 +74,11 @@ def settled_line(at_ns: int, lease_id: str, calls: Sequence[SettledCall]) -> str
 def closed_line(at_ns: int, lease_id: str, under_way: Sequence[CallUnderWay]) -> str:
     """See `ClosedLine`."""
     return _dumps(["closed", at_ns, lease_id, under_way])
+
+
+def time_line(at_ns: int) -> str:
+    """See `TimeLine`."""
+    return _dumps(["time", at_ns])
 
 
 def stored_line(at_ns: int, calls: Sequence[StoredCall]) -> str:
@@ -105,4 +116,8 @@ def _stored(at_ns: int, rest: list[Any]) -> Line:
     return StoredLine(at_ns, [StoredCall(lease_id, number, Amounts(*real)) for lease_id, number, real in rest[0]])
 
 
-_READERS = {"lease": _state, "settled": _settled, "closed": _closed, "stored": _stored}
+def _time(at_ns: int, _: list[Any]) -> Line:
+    return TimeLine(at_ns)
+
+
+_READERS = {"time": _time, "lease": _state, "settled": _settled, "closed": _closed, "stored": _stored}

@@ -20,9 +20,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from functools import partial
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Protocol
 
 from collector.budgets.counting import WorstRates
@@ -34,28 +32,24 @@ from collector.budgets.lease_lines import (
     StateLine,
     StoredCall,
     StoredLine,
+    TimeLine,
     closed_line,
     settled_line,
     state_line,
     stored_line,
+    time_line,
 )
 from collector.budgets.lease_log import LeaseLog
+from collector.budgets.lease_table import LEASE_NS, Holder, LeaseTable
 from collector.budgets.model import Claim, CounterKey, Decision, Grant, Lease, Refusal, Rule
 from collector.budgets.slices import Pace, calls_of, is_near
 
 if TYPE_CHECKING:
     from collector.budgets.counters import LeasedCall, Moves
 
-LEASE_NS = 30 * 10**9
-"""A lease is held so long after its holder last spoke of it. Longer: a crash keeps budget from others for longer.
-Shorter: a process that stands still for so long (swapped, paused) loses what is reserved for its calls under way."""
 NEAR_NS = 10**9
 """A lease is used so long, unless it is renewed, when little is left: then spending of others, and approvals withdrawn,
 are heard of in time. Shorter: more requests, one each such time from every process with calls."""
-GRACE_NS = 60 * 10**9
-"""A settled call waits so long for its span, and a lease is remembered so long after its end. Exporters send every
-5 s and retry for about a minute. Longer: spans that never come keep budget from others. Shorter: spans that come late
-are for a while in neither."""
 _PRUNE_NS = 30 * 10**9
 
 Price = Callable[[Claim, str], int | None]
@@ -75,28 +69,6 @@ class SpentReader(Protocol):
     def amount(self, key: CounterKey, at_ns: int) -> int: ...
     def room_at(self, rule: str, org_id: str, scope_value: str, at_ns: int, most: int) -> int | None: ...
     def limit(self, rule: Rule, key: CounterKey, at_ns: int) -> int: ...
-
-
-@dataclass(slots=True)
-class _Leased:
-    """What leases hold of one counter."""
-
-    amount: int = 0
-    leases: int = 0  # open ones, and closed ones that are remembered
-    holders: dict[str, int] = field(default_factory=dict)  # -> open leases
-
-
-@dataclass(slots=True)
-class _Holder:
-    seen_ns: int = 0
-    leases: int = 0
-    paces: dict[tuple[CounterKey, ...], Pace] = field(default_factory=dict)
-    throttled_ns: dict[tuple[str, str], int] = field(default_factory=dict)  # rule, scope value -> last call let through
-
-    def wait_ns(self, refusal: Refusal, now_ns: int) -> int:
-        """How long it is until the next call that is throttled."""
-        last_ns = self.throttled_ns.get((refusal.rule, refusal.scope_value))
-        return 0 if last_ns is None else last_ns + int((refusal.retry_after_seconds or 0.0) * 1e9) - now_ns
 
 
 class LeaseBook:
@@ -121,17 +93,14 @@ class LeaseBook:
         self._steady_ns = steady_ns
         self._rules: tuple[HardRule, ...] = ()
         self._by_name: dict[str, HardRule] = {}
-        self._held: dict[str, Held] = {}
-        self._leased: dict[CounterKey, _Leased] = {}
-        self._holders: dict[str, _Holder] = {}
-        self._ends: list[tuple[int, str]] = []  # a heap: each lease once, at the next time to look at it, or before
+        self._table = LeaseTable()
         self._pruned_ns = steady_ns()
         self._prefix = secrets.token_urlsafe(6)
         self._count = 0
 
     def __len__(self) -> int:
         """Open leases, and closed ones that are remembered."""
-        return len(self._held)
+        return len(self._table.held)
 
     def set_rules(self, rules: Sequence[Rule], revision: str) -> None:
         """Have these rules from now on. Leases go on; holders hear of the revision and ask for others."""
@@ -160,7 +129,7 @@ class LeaseBook:
         with self.lock:
             steady_ns = self._steady_ns()
             self._expire(steady_ns)
-            process = self._holder(holder, steady_ns)
+            process = self._table.holder(holder, steady_ns)
             standings, refusal = self._decide(claim, now_ns)
             if refusal is not None and refusal.decision is Decision.THROTTLE:
                 counter = refusal.rule, refusal.scope_value
@@ -179,11 +148,11 @@ class LeaseBook:
         """Calls cost so much; their holder is alive. How many nanoseconds the lease may be used; None: unknown."""
         with self.lock:
             self.expire()
-            held = self._held.get(lease_id)
+            held = self._table.held.get(lease_id)
             if held is None:
                 return None
             steady_ns, calls = self._steady_ns(), tuple(calls)
-            self._settle(held, calls, steady_ns)
+            self._table.settle(held, calls, steady_ns)
             if self._log is not None:
                 self._write(settled_line(self._steady_ns(), lease_id, calls))
             return self._use_ns(held, now_ns) if held.is_open else 0
@@ -191,12 +160,12 @@ class LeaseBook:
     def release(self, lease_id: str, under_way: Iterable[CallUnderWay] = ()) -> bool:
         """Give the rest of a lease back, but what is reserved for calls under way. Whether it is known."""
         with self.lock:
-            held = self._held.get(lease_id)
+            held = self._table.held.get(lease_id)
             if held is None:
                 return False
             under_way = tuple(under_way)
-            self._holder(held.holder, self._steady_ns())
-            self._release(held, under_way)
+            self._table.holder(held.holder, self._steady_ns())
+            self._table.release(held, under_way)
             if self._log is not None:
                 self._write(closed_line(self._steady_ns(), lease_id, under_way))
             return True
@@ -215,8 +184,8 @@ class LeaseBook:
             is_number = number.isascii() and number.isdigit() and len(number) < _MAX_DIGITS
             stored.append(StoredCall(lease_id, int(number) if is_number else None, real))
         with self.lock:
-            known = [each for each in stored if each.lease_id in self._held]
-            self._store(known)
+            known = [each for each in stored if each.lease_id in self._table.held]
+            self._table.store(known)
             if known and self._log is not None:
                 self._write(stored_line(self._steady_ns(), known))
 
@@ -224,7 +193,7 @@ class LeaseBook:
         """What leases hold of a counter, in its rule's unit. Of a rolling window: of all of it, whichever bucket."""
         with self.lock:
             self.expire()
-            found = self._leased.get(key) or self._leased.get(key._replace(window_start_ns=0))
+            found = self._table.leased.get(key) or self._table.leased.get(key._replace(window_start_ns=0))
             return found.amount if found is not None else 0
 
     def expire(self) -> None:
@@ -235,7 +204,7 @@ class LeaseBook:
     def restore(self) -> int:
         """Read the log: leases of a collector that is gone are honoured until they end. How many there are.
 
-        The time since its last line does not count: no holder could be heard.
+        The time since its last line does not count: no holder could be heard, or nothing has happened.
         """
         if self._log is None:
             return 0
@@ -250,7 +219,7 @@ class LeaseBook:
             self._expire(now_ns)
             self._log = log
             log.start(self._states())
-            return len(self._held)
+            return len(self._table.held)
 
     def close(self) -> None:
         """Nothing is written any more."""
@@ -277,7 +246,7 @@ class LeaseBook:
         rule = hard.rule
         spent = self._counters.amount(key, now_ns)
         limit = self._counters.limit(rule, key, now_ns)
-        leased = self._leased.get(key)
+        leased = self._table.leased.get(key)
         if leased is None:
             return Standing(hard, key, need, spent, 0, limit, 0)
         return Standing(hard, key, need, spent, leased.amount, limit, len(leased.holders))
@@ -306,7 +275,7 @@ class LeaseBook:
         return refusal._replace(retry_after_seconds=NEAR_NS / 1e9)
 
     def _grant(
-        self, standings: Sequence[Standing], holder: str, process: _Holder, now_ns: int, most_calls: int | None
+        self, standings: Sequence[Standing], holder: str, process: Holder, now_ns: int, most_calls: int | None
     ) -> Lease:
         keys = tuple([standing.key for standing in standings])
         each = tuple([standing.need or 0 for standing in standings])
@@ -324,7 +293,7 @@ class LeaseBook:
         use_ns = _until(held, now_ns, NEAR_NS if near else LEASE_NS)
         process.paces[keys] = Pace(calls, steady_ns, use_ns)
         if grants:
-            self._open(held)
+            self._table.open(held)
         if grants and self._log is not None:
             self._write(state_line(steady_ns, held))
         return Lease(held.lease_id, holder, grants, now_ns + use_ns, use_ns, each)
@@ -342,126 +311,13 @@ class LeaseBook:
             near = near or is_near(standing)
         return _until(held, now_ns, NEAR_NS if near else LEASE_NS)
 
-    def _holder(self, name: str, steady_ns: int) -> _Holder:
-        found = self._holders.get(name)
-        if found is None:
-            found = self._holders[name] = _Holder()
-        found.seen_ns = steady_ns
-        return found
-
-    def _open(self, held: Held) -> None:
-        self._held[held.lease_id] = held
-        self._holders.setdefault(held.holder, _Holder(held.ends_ns - LEASE_NS)).leases += 1
-        holder = held.holder
-        for grant, amount in zip(held.grants, held.outstanding(), strict=True):
-            leased = self._leased.get(grant.key)
-            if leased is None:
-                leased = self._leased[grant.key] = _Leased()
-            leased.amount += amount
-            leased.leases += 1
-            if held.is_open:
-                leased.holders[holder] = leased.holders.get(holder, 0) + 1
-        heappush(self._ends, (held.ends_ns, held.lease_id))
-
-    def _settle(self, held: Held, calls: Iterable[SettledCall], steady_ns: int) -> None:
-        before = held.outstanding()
-        for call in calls:
-            held.settle(call, steady_ns + GRACE_NS)
-        self._moved(held, before)
-        self._holder(held.holder, steady_ns)
-        if held.is_open:
-            held.ends_ns = steady_ns + LEASE_NS
-        self._forget_done(held)
-
-    def _store(self, calls: Iterable[StoredCall]) -> None:
-        for call in calls:
-            held = self._held.get(call.lease_id)
-            if held is not None:
-                before = held.outstanding()
-                held.store(call.number, call.real)
-                self._moved(held, before)
-                self._forget_done(held)
-
-    def _release(self, held: Held, under_way: Iterable[CallUnderWay]) -> None:
-        self._close(held, under_way)
-        held.is_released = True
-        self._forget_done(held)
-
-    def _close(self, held: Held, under_way: Iterable[CallUnderWay] = ()) -> None:
-        if not held.is_open:
-            return
-        before = held.outstanding()
-        held.close(under_way)
-        for grant in held.grants:
-            leased = self._leased[grant.key]
-            leased.holders[held.holder] -= 1
-            if not leased.holders[held.holder]:
-                del leased.holders[held.holder]
-        self._moved(held, before)
-
-    def _moved(self, held: Held, before: Sequence[int]) -> None:
-        """The lease keeps something else than before."""
-        for grant, was, now in zip(held.grants, before, held.outstanding(), strict=True):
-            leased = self._leased[grant.key]
-            leased.amount += now - was
-
     def _expire(self, now_ns: int) -> None:
-        while self._ends and self._ends[0][0] <= now_ns:
-            lease_id = heappop(self._ends)[1]
-            held = self._held.get(lease_id)
-            next_ns = self._look_at(held, now_ns) if held is not None else None
-            if next_ns is not None:
-                heappush(self._ends, (next_ns, lease_id))
+        if self._table.expire(now_ns):
+            self._write(time_line(now_ns))
         if now_ns - self._pruned_ns >= _PRUNE_NS:
-            self._prune(now_ns)
-
-    def _look_at(self, held: Held, now_ns: int) -> int | None:
-        """End what has ended of a lease; when to look again, None: it is forgotten."""
-        if held.is_open:
-            if held.ends_ns > now_ns:
-                return held.ends_ns
-            self._close(held)
-        before = held.outstanding()
-        held.give_up(now_ns)
-        seen_ns = self._holders[held.holder].seen_ns
-        if seen_ns + LEASE_NS <= now_ns:
-            held.give_up_under_way()
-        self._moved(held, before)
-        if held.is_released and not held.has_calls:
-            self._forget(held)
-            return None
-        if held.first_deadline_ns is not None:
-            return held.first_deadline_ns
-        if held.has_calls_under_way:
-            return seen_ns + LEASE_NS
-        if held.ends_ns + GRACE_NS > now_ns:
-            return held.ends_ns + GRACE_NS
-        self._forget(held)
-        return None
-
-    def _forget_done(self, held: Held) -> None:
-        """Of a lease that was given back nothing more is told once its calls are known; telling again does nothing."""
-        if held.is_released and not held.has_calls:
-            self._forget(held)
-
-    def _forget(self, held: Held) -> None:
-        del self._held[held.lease_id]
-        self._holders[held.holder].leases -= 1
-        for grant in held.grants:
-            leased = self._leased[grant.key]
-            leased.leases -= 1
-            if not leased.leases:
-                del self._leased[grant.key]
-
-    def _prune(self, now_ns: int) -> None:
-        """Forget holders that are gone, and paces of windows that are over."""
-        self._pruned_ns = now_ns
-        longest_s = max((hard.rule.throttle_seconds for hard in self._rules), default=0.0)
-        kept_ns = max(2 * LEASE_NS, int(longest_s * 1e9))
-        for name, holder in list(self._holders.items()):
-            holder.paces = {keys: pace for keys, pace in holder.paces.items() if now_ns - pace.granted_ns < kept_ns}
-            if not holder.leases and now_ns - holder.seen_ns >= kept_ns:
-                del self._holders[name]
+            self._pruned_ns = now_ns
+            longest_s = max((hard.rule.throttle_seconds for hard in self._rules), default=0.0)
+            self._table.prune(now_ns, max(2 * LEASE_NS, int(longest_s * 1e9)))
 
     def _write(self, line: str) -> None:
         if self._log is not None and self._log.append(line):
@@ -469,27 +325,29 @@ class LeaseBook:
 
     def _states(self) -> list[str]:
         now_ns = self._steady_ns()
-        return [state_line(now_ns, held) for held in self._held.values()]
+        return [state_line(now_ns, held) for held in self._table.held.values()]
 
     def _replay(self, line: Line, at_ns: int, offset_ns: int) -> None:
         """Do what was done at a time; `offset_ns`: from the clock of then to that of now."""
+        if isinstance(line, TimeLine):
+            return
         if isinstance(line, StateLine):
             held = Held.of_state(line.state, offset_ns)
-            if held.lease_id not in self._held:
-                self._open(held)
-                self._holder(held.holder, at_ns)
+            if held.lease_id not in self._table.held:
+                self._table.open(held)
+                self._table.holder(held.holder, at_ns)
             return
         if isinstance(line, StoredLine):
-            self._store(line.calls)
+            self._table.store(line.calls)
             return
-        known = self._held.get(line.lease_id)
+        known = self._table.held.get(line.lease_id)
         if known is None:
             return
         if isinstance(line, SettledLine):
-            self._settle(known, line.calls, at_ns)
+            self._table.settle(known, line.calls, at_ns)
         else:
-            self._holder(known.holder, at_ns)
-            self._release(known, line.under_way)
+            self._table.holder(known.holder, at_ns)
+            self._table.release(known, line.under_way)
 
 
 def _until(held: Held, now_ns: int, use_ns: int) -> int:

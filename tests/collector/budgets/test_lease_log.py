@@ -10,7 +10,8 @@ import pytest
 from collector.budgets import lease_log
 from collector.budgets.held import Amounts, CallUnderWay, SettledCall
 from collector.budgets.lease_log import LeaseLog
-from collector.budgets.leases import GRACE_NS, LEASE_NS, LeaseBook
+from collector.budgets.lease_table import GRACE_NS, LEASE_NS
+from collector.budgets.leases import LeaseBook
 from collector.budgets.model import Lease
 from tests.collector.budgets.leasing import NOON_NS, SECOND_NS, Clocks, Spending, claim_of, rule_of
 
@@ -65,6 +66,16 @@ def test_what_was_said_of_a_lease_is_not_forgotten(tmp_path: Path) -> None:
     assert kept(book) == 17
     clocks.advance(GRACE_NS / SECOND_NS)
     assert kept(open_book(tmp_path / "log", clocks)) == 17, "time in which nobody could be heard does not count"
+
+
+def test_a_lease_that_has_ended_does_not_come_back(tmp_path: Path) -> None:
+    """Even if nothing else was written after its end."""
+    clocks = Clocks()
+    book = open_book(tmp_path / "log", clocks)
+    granted(book)
+    clocks.advance(LEASE_NS / SECOND_NS)
+    book.expire()
+    assert kept(open_book(tmp_path / "log", clocks)) == 0
 
 
 def test_a_torn_last_line_costs_that_line(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from collector.budgets.counters import LeasedCall
 from collector.budgets.held import Amounts, CallUnderWay, SettledCall
 from collector.budgets.lease_log import LeaseLog
-from collector.budgets.leases import GRACE_NS, LEASE_NS, LeaseBook
+from collector.budgets.lease_table import GRACE_NS, LEASE_NS
+from collector.budgets.leases import LeaseBook
 from collector.budgets.model import CounterKey, Decision, Refusal, Unit, WindowKind
 from tests.collector.budgets.leasing import SECOND_NS, Clocks, MadeCall, Spending, UsedLease, claim_of, in_unit, rule_of
 
