@@ -14,11 +14,12 @@ from dataclasses import replace
 from threading import Lock
 from typing import Any
 
+from collector.budgets.actions.messages import amount as amount_of
 from collector.budgets.actions.messages import ticket_body
 from collector.budgets.counters import Raise, raise_key
 from collector.budgets.event_rows import insert_audit, insert_events
 from collector.budgets.ledger import Ledger
-from collector.budgets.model import DEFAULT_MAX_RAISE, PPM, CounterKey, Event, EventKind, Rule
+from collector.budgets.model import DEFAULT_MAX_RAISE, PPM, Claim, CounterKey, Event, EventKind, Refusal, Rule
 from collector.budgets.tickets import Ticket, TicketState, insert_tickets, ticket_id, tickets_of, update_tickets
 from collector.budgets.windows import window_at
 
@@ -76,9 +77,18 @@ class Approvals:
         with self._deciding:
             self._load()
 
-    def ask(self, rule: Rule, key: CounterKey, limit: int, spent: int, by: str, now_ns: int | None = None) -> str:
+    def ask(self, claim: Claim, refusal: Refusal, now_ns: int) -> str | None:
+        """The ticket for a call that needs approval (`collector.budgets.answers.Ask`); None: the rule is gone."""
+        rule = self._rule(refusal.rule)
+        if rule is None:
+            return None
+        start_ns = window_at(rule.window, now_ns).start_ns
+        key = CounterKey(claim.org_id, rule.name, refusal.scope_value, start_ns)
+        by = ", ".join(f"{name} {value}" for name, value in claim.owners.items() if value)
+        return self.request(rule, key, refusal.limit, refusal.spent, by or "an app", now_ns)
+
+    def request(self, rule: Rule, key: CounterKey, limit: int, spent: int, by: str, now_ns: int) -> str:
         """The ticket of a request for more than `limit`; a new one only if there is none that waits or still holds."""
-        now_ns = self._clock_ns() if now_ns is None else now_ns
         key = raise_key(rule, key)
         with self._lock:
             number, latest = self._latest.get((key, limit), (0, ""))
@@ -111,6 +121,15 @@ class Approvals:
         with self._lock:
             return self._count_raises(now_ns)
 
+    def rule_of(self, ticket: Ticket) -> Rule | None:
+        """The rule whose limit is to be raised; None: it is gone."""
+        return self._rule(ticket.key.rule)
+
+    def room(self, ticket: Ticket) -> int | None:
+        """By how much the limit may be raised now; None: the rule is gone."""
+        rule = self.rule_of(ticket)
+        return None if rule is None else max(0, most_to_raise(rule) - self.raised(ticket.key, self._clock_ns()))
+
     def raised(self, key: CounterKey, now_ns: int) -> int:
         """By how much the limit of a counter is raised at a time. `key` as `raise_key` makes it."""
         with self._lock:
@@ -127,12 +146,12 @@ class Approvals:
         """
         with self._deciding:
             asked, now_ns = self._decidable(ticket), self._clock_ns()
-            rule = next((rule for rule in self._rules() if rule.name == asked.key.rule), None)
+            rule = self.rule_of(asked)
             if rule is None:
                 raise CannotDecide(f"the rule {asked.key.rule} is gone")
             bound = most_to_raise(rule) - self.raised(asked.key, now_ns)
             if not 0 < amount <= bound:
-                allowed = f"above 0, at most {bound} in whole units" if bound > 0 else "nothing more"
+                allowed = f"above 0, at most {amount_of(bound, rule.unit)}" if bound > 0 else "nothing more"
                 raise CannotDecide("is not within the bound of the rule", where="raise", allowed=allowed)
             window_ends_ns = window_at(rule.window, asked.key.window_start_ns).end_ns if _has_end(rule) else None
             if for_ns is None:
@@ -165,6 +184,9 @@ class Approvals:
         """
         with self._deciding:
             return self._settle()
+
+    def _rule(self, name: str) -> Rule | None:
+        return next((rule for rule in self._rules() if rule.name == name), None)
 
     def _settle(self) -> bool:
         if self._in_doubt:

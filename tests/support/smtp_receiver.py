@@ -10,7 +10,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from threading import Condition, Event, Thread
 from types import TracebackType
-from typing import NamedTuple, Self, cast
+from typing import NamedTuple, Self
 
 
 class Mail(NamedTuple):
@@ -24,7 +24,7 @@ class Mail(NamedTuple):
 
     @property
     def message(self) -> EmailMessage:
-        return cast(EmailMessage, message_from_bytes(self.payload, policy=policy.default))
+        return message_from_bytes(self.payload, policy=policy.default)
 
 
 class SmtpReceiver:

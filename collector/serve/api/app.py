@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from collector.serve.api.auth import Guard, Handler
@@ -28,8 +28,16 @@ class Path(NamedTuple):
     summary: str  # for the list of what there is, and for OpenAPI
 
 
-def build_app(config: ApiConfig, paths: Iterable[Path]) -> Starlette:
-    """The ASGI app that answers `paths`, and lists them at `/api/v1`."""
+class Page(NamedTuple):
+    """A page for people, the same for everybody; what it shows it asks the API for."""
+
+    path: str
+    html: str
+    headers: Mapping[str, str]
+
+
+def build_app(config: ApiConfig, paths: Iterable[Path], pages: Iterable[Page] = ()) -> Starlette:
+    """The ASGI app that answers `paths`, lists them at `/api/v1`, and has `pages`."""
     guard = Guard(config)
     known = list(paths)
 
@@ -43,7 +51,8 @@ def build_app(config: ApiConfig, paths: Iterable[Path]) -> Starlette:
         handlers.setdefault(path.path, {})[path.method] = guard(path.role, path.handler)
     return Starlette(
         routes=[
-            Route(VERSION + path, _by_method(methods), methods=list(methods)) for path, methods in handlers.items()
+            *(Route(VERSION + path, _by_method(methods), methods=list(methods)) for path, methods in handlers.items()),
+            *(Route(page.path, _shown(page)) for page in pages),
         ],
         exception_handlers=HANDLERS,
     )
@@ -52,5 +61,12 @@ def build_app(config: ApiConfig, paths: Iterable[Path]) -> Starlette:
 def _by_method(methods: dict[str, Handler]) -> Any:
     async def answer(request: Request) -> Response:
         return await methods["GET" if request.method == "HEAD" else request.method](request)
+
+    return answer
+
+
+def _shown(page: Page) -> Handler:
+    async def answer(_: Request) -> Response:
+        return HTMLResponse(page.html, headers=page.headers)
 
     return answer

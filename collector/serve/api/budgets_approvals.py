@@ -1,0 +1,216 @@
+"""Approvals and deliveries over HTTP, and the page on which people decide."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, NamedTuple, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from collector.budgets.actions.deliveries import CannotRetry, Deliveries
+from collector.budgets.actions.messages import Notice, iso, json_amount, scope_of, ticket_body
+from collector.budgets.actions.outbox import Delivery, DeliveryState
+from collector.budgets.approvals import Approvals, CannotDecide
+from collector.budgets.model import Event, Unit
+from collector.budgets.requests import BadRequest, Fields
+from collector.budgets.tickets import Ticket, TicketState
+from collector.config.problems import BadValue
+from collector.config.values import duration_ns
+from collector.errors import StoreUnavailable
+from collector.serve.api.app import Path
+from collector.serve.api.auth import ANYBODY
+from collector.serve.api.config import Role
+from collector.serve.api.errors import ApiError, invalid, not_found
+
+T = TypeVar("T")
+
+MAX_BODY_BYTES = 16 * 1024
+MAX_NOTE_CHARS = 1000
+MAX_BY_CHARS = 200
+MAX_LISTED = 1000
+MAX_RAISE_NS = 366 * 86_400 * 10**9
+MIN_RAISE_NS = 60 * 10**9
+"""A raise shorter than that is over before whoever asked tries again."""
+
+
+class Desk(NamedTuple):
+    """What the routes need."""
+
+    approvals: Approvals
+    deliveries: Deliveries
+
+
+def approval_paths(desk: Desk) -> list[Path]:
+    """The routes of approvals and deliveries."""
+
+    async def tickets(request: Request) -> Response:
+        states = _states(request, TicketState, TicketState.OPEN)
+        found = desk.approvals.listed(states)[: _limit(request)]
+        return JSONResponse({"approvals": [_ticket(desk, each) for each in found]})
+
+    async def approve(request: Request) -> Response:
+        known = desk.approvals.get(request.path_params["ticket"])
+        if known is None:
+            raise not_found("there is no such ticket", where="ticket")
+        fields = await _fields(request)
+        with _Understood():
+            amount = fields.usd("raise") if known.unit is Unit.USD else fields.count("raise")
+            for_ns = _duration(fields.optional_text("expires_in", 40))
+            by, note = _by_and_note(request, fields)
+            fields.close()
+        if amount is None:
+            raise invalid("is required", where="raise")
+        return await _decided(desk, lambda: desk.approvals.approve(known.ticket, amount, for_ns, by, note))
+
+    async def deny(request: Request) -> Response:
+        ticket = request.path_params["ticket"]
+        fields = await _fields(request)
+        with _Understood():
+            by, note = _by_and_note(request, fields)
+            fields.close()
+        return await _decided(desk, lambda: desk.approvals.deny(ticket, by, note))
+
+    async def deliveries(request: Request) -> Response:
+        states, limit = _states(request, DeliveryState, DeliveryState.DEAD), _limit(request)
+        found = await _in_thread(lambda: desk.deliveries.listed(states, limit))
+        return JSONResponse({"deliveries": [_delivery(delivery, event) for delivery, event in found]})
+
+    async def retry(request: Request) -> Response:
+        wanted = request.path_params["id"]
+        try:
+            again = await _in_thread(lambda: desk.deliveries.retry(wanted, request.state.caller))
+        except CannotRetry as error:
+            raise _refused(str(error), is_unknown=error.is_unknown, where="id") from None
+        return JSONResponse({"delivery": {"id": again.id, "channel": again.channel, "state": again.state.value}})
+
+    return [
+        Path("GET", "/approvals", Role.VIEWER, tickets, "requests to raise a limit"),
+        Path("POST", "/approvals/{ticket}/approve", Role.EDITOR, approve, "raise the limit for a while"),
+        Path("POST", "/approvals/{ticket}/deny", Role.EDITOR, deny, "refuse a raise"),
+        Path("GET", "/budgets/deliveries", Role.VIEWER, deliveries, "messages that could not be delivered"),
+        Path("POST", "/budgets/deliveries/{id}/retry", Role.EDITOR, retry, "send a dead letter again"),
+    ]
+
+
+class _Understood:
+    """Turns what cannot be read into the API's own error."""
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, BadRequest):
+            raise invalid(str(error), where=error.where or None, allowed=error.allowed or None) from None
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Run what waits for the ledger beside the event loop."""
+    try:
+        return await asyncio.to_thread(work)
+    except StoreUnavailable as error:
+        raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", str(error)) from None
+
+
+async def _decided(desk: Desk, decide: Callable[[], Ticket]) -> Response:
+    try:
+        ticket = await _in_thread(decide)
+    except CannotDecide as error:
+        if error.where:
+            raise invalid(str(error), where=error.where, allowed=error.allowed or None) from None
+        raise _refused(str(error), is_unknown=error.is_unknown, where="ticket") from None
+    return JSONResponse({"approval": _ticket(desk, ticket)})
+
+
+def _refused(what: str, *, is_unknown: bool, where: str) -> ApiError:
+    if is_unknown:
+        return not_found(what, where=where)
+    return ApiError(HTTPStatus.CONFLICT, "conflict", what, where=where)
+
+
+async def _fields(request: Request) -> Fields:
+    """The JSON object of a request; nothing at all is an empty one."""
+    payload = b""
+    async for part in request.stream():
+        payload += part
+        if len(payload) > MAX_BODY_BYTES:
+            raise ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", f"at most {MAX_BODY_BYTES} bytes")
+    try:
+        data = json.loads(payload) if payload.strip() else {}
+    except (ValueError, RecursionError):
+        raise invalid("the body is not JSON") from None
+    with _Understood():
+        return Fields(data)
+
+
+def _by_and_note(request: Request, fields: Fields) -> tuple[str, str]:
+    """Who decides: the token's name; where there are none, what they say."""
+    said = fields.optional_text("by", MAX_BY_CHARS)
+    caller = str(request.state.caller)
+    by = (said or caller) if caller == ANYBODY.name else f"{said} ({caller})" if said else caller
+    return by, fields.optional_text("note", MAX_NOTE_CHARS) or ""
+
+
+def _duration(written: str | None) -> int | None:
+    if written is None:
+        return None
+    try:
+        found = duration_ns(written)
+    except BadValue as error:
+        raise BadRequest("expires_in", error.what) from None
+    if not MIN_RAISE_NS <= found <= MAX_RAISE_NS:
+        raise BadRequest("expires_in", "is too short or too long", "1m to 366d")
+    return found
+
+
+State = TypeVar("State", TicketState, DeliveryState)
+
+
+def _states(request: Request, states: type[State], default: State) -> list[State]:
+    said = request.query_params.get("state", default.value)
+    words: list[str] = [state.value for state in states]
+    if said == "all":
+        return list(states)
+    if said not in words:
+        raise invalid(f"unknown state (got {said[:40]})", where="state", allowed=", ".join((*words, "all")))
+    return [states(said)]
+
+
+def _limit(request: Request) -> int:
+    said = request.query_params.get("limit", "100")
+    if not (said.isascii() and said.isdigit() and len(said) < 6 and 0 < int(said) <= MAX_LISTED):
+        raise invalid("must be a whole number", where="limit", allowed=f"1 to {MAX_LISTED}")
+    return int(said)
+
+
+def _ticket(desk: Desk, ticket: Ticket) -> dict[str, Any]:
+    room = desk.approvals.room(ticket)
+    return {
+        **ticket_body(ticket),
+        "scope": scope_of(desk.approvals.rule_of(ticket), ticket.key.scope_value),
+        "raise_at_most": None if room is None else json_amount(room, ticket.unit),
+    }
+
+
+def _delivery(delivery: Delivery, event: Event) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "channel": delivery.channel,
+        "state": delivery.state.value,
+        "attempts": delivery.attempts,
+        "created_at": iso(delivery.created_at_ns),
+        "tried_at": iso(delivery.tried_at_ns),
+        "next_try_at": iso(delivery.next_try_at_ns) if delivery.state is DeliveryState.PENDING else None,
+        "last_error": delivery.last_error,
+        "event": {
+            "id": Notice(event).key,
+            "kind": event.kind.value,
+            "organization": event.key.org_id,
+            "rule": event.key.rule,
+            "scope_value": event.key.scope_value,
+            "happened_at": iso(event.happened_at_ns),
+        },
+    }
