@@ -14,18 +14,25 @@ from typing import Any
 import duckdb
 import pytest
 
+from collector.budgets.keeper import BudgetKeeper
+from collector.budgets.model import Unit, Window, WindowKind
 from collector.store import Store, StoreConfig
 from collector.store.checkup import examine
 from collector.store.query import query_published
 from collector.store.reprice import Order
 from collector.store.reprice_selection import Selection
 from collector.store.upkeep import Archive, Keep, Retention
+from tests.collector.budgets.moved_calls import rule
 from tests.collector.store.ledger_rows import attribute, batch, call, span
 from tests.collector.store.price_runs import Flat
 from tests.collector.store.test_retention import DAY, aged
 from tests.crash.steps import Death, run
 
 LEDGER = Path(__file__).parents[1] / "testdata" / "ledger" / "v1.ledger.gz"
+BUDGETS = [
+    rule("agents", scope=(("agent", None),), limit=10**10),
+    rule("runs", scope=(("organization", None),), limit=2, unit=Unit.CALLS, window=Window(WindowKind.RUN)),
+]
 Batches = Sequence[Sequence[dict[str, Any]]]
 
 
@@ -42,11 +49,13 @@ class Scene:
 
 
 def opened(folder: Path, settings: dict[str, Any]) -> Store:
-    """A store that checkpoints after each commit, and deletes replaced files as soon as it may."""
+    """A store that checkpoints after each commit, and deletes replaced files as soon as it may; with budgets."""
     if "archive" in settings:
         settings = {**settings, "archive": Archive(folder / "cold", 30 * DAY)}
     store = Store(StoreConfig(folder / "costs.duckdb", lock_wait_seconds=0, segment_grace_seconds=0.0, **settings))
+    keeper = BudgetKeeper(store, BUDGETS)
     store.start()
+    keeper.start()
     return store
 
 
@@ -166,10 +175,22 @@ def prepared(scene: Scene, folder: Path) -> Path:
 
 
 def said(folder: Path) -> list[Any]:
-    """Whatever depends on neither numbers nor names of files."""
+    """Whatever depends on neither numbers nor names of files. Each event is there as often as without a death."""
     spans = "SELECT trace_id, span_id, CAST(cost_usd AS VARCHAR) AS cost FROM spans ORDER BY ALL"
     calls = "SELECT trace_id, span_id, CAST(cost_usd AS VARCHAR) AS cost, agent, counted FROM attempts ORDER BY ALL"
-    return [query_published(folder / "costs.duckdb", sql).to_pylist() for sql in (spans, calls)]
+    budgets = "SELECT budget, scope_value, calls, cost_usd::VARCHAR, state FROM budgets ORDER BY ALL"
+    events = "SELECT budget, scope_value, event, period_start FROM budget_events ORDER BY ALL"
+    return [query_published(folder / "costs.duckdb", sql).to_pylist() for sql in (spans, calls, budgets, events)]
+
+
+def counted(folder: Path) -> None:
+    """The counters that the ledger has are those of its calls, without being counted anew."""
+    store = Store(StoreConfig(folder / "costs.duckdb", lock_wait_seconds=0))
+    keeper = BudgetKeeper(store, BUDGETS)
+    store.start()
+    assert list(keeper.counters.rules) == BUDGETS
+    assert keeper.verify() == []
+    store.stop()
 
 
 def sound(folder: Path, death: Death) -> None:
@@ -208,6 +229,8 @@ def test_death_at_any_step_leaves_a_ledger_that_goes_on(tmp_path: Path, name: st
         scene.work(folder)
         assert said(folder) == expected, f"step {last}"
         sound(folder, death)
+        if name != "retention":  # counters keep what is removed
+            counted(folder)
         shutil.rmtree(folder)
         if complete:
             break
