@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from collector.config.parts import Endpoint
+if TYPE_CHECKING:
+    from collector.config.parts import Endpoint  # the config is built from this
 
 
 class Role(IntEnum):
