@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import repeat
 
 import numpy as np
 import pyarrow as pa
@@ -22,8 +21,8 @@ COUNTER_SCHEMA = pa.schema(
         pa.field("window_start_ns", pa.int64(), nullable=False),
         pa.field("cost_usd", _USD, nullable=False),
         pa.field("tokens", _COUNT, nullable=False),
-        pa.field("calls", _COUNT, nullable=False),
-        pa.field("unpriced_calls", _COUNT, nullable=False),
+        pa.field("calls", pa.int64(), nullable=False),
+        pa.field("unpriced_calls", pa.int64(), nullable=False),
     ]
 )
 """What is added to a counter. All rows of one key together are the counter."""
@@ -36,17 +35,19 @@ def counter_rows(moves: Sequence[RuleMoves]) -> pa.Table:
         amounts = zip(each.amounts, COUNTER_SCHEMA.types[4:], strict=True)
         columns = [
             pa.array(each.orgs, pa.string()),
-            pa.array(list(repeat(each.rule.name, len(each.values))), pa.string()),
+            pa.repeat(pa.scalar(each.rule.name), len(each.values)),
             pa.array(each.values, pa.string()),
             pa.array(each.starts_ns, pa.int64()),
-            *(_decimals(values, kind) for values, kind in amounts),
+            *(_column(values, kind) for values, kind in amounts),
         ]
         parts.append(pa.Table.from_arrays(columns, schema=COUNTER_SCHEMA))
     return pa.concat_tables(parts)
 
 
 def amounts_of(column: pa.ChunkedArray) -> Amounts:
-    """The whole numbers in a decimal column without NULLs: pico-USD of one with twelve digits after the point."""
+    """The whole numbers in a column without NULLs: pico-USD of decimals with twelve digits after the point."""
+    if column.type == pa.int64():
+        return np.array(column.to_numpy())
     whole = column.combine_chunks()
     if isinstance(whole, pa.ChunkedArray):  # no chunks at all
         return np.empty(0, np.int64)
@@ -58,7 +59,9 @@ def amounts_of(column: pa.ChunkedArray) -> Amounts:
     return wide
 
 
-def _decimals(amounts: Amounts, kind: pa.DataType) -> pa.Array:
+def _column(amounts: Amounts, kind: pa.DataType) -> pa.Array:
+    if kind == pa.int64():
+        return pa.array(amounts, pa.int64())
     words = np.empty((len(amounts), 2), "<i8")
     if amounts.dtype == object:
         words[:, 0] = (amounts % _WORD).astype("<u8").view("<i8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 
 import numpy as np
 
@@ -16,6 +17,7 @@ Owner = tuple[str, str]
 """org_id and scope value."""
 
 NEW = -1
+_NOTHING: Mapping[str, int] = {}
 COLUMN = {Unit.USD: 0, Unit.TOKENS: 1, Unit.CALLS: 2}
 """Place of a unit in `Spent`, and of its column."""
 _SAFE = 2**62
@@ -36,7 +38,9 @@ class RuleCounters:
         self.rule = rule
         self.least = _least(rule)
         """No threshold is below this amount."""
-        self._at: dict[int, dict[Owner, int]] = {}  # window start -> owner -> place in the columns
+        self._at: dict[tuple[str, int], dict[str, int]] = {}
+        """(organization, window start) -> scope value -> place in the columns."""
+        self._orgs: dict[str, None] = {}
         self._size = 0
         self._columns: list[Amounts] = [np.zeros(64, np.int64) for _ in Spent._fields]
         self._armed = np.zeros(64, np.int64)  # the amount from which on a counter is worth a look
@@ -56,16 +60,14 @@ class RuleCounters:
 
     def places(self, moves: RuleMoves) -> Ints:
         """Where the counters of `moves` are, `NEW` for those that are not."""
-        nothing: dict[Owner, int] = {}
-        owners = zip(moves.orgs, moves.values, strict=True)
-        distinct = set(moves.starts_ns)
-        if len(distinct) == 1:
-            found = self._at.get(distinct.pop(), nothing)
-            return np.fromiter((found.get(owner, NEW) for owner in owners), np.int64, len(moves.values))
-        of_start = {start_ns: self._at.get(start_ns, nothing) for start_ns in distinct}
-        pairs = zip(moves.starts_ns, owners, strict=True)
-        found_in = (of_start[start_ns].get(owner, NEW) for start_ns, owner in pairs)
-        return np.fromiter(found_in, np.int64, len(moves.values))
+        orgs, values, starts = moves.orgs, moves.values, moves.starts_ns
+        if orgs.count(orgs[0]) == len(orgs) and starts.count(starts[0]) == len(starts):  # as nearly always
+            found = self._values(orgs[0], starts[0])
+            return np.fromiter(map(found.get, values, repeat(NEW)), np.int64, len(values))
+        each = zip(orgs, values, starts, strict=True)
+        return np.fromiter(
+            (self._values(org, start).get(value, NEW) for org, value, start in each), np.int64, len(values)
+        )
 
     def amounts(self, places: Ints) -> Amounts:
         """What the counters hold in the rule's unit; 0 where they are `NEW`."""
@@ -86,7 +88,8 @@ class RuleCounters:
             places = places.copy()
             places[fresh] = self._size + np.arange(len(fresh))
             for row, place in zip(fresh.tolist(), places[fresh].tolist(), strict=True):
-                self._at.setdefault(moves.starts_ns[row], {})[moves.orgs[row], moves.values[row]] = place
+                self._at.setdefault((moves.orgs[row], moves.starts_ns[row]), {})[moves.values[row]] = place
+            self._orgs.update(dict.fromkeys(moves.orgs))
             self._grow(self._size + len(fresh))
         for number, delta in enumerate(moves.amounts):
             self._columns[number] = _added(self._columns[number], places, delta)
@@ -98,14 +101,14 @@ class RuleCounters:
         """What counts at a time."""
         window = self.rule.window
         if not self.is_rolling:
-            return self._of(self._at.get(window_at(window, at_ns).start_ns, {}).get(owner))
+            return self.bucket(owner, window_at(window, at_ns).start_ns)
         return Spent(*self._until(owner, window_at(window, at_ns).end_ns or 0))
 
     def amount(self, owner: Owner, start_ns: int, at_ns: int) -> int:
         """What a counter holds in the rule's unit, found by its start; of a rolling window what counts at a time."""
         if self.is_rolling:
             return self._until(owner, window_at(self.rule.window, at_ns).end_ns or 0)[COLUMN[self.rule.unit]]
-        place = self._at.get(start_ns, {}).get(owner)
+        place = self._values(owner[0], start_ns).get(owner[1])
         return 0 if place is None else int(self._columns[COLUMN[self.rule.unit]][place])
 
     def room_at(self, owner: Owner, at_ns: int, most: int) -> int | None:
@@ -124,17 +127,14 @@ class RuleCounters:
 
     def bucket(self, owner: Owner, start_ns: int) -> Spent:
         """What one counter holds, of whichever window or bucket."""
-        return self._of(self._at.get(start_ns, {}).get(owner))
+        return self._of(self._values(owner[0], start_ns).get(owner[1]))
 
     def owners(self, at_ns: int) -> list[Owner]:
         """All that have a counter in the window of a time."""
         start_ns, end_ns = window_at(self.rule.window, at_ns)
-        if not self.is_rolling:
-            return list(self._at.get(start_ns, ()))
-        step = bucket_ns(self.rule.window)
-        return list(
-            dict.fromkeys(owner for start in range(start_ns, end_ns or 0, step) for owner in self._at.get(start, ()))
-        )
+        starts = range(start_ns, end_ns or 0, bucket_ns(self.rule.window)) if self.is_rolling else [start_ns]
+        each = ((org_id, value) for org_id in self._orgs for start in starts for value in self._values(org_id, start))
+        return list(dict.fromkeys(each))
 
     def sums(self, owner: Owner, ends: Sequence[int]) -> list[int]:
         """What counts in the rolling windows that end then (ascending), in the rule's unit."""
@@ -150,9 +150,12 @@ class RuleCounters:
 
     def all(self) -> Iterator[tuple[CounterKey, Spent]]:
         """Every counter."""
-        for start_ns, found in self._at.items():
-            for (org_id, value), place in found.items():
+        for (org_id, start_ns), found in self._at.items():
+            for value, place in found.items():
                 yield CounterKey(org_id, self.rule.name, value, start_ns), self._of(place)
+
+    def _values(self, org_id: str, start_ns: int) -> Mapping[str, int]:
+        return self._at.get((org_id, start_ns), _NOTHING)
 
     def as_moves(self, counters: Mapping[CounterKey, Spent]) -> RuleMoves:
         """Counters of this rule, as calls would move them from nothing."""

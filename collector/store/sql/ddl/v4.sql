@@ -10,8 +10,8 @@ CREATE TABLE _ledger.budget_counter (
     window_start_ns BIGINT NOT NULL,
     cost_usd DECIMAL(38, 12) NOT NULL,
     tokens DECIMAL(38, 0) NOT NULL,
-    calls DECIMAL(38, 0) NOT NULL,
-    unpriced_calls DECIMAL(38, 0) NOT NULL
+    calls BIGINT NOT NULL,
+    unpriced_calls BIGINT NOT NULL
 );
 
 -- Rules whose counters are those of all calls in the ledger, and what is counted. Whoever commits calls without moving the

@@ -5,7 +5,7 @@ SELECT
     window_start_ns,
     CAST(sum(cost_usd) AS DECIMAL(38, 12)) AS cost_usd,
     CAST(sum(tokens) AS DECIMAL(38, 0)) AS tokens,
-    CAST(sum(calls) AS DECIMAL(38, 0)) AS calls,
-    CAST(sum(unpriced_calls) AS DECIMAL(38, 0)) AS unpriced_calls
+    CAST(sum(calls) AS BIGINT) AS calls,
+    CAST(sum(unpriced_calls) AS BIGINT) AS unpriced_calls
 FROM _ledger.budget_counter
 GROUP BY org_id, budget, scope_value, window_start_ns

@@ -36,8 +36,8 @@ WITH counter AS (
             END AS start_ns,
             CAST(sum(row.cost_usd) AS DECIMAL(38, 12)) AS cost_usd,
             CAST(sum(row.tokens) AS DECIMAL(38, 0)) AS tokens,
-            CAST(sum(row.calls) AS DECIMAL(38, 0)) AS calls,
-            CAST(sum(row.unpriced_calls) AS DECIMAL(38, 0)) AS unpriced_calls
+            CAST(sum(row.calls) AS BIGINT) AS calls,
+            CAST(sum(row.unpriced_calls) AS BIGINT) AS unpriced_calls
         FROM _ledger.budget_counter AS row
         JOIN _ledger.budget_counted AS counted ON counted.budget = row.budget
         WHERE counted.rolling_ns = 0 OR row.window_start_ns > epoch_ns(now()) - counted.rolling_ns
