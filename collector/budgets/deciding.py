@@ -17,6 +17,7 @@ from typing import NamedTuple
 from collector.budgets.counting import dimensions_of, scope_value
 from collector.budgets.model import PPM, Action, Claim, CounterKey, Decision, Refusal, Rule, Unit, Unpriced, WindowKind
 from collector.budgets.windows import window_at
+from otel_cost.call import DIMENSIONS
 
 _STRONGEST_FIRST = (
     (Action.BLOCK, Decision.BLOCK),
@@ -31,11 +32,13 @@ class HardRule:
 
     __slots__ = (
         "_end_ns",
-        "_fixed",
+        "_from_ns",
         "_is_rolling",
+        "_name",
         "_name_ns",
-        "_names",
+        "_organization",
         "_start_ns",
+        "_wanted",
         "decides_at_limit",
         "decides_at_warn",
         "rule",
@@ -46,9 +49,9 @@ class HardRule:
         self.decides_at_warn = bool(rule.warn_at_ppm) and any(action in DECIDING for action in rule.on_warn)
         self.decides_at_limit = any(action in DECIDING for action in rule.on_exceed)
         self._is_rolling = rule.window.kind is WindowKind.ROLLING
-        self._names = dimensions_of(rule)
         wanted = dict(rule.scope)
-        self._fixed = tuple(wanted.get(name) for name in self._names)
+        self._wanted = tuple((name, wanted.get(name)) for name in dimensions_of(rule))
+        self._name, self._organization, self._from_ns = rule.name, rule.organization, rule.from_ns
         self._start_ns, self._end_ns, self._name_ns = 0, 0, 0  # holds no time yet
 
     def key(self, claim: Claim, at_ns: int) -> CounterKey | None:
@@ -56,17 +59,18 @@ class HardRule:
 
         Of a rolling window the start is 0: leases are of the whole window, whichever buckets it has.
         """
-        rule = self.rule
-        if (rule.organization is not None and rule.organization != claim.org_id) or at_ns < rule.from_ns:
+        organization = self._organization
+        if (organization is not None and organization != claim.org_id) or at_ns < self._from_ns:
             return None
         found: list[str] = []
-        for name, wanted in zip(self._names, self._fixed, strict=True):
-            value = _value(claim, name)
+        for name, wanted in self._wanted:
+            value = claim.owners.get(name) if name in _OWNERS else _value(claim, name)
             if value is None or (wanted is not None and wanted != value):
                 return None
             found.append(value)
         value = found[0] if len(found) == 1 else scope_value(tuple(found))
-        return CounterKey(claim.org_id, rule.name, value, self._window_start(at_ns))
+        start_ns = self._name_ns if self._start_ns <= at_ns < self._end_ns else self._window_start(at_ns)
+        return CounterKey(claim.org_id, self._name, value, start_ns)
 
     def quiet(self, limit: int) -> int:
         """Up to this amount the rule says nothing, of a limit."""
@@ -76,7 +80,8 @@ class HardRule:
         """When the window of a time is over; of a rolling one, which ends bit by bit, and of others: `NEVER_NS`."""
         if self._is_rolling:
             return NEVER_NS
-        self._window_start(at_ns)
+        if not self._start_ns <= at_ns < self._end_ns:
+            self._window_start(at_ns)
         return self._end_ns
 
     def _window_start(self, at_ns: int) -> int:
@@ -233,6 +238,7 @@ def _value(claim: Claim, name: str) -> str | None:
         return claim.org_id
     if name == "provider":
         return claim.provider
-    if name == "model":
-        return claim.model
-    return claim.owners.get(name)
+    return claim.model
+
+
+_OWNERS = frozenset(DIMENSIONS)

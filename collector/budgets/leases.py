@@ -234,10 +234,11 @@ class LeaseBook:
 
     def _standings(self, claim: Claim, now_ns: int) -> list[Standing]:
         found: list[Standing] = []
+        is_unpriced = claim.cost_pico_usd is None
         for hard in self._rules:
             key = hard.key(claim, now_ns)
             if key is not None:
-                rates = self._counters.worst.get(hard.rule.name)
+                rates = self._counters.worst.get(hard.rule.name) if is_unpriced else None
                 need = need_of(hard.rule, claim, max(rates) if rates is not None else 0)
                 found.append(self._standing(hard, key, need, now_ns))
         return found
