@@ -189,17 +189,7 @@ def _given_up(future: Future[Answer]) -> None:
 def _error(kind: type[BudgetError], refusal: Mapping[str, Any]) -> BudgetError:
     known = {name: refusal.get(name) for name in ("rule", "scope_value", "unit", "limit", "spent", "leased", "ticket")}
     resets_at = _time(refusal.get("resets_at"))
-    message = refusal_text(
-        str(known["rule"]),
-        str(known["scope_value"] or ""),
-        str(known["unit"]),
-        known["spent"],
-        known["limit"],
-        resets_at,
-    )
-    if known["ticket"]:
-        message = f"{message}; approval {known['ticket']} was asked for"
-    return kind(message, resets_at=resets_at, **known)
+    return kind(refusal_text(known, resets_at), resets_at=resets_at, **known)
 
 
 def _time(text: object) -> datetime | None:

@@ -5,6 +5,7 @@ Nothing else of otel-cost ever raises there.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from otel_cost.errors import OtelCostError
@@ -71,13 +72,15 @@ class ApprovalRequired(BudgetError):
     """The budget has no room for the call until somebody approves `ticket`."""
 
 
-def refusal_text(
-    rule: str, scope_value: str, unit: str, spent: object, limit: object, resets_at: datetime | None
-) -> str:
-    """What a refusal says to people."""
-    of = f" of {scope_value}" if scope_value else ""
+def refusal_text(known: Mapping[str, object], resets_at: datetime | None) -> str:
+    """What a refusal says to people; `known` by the names of the attributes of `BudgetError`."""
+    of = f" of {known['scope_value']}" if known.get("scope_value") else ""
+    reserved = known.get("leased")
+    held = f", {reserved} reserved" if reserved not in (None, 0, "0") else ""
     ends = f"; it begins anew at {resets_at.astimezone(UTC).isoformat(timespec='seconds')}" if resets_at else ""
-    return f"budget {rule!r}{of}: {spent} of {limit} {unit} spent{ends}"
+    ticket = f"; approval {known['ticket']} was asked for" if known.get("ticket") else ""
+    spent = f"{known.get('spent')} of {known.get('limit')} {known.get('unit')} spent"
+    return f"budget {known.get('rule')!r}{of}: {spent}{held}{ends}{ticket}"
 
 
 def _rebuilt(kind: type[BudgetError], message: str, state: dict[str, object]) -> BudgetError:

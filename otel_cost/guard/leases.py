@@ -166,12 +166,13 @@ class Leases:
 
     def _ask(self, claim: Claim) -> Admission:
         given_back = self._give_back(self._key(claim))
+        told = self._to_tell()
         body: dict[str, Any] = {**claim.body(), "holder": self.holder}
-        told: list[dict[str, Any]] = []
+        if told:
+            body["settle"] = [{"lease": held.lease_id, "calls": calls} for held, calls in told]
         if given_back is not None:
-            told, given_back.to_tell = given_back.to_tell, []
-            body["settle"] = [{"lease": given_back.lease_id, "calls": told}] if told else []
-            body["release"] = [given_back.release_body()]
+            with self._lock:
+                body["release"] = [given_back.release_body()]
         asked_at = monotonic()
         try:
             answer = self._client.post("lease", body)
@@ -202,11 +203,23 @@ class Leases:
             held.is_retired = True
             return held
 
-    def _keep(self, held: Held | None, told: list[dict[str, Any]]) -> None:
+    def _to_tell(self) -> list[tuple[Held, list[dict[str, Any]]]]:
+        """Calls that are over, by lease: what they did not need is free for the next one."""
+        room, found = CALLS_AT_ONCE, []
+        with self._lock:
+            for held in self._all.values():
+                if held.to_tell and room > 0:
+                    found.append((held, held.to_tell[:room]))
+                    held.to_tell = held.to_tell[room:]
+                    room -= len(found[-1][1])
+        return found
+
+    def _keep(self, held: Held | None, told: list[tuple[Held, list[dict[str, Any]]]]) -> None:
         """Nobody heard: all is as it was."""
-        if held is not None:
-            with self._lock:
-                held.to_tell = told + held.to_tell
+        with self._lock:
+            for each, calls in told:
+                each.to_tell = calls + each.to_tell
+            if held is not None:
                 held.is_retired = self._usable.setdefault(held.key, held) is not held
 
     def _fail_closed(self, key: _Key | None) -> None:

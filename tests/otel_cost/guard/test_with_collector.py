@@ -1,0 +1,70 @@
+"""The guard and a real collector: no more is spent than the budget has, and the ledger says the same in the end."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+import otel_cost
+from otel_cost.guard import gate
+from otel_cost.pricing.money import format_usd, pico_usd
+from tests.otel_cost.instrument.observing import answer, chat, observed
+from tests.support.collector_process import CollectorProcess
+from tests.support.ports import free_ports
+
+RULES = """
+  budget:
+    rules:
+      - {name: per-customer, scope: customer, limit: "0.002 USD/total", on_exceed: [block]}
+"""
+COST_USD = "0.000138"  # of one call: `USAGE`
+ROOM = 14
+"""Calls that the budget has room for."""
+
+
+class _Collector(CollectorProcess):
+    """One with an API."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, processors=RULES)
+        self.api_port = free_ports(1)[0]
+
+    def _config(self) -> str:
+        return super()._config() + f'  api: {{endpoint: "127.0.0.1:{self.api_port}"}}\n'
+
+    def counter(self) -> dict[str, Any]:
+        """What the customer has spent."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.api_port}/api/v1/budgets", timeout=10) as said:
+            (counter,) = json.load(said)["budgets"][0]["counters"]
+        found: dict[str, Any] = counter
+        return found
+
+
+def test_calls_are_made_until_the_budget_is_spent_and_the_ledger_agrees(tmp_path: Path) -> None:
+    answers = [answer(f"chatcmpl-{number:08}") for number in range(ROOM + 1)]
+    with _Collector(tmp_path) as collector, observed(*answers) as app:
+        app.recorder.provider.add_span_processor(
+            SimpleSpanProcessor(OTLPSpanExporter(f"{collector.http_url}/v1/traces"))
+        )
+        gate.switch_on(f"http://127.0.0.1:{collector.api_port}")
+        try:
+            with otel_cost.tags(customer="acme"):
+                for _ in range(ROOM):
+                    chat(app.client(), max_tokens=40)
+                with pytest.raises(otel_cost.BudgetExceeded) as raised:
+                    chat(app.client(), max_tokens=40)
+        finally:
+            gate.switch_off()
+        assert len(app.server.bodies) == ROOM
+        assert (raised.value.rule, raised.value.scope_value, raised.value.limit) == ("per-customer", "acme", "0.002")
+        ends_at = time.monotonic() + 20
+        while collector.counter()["leased"] != "0" and time.monotonic() < ends_at:
+            time.sleep(0.05)
+        assert collector.counter()["spent"] == format_usd(pico_usd(COST_USD) * ROOM)
