@@ -1,8 +1,8 @@
 """The approval queue: requests to raise a limit, and the raises that are in force.
 
-Whoever decides on calls `ask`s, in memory and at once; the ticket is written a moment later. Its name follows from what
-is asked for, so one that a crash forgot gets the same name when it is asked for again. Deciding is written before it
-holds.
+Whoever decides on calls makes a `request`, in memory and at once; the ticket is written a moment later. Its name
+follows from what is asked for, so one that a crash forgot gets the same name when it is asked for again. Deciding is
+written before it holds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collector.budgets.actions.messages import ticket_body
 from collector.budgets.counters import Raise, raise_key
 from collector.budgets.event_rows import insert_audit, insert_events
 from collector.budgets.ledger import Ledger
-from collector.budgets.model import DEFAULT_MAX_RAISE, PPM, Claim, CounterKey, Event, EventKind, Refusal, Rule
+from collector.budgets.model import DEFAULT_MAX_RAISE, PPM, CounterKey, Event, EventKind, Rule
 from collector.budgets.tickets import Ticket, TicketState, insert_tickets, ticket_id, tickets_of, update_tickets
 from collector.budgets.windows import window_at
 
@@ -48,7 +48,8 @@ class CannotDecide(Exception):
 class Approvals:
     """`start()` reads what the ledger has. Everything may be called from any thread.
 
-    `ask`, `get`, `raises` and `raised` never wait for the ledger. `on_new` is called when there is something to write.
+    `request`, `get`, `raises` and `raised` never wait for the ledger. `on_new` is called when there is something to do
+    for whoever sends messages.
     """
 
     def __init__(
@@ -77,18 +78,11 @@ class Approvals:
         with self._deciding:
             self._load()
 
-    def ask(self, claim: Claim, refusal: Refusal, now_ns: int) -> str | None:
-        """The ticket for a call that needs approval (`collector.budgets.answers.Ask`); None: the rule is gone."""
-        rule = self._rule(refusal.rule)
-        if rule is None:
-            return None
-        start_ns = window_at(rule.window, now_ns).start_ns
-        key = CounterKey(claim.org_id, rule.name, refusal.scope_value, start_ns)
-        by = ", ".join(f"{name} {value}" for name, value in claim.owners.items() if value)
-        return self.request(rule, key, refusal.limit, refusal.spent, by or "an app", now_ns)
-
     def request(self, rule: Rule, key: CounterKey, limit: int, spent: int, by: str, now_ns: int) -> str:
-        """The ticket of a request for more than `limit`; a new one only if there is none that waits or still holds."""
+        """The ticket of a request for more than `limit`; a new one only if there is none that waits or still holds.
+
+        `limit` is the one in force, raised or not; `by` is who asks.
+        """
         key = raise_key(rule, key)
         with self._lock:
             number, latest = self._latest.get((key, limit), (0, ""))

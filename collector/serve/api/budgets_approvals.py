@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -37,11 +37,16 @@ MIN_RAISE_NS = 60 * 10**9
 """A raise shorter than that is over before whoever asked tries again."""
 
 
-class Desk(NamedTuple):
+class Desk(Protocol):
     """What the routes need."""
 
-    approvals: Approvals
-    deliveries: Deliveries
+    @property
+    def approvals(self) -> Approvals:
+        """Who keeps tickets."""
+
+    @property
+    def deliveries(self) -> Deliveries:
+        """Who sends messages."""
 
 
 def approval_paths(desk: Desk) -> list[Path]:

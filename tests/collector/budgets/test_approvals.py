@@ -13,14 +13,10 @@ from collector.budgets.counters import Raise
 from collector.budgets.event_rows import events_of
 from collector.budgets.model import (
     Action,
-    Claim,
     CounterKey,
-    Decision,
     Event,
     EventKind,
-    Refusal,
     Rule,
-    Unit,
     Window,
     WindowKind,
 )
@@ -76,18 +72,14 @@ def events(store: Store) -> list[Event]:
 
 def test_a_call_that_needs_approval_opens_one_ticket_however_often_it_asks(store: Store, clock: Clock) -> None:
     approvals = started(store, clock)
-    claim = Claim("default", {"customer": "acme", "team": "vision"}, "openai", "gpt-4o", 1, 10)
-    refusal = Refusal(Decision.APPROVAL, RULE.name, "acme", Unit.USD, RULE.limit, 5 * USD, 0, DAY_END_NS)
-    tickets = {approvals.ask(claim, refusal, clock()) for _ in range(3)}
+    tickets = {asked(approvals, clock) for _ in range(3)}
     (name,) = tickets
-    assert name is not None
     assert approvals.settle()
     assert not approvals.settle()
     found = approvals.get(name)
     assert found is not None
-    assert (found.key, found.asked_by, found.ends_at_ns) == (KEY, "customer acme, team vision", DAY_END_NS)
+    assert (found.key, found.asked_by, found.ends_at_ns) == (KEY, "customer acme", DAY_END_NS)
     assert [(event.kind, event.detail) for event in events(store)] == [(EventKind.APPROVAL_REQUESTED, name)]
-    assert approvals.ask(claim, refusal._replace(rule="gone"), clock()) is None
 
 
 def test_an_approval_raises_the_limit_of_that_counter_until_it_ends(store: Store, clock: Clock) -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -23,7 +23,7 @@ from collector.budgets.approvals import Approvals
 from collector.budgets.model import Action, CounterKey, Unit
 from collector.config.parts import Endpoint
 from collector.serve.api.app import build_app
-from collector.serve.api.budgets_approvals import Desk, approval_paths
+from collector.serve.api.budgets_approvals import approval_paths
 from collector.serve.api.config import ApiConfig, ApiToken, Role
 from collector.serve.api.pages import approvals_page
 from collector.serve.api.server import ApiServer
@@ -36,6 +36,13 @@ ANY = Endpoint("127.0.0.1", 0)
 DAILY = replace(RULE, on_warn=(), on_exceed=(Action.WEBHOOK, Action.APPROVAL))
 TOKENS = replace(DAILY, name="tokens", unit=Unit.TOKENS, limit=1000)
 NOW_NS = DAY_START_NS + 3600 * 10**9
+
+
+class Desk(NamedTuple):
+    """What the routes need."""
+
+    approvals: Approvals
+    deliveries: Deliveries
 
 
 class Asking:
