@@ -20,7 +20,7 @@ from otel_cost.pricing.money import format_usd
 from otel_cost.pricing.result import receipt_text
 from otel_cost.recent import Recent
 from otel_cost.shortcut import Shortcuts
-from otel_cost.twins import Twins, exchange_ends, seen_elsewhere, seen_on_wire
+from otel_cost.twins import Twins, exchange_ends, seen_elsewhere
 
 AttributeValue = str | float
 _Period = tuple[int, int | None]  # start and end
@@ -157,9 +157,7 @@ class Enricher:
     def _wire_twin(
         self, attributes: Mapping[str, object], scope_name: str, period_ns: _Period, told: set[str]
     ) -> dict[str, AttributeValue] | None:
-        return (
-            _DUPLICATE if self._twins.wire_is_counted(seen_on_wire(attributes, scope_name, *period_ns), told) else None
-        )
+        return _DUPLICATE if self._twins.wire_is_counted(attributes, scope_name, *period_ns, told) else None
 
     def _excused(
         self, trace_id: int, parent_id: int | None, above_call: bool, response_id: str | None

@@ -54,6 +54,10 @@ def exchange_ends(trace_id: int, span_id: int) -> set[str]:
     return set() if exchange is None else exchange.scopes
 
 
+_Said = tuple[str, int, int, tuple[object, ...]]
+"""Scope, start, end, and the values of `_CONVENTIONAL` or `_OWN`."""
+
+
 class Seen(NamedTuple):
     """What of a call is compared. -1: not said."""
 
@@ -68,9 +72,22 @@ class Seen(NamedTuple):
     reasoning_tokens: int
 
 
-class _Counted(NamedTuple):
-    seen: Seen
-    scopes: set[str]  # it takes one record of each instrumentation
+class _Counted:
+    """A call that was counted. What one of our spans says is looked at when there is another instrumentation's span to
+    compare with: in most processes, never."""
+
+    __slots__ = ("_call", "scopes")
+
+    def __init__(self, call: Seen | _Said, scopes: set[str]) -> None:
+        self._call = call
+        self.scopes = scopes  # it takes one record of each instrumentation
+
+    @property
+    def seen(self) -> Seen:
+        call = self._call
+        if not isinstance(call, Seen):
+            call = self._call = _seen(*call)
+        return call
 
 
 class Twins:
@@ -80,12 +97,17 @@ class Twins:
         self._wire: deque[_Counted] = deque(maxlen=MAX_REMEMBERED)
         self._others: deque[_Counted] = deque(maxlen=MAX_REMEMBERED)
 
-    def wire_is_counted(self, seen: Seen, scopes: set[str]) -> bool:
+    def wire_is_counted(
+        self, attributes: Mapping[str, object], scope: str, start_ns: int, end_ns: int | None, scopes: set[str]
+    ) -> bool:
         """Whether a call that we read on the wire has been counted as another's span; else it is remembered, with the
         instrumentations whose record of it has been found already."""
-        if self._others and _is_known(seen, self._others):
+        names = _OWN if keys.OTEL_COST_WIRE in attributes else _CONVENTIONAL
+        said = (scope, start_ns, end_ns or start_ns, tuple(map(attributes.get, names)))
+        if self._others and _is_known(_seen(*said), self._others):
             return True
-        self._wire.append(_Counted(seen, scopes | {seen.scope}))
+        scopes.add(scope)
+        self._wire.append(_Counted(said, scopes))
         return False
 
     def other_is_counted(self, seen: Seen) -> bool:
@@ -97,23 +119,15 @@ class Twins:
         self._others.append(_Counted(seen, {seen.scope}))
 
 
-def seen_on_wire(attributes: Mapping[str, object], scope: str, start_ns: int, end_ns: int | None) -> Seen:
-    """Of a span that we wrote, or wrote on: the attributes are ours, so they are read as they are."""
-    get = attributes.get
-    if keys.OTEL_COST_WIRE in attributes:
-        response_id, asked, answered, *units = map(get, _OWN)
-    else:
-        response_id, asked, answered, *units = map(get, _CONVENTIONAL)
+def _seen(scope: str, start_ns: int, end_ns: int, said: tuple[object, ...]) -> Seen:
+    """Of one of our spans: the attributes are ours, so they are read as they are."""
+    response_id, asked, answered, *units = said
     entered, left, read, written, thought = [count if type(count) is int else -1 for count in units]
-    models = (asked, answered) if type(asked) is type(answered) is str else _texts(asked, answered)
-    own_id = response_id if type(response_id) is str else None
+    models = tuple(model for model in (asked, answered) if isinstance(model, str))
+    own_id = response_id if isinstance(response_id, str) else None
     cached = (read if read > 0 else 0) + (written if written > 0 else 0)
     thought = thought if thought > 0 else 0
-    return Seen(scope, start_ns, end_ns or start_ns, own_id, models, entered, left, cached, thought)
-
-
-def _texts(*values: object) -> tuple[str, ...]:
-    return tuple(value for value in values if isinstance(value, str))
+    return Seen(scope, start_ns, end_ns, own_id, models, entered, left, cached, thought)
 
 
 def seen_elsewhere(call: Call, scope: str, start_ns: int, end_ns: int | None) -> Seen:

@@ -105,11 +105,9 @@ class _Instruments(NamedTuple):
 
 
 class _Ended(NamedTuple):
-    """A call that waits to be recorded."""
+    """A call that waits to be recorded: nothing in it is large."""
 
-    asked: Asked
-    response_model: str | None
-    operation: str
+    series: _Series
     duration_seconds: float
     first_chunk_seconds: float | None
     error_type: str | None
@@ -160,11 +158,8 @@ class Metrics:
             if usage is None:
                 usage = reading.usage
         waiting = self._waiting
-        waiting.append(
-            _Ended(
-                asked, model, operation, duration_seconds, first_chunk_seconds, error_type, usage or {}, get_current()
-            )
-        )
+        series = (operation, asked.provider, asked.model, model, server_of(asked.request.url)[0])
+        waiting.append(_Ended(series, duration_seconds, first_chunk_seconds, error_type, usage or {}, get_current()))
         if len(waiting) >= MAX_WAITING:
             self.flush()
 
@@ -183,11 +178,10 @@ class Metrics:
 
 
 def _record(made: _Instruments, ended: _Ended) -> None:
-    asked, operation, context = ended.asked, ended.operation, ended.context
-    series = (operation, asked.provider, asked.model, ended.response_model, server_of(asked.request.url)[0])
+    series, context = ended.series, ended.context
     attributes = _attributes(series)
     failed = {**attributes, keys.ERROR_TYPE: ended.error_type} if ended.error_type else attributes
-    if operation == EMBEDDINGS:
+    if series[0] == EMBEDDINGS:
         made.embeddings_duration.record(ended.duration_seconds, failed, context)
         if units.INPUT in ended.counts:
             made.embeddings_input_tokens.record(ended.counts[units.INPUT], attributes, context)

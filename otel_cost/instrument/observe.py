@@ -34,6 +34,8 @@ _OBSERVED = otel_context.create_key("otel_cost.observed")
 _SUPPRESSED = "suppress_instrumentation"
 """Key of opentelemetry-instrumentation: set by exporters, and by apps that want no telemetry of some code."""
 
+_COUNTED = {library: f"exchanges.{library}" for library in ("httpx", "httpx2", "aiohttp", "requests", "botocore")}
+
 _settings = Settings()
 _gate: Gate | None = None
 _generation = 0  # of forks: a child must not end what its parent began
@@ -108,7 +110,7 @@ def _start(request: Request, library: str) -> _Start | None:
     asked = wire.asked(request, _settings.hosts) if _settings.hosts else wire.asked(request)
     if asked is None:
         return None
-    STATS.count(f"exchanges.{library}")
+    STATS.count(_COUNTED.get(library) or f"exchanges.{library}")
     return _Start(asked, context, None if asked.operation is None else RETRIES.take(request, context))
 
 
