@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 DISABLED_VARIABLE = "OTEL_COST_DISABLED"
 OVERRIDES_VARIABLE = "OTEL_COST_OVERRIDES"
 """Path of a JSON file with overrides of prices (docs/overrides.md)."""
+DOCTOR_VARIABLE = "OTEL_COST_DOCTOR_FOLDER"
+"""Set by `otel-cost doctor app`, for the processes that it runs."""
 
 _logger = logging.getLogger("otel_cost")
 _lock = threading.Lock()
@@ -30,6 +32,10 @@ def disabled() -> bool:
 def post_instrument() -> None:
     """Entry point `opentelemetry_post_instrument`: runs after the SDK is configured. Never raises."""
     install()
+    if DOCTOR_VARIABLE in os.environ:
+        from otel_cost.instrument.watch import sitecustomize
+
+        sitecustomize.write_at_exit([])
 
 
 def install(
@@ -77,7 +83,7 @@ def _install(provider: trace.TracerProvider, overrides: Mapping[str, Any] | None
             type(provider).__name__,
         )
         return None
-    for added in _processors_of(provider):
+    for added in processors_of(provider):
         if isinstance(added, CostSpanProcessor):
             return added
     processor = CostSpanProcessor(card=_card(overrides))
@@ -118,7 +124,7 @@ def _card(overrides: Mapping[str, Any] | None) -> RateCard | None:
         return None
 
 
-def _processors_of(provider: object) -> Iterable[object]:
+def processors_of(provider: object) -> Iterable[object]:
     """Processors that a provider has; providers of vendors keep the SDK's in `provider`."""
     for holder in (provider, getattr(provider, "provider", None)):
         active = getattr(holder, "_active_span_processor", None)

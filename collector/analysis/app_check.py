@@ -37,6 +37,7 @@ class Process:
     pid: int
     python: str
     command: str
+    is_loaded: bool  # whether otel-cost was
     libraries: Mapping[str, str | None]
     outside_http: Sequence[str]
     problems: Sequence[str]
@@ -54,15 +55,15 @@ class Finding:
 
 def findings(seen: Sequence[Seen], processes: Sequence[Process]) -> list[Finding]:
     """What is wrong or can be better, the worst first."""
-    found = [*_not_loaded(processes), *_nothing_seen(seen, processes), *_in_process(processes)]
+    found = [*_not_loaded(seen, processes), *_nothing_seen(seen, processes), *_in_process(processes)]
     for each in seen:
         found += _of_calls(each)
     found += _owners(seen)
     return sorted(dict.fromkeys(found), key=lambda finding: not finding.is_wrong)
 
 
-def _not_loaded(processes: Sequence[Process]) -> Iterable[Finding]:
-    if not processes:
+def _not_loaded(seen: Sequence[Seen], processes: Sequence[Process]) -> Iterable[Finding]:
+    if not seen and not any(process.is_loaded for process in processes):
         yield Finding(
             "otel-cost was loaded in no process of the app",
             "is it a Python app, and is otel-cost installed in its environment? `pip install otel-cost` there",
@@ -71,19 +72,22 @@ def _not_loaded(processes: Sequence[Process]) -> Iterable[Finding]:
 
 def _nothing_seen(seen: Sequence[Seen], processes: Sequence[Process]) -> Iterable[Finding]:
     libraries = sorted({name for process in processes for name in process.libraries})
-    if processes and not seen:
-        used = f", though it loaded {', '.join(libraries)}" if libraries else ""
+    if not seen and any(process.is_loaded for process in processes):
+        used = f"though it loaded {', '.join(libraries)}" if libraries else "and loaded no SDK that is known"
         yield Finding(
-            f"the app was seen to make no model call{used}",
-            "let it make one while it is watched; what it runs in other languages or on other machines is not seen",
+            f"the app was seen to make no model call, {used}",
+            "let it make one while it is watched; other libraries than httpx, aiohttp, requests and botocore, other "
+            "languages and other machines are not seen",
         )
 
 
 def _in_process(processes: Sequence[Process]) -> Iterable[Finding]:
     for process in processes:
+        if not (process.is_loaded or process.libraries):
+            continue  # a helper, in some other Python
         where = f"process {process.pid} ({process.command[:80]})"
         for problem in process.problems:
-            yield Finding(f"{where}: could not be instrumented: {problem}", "install what it names in the app's Python")
+            yield Finding(f"{where}: {problem}", "put that right in the app's Python (docs/instrumentation.md)")
         for why in process.outside_http:
             yield Finding(
                 f"{where}: {why}; its calls are seen only if it writes spans of its own",
@@ -100,8 +104,8 @@ def _of_calls(seen: Seen) -> Iterable[Finding]:
         return
     if seen.cost_status == "estimated":
         yield Finding(
-            f"{what}: the tokens are estimated, for the answer did not report them",
-            "ask for them: stream_options={'include_usage': True}, or OTEL_COST_INCLUDE_USAGE=true",
+            f"{what}: tokens are estimated, for the answer, or what the app read of it, did not report them",
+            "of whole streams ask for them: stream_options={'include_usage': True}, or OTEL_COST_INCLUDE_USAGE=true",
             is_wrong=False,
         )
     elif seen.cost_reason == REASON_NO_USAGE:

@@ -168,7 +168,7 @@ def look(folder: Path) -> tuple[list[Seen], list[Process]]:
     ledger = folder / "seen.duckdb"
     rows = query_published(ledger, statement("seen_calls"), {"wire": keys.OTEL_COST_WIRE}).to_pylist()
     processes = [Process(**json.loads(file.read_text(encoding="utf-8"))) for file in sorted(folder.glob("*.json"))]
-    return [from_row(row) for row in rows], [process for process in processes if process.libraries or rows]
+    return [from_row(row) for row in rows], processes
 
 
 def as_json(code: int, seen: Sequence[Seen], processes: Sequence[Process], found: Sequence[Finding]) -> dict[str, Any]:
@@ -184,7 +184,8 @@ def as_json(code: int, seen: Sequence[Seen], processes: Sequence[Process], found
 def _print(code: int, seen: Sequence[Seen], found: Sequence[Finding]) -> None:
     out = console()
     calls = sum(each.calls for each in seen)
-    out.print(f"\notel-cost saw {calls} model calls; the app ended with exit code {code}\n", markup=False)
+    what = "model call" if calls == 1 else "model calls"
+    out.print(f"\notel-cost saw {calls} {what}; the app ended with exit code {code}\n", markup=False)
     if seen:
         print_table(out, _columns(seen))
     for finding in found:

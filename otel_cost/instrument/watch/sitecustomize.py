@@ -1,7 +1,8 @@
 """Start-up of every Python process of an app that `otel-cost doctor app` runs: its folder is first on PYTHONPATH.
 
 Sets up OpenTelemetry as `opentelemetry-instrument` would (which it uses where it is installed), adds otel-cost, and
-writes at exit what only the process itself knows. Whatever goes wrong here, the app runs on.
+writes at exit what only the process itself knows. Under `opentelemetry-instrument`, whose own module hides this one,
+that is written through our entry point. Whatever goes wrong here, the app runs on.
 """
 
 from __future__ import annotations
@@ -29,11 +30,17 @@ OUTSIDE_HTTP = {
 def _start() -> None:
     _other_sitecustomize()
     problems: list[str] = []
-    atexit.register(_write, problems)  # first, so that it runs after the exporter's flush
+    write_at_exit(problems)  # first, so that it runs after the exporter's flush, and after whoever else writes the same
     try:
         _instrument()
     except Exception as error:
-        problems.append(f"{type(error).__name__}: {error}")
+        problems.append(f"could not be instrumented: {type(error).__name__}: {error}")
+
+
+def write_at_exit(problems: list[str]) -> None:
+    """Have it written what this process was and saw, if it is one that `otel-cost doctor app` runs."""
+    if os.environ.get(FOLDER_VARIABLE):
+        atexit.register(_write, problems)
 
 
 def _other_sitecustomize() -> None:
@@ -54,10 +61,16 @@ def _other_sitecustomize() -> None:
 def _instrument() -> None:
     try:
         auto: Any = import_module("opentelemetry.instrumentation.auto_instrumentation")
-        auto.initialize()
+        if hasattr(auto, "initialize"):
+            auto.initialize()
+        else:
+            import_module(f"{auto.__name__}.sitecustomize")  # before 0.52 it is done by importing this
     except ImportError:
         _by_hand()
-    import_module("otel_cost").install()
+    if hasattr(import_module("opentelemetry.trace").get_tracer_provider(), "add_span_processor"):
+        import_module(
+            "otel_cost"
+        ).install()  # else it has said that it cannot be, and the app may configure the SDK yet
 
 
 def _by_hand() -> None:
@@ -71,7 +84,7 @@ def _by_hand() -> None:
 
 
 def _write(problems: list[str]) -> None:
-    """What this process was and saw; nothing where it never loaded a library that calls models."""
+    """What this process was and saw."""
     folder = os.environ.get(FOLDER_VARIABLE)
     used = [name for name in LIBRARIES if name in sys.modules]
     outside = [why for name, why in OUTSIDE_HTTP.items() if name in sys.modules]
@@ -81,13 +94,29 @@ def _write(problems: list[str]) -> None:
         "pid": os.getpid(),
         "python": sys.executable,
         "command": " ".join(getattr(sys, "orig_argv", sys.argv)),
+        "is_loaded": "otel_cost.distro" in sys.modules,
         "libraries": {name: _version(name) for name in used},
         "outside_http": outside,
-        "problems": problems,
+        "problems": problems + _unconfigured(),
         "stats": _stats(),
     }
     with suppress(OSError):
         (Path(folder) / f"{os.getpid()}.json").write_text(json.dumps(facts), encoding="utf-8")
+
+
+def _unconfigured() -> list[str]:
+    """Why this process priced nothing, if the OpenTelemetry SDK is why."""
+    distro: Any = sys.modules.get("otel_cost.distro")
+    if distro is None:
+        return []
+    provider = import_module("opentelemetry.trace").get_tracer_provider()
+    if not hasattr(provider, "add_span_processor"):
+        return [
+            "nothing configured the OpenTelemetry SDK: opentelemetry-distro does, or code before otel_cost.install()"
+        ]
+    if not any(type(each).__name__ == "CostSpanProcessor" for each in distro.processors_of(provider)):
+        return ["the app configured OpenTelemetry itself, and did not call otel_cost.install() after that"]
+    return []
 
 
 def _version(name: str) -> str | None:
@@ -100,5 +129,5 @@ def _stats() -> dict[str, int]:
     return {} if instrument is None else dict(instrument.STATS.snapshot())
 
 
-if os.environ.get(FOLDER_VARIABLE):
+if os.environ.get(FOLDER_VARIABLE) and __name__ == "sitecustomize":
     _start()

@@ -25,7 +25,7 @@ PRICED = Seen(
     with_customer=2,
     cost_usd=Decimal("0.01"),
 )
-PROCESS = Process(7, "python", "python app.py", {"openai": "3.0"}, (), (), {})
+PROCESS = Process(7, "python", "python app.py", True, {"openai": "3.0"}, (), (), {})
 
 
 def test_an_app_whose_calls_all_have_a_price_and_owners_needs_nothing() -> None:
@@ -66,6 +66,24 @@ def test_an_app_without_otel_cost_is_told_to_install_it() -> None:
 def test_an_app_that_called_nothing_is_said_to_have_called_nothing() -> None:
     (finding,) = findings([], [PROCESS])
     assert "no model call, though it loaded openai" in finding.what
+
+
+def test_a_python_without_otel_cost_that_calls_no_model_is_not_the_apps() -> None:
+    helper = replace(PROCESS, is_loaded=False, libraries={}, problems=("no module named opentelemetry",))
+    assert findings([PRICED], [PROCESS, helper]) == []
+    (finding,) = findings([], [helper])
+    assert "pip install otel-cost" in finding.do
+
+
+def test_spans_that_came_show_that_otel_cost_was_loaded() -> None:
+    """Of a process that a signal ended, nothing else is known."""
+    assert findings([PRICED], []) == []
+
+
+def test_an_app_without_a_known_sdk_is_told_which_libraries_are_watched() -> None:
+    (finding,) = findings([], [replace(PROCESS, libraries={})])
+    assert "loaded no SDK that is known" in finding.what
+    assert "httpx" in finding.do
 
 
 def test_what_only_the_process_knows_is_told_and_the_wrong_comes_first() -> None:

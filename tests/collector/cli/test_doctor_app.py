@@ -83,6 +83,43 @@ def test_a_command_that_cannot_be_run_is_said(provider: ReplayServer) -> None:
     assert (done.returncode, done.stderr.splitlines()[0][:25]) == (2, "cannot run no-such-program"[:25])
 
 
+def test_an_app_that_is_started_by_opentelemetry_instrument_reports_itself(
+    provider: ReplayServer, tmp_path: Path
+) -> None:
+    """Whose own start-up module hides ours."""
+    app = tmp_path / "app.py"
+    app.write_text(APP.replace("sys.exit(3)", ""))
+    started = "opentelemetry.instrumentation.auto_instrumentation"
+    start = f"import sys; sys.argv[0] = 'otel'; from {started} import run; run()"
+    done = doctor(provider, "--json", "--", sys.executable, "-c", start, sys.executable, str(app))
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert [row["calls"] for row in found["calls"]] == [1, 1]
+    assert {process["command"].split()[-1] for process in found["processes"] if process["libraries"]} == {str(app)}
+    assert [finding["what"] for finding in found["findings"] if "process" in finding["what"]] == []
+
+
+@pytest.mark.parametrize(
+    ("set_up", "said"),
+    [
+        ("", "to make no model call"),
+        (
+            "from opentelemetry import trace; from opentelemetry.sdk.trace import TracerProvider\n"
+            "trace._TRACER_PROVIDER = TracerProvider()",
+            "did not call otel_cost.install()",
+        ),
+    ],
+)
+def test_an_app_that_called_nothing_is_told_what_is_in_the_way(
+    provider: ReplayServer, tmp_path: Path, set_up: str, said: str
+) -> None:
+    app = tmp_path / "app.py"
+    app.write_text(set_up)
+    done = doctor(provider, "--", sys.executable, str(app))
+    assert done.returncode == 1
+    assert said in done.stdout
+    assert "in no process" not in done.stdout
+
+
 def test_ctrl_c_ends_the_app_and_then_the_report_comes(provider: ReplayServer, tmp_path: Path) -> None:
     app = tmp_path / "app.py"
     app.write_text(APP.replace("sys.exit(3)", "print('waiting', flush=True); import time; time.sleep(60)"))
