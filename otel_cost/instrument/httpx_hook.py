@@ -225,16 +225,17 @@ def _headers(raw: list[tuple[bytes, bytes]]) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for raw_name, raw_value in raw:
         name = _name(raw_name)
-        if name not in CREDENTIALS:
+        if name is not None:
             value = raw_value.decode("latin-1")
             found[name] = f"{found[name]}, {value}" if name in found else value
     return found
 
 
 @functools.lru_cache(maxsize=256)
-def _name(raw: bytes) -> str:
-    """A header's name in lower case; there are few, and they recur with every call."""
-    return raw.decode("latin-1").lower()
+def _name(raw: bytes) -> str | None:
+    """A header's name in lower case, None of a credential; there are few, and they recur with every call."""
+    name = raw.decode("latin-1").lower()
+    return None if name in CREDENTIALS else name
 
 
 _LIBRARIES = (_Library("httpx"), _Library("httpx2"))

@@ -17,7 +17,7 @@ from otel_cost.instrument.wire.openai_stream import ChatEvents
 from otel_cost.instrument.wire.openai_usage import counted
 from otel_cost.instrument.wire.routes import Route
 from otel_cost.instrument.wire.types import Api, Asked, EventReader, Head, Reading, Request
-from otel_cost.instrument.wire.values import at, items, mapping, objects, text
+from otel_cost.instrument.wire.values import NOTHING, at, items, mapping, objects, text
 from otel_cost.normalise.vocabulary import DATABRICKS, VERTEX
 
 
@@ -25,7 +25,7 @@ def _ask(request: Request, provider: str, operation: str) -> Asked:
     body = json_body(request)
     said = mapping(body)
     context: dict[str, str] = {}
-    size = text(at(said, "web_search_options", "search_context_size"))
+    size = text(at(said, "web_search_options", "search_context_size")) if "web_search_options" in said else None
     if size:
         context["search_context_size"] = size
     if provider == VERTEX:
@@ -71,7 +71,7 @@ def reading_of(asked: Asked, head: Head, body: Any, *, is_stream: bool) -> Readi
         finish_reasons=reasons or None,
         error_type=failed.error_type if failed else None,
         service_tier=text(said.get("service_tier")) or found.service_tier,
-        context={**asked.context, **found.context},
+        context={**asked.context, **found.context} if asked.context or found.context else NOTHING,
         reported_cost_pico_usd=found.reported_cost_pico_usd,
         is_billable=failed is None or bool(found.usage) or bool(reasons),
         parts=found.parts,

@@ -8,7 +8,6 @@ DeepSeek, Mistral, OpenRouter, Perplexity, Together, Fireworks, Moonshot, Z.ai; 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from otel_cost.instrument.wire.types import Asked, Head, Part
@@ -32,16 +31,18 @@ _ALWAYS_SEARCHES = ("search-preview", "search-api")
 """OpenAI's chat models that search the web before every answer: one search per request (its pricing page)."""
 
 
-@dataclass(slots=True)
 class Counted:
     """What the usage of an answer says."""
 
-    usage: dict[str, int] = field(default_factory=dict)
-    service_tier: str | None = None
-    reported_cost_pico_usd: int | None = None
-    context: dict[str, str] = field(default_factory=dict)
-    parts: tuple[Part, ...] = ()
-    extra: dict[str, Any] = field(default_factory=dict)
+    __slots__ = ("context", "extra", "parts", "reported_cost_pico_usd", "service_tier", "usage")
+
+    def __init__(self, usage: dict[str, int]) -> None:
+        self.usage = usage
+        self.service_tier: str | None = None
+        self.reported_cost_pico_usd: int | None = None
+        self.context: dict[str, str] = {}
+        self.parts: tuple[Part, ...] = ()
+        self.extra: dict[str, Any] = {}
 
 
 def counted(asked: Asked, head: Head, body: Mapping[str, Any]) -> Counted:
@@ -117,7 +118,7 @@ def _outside(usage: dict[str, int], total: int | None, provider: str) -> None:
 
 def _from_headers(found: Counted, head: Head) -> None:
     """Fireworks says in headers what was cached."""
-    if u.INPUT in found.usage and u.CACHE_READ not in found.usage:
+    if u.CACHE_READ not in found.usage and u.INPUT in found.usage:
         put(found.usage, u.CACHE_READ, head.headers.get("fireworks-cached-prompt-tokens"))
 
 
