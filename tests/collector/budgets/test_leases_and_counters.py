@@ -6,7 +6,7 @@ from threading import Barrier, Thread
 
 from collector.budgets.claimed_models import counted_model, other_cost
 from collector.budgets.counters import Counters, LeasedCall
-from collector.budgets.held import Amounts, SettledCall
+from collector.budgets.held import Amounts, CallUnderWay, SettledCall
 from collector.budgets.leases import LeaseBook
 from collector.budgets.model import Action, CounterKey, Lease, Refusal, Rule, Unit, Window, WindowKind
 from collector.budgets.windows import DAY_NS, HOUR_NS
@@ -57,6 +57,22 @@ def test_a_span_that_does_not_count_frees_its_settled_call() -> None:
     stored(counters, 60, f"{lease.lease_id}/0", is_counted=False)
     assert (counters.amount(key, NOON_NS), book.leased(key)) == (0, 0)
     assert len(book) == 0
+
+
+def test_calls_under_way_of_a_lease_given_back_are_kept_while_their_holder_is_heard_of() -> None:
+    clocks = Clocks()
+    _, book = books(rule_of("r", 100), clocks=clocks)
+    lease = granted(book, 60)
+    key = lease.grants[0].key
+    book.release(lease.lease_id, [CallUnderWay(0, Amounts(60, 10, 1))])
+    for _ in range(5):
+        clocks.advance(20)
+        book.release(granted(book, 1).lease_id)
+        assert book.leased(key) == 60
+    clocks.advance(29)
+    assert book.leased(key) == 60
+    clocks.advance(1)
+    assert book.leased(key) == 0
 
 
 def test_what_others_spend_ends_leases_when_their_holders_are_heard_of() -> None:

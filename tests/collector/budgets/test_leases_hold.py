@@ -18,10 +18,10 @@ from collector.budgets.model import CounterKey, Decision, Refusal, Unit, WindowK
 from tests.collector.budgets.leasing import SECOND_NS, Clocks, MadeCall, Spending, UsedLease, claim_of, in_unit, rule_of
 
 RULES = (
-    rule_of("all", 300),
-    rule_of("each", 120, scope=(("customer", None),), kind=WindowKind.TOTAL),
-    rule_of("tokens", 400, Unit.TOKENS, scope=(("customer", None), ("agent", "a")), kind=WindowKind.MONTH),
-    rule_of("calls", 40, Unit.CALLS),
+    rule_of("all", 90),
+    rule_of("each", 60, scope=(("customer", None),), kind=WindowKind.TOTAL),
+    rule_of("tokens", 100, Unit.TOKENS, scope=(("customer", None), ("agent", "a")), kind=WindowKind.MONTH),
+    rule_of("calls", 14, Unit.CALLS),
 )
 UNITS = {each.name: each.unit for each in RULES}
 LIMITS = {each.name: each.limit for each in RULES}
