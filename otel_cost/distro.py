@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 
+from otel_cost.environment import is_true
+
 if TYPE_CHECKING:
     from otel_cost.pricing import RateCard
     from otel_cost.processor import CostSpanProcessor
@@ -26,7 +28,7 @@ _lock = threading.Lock()
 
 def disabled() -> bool:
     """Whether `OTEL_COST_DISABLED=true` (any case) switches everything off."""
-    return os.environ.get(DISABLED_VARIABLE, "").strip().lower() == "true"
+    return is_true(DISABLED_VARIABLE)
 
 
 def post_instrument() -> None:

@@ -7,7 +7,6 @@ files are left out. Each text passes the app's `redact` before anything else is 
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -15,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from otel_cost import attributes as keys
+from otel_cost.environment import warn_once
 from otel_cost.instrument.wire.types import Asked, Reading
 
 VARIABLE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
@@ -30,8 +30,6 @@ Redact = Callable[[str], str | None]
 """A text as it may be kept; None: it may not."""
 Part = dict[str, Any]
 Message = dict[str, Any]
-
-_logger = logging.getLogger("otel_cost")
 
 
 class Mode(StrEnum):
@@ -63,7 +61,7 @@ def mode() -> Mode:
         near = get_close_matches(said, _SPELLINGS, 1)
         meant = f"; did you mean {near[0].upper()}?" if near else ""
         allowed = ", ".join(each.upper() for each in Mode)
-        _logger.warning("otel-cost: %s=%s: allowed are %s%s; no content is captured", VARIABLE, said, allowed, meant)
+        warn_once(f"otel-cost: {VARIABLE}={said}: allowed are {allowed}{meant}; no content is captured")
     return found or Mode.NO_CONTENT
 
 
@@ -73,11 +71,8 @@ def max_characters() -> int:
     if said.isdecimal() and int(said) > 0:
         return int(said)
     if said:
-        _logger.warning("otel-cost: %s=%s: not a whole number above 0; %d counts", SIZE_VARIABLE, said, _DEFAULT)
-    return _DEFAULT
-
-
-_DEFAULT = DEFAULT_MAX_CHARACTERS
+        warn_once(f"otel-cost: {SIZE_VARIABLE}={said}: not a whole number above 0; {DEFAULT_MAX_CHARACTERS} counts")
+    return DEFAULT_MAX_CHARACTERS
 
 
 def content_attributes(

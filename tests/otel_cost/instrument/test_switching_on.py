@@ -126,6 +126,26 @@ def test_hosts_of_the_environment_and_of_the_call_add_up(
     assert "'broken' is not host=provider" in caplog.text
 
 
+def test_a_slip_in_a_providers_name_is_said_and_a_name_of_ones_own_is_not(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_COST_HOSTS", "a.example=opnai,b.example=azure_openai,c.example=our-cluster")
+    assert read_settings().hosts == {"a.example": "opnai", "b.example": "azure_openai", "c.example": "our-cluster"}
+    read_settings()
+    (said,) = caplog.messages
+    assert "did you mean 'openai'?" in said
+
+
+def test_a_switch_that_says_neither_true_nor_false_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_COST_INCLUDE_USAGE", "Yes")
+    assert not read_settings().includes_usage
+    assert not read_settings().includes_usage
+    (said,) = caplog.messages
+    assert said == "otel-cost: OTEL_COST_INCLUDE_USAGE=yes: allowed are true and false; it counts as false"
+
+
 def test_installing_after_instrumenting_keeps_hosts_and_redaction() -> None:
     def redact(text: str) -> str:
         return text
