@@ -19,7 +19,7 @@ import pyarrow as pa
 from collector.budgets.counter_rows import COUNTER_SCHEMA, amounts_of, counter_rows
 from collector.budgets.counting import Ints, RuleMoves, WorstRates, columns_of, count
 from collector.budgets.event_rows import event_rows
-from collector.budgets.model import CounterKey, Event, Rule, Spent
+from collector.budgets.model import CounterKey, Event, Rule, Spent, WindowKind
 from collector.budgets.rule_counters import Owner, RuleCounters, ends_ns, moved_amounts
 from collector.budgets.thresholds import Fired, Reached
 from collector.budgets.windows import bucket_ns, window_at
@@ -180,12 +180,17 @@ class Counters:
                 listener(moves)
 
     def due(self, now_ns: int, rules: Iterable[str]) -> list[Event]:
-        """What fires by itself in the windows of now: after a rule has changed, or was counted from history."""
+        """What fires by itself in the windows of now: after a rule has changed, or was counted from history.
+
+        Not of runs, which have no end: one that is over its limit fires with its next call.
+        """
         with self.lock:
             raises = self.raises()
             events: list[Event] = []
             for name in rules:
                 found = self._of[name]
+                if found.rule.window.kind is WindowKind.RUN:
+                    continue
                 for owner in found.owners(now_ns):
                     key, amount = _key_now(found.rule, owner, now_ns), found.spent(owner, now_ns).of(found.rule.unit)
                     reached = Reached(key, 0, amount, self.limit(found.rule, key, now_ns, raises))

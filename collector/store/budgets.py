@@ -18,6 +18,7 @@ from collector.store.attribution import Judged
 from collector.store.manifest import Segment
 from collector.store.rows import pico_usd, plain_column
 from collector.store.statements import fetch, query, registered
+from collector.store.swap import in_transaction
 from otel_cost.attributes import OTEL_COST_LEASE
 from otel_cost.call import DIMENSIONS
 
@@ -87,13 +88,14 @@ class Counting:
         self.keeper: BudgetMoves | None = None
         self._uncounts = False  # the ledger has counters, and what is committed next will not be in them
 
-    def load(self, connection: Any) -> None:
-        """Read everything that the ledger has of counters."""
+    def load(self, connection: Any, keeper: BudgetMoves | None) -> None:
+        """Have `keeper` read everything that the ledger has of counters, and keep them from now on."""
+        self.keeper = keeper
         counted = fetch(connection, "SELECT * FROM _ledger.budget_counted")
-        self._uncounts = self.keeper is None and counted.num_rows > 0
-        if self.keeper is not None:
+        self._uncounts = keeper is None and counted.num_rows > 0
+        if keeper is not None:
             events = fetch(connection, query("budget_events_fired"))
-            self.keeper.load(fetch(connection, query("budget_counters")), counted, events)
+            keeper.load(fetch(connection, query("budget_counters")), counted, events)
 
     def moved(self, judged: Judged) -> Moved | None:
         """What a batch does to the counters; None: nothing."""
@@ -165,15 +167,13 @@ def compact(connection: Any) -> None:
     if rows < 2 * distinct:
         return
     whole = fetch(connection, query("budget_counters"))
-    connection.begin()
-    try:
-        connection.execute("DELETE FROM _ledger.budget_counter")
-        with registered(connection, whole_counter=whole):
-            connection.execute("INSERT INTO _ledger.budget_counter BY NAME SELECT * FROM whole_counter")
-        connection.commit()
-    except BaseException:
-        connection.rollback()
-        raise
+    in_transaction(connection, lambda connection: _put_in_place(connection, whole))
+
+
+def _put_in_place(connection: Any, whole: pa.Table) -> None:
+    connection.execute("DELETE FROM _ledger.budget_counter")
+    with registered(connection, whole_counter=whole):
+        connection.execute("INSERT INTO _ledger.budget_counter BY NAME SELECT * FROM whole_counter")
 
 
 def moved_calls(judged: Judged, columns: frozenset[str]) -> pa.Table | None:

@@ -23,10 +23,10 @@ from collector.store.clock import WallClock
 from collector.store.config import StoreConfig
 from collector.store.database import HighWater, LedgerCheck, Report
 from collector.store.errors import PathUnusable, StoreUnavailable
+from collector.store.filling import fill
 from collector.store.known_traces import KnownTraces
 from collector.store.large_traces import LargeTraces
 from collector.store.layout import Layout
-from collector.store.loading import load_known
 from collector.store.lock import InstanceLock
 from collector.store.maintenance import Maintained, maintain
 from collector.store.manifest import Segment
@@ -36,8 +36,7 @@ from collector.store.readers import Reader, Readers
 from collector.store.reprice import Repricing
 from collector.store.rewrite import Pause, at_once
 from collector.store.segment_reader import SegmentUnreadable
-from collector.store.statements import fetch
-from collector.store.swap import rollback
+from collector.store.swap import in_transaction
 from collector.store.writer import Writer
 
 T = TypeVar("T")
@@ -74,6 +73,8 @@ class Store:
         self._publisher = Publisher(self.layout, config)
         self._publishing = threading.Lock()
         self._published: tuple[Position, int, int, int] | None = None
+        self.budgets: BudgetMoves | None = None
+        """Who keeps the counters of budgets; to be set before `start`."""
         self._ledger = Ledger(
             connection=None,
             folder=self.layout.segments,
@@ -89,15 +90,6 @@ class Store:
         self._since_checkpoint = 0
         self._committed = self._settled = 0  # last journal record that was ever committed; that is in a checkpoint
         self._settled_at_seconds = 0.0
-
-    @property
-    def budgets(self) -> BudgetMoves | None:
-        """Who keeps the counters of budgets; to be set before `start`."""
-        return self._ledger.counting.keeper
-
-    @budgets.setter
-    def budgets(self, keeper: BudgetMoves | None) -> None:
-        self._ledger.counting.keeper = keeper
 
     @property
     def position(self) -> Position:
@@ -183,19 +175,13 @@ class Store:
         For the small tables of `_ledger`. `committed` is told the result in the writer's thread, before anything else
         is committed. Raises StoreUnavailable, or what `work` raises; nothing was changed then.
         """
-        return self._write(lambda connection: self._in_transaction(connection, work, committed))
+        return self._write(lambda connection: self._changed(in_transaction(connection, work), committed))
 
-    def _in_transaction(self, connection: Any, work: Callable[[Any], T], committed: Callable[[T], None] | None) -> T:
-        connection.begin()
-        try:
-            result = work(connection)
-            connection.commit()
-        except BaseException:
-            rollback(connection)
-            raise
+    def _changed(self, result: T, committed: Callable[[T], None] | None) -> T:
+        """A small table has been changed. What is known in memory is not what is stored until all of it is told."""
         self._changes += 1
         if committed is not None:
-            self._ledger.stale = True  # what is known in memory is not what is stored until all of it is told
+            self._ledger.stale = True
             committed(result)
             self._ledger.stale = False
         return result
@@ -262,34 +248,12 @@ class Store:
             manifest.discard(ledger.connection, ledger.folder, ledger.pending)
             ledger.pending = None
         damage.check_files(ledger.connection, ledger.folder, self._report)
-        self._load(high_water)
+        fill(ledger, self._config, high_water, self.budgets, self._set_aside, self._report)
         checked = database.check(ledger.connection, high_water)
         for problem in checked.problems:
             self._report(f"{self.layout.ledger}: {problem}")
         self._readers.open(ledger.connection)
         return checked
-
-    def _load(self, high_water: Position | None) -> None:
-        """Fill the memory of the writer; segments that cannot be read are set aside."""
-        ledger = self._ledger
-        away: set[str] = set()
-        while True:
-            checked = database.check(ledger.connection, high_water)
-            catalog = Catalog(ledger.folder, self._config.recent_bytes)
-            try:
-                catalog.load(ledger.connection, checked.position.seq + 1, away)
-                known = load_known(catalog, self._config.indexed_traces)
-            except SegmentUnreadable as error:
-                self._set_aside(error)
-                away.add(error.segment.file)
-                continue
-            if damage.take_back(ledger.connection, ledger.folder, catalog, self._report):
-                continue
-            ledger.catalog, ledger.known = catalog, known
-            ledger.large = LargeTraces(fetch(ledger.connection, "SELECT * FROM _ledger.waiting_trace"))
-            ledger.position, ledger.journal = checked.position, checked.journal
-            ledger.counting.load(ledger.connection)
-            return
 
     def _set_aside(self, error: SegmentUnreadable) -> None:
         """Go on without a segment: one in the archive for now, another until its file is back."""

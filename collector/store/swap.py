@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,8 @@ import pyarrow as pa
 from collector.store.folding import Read, Seqs, delete_folded
 from collector.store.manifest import Segment, path_of, replace
 from collector.store.statements import registered
+
+T = TypeVar("T")
 
 Write = Callable[[Callable[[Any], None]], None]
 """Runs something on the writer's connection and waits."""
@@ -112,3 +114,15 @@ def rollback(connection: Any) -> None:
         connection.rollback()
     except Exception:  # the instance may be dead already; the error that matters is on its way up
         return
+
+
+def in_transaction(connection: Any, work: Callable[[Any], T]) -> T:
+    """Run `work` in a transaction of its own. Raises whatever it raises; nothing was changed then."""
+    connection.begin()
+    try:
+        result = work(connection)
+        connection.commit()
+    except BaseException:
+        rollback(connection)
+        raise
+    return result

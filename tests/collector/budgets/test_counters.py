@@ -201,3 +201,13 @@ def test_when_there_is_room_again() -> None:
     assert counters.room_at("d", "default", "acme", now_ns, 2 * USD) == MIDNIGHT_NS + 24 * HOUR_NS
     assert counters.room_at("t", "default", "acme", now_ns, 2 * USD) is None
     assert counters.amount(KEY._replace(rule="d"), now_ns) == 3 * USD
+
+
+def test_runs_of_the_past_do_not_fire_when_their_rule_is_new() -> None:
+    """There may be many, all of them over; one that goes on fires."""
+    runs = rule(scope=(("run", None),), limit=USD, window=Window(WindowKind.RUN))
+    counters = Counters([rule(scope=(("run", None),), window=Window(WindowKind.RUN))])
+    take(counters, call(run="r1"), call(run="r2"))
+    counters.replace_rules([runs], {})
+    assert counters.due(NOON_NS, ["r"]) == []
+    assert [event.key.scope_value for event in take(counters, call(run="r1"))] == ["r1", "r1"]
