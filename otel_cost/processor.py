@@ -51,8 +51,8 @@ class CostSpanProcessor(SpanProcessor):
 
     Runs on the app's threads, in microseconds: it opens nothing, waits for nothing, and never raises into the app. What
     goes wrong is counted (`stats()`) and logged once per reason. Building one loads the rate card: do it at start-up.
-    Behind a wrapper that does not forward `_on_ending` it can only reach processors added after it; use
-    `otel_cost.CostSpanExporter` there.
+    Behind a wrapper that does not forward `_on_ending`, and in an SDK before 1.40, it can only reach processors
+    that come after it, as `otel_cost.install()` sees to; use `otel_cost.CostSpanExporter` elsewhere.
     """
 
     def __init__(self, *, card: RateCard | None = None) -> None:
@@ -64,7 +64,7 @@ class CostSpanProcessor(SpanProcessor):
         self._path = detect()
         self._is_inside = self._path is WritePath.INSIDE
         self._is_late = self._path is not WritePath.NONE  # until `_on_ending` is seen to be called
-        if self._path in (WritePath.ON_END, WritePath.NONE):
+        if self._path is WritePath.NONE:
             _logger.warning(
                 "otel-cost: this opentelemetry-sdk does not let a processor change an ending span; "
                 "wrap your exporter in otel_cost.CostSpanExporter"
