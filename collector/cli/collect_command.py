@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -126,7 +127,7 @@ def greeting(config: Config, addresses: Addresses) -> str:
         word = "or      " if addresses.http else "send    "
         lines.append(f"  {word} export {_SEND}={_url(addresses.grpc, config.grpc)} {_PROTOCOL}=grpc")
     lines.append(f"  ledger   {config.store.path.absolute()}  (open it read-only with any DuckDB client)")
-    database = "" if config.store.path == Config().store.path else f" --db {config.store.path}"
+    database = "" if config.store.path == Config().store.path else f" --db {shlex.quote(str(config.store.path))}"
     lines.append(f'  ask      otel-cost report{database}   otel-cost sql{database} "SELECT * FROM daily"')
     if addresses.prometheus is not None:
         lines.append(f"  metrics  {_url(addresses.prometheus)}/metrics")

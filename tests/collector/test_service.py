@@ -305,6 +305,9 @@ def test_the_greeting_says_what_to_do_next(tmp_path: Path) -> None:
     assert "export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317 OTEL_EXPORTER_OTLP_PROTOCOL=grpc" in text
     assert str(settings.store.path) in text
     assert "otel-cost report --db " in text
+    spaced = replace(settings, store=replace(settings.store, path=tmp_path / "my ledgers" / "l.duckdb"))
+    text = greeting(spaced, Addresses(None, Endpoint("127.0.0.1", 4318), None, ANY))
+    assert f"otel-cost report --db '{spaced.store.path}'" in text
 
 
 def test_a_wrong_config_exits_with_2_and_every_problem(tmp_path: Path) -> None:
