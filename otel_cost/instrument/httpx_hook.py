@@ -15,15 +15,11 @@ from typing import Any
 from otel_cost.guard.errors import BudgetError
 from otel_cost.instrument import garbage, observe
 from otel_cost.instrument.guard import STATS
+from otel_cost.instrument.headers import CREDENTIALS
 from otel_cost.instrument.httpx_stream import StreamKinds
 from otel_cost.instrument.multipart import stream_fields
 from otel_cost.instrument.patching import Hook, Patch
 from otel_cost.instrument.wire.types import Request
-
-CREDENTIALS = frozenset(
-    {"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "set-cookie"}
-)
-"""Headers that are never read."""
 
 
 def instrument() -> bool:
