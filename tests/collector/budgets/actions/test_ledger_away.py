@@ -14,11 +14,13 @@ from collector.budgets.approvals import Approvals
 from collector.budgets.tickets import TicketState
 from collector.errors import StoreUnavailable
 from collector.store import Store
-from tests.collector.budgets.actions.telling import RULE, event, happen, ledger, settled, webhook
+from tests.collector.budgets.actions.telling import RULE, event, eventually, happen, ledger, settled, webhook
 from tests.collector.budgets.test_approvals import DAILY, KEY
-from tests.support.http_receiver import HttpReceiver
+from tests.support.http_receiver import Answer, HttpReceiver
 
 T = TypeVar("T")
+
+ANSWERS = Answer(503, {"Retry-After": "3"}), Answer(200)
 
 
 class Failing:
@@ -56,6 +58,24 @@ def test_every_event_is_told_though_writes_fail(tmp_path: Path, failing: set[int
         finally:
             deliveries.stop()
         assert sorted(each.body["scope_value"] for each in receiver.received) == ["one", "two"]
+
+
+def test_what_waits_for_another_try_is_not_taken_up_a_second_time(tmp_path: Path) -> None:
+    """The first message waits when the plan of the second cannot be written, and all that is pending is looked for."""
+    with ledger(tmp_path) as store, HttpReceiver(lambda number: ANSWERS[min(number, 1)]) as receiver:
+        flaky = Failing(store, {3}, is_committed=False)
+        deliveries = Deliveries([webhook(receiver.url)], flaky, lambda: [RULE])
+        deliveries.start()
+        try:
+            happen(store, deliveries, event("one"))
+            eventually(lambda: flaky.writes, lambda writes: writes == 2)
+            happen(store, deliveries, event("two"))
+            settled(deliveries, DeliveryState.DELIVERED, 2)
+            happen(store, deliveries, event("z"))  # comes after whatever else waits
+            settled(deliveries, DeliveryState.DELIVERED, 3)
+        finally:
+            deliveries.stop()
+        assert sorted(each.body["scope_value"] for each in receiver.received) == ["one", "one", "two", "z"]
 
 
 @pytest.mark.parametrize("is_committed", [False, True])
