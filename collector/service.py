@@ -11,7 +11,7 @@ from collector import memory
 from collector import telemetry as metrics
 from collector.acceptor import Acceptor
 from collector.applier import Applier
-from collector.budgets.desk import BudgetDesk
+from collector.budget_desk import BudgetDesk
 from collector.catalogue.keeper import CardKeeper
 from collector.committer import Committer, CommitterConfig
 from collector.config import Config, Endpoint
@@ -24,8 +24,10 @@ from collector.receive.config import ReceiverConfig
 from collector.receive.intake import DEFAULT_ORGANIZATION
 from collector.receivers import build_receivers
 from collector.reprice_desk import RepricingDesk
-from collector.serve.api.app import build_app
+from collector.serve.api.app import Path, build_app
 from collector.serve.api.budgets import budget_paths
+from collector.serve.api.budgets_approvals import approval_paths
+from collector.serve.api.pages import approvals_page
 from collector.serve.api.server import ApiServer
 from collector.serve.probes import Pages, ProbeServer, health_pages, metrics_pages
 from collector.store import Store
@@ -93,7 +95,7 @@ class Service:
         self._api = (
             None
             if config.api is None
-            else ApiServer(config.api.endpoint, build_app(config.api, budget_paths(self.budgets)))
+            else ApiServer(config.api.endpoint, build_app(config.api, _paths(self.budgets), [approvals_page()]))
         )
         self._serving = False
 
@@ -197,3 +199,8 @@ class Service:
         self.store.stop()
         for probe in self._probes:
             probe.stop()
+
+
+def _paths(desk: BudgetDesk) -> list[Path]:
+    """All routes of the API; of two that fit, the first answers."""
+    return [*approval_paths(desk), *budget_paths(desk)]

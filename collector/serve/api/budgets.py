@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from collector.budgets import answers
-from collector.budgets.desk import BudgetDesk
+from collector.budgets.actions.config import AnyChannel
+from collector.budgets.counters import Counters
 from collector.budgets.event_rows import events_of
-from collector.budgets.ledger import Snapshot
+from collector.budgets.leases import LeaseBook
+from collector.budgets.ledger import Ledger, Snapshot
 from collector.budgets.model import PPM, CounterKey, Event, Rule
 from collector.budgets.requests import BadRequest
-from collector.budgets.rulebook import CannotChange
+from collector.budgets.rulebook import CannotChange, RuleBook
 from collector.budgets.windows import window_at
 from collector.config.budget import read_rule
 from collector.config.channels import check_channels
@@ -42,7 +44,18 @@ WHERE event_id IS NOT NULL AND happened_at_ns >= ? ORDER BY happened_at_ns DESC 
 Json = dict[str, Any]
 
 
-def budget_paths(desk: BudgetDesk) -> list[Path]:
+class Desk(Protocol):
+    """What the routes need (`collector.budget_desk.BudgetDesk`)."""
+
+    counters: Counters
+    book: LeaseBook
+    rulebook: RuleBook
+    around: answers.Surroundings
+    ledger: Ledger
+    channels: Sequence[AnyChannel]
+
+
+def budget_paths(desk: Desk) -> list[Path]:
     """All routes of budgets but approvals and deliveries."""
     routes = _Routes(desk)
     return [
@@ -63,7 +76,7 @@ def budget_paths(desk: BudgetDesk) -> list[Path]:
 
 
 class _Routes:
-    def __init__(self, desk: BudgetDesk) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
     async def check(self, request: Request) -> Response:
@@ -150,7 +163,7 @@ class _Routes:
         return rules[name]
 
     def _shown(self, rule: Rule, now_ns: int) -> Json:
-        counters = self._desk.keeper.counters
+        counters = self._desk.counters
         held = counters.of_rule(rule.name, now_ns)
         held.sort(key=lambda pair: -pair[1].of(rule.unit))
         window = window_at(rule.window, now_ns)
@@ -168,7 +181,7 @@ class _Routes:
         }
 
     def _counter(self, rule: Rule, key: CounterKey, spent: int, now_ns: int) -> Json:
-        limit = self._desk.keeper.counters.limit(rule, key, now_ns)
+        limit = self._desk.counters.limit(rule, key, now_ns)
         share = spent * PPM // limit if limit else PPM
         state = "exceeded" if share >= PPM else "warning" if share >= min(rule.warn_at_ppm, default=PPM) else "ok"
         return {

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from collector.budgets.desk import BudgetDesk
+from collector.budget_desk import BudgetDesk
 from collector.budgets.model import Action, Rule, Unit, Window, WindowKind
 from collector.serve.api.budgets import budget_paths
 from collector.serve.api.config import ApiToken, Role

@@ -42,13 +42,13 @@ class BudgetDesk:
         org: str,
     ) -> None:
         self.ledger: Ledger = store
-        self.channels = tuple(channels)
+        self.channels: Sequence[AnyChannel] = tuple(channels)
         self.rulebook = RuleBook(store, rules, self._use)
         self.approvals = Approvals(store, lambda: self.rulebook.rules)
         self.keeper = BudgetKeeper(store, rules, self.approvals.raises, lambda: dearest(card()))
         self.deliveries = Deliveries(channels, store, lambda: self.rulebook.rules, self.approvals)
         self.approvals.on_new = self.deliveries.wake
-        counters = self.keeper.counters
+        self.counters = counters = self.keeper.counters
         self.book = LeaseBook(
             counters,
             LeaseLog(store.layout.folder / "leases.log"),
