@@ -16,6 +16,7 @@ from contextlib import suppress
 from hashlib import blake2b
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
+from weakref import ref
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -148,16 +149,27 @@ def _flow(context: Context) -> Hashable:
     return trace.get_current_span(context).get_span_context().span_id, _runner()
 
 
-def _runner() -> int:
+def _runner() -> Hashable:
+    """The thread or task, as nothing that comes after it is: ids of ended ones are soon given to others."""
     with suppress(RuntimeError):  # no loop runs here
         task = asyncio.current_task()
         if task is not None:
-            return id(task)
+            return ref(task)
     trio: Any = sys.modules.get("trio")
     if trio is not None:
         with suppress(RuntimeError, AttributeError):
-            return id(trio.lowlevel.current_task())
-    return threading.get_ident()
+            return ref(trio.lowlevel.current_task())
+    return _thread.token
+
+
+class _Thread(threading.local):
+    """`token` stands for the thread that asks."""
+
+    def __init__(self) -> None:
+        self.token = object()
+
+
+_thread = _Thread()
 
 
 def _digest(request: Request) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from typing import Any
 
 import openai
@@ -148,6 +149,31 @@ def test_only_the_same_request_is_a_repetition() -> None:
     assert call.is_over
 
 
+def test_what_another_thread_or_task_asks_again_is_another_call() -> None:
+    """Also where it begins when the first one has ended, and gets its id."""
+    retries, calls, taken = Retries(), [Kept() for _ in range(40)], list[object]()
+
+    def fail(call: Kept) -> None:
+        taken.append(retries.take(request(), otel_context.get_current()))
+        put(retries, call, request())
+
+    async def fail_in_a_task(call: Kept) -> None:
+        fail(call)
+
+    async def fail_in_tasks() -> None:
+        for call in calls[20:]:
+            await asyncio.create_task(fail_in_a_task(call))
+
+    for call in calls[:20]:
+        thread = threading.Thread(target=fail, args=(call,))
+        thread.start()
+        thread.join()
+    asyncio.run(fail_in_tasks())
+    retries.flush()
+    assert taken == [None] * 40
+    assert all(call.is_over for call in calls)
+
+
 def test_more_than_can_be_kept_end_at_once() -> None:
     retries = Retries()
     calls = [Kept() for _ in range(MAX_PENDING + 1)]
@@ -159,8 +185,6 @@ def test_more_than_can_be_kept_end_at_once() -> None:
 
 
 def test_one_that_nobody_repeats_in_time_is_ended_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    import threading
-
     class Waited(Kept):
         done = threading.Event()
 
