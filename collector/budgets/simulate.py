@@ -79,7 +79,7 @@ class Simulation:
         self._states = [SimulatedRule(rule, self.from_ns, self.worst) for rule in self.rules]
 
     def feed(self, calls: pa.Table) -> None:
-        """The next calls: `MOVED_SCHEMA` without `sign`, and what `prices` needs.
+        """The next calls: `MOVED_SCHEMA`, all with the sign 1 or none, and what `prices` needs.
 
         Raises:
             ValueError: they are not in the order of time.
@@ -105,7 +105,10 @@ class Simulation:
         """What came of it; nothing is fed afterwards."""
         for state in self._states:
             state.judge(self._last_ns)
-        results = [RuleResult(state.rule, tuple(state.events), state.tallies) for state in self._states]
+        results = [
+            RuleResult(state.rule, sorted(state.events, key=lambda event: event.happened_at_ns), state.tallies)
+            for state in self._states
+        ]
         return Simulated(self.total, results, self._first_ns, None if self._first_ns is None else self._last_ns)
 
     def _take(self, laid: Sequence[Calls | None], outcome: Outcome, row_of: Ints | None, start_ns: Ints) -> None:
@@ -137,4 +140,5 @@ class Simulation:
 
 def _signed(calls: pa.Table) -> pa.Table:
     known = [name for name in MOVED_SCHEMA.names if name in calls.column_names]
-    return calls.select(known).append_column("sign", pa.array(np.ones(calls.num_rows, np.int64)))
+    calls = calls.select(known)
+    return calls if "sign" in known else calls.append_column("sign", pa.array(np.ones(calls.num_rows, np.int64)))

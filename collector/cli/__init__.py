@@ -24,6 +24,7 @@ COMMANDS = {
     "compare": "what the same usage would cost on other models",
     "reconcile": "the ledger beside a provider's bill, and why they differ",
     "plans": "fees of flat plans, shared out among those who used them",
+    "budgets": "what budgets have left; what rules would do to past calls",
     "price": "price one call, or many from a file, without a collector",
     "prices": "the prices that calls are billed by: show, update, compare",
     "reprice": "price stored calls again: what would change, do it, undo it",

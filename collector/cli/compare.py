@@ -170,6 +170,12 @@ def _amounts(part: _Part, price: PriceAgain, target: Target) -> list[Amounts]:
     return [Amounts(*figures) for figures in zip(*sums, *counts, strict=True)]
 
 
+def most_on(rows: pa.Table, target: Target, price: PriceAgain) -> Ints:
+    """What each of some calls would cost at most on a target, in pico-USD; -1: not known."""
+    costs = price(_on(rows, target, _ratios(rows.column("model"), target)[:, 1])).column("cost_pico_usd")
+    return np.asarray(pc.fill_null(costs, -1).to_numpy(), np.int64)
+
+
 def _ratios(models: pa.ChunkedArray, target: Target) -> Ints:
     """Per row the least and the most tokens on the target per million of its own."""
     encoded = models.cast(pa.string()).combine_chunks().dictionary_encode(null_encoding="encode")
