@@ -104,7 +104,8 @@ def sentence(answer: dict[str, Any]) -> str:
         parts.append(f"ticket {refusal['ticket']}")
     if refusal["retry_after_seconds"] is not None:
         parts.append(f"again in {refusal['retry_after_seconds']:.1f} s")
-    parts.append(f"begins anew at {refusal['resets_at']}" if refusal["resets_at"] else "never begins anew by itself")
+    if refusal["resets_at"]:
+        parts.append(f"begins anew at {refusal['resets_at']}")
     return "; ".join(parts)
 
 
