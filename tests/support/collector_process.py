@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tests.support.ports import free_ports
 
@@ -37,17 +37,20 @@ class CollectorProcess:
         exporters: str = "",
         processors: str = "",
         most_mib: int = 20,
+        has_api: bool = False,
     ) -> None:
         """`tls`, `store`, `exporters`, `processors`: what the config says in addition of each receiver, of the ledger,
         and beside the others.
-        `most_mib`: of one request; a queue holds four. `program`: what Python runs instead of the collector."""
+        `most_mib`: of one request; a queue holds four. `program`: what Python runs instead of the collector. `has_api`:
+        it serves the API, at `api_url`."""
         self._program = program
         self._tls, self._store, self._exporters, self._most_mib = tls, store, exporters, most_mib
         self._processors = processors
         self.folder = folder
         self.database = database or folder / "otel-cost.duckdb"
         """The published file."""
-        self.grpc_port, self.http_port, self.health_port, self.metrics_port = free_ports(4)
+        self._has_api = has_api
+        self.grpc_port, self.http_port, self.health_port, self.metrics_port, self._api_port = free_ports(5)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -59,6 +62,11 @@ class CollectorProcess:
     def http_url(self) -> str:
         """Where an app's HTTP exporter sends."""
         return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def api_url(self) -> str:
+        """Where guards ask."""
+        return f"http://127.0.0.1:{self._api_port}"
 
     @property
     def log(self) -> str:
@@ -81,6 +89,7 @@ exporters:
 {self._exporters}
 extensions:
   health_check: {{endpoint: "127.0.0.1:{self.health_port}"}}
+{f'  api: {{endpoint: "127.0.0.1:{self._api_port}"}}' if self._has_api else ""}
 """
 
     def spawn(self) -> None:
@@ -121,6 +130,13 @@ extensions:
         lines = [line.rpartition(" ") for line in answer[1].splitlines() if line.startswith((name + " ", name + "{"))]
         assert lines, name
         return sum(float(value) for _, _, value in lines)
+
+    def asked(self, path: str) -> Any:
+        """What the API answers to `GET /api/v1/<path>`."""
+        answer = self._get(self._api_port, f"/api/v1/{path}")
+        assert answer is not None, self.log
+        assert answer[0] == 200, answer
+        return json.loads(answer[1])
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run another command of the program: exit code and output."""
