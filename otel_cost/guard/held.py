@@ -65,7 +65,7 @@ class Held:
 
     __slots__ = (
         *("calls", "claim", "in_flight", "is_renewing", "is_retired", "is_used", "key", "lease_id", "renew_at"),
-        *("slices", "to_tell", "told_at", "until"),
+        *("slices", "telling", "to_tell", "told_at", "until"),
     )
 
     def __init__(self, lease: Mapping[str, Any], claim: Claim, key: tuple[object, ...], asked_at: float) -> None:
@@ -76,6 +76,7 @@ class Held:
         self.calls = 0
         self.in_flight: dict[int, Taken] = {}
         self.to_tell: list[dict[str, Any]] = []
+        self.telling: dict[int, dict[str, Any]] = {}  # on their way to the collector: nobody knows whether it has heard
         self.is_retired = False  # another is used instead: told and released when its calls are done
         self.is_renewing = False
         self.is_used = False  # since the collector was last told
@@ -113,6 +114,24 @@ class Held:
         told = {"call": number, "usd": usd(cost_pico_usd), "tokens": tokens, "reserved": taken.body()}
         self.to_tell.append(told if calls == 1 else {**told, "calls": calls})
 
+    def begin_telling(self, most: int) -> list[dict[str, Any]]:
+        """Calls to tell now, at most so many; `end_telling` says what came of it."""
+        calls, self.to_tell = self.to_tell[:most], self.to_tell[most:]
+        self.telling.update((call["call"], call) for call in calls)
+        return calls
+
+    def end_telling(self, calls: list[dict[str, Any]], *, has_heard: bool) -> None:
+        """The collector knows of these calls, or they are to be told again."""
+        for call in calls:
+            self.telling.pop(call["call"], None)
+        if not has_heard:
+            self.to_tell = calls + self.to_tell
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the collector knows what each call cost."""
+        return not (self.in_flight or self.to_tell or self.telling)
+
     @property
     def is_single(self) -> bool:
         """Whether it is for one call: as a throttled one, or the last that a budget has room for."""
@@ -124,8 +143,11 @@ class Held:
         return any(each.rest * LOW_SHARE < each.amount for each in self.slices)
 
     def release_body(self) -> dict[str, Any]:
-        """As the protocol says it."""
+        """As the protocol says it. Calls whose cost may not have been heard of keep what was reserved for them: a
+        release may overtake a settlement."""
         in_flight = [{"call": number, "reserved": taken.body()} for number, taken in self.in_flight.items()]
+        untold = (*self.to_tell, *self.telling.values())
+        in_flight += [{"call": call["call"], "reserved": call["reserved"]} for call in untold]
         return {"lease": self.lease_id, "in_flight": in_flight} if in_flight else {"lease": self.lease_id}
 
 

@@ -165,26 +165,26 @@ class Leases:
         return None if match_on is None else (claim.cost_pico_usd is not None, *map(claim.values.get, match_on))
 
     def _ask(self, claim: Claim) -> Admission:
-        given_back = self._give_back(self._key(claim))
-        told = self._to_tell()
-        body: dict[str, Any] = {**claim.body(), "holder": self.holder}
-        if told:
-            body["settle"] = [{"lease": held.lease_id, "calls": calls} for held, calls in told]
-        if given_back is not None:
-            with self._lock:
+        with self._lock:  # in one step: a call that ends is told, or in flight
+            key = self._key(claim)
+            given_back = None if self._client.is_paused else self._give_back(key)
+            told = self._to_tell()
+            body: dict[str, Any] = {**claim.body(), "holder": self.holder}
+            if told:
+                body["settle"] = [{"lease": held.lease_id, "calls": calls} for held, calls in told]
+            if given_back is not None:
                 body["release"] = [given_back.release_body()]
         asked_at = monotonic()
         try:
             answer = self._client.post("lease", body)
-        except Unreachable:
-            self._keep(given_back, told)
-            self._fail_closed(self._key(claim))
+        except (Unreachable, Rejected) as error:
+            self._end_telling(told, has_heard=False)
+            if isinstance(error, Unreachable):
+                self._fail_closed(key)
             raise
-        except Rejected:
-            self._keep(given_back, told)
-            raise
+        self._end_telling(told, has_heard=True)
         with self._lock:
-            if given_back is not None and not given_back.in_flight and not given_back.to_tell:
+            if given_back is not None and given_back.is_done:
                 self._all.pop(given_back.lease_id, None)
             held = self._heard(answer, claim, asked_at)
             if held is None:
@@ -195,32 +195,27 @@ class Leases:
         return admission
 
     def _give_back(self, key: _Key | None) -> Held | None:
-        """The lease that the next one takes the place of, if any: nothing more is taken from it."""
-        with self._lock:
-            held = None if key is None else self._usable.pop(key, None)
-            if held is None or not held.slices:
-                return None
-            held.is_retired = True
-            return held
+        """The lease that the next one takes the place of, if any: nothing more is taken from it, also if no answer
+        comes, since the request may have come."""
+        held = None if key is None else self._usable.pop(key, None)
+        if held is None or not held.slices:
+            return None
+        held.is_retired = True
+        return held
 
     def _to_tell(self) -> list[tuple[Held, list[dict[str, Any]]]]:
         """Calls that are over, by lease: what they did not need is free for the next one."""
         room, found = CALLS_AT_ONCE, []
-        with self._lock:
-            for held in self._all.values():
-                if held.to_tell and room > 0:
-                    found.append((held, held.to_tell[:room]))
-                    held.to_tell = held.to_tell[room:]
-                    room -= len(found[-1][1])
+        for held in self._all.values():
+            if held.to_tell and room > 0:
+                found.append((held, held.begin_telling(room)))
+                room -= len(found[-1][1])
         return found
 
-    def _keep(self, held: Held | None, told: list[tuple[Held, list[dict[str, Any]]]]) -> None:
-        """Nobody heard: all is as it was."""
+    def _end_telling(self, told: list[tuple[Held, list[dict[str, Any]]]], *, has_heard: bool) -> None:
         with self._lock:
-            for each, calls in told:
-                each.to_tell = calls + each.to_tell
-            if held is not None:
-                held.is_retired = self._usable.setdefault(held.key, held) is not held
+            for held, calls in told:
+                held.end_telling(calls, has_heard=has_heard)
 
     def _fail_closed(self, key: _Key | None) -> None:
         rules = None if key is None else self._closed.get(key)
@@ -320,22 +315,29 @@ class Leases:
             if not held.is_retired and (now - held.told_at > IDLE_SECONDS) and not held.is_used and not held.in_flight:
                 held.is_retired = self._usable.get(held.key) is not held or self._usable.pop(held.key) is held
             is_due = held.is_used or is_last or now - held.told_at > KEEP_SECONDS
-            told, held.to_tell = held.to_tell[:CALLS_AT_ONCE], held.to_tell[CALLS_AT_ONCE:]
-            releases = is_last or (held.is_retired and not held.in_flight and not held.to_tell)
+            told = held.begin_telling(CALLS_AT_ONCE)
+            rest = held.in_flight or held.to_tell or len(held.telling) > len(told)
+            releases = is_last or (held.is_retired and not rest)
             if not (told or releases or (is_due and (held.in_flight or held.is_used))):
                 return
         try:
             if told or not releases:
                 self._told(held, self._client.post("settle", {"lease": held.lease_id, "calls": told}), now)
+                with self._lock:
+                    held.end_telling(told, has_heard=True)
                 told = []
             if releases:
-                self._client.post("release", held.release_body())
+                with self._lock:
+                    body = held.release_body()
+                self._client.post("release", body)
         except Unreachable:
             with self._lock:
-                held.to_tell = told + held.to_tell
+                held.end_telling(told, has_heard=False)
             return
         except Rejected as error:
             STATS.failed("guard.settle", error)
+            with self._lock:
+                held.end_telling(told, has_heard=True)
         if releases:
             with self._lock:
                 self._all.pop(held.lease_id, None)
