@@ -37,6 +37,7 @@ OTEL_COST_ESTIMATED_INPUT = "otel_cost.estimated.input_tokens"  # by the texts, 
 OTEL_COST_ESTIMATED_OUTPUT = "otel_cost.estimated.output_tokens"
 OTEL_COST_STREAM = "otel_cost.stream"  # complete | abandoned | failed
 OTEL_COST_PARTS = "otel_cost.parts"  # spans below a call that say what of it is billed, by whom
+OTEL_COST_ATTEMPT = "otel_cost.attempt"  # name of an event: an attempt of a call that failed, and was or may be repeated
 OTEL_COST_ITEMS = "otel_cost.items"  # items of a batch, on the spans of its results
 OTEL_COST_LEASE = "otel_cost.lease"  # under which the guard let the call go
 OTEL_COST_MODEL_REPLACED = "otel_cost.model_replaced"  # that the app asked for, where a budget chose a cheaper one

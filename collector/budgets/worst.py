@@ -7,10 +7,12 @@ from otel_cost.pricing.card import RateCard
 from otel_cost.pricing.rates import RateRow
 
 _PPM = 1_000_000
+IMPLAUSIBLE_PICO_USD = 10**9
+"""Per token: $1,000 a million. No provider asks so much; catalogues that say so are a thousand times off."""
 
 
 def dearest(card: RateCard) -> WorstRates:
-    """Over all models, variants and sizes of input; rounded up. Goes through the whole card."""
+    """Over all models, variants and sizes of input, but what cannot be; rounded up. Goes through the whole card."""
     worst_in = worst_out = 0
     for row in card.reopened().rows():
         worst_in = max(worst_in, _rate(row, "input_tokens"))
@@ -21,4 +23,5 @@ def dearest(card: RateCard) -> WorstRates:
 def _rate(row: RateRow, unit: str) -> int:
     """Pico-USD of one."""
     rate = row.rate(unit)
-    return 0 if rate is None else -(-rate.pico_usd * rate.multiplier_ppm // (rate.per * _PPM))
+    pico_usd = 0 if rate is None else -(-rate.pico_usd * rate.multiplier_ppm // (rate.per * _PPM))
+    return pico_usd if pico_usd <= IMPLAUSIBLE_PICO_USD else 0

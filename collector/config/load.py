@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from collector.budgets.model import Rule
 from collector.config import forwarding, model, upkeep, values
 from collector.config.budget import read_rules
 from collector.config.channels import read_channels
@@ -37,7 +36,7 @@ EXPORTERS = {
 }
 EXTENSIONS = {"api": "page and JSON API", "health_check": "liveness and readiness"}
 
-BUDGET_WARNING = "processors.budget.rules: checked, but this version does not enforce budgets yet"
+BUDGET_WARNING = "processors.budget.rules: rules that decide on calls need extensions.api, where guards in apps ask"
 MIN_TOKEN_CHARACTERS = 16
 """Shorter secrets can be guessed by trying."""
 
@@ -81,11 +80,11 @@ def read_tree(tree: object, problems: Problems) -> Config:
     config = select(top.section("service"), defined, config)
     top.close()
     _room_for_one(top, config)
-    return replace(config, warnings=_warnings(config.rules))
+    return replace(config, warnings=_warnings(config))
 
 
-def _warnings(rules: tuple[Rule, ...]) -> tuple[str, ...]:
-    return (BUDGET_WARNING,) * bool(rules)
+def _warnings(config: Config) -> tuple[str, ...]:
+    return (BUDGET_WARNING,) * (config.api is None and any(rule.is_hard for rule in config.rules))
 
 
 def _room_for_one(top: Section, config: Config) -> None:

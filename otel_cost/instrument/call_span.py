@@ -34,7 +34,7 @@ from otel_cost.twins import exchange_begins, exchange_ends
 if TYPE_CHECKING:
     from otel_cost.guard.gate import Passage
 
-ATTEMPT_EVENT = "otel_cost.attempt"
+ATTEMPT_EVENT = keys.OTEL_COST_ATTEMPT
 """One event per attempt that failed and was repeated, or may be."""
 BATCH, FETCH = "batch", "fetch_response"
 COUNTS_AS = "counts_as"

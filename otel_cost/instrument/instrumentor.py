@@ -99,6 +99,6 @@ def _switch_guard_on() -> None:
 
 def _call(module: str, function: str) -> None:
     try:
-        getattr(import_module(f"otel_cost.instrument.{module}"), function)()
+        getattr(import_module(f"{__package__}.{module}"), function)()
     except Exception as error:
         STATS.failed(f"{function}.{module}", error)

@@ -29,7 +29,7 @@ from otel_cost.instrument.wire.types import Asked, Head, Reading, Request
 if TYPE_CHECKING:
     from otel_cost.guard.gate import Gate, Passage
 
-_OBSERVED = otel_context.create_key("otel_cost.observed")
+_OBSERVED = otel_context.create_key("otel-cost-observed")
 """Set while an HTTP library works for an exchange that is observed: libraries below it see nothing."""
 _SUPPRESSED = "suppress_instrumentation"
 """Key of opentelemetry-instrumentation: set by exporters, and by apps that want no telemetry of some code."""

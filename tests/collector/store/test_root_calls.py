@@ -75,7 +75,7 @@ def test_records_in_two_batches_are_one_call(open_store: OpenStore, first: int, 
 @pytest.mark.parametrize("restart", [False, True], ids=["running", "restarted"])
 def test_records_of_a_failure_in_two_batches_are_one_attempt(open_store: OpenStore, restart: bool) -> None:
     """They have neither tokens nor an id."""
-    silent = {"input_tokens": None, "output_tokens": None, "cost_pico_usd": 0, "response_id": None}
+    silent: dict[str, Any] = {"input_tokens": None, "output_tokens": None, "cost_pico_usd": 0, "response_id": None}
     native, other = records(1, failed=True, status_code=2, **silent)
     store = open_store()
     store.append(batch([native]), stage.attribute)
