@@ -296,6 +296,8 @@ class _Replay:
 
 def _strongest(said: Sequence[_Said]) -> Decision:
     """Of several rules; a wait where there is none."""
+    if len(said) == 1:
+        return said[0].decision
     return max((each.decision for each in said), key=_STRENGTH.__getitem__, default=Decision.THROTTLE)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -203,16 +203,16 @@ class SimulatedRule:
 
     def judge(self, end_ns: int) -> None:
         """Which warnings were needless: of windows that had ended by `end_ns`, below their limit."""
-        exceeded: dict[tuple[str, str], list[Event]] = {}
+        exceeded: dict[CounterKey, list[Event]] = {}
         for event in self.events:
             if event.kind is EventKind.EXCEED:
-                exceeded.setdefault((event.key.org_id, event.key.scope_value), []).append(event)
+                exceeded.setdefault(_counter(event.key, self.is_rolling), []).append(event)
         for event in self.events:
             ends_ns = self._ends_ns(event)
             if event.kind is not EventKind.WARN or ends_ns is None or ends_ns > end_ns:
                 continue
-            others = exceeded.get((event.key.org_id, event.key.scope_value), ())
-            if not self._is_followed(event, ends_ns, others):
+            others = exceeded.get(_counter(event.key, self.is_rolling), ())
+            if not any(event.happened_at_ns <= each.happened_at_ns <= ends_ns for each in others):
                 tally = self.tallies[event.key.org_id, event.key.scope_value]
                 tally.needless += 1
                 tally.late += self.rule.window.kind in _LONG and ends_ns - event.happened_at_ns <= LATE_NS
@@ -222,10 +222,10 @@ class SimulatedRule:
             return event.happened_at_ns + self.rule.window.rolling_ns
         return window_at(self.rule.window, event.key.window_start_ns).end_ns
 
-    def _is_followed(self, warning: Event, ends_ns: int, exceeded: Iterable[Event]) -> bool:
-        if self.is_rolling:
-            return any(warning.happened_at_ns <= each.happened_at_ns <= ends_ns for each in exceeded)
-        return any(each.key == warning.key for each in exceeded)
+
+def _counter(key: CounterKey, is_rolling: bool) -> CounterKey:
+    """What a warning and a limit that is reached have in common."""
+    return key._replace(window_start_ns=0) if is_rolling else key
 
 
 def needs_of(rule: Rule, batch: Batch, worst: WorstRates) -> Amounts:
