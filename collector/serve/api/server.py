@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 from collections.abc import Iterator
 
@@ -15,8 +16,10 @@ from collector.errors import CannotListen
 
 STOP_SECONDS = 2
 """For answers that are under way when the collector stops. A page that listens for news would stay for ever."""
-MAX_CONCURRENT = 512
-"""Requests at once; more are told to come again (503). Each takes some 100 KB."""
+MAX_CONNECTIONS = 4096
+"""Kept ones too, and a guard keeps one for each thread of its app that asks; at most a sixth of the open files that a
+process may have. Requests over more are told to come again (503). More: idle ones take some 20 KB each, busy ones 100.
+Fewer: calls of a large app are made unasked, or refused."""
 
 
 class _Server(uvicorn.Server):
@@ -40,7 +43,7 @@ class ApiServer:
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=MAX_CONCURRENT,
+            limit_concurrency=_most_connections(),
             timeout_graceful_shutdown=STOP_SECONDS,
         )
         self._server = _Server(config)
@@ -83,3 +86,8 @@ def _listening(endpoint: Endpoint) -> socket.socket:
         found.close()
         raise
     return found
+
+
+def _most_connections() -> int:
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_CONNECTIONS if descriptors == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, descriptors // 6)
