@@ -67,10 +67,9 @@ def _instrument() -> None:
             import_module(f"{auto.__name__}.sitecustomize")  # before 0.52 it is done by importing this
     except ImportError:
         _by_hand()
-    if hasattr(import_module("opentelemetry.trace").get_tracer_provider(), "add_span_processor"):
-        import_module(
-            "otel_cost"
-        ).install()  # else it has said that it cannot be, and the app may configure the SDK yet
+    if not hasattr(import_module("opentelemetry.trace").get_tracer_provider(), "add_span_processor"):
+        _by_hand()  # nothing has configured it: that is what opentelemetry-distro is for
+    import_module("otel_cost").install()
 
 
 def _by_hand() -> None:
