@@ -43,16 +43,20 @@ def counters(collector: CollectorProcess, rule: str = BUDGET) -> dict[str, Count
     }
 
 
-def settled_counters(collector: CollectorProcess, spent: Mapping[str, int]) -> dict[str, Counter]:
-    """The counters once they hold what was spent, and nothing is leased; or as they are after `NOTICED_SECONDS`."""
+def settled_counters(
+    collector: CollectorProcess, spent: Mapping[str, int], *, is_given_back: bool = True
+) -> dict[str, Counter]:
+    """The counters once they hold what was spent, and if `is_given_back` nothing is leased; or as they are after
+    `NOTICED_SECONDS`."""
     ends_at = time.monotonic() + NOTICED_SECONDS
     while True:
         found = counters(collector)
         mine = [found.get(customer) for customer in spent]
-        is_told = all(
-            each and (each.spent, each.leased) == (cost, 0) for each, cost in zip(mine, spent.values(), strict=True)
+        are_told = all(
+            each is not None and each.spent == cost and not (is_given_back and each.leased)
+            for each, cost in zip(mine, spent.values(), strict=True)
         )
-        if is_told or time.monotonic() > ends_at:
+        if are_told or time.monotonic() > ends_at:
             return found
         time.sleep(0.05)
 

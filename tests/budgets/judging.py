@@ -28,6 +28,7 @@ class Outcome:
     overspent."""
     unasked: int
     """Calls that were let through since nobody answered."""
+    unasked_cost: int
 
 
 def outcome_of(notes: Sequence[Note], customer: str) -> Outcome:
@@ -47,6 +48,7 @@ def outcome_of(notes: Sequence[Note], customer: str) -> Outcome:
         [note for note in refused if _had_room(note)],
         sum(max(0, note["real"] - note["claimed"]) for note in in_flight),
         sum(note["lease"] is None for note in begun),
+        sum(note["real"] for note in begun if note["lease"] is None),
     )
 
 
