@@ -1,8 +1,8 @@
 """What the store remembers of parentless calls, to find a call's second record where it began a trace of its own.
 
 Two records of one call are in one service, of two instrumentations, say the same input tokens (none, where it failed),
-start within `START_WINDOW_NS`, and one has no response id (docs/counting.md). Per service, tokens and time the index knows which
-instrumentation recorded calls, so that a service with one instrumentation never needs a look-up.
+start within `START_WINDOW_NS`, and one has no response id (docs/counting.md). Per service, tokens and time the index
+knows which instrumentation recorded calls, so that a service with one instrumentation never needs a look-up.
 """
 
 from __future__ import annotations

@@ -27,7 +27,12 @@ CLOCKS_BACK_NS = 1_761_440_400 * 10**9  # 2025-10-26T01:00:00Z: clocks in Europe
 BERLIN = "Europe/Berlin"
 RULES = [
     rule("agents", scope=(("agent", None),), limit=3 * PRICE, window=Window(WindowKind.HOUR, time_zone=BERLIN)),
-    rule("a", scope=(("agent", "a"), ("customer", None)), limit=5 * PRICE, window=Window(WindowKind.DAY, time_zone=BERLIN)),
+    rule(
+        "a",
+        scope=(("agent", "a"), ("customer", None)),
+        limit=5 * PRICE,
+        window=Window(WindowKind.DAY, time_zone=BERLIN),
+    ),
     rule("runs", scope=(("organization", None),), limit=2, unit=Unit.CALLS, window=Window(WindowKind.RUN)),
     rule("all", scope=(("organization", None),), limit=5000, unit=Unit.TOKENS, window=Window(WindowKind.TOTAL)),
     rule("rolling", scope=(("customer", None),), limit=4 * PRICE, window=Window(WindowKind.ROLLING, 3 * HOUR_NS)),
