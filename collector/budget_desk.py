@@ -11,14 +11,15 @@ from collector.budgets.actions.deliveries import Deliveries
 from collector.budgets.answers import Surroundings
 from collector.budgets.approvals import Approvals
 from collector.budgets.claimed_models import counted_model, other_cost
+from collector.budgets.event_rows import events_of
 from collector.budgets.keeper import BudgetKeeper
 from collector.budgets.lease_log import LeaseLog
 from collector.budgets.leases import LeaseBook
-from collector.budgets.ledger import Ledger
-from collector.budgets.model import Rule
+from collector.budgets.model import Event, Rule
 from collector.budgets.rulebook import RuleBook
 from collector.budgets.worst import dearest
 from collector.store import Store
+from collector.store.statements import query
 from otel_cost.pricing import RateCard
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class BudgetDesk:
         card: Callable[[], RateCard],
         org: str,
     ) -> None:
-        self.ledger: Ledger = store
+        self._store = store
         self.channels: Sequence[AnyChannel] = tuple(channels)
         self.rulebook = RuleBook(store, rules, self._use)
         self.approvals = Approvals(store, lambda: self.rulebook.rules)
@@ -70,6 +71,11 @@ class BudgetDesk:
         self.deliveries.start()
         self._thread = threading.Thread(target=self._tick, name="otel-cost-leases", daemon=True)
         self._thread.start()
+
+    def events(self, since_ns: int, limit: int) -> list[Event]:
+        """At most so many from a time on, the newest first. Raises StoreUnavailable."""
+        statement = query("budget_events_since")
+        return events_of(self._store.read(lambda reader: reader.table(statement, [since_ns, limit])))
 
     def stop(self) -> None:
         """Nothing new is sent, and leases are in the log for the next start."""

@@ -17,6 +17,7 @@ from collector.config.written_rule import as_json, from_json
 
 logger = logging.getLogger(__name__)
 
+
 _MADE = "SELECT name, definition FROM _ledger.budget_rule WHERE deleted_at_ns IS NULL ORDER BY created_at_ns, name"
 _AUDIT = "SELECT at_ns, actor, action, subject, before, after FROM _ledger.budget_audit ORDER BY at_ns DESC LIMIT ?"
 
@@ -93,13 +94,7 @@ class RuleBook:
         before, now_ns, definition = self._made.get(rule.name), self._clock_ns(), as_json(rule)
 
         def write(connection: Any) -> None:
-            rows = connection.execute(
-                "SELECT created_at_ns, created_by FROM _ledger.budget_rule WHERE name = ?", [rule.name]
-            ).fetchall()
-            created_at_ns, created_by = rows[0] if rows else (now_ns, by)
-            connection.execute("DELETE FROM _ledger.budget_rule WHERE name = ?", [rule.name])
-            row = [rule.name, definition, created_at_ns, created_by, now_ns, by, None]
-            connection.execute("INSERT INTO _ledger.budget_rule VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            _write_row(connection, rule.name, definition, by, now_ns)
             action = "rule_created" if before is None else "rule_changed"
             insert_audit(
                 connection, now_ns, by, action, rule.name, None if before is None else as_json(before), definition
@@ -123,7 +118,7 @@ class RuleBook:
             raise CannotChange(f"there is no rule {name}", is_unknown=True)
 
         def write(connection: Any) -> None:
-            connection.execute("UPDATE _ledger.budget_rule SET deleted_at_ns = ? WHERE name = ?", [now_ns, name])
+            _write_row(connection, name, as_json(before), by, now_ns, is_deleted=True)
             insert_audit(connection, now_ns, by, "rule_deleted", name, as_json(before), None)
 
         self._ledger.write(write)
@@ -144,6 +139,15 @@ class RuleBook:
     def _refuse_configured(self, name: str) -> None:
         if self.is_configured(name):
             raise CannotChange(f"{name} is a rule of the config; change it there")
+
+
+def _write_row(connection: Any, name: str, definition: str, by: str, now_ns: int, *, is_deleted: bool = False) -> None:
+    """Put a rule's row in the place of the one before, inside the transaction: an update would hold checkpoints up."""
+    found = connection.execute("SELECT created_at_ns, created_by FROM _ledger.budget_rule WHERE name = ?", [name])
+    created_at_ns, created_by = found.fetchone() or (now_ns, by)
+    connection.execute("DELETE FROM _ledger.budget_rule WHERE name = ?", [name])
+    row = [name, definition, created_at_ns, created_by, now_ns, by, now_ns if is_deleted else None]
+    connection.execute("INSERT INTO _ledger.budget_rule VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
 
 def _parsed(text: str | None) -> Any:

@@ -16,9 +16,7 @@ from starlette.responses import JSONResponse, Response
 from collector.budgets import answers
 from collector.budgets.actions.config import AnyChannel
 from collector.budgets.counters import Counters
-from collector.budgets.event_rows import events_of
 from collector.budgets.leases import LeaseBook
-from collector.budgets.ledger import Ledger, Snapshot
 from collector.budgets.model import PPM, CounterKey, Event, Rule
 from collector.budgets.requests import BadRequest
 from collector.budgets.rulebook import CannotChange, RuleBook
@@ -36,11 +34,6 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 """Of a request. A settlement of ten thousand calls takes half of it."""
 MAX_LISTED = 1000
 """Counters of a rule, events or changes in one answer; the rest is in the ledger's views."""
-_EVENTS = """
-SELECT * FROM _ledger.budget_event
-WHERE event_id IS NOT NULL AND happened_at_ns >= ? ORDER BY happened_at_ns DESC LIMIT ?
-"""
-
 Json = dict[str, Any]
 
 
@@ -51,8 +44,10 @@ class Desk(Protocol):
     book: LeaseBook
     rulebook: RuleBook
     around: answers.Surroundings
-    ledger: Ledger
     channels: Sequence[AnyChannel]
+
+    def events(self, since_ns: int, limit: int) -> list[Event]:
+        """At most so many from a time on, the newest first. Raises StoreUnavailable."""
 
 
 def budget_paths(desk: Desk) -> list[Path]:
@@ -103,11 +98,7 @@ class _Routes:
 
     async def events(self, request: Request) -> Response:
         since_ns, limit = _count(request, "since_ns", 0), _count(request, "limit", MAX_LISTED, most=MAX_LISTED)
-
-        def read(snapshot: Snapshot) -> list[Event]:
-            return events_of(snapshot.table(_EVENTS, [since_ns, limit]))
-
-        found = await asyncio.to_thread(self._desk.ledger.read, read)
+        found = await asyncio.to_thread(self._desk.events, since_ns, limit)
         return JSONResponse({"events": [_event(event) for event in found]})
 
     async def audit(self, request: Request) -> Response:
