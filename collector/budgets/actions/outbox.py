@@ -144,9 +144,8 @@ def add(connection: Any, deliveries: Iterable[Delivery]) -> None:
 
 def record(connection: Any, delivery: Delivery) -> None:
     """Write what became of one, inside the transaction that is under way."""
-    connection.execute(
-        "DELETE FROM _ledger.budget_delivery WHERE id = ?", [delivery.id]
-    )  # an update holds checkpoints up
+    # Not an update: that holds checkpoints up.
+    connection.execute("DELETE FROM _ledger.budget_delivery WHERE id = ?", [delivery.id])
     add(connection, [delivery])
 
 
