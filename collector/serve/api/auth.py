@@ -15,13 +15,11 @@ from ipaddress import ip_address
 from starlette.requests import Request
 from starlette.responses import Response
 
-from collector.serve.api.config import ApiConfig, ApiToken, Role
+from collector.serve.api.config import ApiConfig, Role
 from collector.serve.api.errors import ApiError
+from collector.serve.api.identity import ANYBODY, Caller, remember
 
 Handler = Callable[[Request], Awaitable[Response]]
-
-ANYBODY = ApiToken("local", "", Role.ADMIN)
-"""Who asks where no token is needed."""
 
 
 class Guard:
@@ -31,23 +29,23 @@ class Guard:
         self._config = config
 
     def __call__(self, least: Role, handler: Handler) -> Handler:
-        """`handler` for callers of at least a role; `request.state.caller` is the token's name."""
+        """`handler` for callers of at least a role; `request.state` says who they are and whose figures they see."""
 
         async def guarded(request: Request) -> Response:
-            token = self._caller(request)
-            if token.role < least:
+            caller = self._caller(request)
+            if caller.role < least:
                 raise ApiError(
                     HTTPStatus.FORBIDDEN,
                     "forbidden",
-                    f"the token {token.name} is a {token.role.name.lower()}'s",
+                    f"{caller.name} has the role {caller.role.name.lower()}",
                     allowed=f"{least.name.lower()} or more",
                 )
-            request.state.caller = token.name
+            remember(request, caller)
             return await handler(request)
 
         return guarded
 
-    def _caller(self, request: Request) -> ApiToken:
+    def _caller(self, request: Request) -> Caller:
         if not self._config.tokens:
             _refuse_foreign_pages(request)
             return ANYBODY
@@ -56,7 +54,8 @@ class Guard:
             given = said.strip().encode()
             found = [token for token in self._config.tokens if hmac.compare_digest(token.secret.encode(), given)]
             if found:
-                return found[0]
+                organization = found[0].organization
+                return Caller(found[0].name, found[0].role, None if organization is None else (organization,), "token")
         raise ApiError(
             HTTPStatus.UNAUTHORIZED,
             "unauthorized",

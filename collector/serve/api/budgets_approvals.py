@@ -22,9 +22,9 @@ from collector.config.problems import BadValue
 from collector.config.values import duration_ns
 from collector.errors import StoreUnavailable
 from collector.serve.api.app import Path
-from collector.serve.api.auth import ANYBODY
 from collector.serve.api.config import Role
 from collector.serve.api.errors import ApiError, invalid, not_found
+from collector.serve.api.identity import ANYBODY
 
 T = TypeVar("T")
 

@@ -25,6 +25,7 @@ class ApiToken:
     name: str  # for the audit trail
     secret: str
     role: Role
+    organization: str | None = None  # that it may see; None: all
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,73 @@
+"""Who asks: a name, a role, and the organisations that they may see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Literal
+
+from starlette.requests import Request
+
+from collector.serve.api.config import Role
+from collector.serve.api.errors import ApiError, invalid
+
+ORGANIZATION_HEADER = "X-Org-ID"
+MAX_ORGANIZATION_CHARS = 200
+
+Login = Literal["none", "token", "jwt", "session"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody whose credentials are known to be good."""
+
+    name: str  # for the audit trail
+    role: Role
+    organizations: tuple[str, ...] | None  # that they may see; None: all
+    login: Login
+
+
+ANYBODY = Caller("local", Role.ADMIN, None, "none")
+"""Who asks where no credentials are needed."""
+
+
+def organization_of(request: Request, caller: Caller) -> str | None:
+    """The one organisation that a request is about; None: all of them.
+
+    Raises:
+        ApiError: the header names one that the caller may not see (403), or does not choose among several (400).
+    """
+    said = request.headers.getlist(ORGANIZATION_HEADER)
+    if len(set(said)) > 1:
+        raise invalid("is there more than once", where=ORGANIZATION_HEADER)
+    wanted = said[0] if said else None
+    if wanted is not None and not (0 < len(wanted) <= MAX_ORGANIZATION_CHARS and wanted.isprintable()):
+        raise invalid("is no organisation's name", where=ORGANIZATION_HEADER)
+    seen = caller.organizations
+    if seen is None:
+        return wanted
+    if wanted is not None:
+        if wanted not in seen:
+            raise ApiError(
+                HTTPStatus.FORBIDDEN,
+                "forbidden",
+                f"{caller.name} may not see the organisation {wanted}",
+                where=ORGANIZATION_HEADER,
+            )
+        return wanted
+    if len(seen) != 1:
+        raise invalid("is required: choose one", where=ORGANIZATION_HEADER, allowed=", ".join(seen))
+    return seen[0]
+
+
+def remember(request: Request, caller: Caller) -> None:
+    """Set what handlers read: `request.state.caller` (a name), `.role`, `.login`, `.organizations`, and `.org`.
+
+    Raises:
+        ApiError: see `organization_of`.
+    """
+    request.state.caller = caller.name
+    request.state.role = caller.role
+    request.state.login = caller.login
+    request.state.organizations = caller.organizations
+    request.state.org = organization_of(request, caller)
