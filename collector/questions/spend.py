@@ -1,0 +1,21 @@
+"""What the chosen calls cost in all, and in the period before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from collector.questions.measures import Measures
+from collector.questions.selection import Ask, Selection
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """`previous` None: not asked for, or the window has no start."""
+
+    total: Measures
+    previous: Measures | None = None
+
+
+def spend(ask: Ask, selection: Selection, *, compare: bool = False) -> Spend:
+    """The total of a selection."""
+    raise NotImplementedError
