@@ -19,6 +19,7 @@ from threading import Lock, Thread
 from typing import Any
 from unittest.mock import patch
 
+import requests
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
@@ -71,7 +72,8 @@ class UntilTaken(SpanExporter):
     """Sends spans again until the collector has them, so that a restart of it loses none."""
 
     def __init__(self, url: str) -> None:
-        self._exporter = OTLPSpanExporter(f"{url}/v1/traces", timeout=5)
+        # A session of its own: the exporter would else import the library after the fork, in each process.
+        self._exporter = OTLPSpanExporter(f"{url}/v1/traces", timeout=5, session=requests.Session())
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """See SpanExporter."""

@@ -30,40 +30,43 @@ def test_a_budget_that_many_processes_spend_at_once_holds(
 ) -> None:
     """Overspend is at most what calls in flight cost beyond their estimates: nothing, with exact ones. Each refusal's
     own figures say that there was no room."""
-    limit_usd = f"{0.4 * MEAN_CALL_USD * processes * calls:.2f}"
-    config = hard_budget(limit_usd, more="when_unreachable: closed")
-    with CollectorProcess(tmp_path, processors=config, has_api=True) as collector:
+    with CollectorProcess(tmp_path, processors=race_budget(processes * calls), has_api=True) as collector:
         for seed in seeds:
-            customer, threads = f"customer-{seed}", (1, 5, calls)[seed % 3]
-            plan = Plan(
-                collector.api_url,
-                collector.http_url,
-                str(tmp_path / f"seed-{seed}"),
-                (customer,),
-                processes,
-                threads,
-                calls // threads,
-                seed,
-                has_exact_estimates,
-            )
-            with Fleet(plan) as fleet:
-                fleet.go()
-                fleet.wait()
-            notes = fleet.notes()
-            found = outcome_of(notes, customer)
-            counter = settled_counters(collector, {customer: found.cost})[customer]
-            overspent = max(0, counter.spent - counter.limit)
-            print(
-                f"seed {seed}: {found.made} calls made, {found.blocked} blocked, {found.refusals} refusals, spent "
-                f"{counter.spent / counter.limit:.4f} of the limit, overspent {overspent / 1e12} of at most "
-                f"{found.underestimated_in_flight / 1e12} USD, {len(failures(notes))} failures"
-            )
-            assert failures(notes) == []
-            assert found.unasked == 0
-            assert found.blocked > 0
-            assert found.wrongly_refused == []
-            assert counter.spent == found.cost, "the counter is what the calls cost"
-            assert counter.leased == 0, "all is given back"
-            assert overspent <= found.underestimated_in_flight
-            assert found.underestimated_in_flight == 0 or not has_exact_estimates
+            race(collector, tmp_path / f"seed-{seed}", processes, calls, seed, has_exact_estimates)
         verified(collector)
+
+
+def race_budget(calls: int) -> str:
+    """`processors` of a config with room for two fifths of the calls of one customer."""
+    return hard_budget(f"{0.4 * MEAN_CALL_USD * calls:.2f}", more="when_unreachable: closed")
+
+
+def race(
+    collector: CollectorProcess, folder: Path, processes: int, calls: int, seed: int, has_exact_estimates: bool
+) -> None:
+    """One race for the budget of one customer, who is nobody else's. Each process makes so many calls."""
+    customer, threads = f"customer-{seed}", (1, 5, calls)[seed % 3]
+    plan = Plan(
+        collector.api_url, collector.http_url, str(folder), (customer,), processes, threads, calls // threads, seed,
+        has_exact_estimates,
+    )  # fmt: skip
+    with Fleet(plan) as fleet:
+        fleet.go()
+        fleet.wait()
+    notes = fleet.notes()
+    found = outcome_of(notes, customer)
+    counter = settled_counters(collector, {customer: found.cost})[customer]
+    overspent = max(0, counter.spent - counter.limit)
+    print(
+        f"seed {seed}: {found.made} calls made, {found.blocked} blocked, {found.refusals} refusals, spent "
+        f"{counter.spent / counter.limit:.4f} of the limit, overspent {overspent / 1e12} of at most "
+        f"{found.underestimated_in_flight / 1e12} USD, {len(failures(notes))} failures"
+    )
+    assert failures(notes) == []
+    assert found.unasked == 0
+    assert found.blocked > 0
+    assert found.wrongly_refused == []
+    assert counter.spent == found.cost, "the counter is what the calls cost"
+    assert counter.leased == 0, "all is given back"
+    assert overspent <= found.underestimated_in_flight
+    assert found.underestimated_in_flight == 0 or not has_exact_estimates
