@@ -31,6 +31,7 @@ COMMANDS = {
     "import": "load OTLP files into the ledger; needs no running collector",
     "sql": "query the ledger, read-only",
     "status": "how the running collector is doing",
+    "demo": "fill a ledger with made-up history, to look around in",
     "doctor": "check a ledger, or an app's model calls, and explain what is found",
 }
 
