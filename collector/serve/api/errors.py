@@ -5,13 +5,28 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 logger = logging.getLogger(__name__)
+
+
+class ErrorDetail(TypedDict):
+    """`where` names the part of the request that is wrong, `allowed` what it may be."""
+
+    code: str
+    message: str
+    where: NotRequired[str]
+    allowed: NotRequired[str]
+
+
+class ErrorBody(TypedDict):
+    """The body of every answer that is an error."""
+
+    error: ErrorDetail
 
 
 class ApiError(Exception):

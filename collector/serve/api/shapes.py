@@ -75,6 +75,7 @@ class Schemas:
 
     def __init__(self) -> None:
         self.components: dict[str, Json] = {}
+        self._names: dict[type, str] = {}
 
     def of(self, hint: Any) -> Json:
         """The schema of a type. Raises TypeError for one that `as_json` does not know either."""
@@ -122,11 +123,17 @@ class Schemas:
             return _choice([each.value for each in hint])
         if not (is_dataclass(hint) or hasattr(hint, "_fields") or is_typeddict(hint)):
             raise TypeError(f"{hint!r} has no schema")
-        name = hint.__name__.lstrip("_")
-        if name not in self.components:
+        if hint not in self._names:
+            self._names[hint] = name = self._free_name(hint)
             self.components[name] = {}  # a type may hold itself
             self.components[name] = self._object(hint)
-        return {"$ref": f"#/components/schemas/{name}"}
+        return {"$ref": f"#/components/schemas/{self._names[hint]}"}
+
+    def _free_name(self, hint: type) -> str:
+        """Its own; with that of its module before it where two types have the same."""
+        name = hint.__name__.lstrip("_")
+        module = hint.__module__.rpartition(".")[2].replace("_", " ").title().replace(" ", "")
+        return name if name not in self.components else module + name
 
     def _object(self, hint: type) -> Json:
         hints = get_type_hints(hint, include_extras=True)

@@ -1,0 +1,25 @@
+"""Bodies of answers."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from http import HTTPStatus
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+CACHE_CONTROL = "private, no-cache"
+"""Whoever keeps an answer asks whether it still holds, and it is for nobody else."""
+
+
+def json_response(request: Request, body: Any) -> Response:
+    """JSON with a tag of its content: who has it already gets 304 and no body."""
+    payload = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
+    tag = f'W/"{blake2b(payload, digest_size=12).hexdigest()}"'  # weak: a gzipped body has other bytes
+    headers = {"ETag": tag, "Cache-Control": CACHE_CONTROL}
+    known = request.headers.get("if-none-match", "")
+    if tag in (each.strip() for each in known.split(",")):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(payload, media_type="application/json", headers=headers)

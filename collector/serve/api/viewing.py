@@ -1,0 +1,120 @@
+"""Views: routes that ask the ledger about the calls of a selection, and answer a typed value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Generic, TypeVar
+from zoneinfo import ZoneInfo
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from collector.errors import QueryFailed, StoreUnavailable
+from collector.questions.asking import Answered, Asking
+from collector.questions.selection import Ask, Selection
+from collector.serve.api import selected
+from collector.serve.api.config import Role
+from collector.serve.api.errors import ApiError, not_found
+from collector.serve.api.parameters import Given, Parameter, read_parameters
+from collector.serve.api.path import Path, Returns
+from collector.serve.api.responses import json_response
+from collector.serve.api.shapes import as_json
+
+T = TypeVar("T")
+
+QUERY_SECONDS = 20.0
+"""For one view. Views take a tenth of a second; one that takes longer than this keeps others from being answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request, read: whose calls, what else it said, and the time by which all of its words are understood."""
+
+    selection: Selection
+    given: Given
+    now: datetime  # UTC
+    names: Mapping[str, str]  # in the path
+
+    def __getitem__(self, parameter: Parameter[T]) -> T:
+        return self.given[parameter]
+
+
+@dataclass(frozen=True, slots=True)
+class View(Generic[T]):
+    """`question` runs in a thread; it must not wait for anything but its `Ask`."""
+
+    path: str
+    summary: str
+    question: Callable[[Ask, Asked], T]
+    shape: Any
+    parameters: tuple[Parameter[Any], ...] = ()
+    strict: bool = False
+
+
+class Viewer:
+    """Makes routes of views. `zone` holds where a request names none."""
+
+    def __init__(
+        self, asking: Asking, zone: ZoneInfo, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._asking = asking
+        self._zone = zone
+        self._clock = clock
+
+    def route(self, view: View[Any]) -> Path:
+        """A GET route for viewers."""
+        parameters = (*view.parameters, *selected.PARAMETERS)
+
+        async def handler(request: Request) -> Response:
+            asked = self.read(request, parameters)
+            answered = await self.answer(lambda ask: view.question(ask, asked))
+            return self.answer_json(request, asked, answered)
+
+        return Path(
+            "GET",
+            view.path,
+            Role.VIEWER,
+            handler,
+            view.summary,
+            strict=view.strict,
+            parameters=parameters,
+            takes_attributes=True,
+            returns=Returns(view.shape, is_selection=True),
+        )
+
+    def read(self, request: Request, parameters: tuple[Parameter[Any], ...]) -> Asked:
+        """What a request says. Raises ApiError."""
+        given, attributes = read_parameters(
+            request.query_params.multi_items(), parameters, selected.ATTRIBUTE_PREFIX, (selected.ATTRIBUTE_PREFIX,)
+        )
+        now = self._clock()
+        chosen = selected.selection(given, attributes, request.state.org, now, self._zone)
+        return Asked(chosen, given, now, request.path_params)
+
+    async def answer(self, question: Callable[[Ask], T], timeout_seconds: float = QUERY_SECONDS) -> Answered[T]:
+        """The answer to one question.
+
+        Raises:
+            ApiError: 503, the ledger cannot be read now (`unavailable`), or the time is up (`timeout`).
+        """
+        try:
+            return await self._asking.answer(question, timeout_seconds)
+        except StoreUnavailable as error:
+            raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", str(error)) from None
+        except QueryFailed as error:
+            raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "timeout", str(error)) from None
+
+    def answer_json(self, request: Request, asked: Asked, answered: Answered[Any]) -> Response:
+        """A view's answer: which calls it is about, up to when the ledger was read, and what was found."""
+        body = {"selection": as_json(selected.shown(asked.selection)), "as_of": as_json(answered.as_of)}
+        return json_response(request, body | as_json(answered.value))
+
+
+def found(value: T | None, what: str) -> T:
+    """`value`, or a 404 that says what there is not."""
+    if value is None:
+        raise not_found(what)
+    return value
