@@ -18,6 +18,8 @@ from collector.config import Config, Endpoint
 from collector.decode.request import DecodeLimits
 from collector.forward.otlp import OtlpForwarder
 from collector.journal import Journal, JournalConfig, Quarantine
+from collector.metering.meter import Meter
+from collector.metering.shown import show_metrics
 from collector.normalise import ESSENTIAL_KEYS
 from collector.pipeline import Pipeline
 from collector.receive.config import ReceiverConfig
@@ -31,8 +33,10 @@ from collector.serve.api.pages import approvals_page
 from collector.serve.api.server import ApiServer
 from collector.serve.probes import Pages, ProbeServer, health_pages, metrics_pages
 from collector.store import Store
+from collector.store.moved import Listener
 from collector.telemetry import Telemetry
 from collector.timer import PublishTimer
+from collector.tls import server_context
 from collector.upkeep_timer import UpkeepTimer
 from otel_cost.pricing import default_card
 from otel_cost.pricing.overrides import Cards
@@ -81,6 +85,9 @@ class Service:
             self.store, config.rules, config.channels, lambda: pipeline.cards.card(), DEFAULT_ORGANIZATION
         )
         layout = self.store.layout
+        self.meter = Meter(config.metering, self.store, layout.metrics)
+        self.store.listen(Listener(self.meter.columns, self.meter.moved))
+        show_metrics(self.telemetry, self.meter, self.budgets)
         self.journal = Journal(JournalConfig(layout.folder / "journal", config.store.free_space_floor_bytes))
         self._applier = Applier(pipeline, self.journal, Quarantine(layout.folder / "quarantine"), self.telemetry)
         acceptor = Acceptor(pipeline, self.journal, self._applier, self.telemetry)
@@ -95,9 +102,15 @@ class Service:
         self._api = (
             None
             if config.api is None
-            else ApiServer(config.api.endpoint, build_app(config.api, _paths(self.budgets), [approvals_page()]))
+            else ApiServer(
+                config.api.endpoint,
+                build_app(config.api, _paths(self.budgets), [approvals_page()]),
+                None if config.api.tls is None else server_context(config.api.tls),
+            )
         )
         self._serving = False
+        self.telemetry.gauge(metrics.HEALTHY, lambda: self.why_unhealthy() is None)
+        self.telemetry.gauge(metrics.LEDGER_SPANS, lambda: self.store.position.seq)
 
     async def start(self) -> Addresses:
         """Start the parts in the order in which spans need them; if one fails, those before it are stopped again.
@@ -147,6 +160,7 @@ class Service:
     async def _start(self) -> Addresses:
         memory.configure()
         self.store.start()
+        self.meter.start()
         self.budgets.start()
         self._prices.start()
         self._start_journal()
@@ -197,6 +211,7 @@ class Service:
             forwarder.stop(FORWARD_DRAIN_SECONDS)
         self.budgets.stop()
         self.store.stop()
+        self.meter.stop()
         for probe in self._probes:
             probe.stop()
 

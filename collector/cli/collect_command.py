@@ -19,6 +19,7 @@ from collector.config import Config, ConfigError, Endpoint, load
 
 if TYPE_CHECKING:
     from collector.receive.config import ReceiverConfig
+    from collector.serve.api.config import ApiConfig
     from collector.service import Addresses
 
 _SEND, _PROTOCOL = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"
@@ -132,16 +133,16 @@ def greeting(config: Config, addresses: Addresses) -> str:
     if addresses.prometheus is not None:
         lines.append(f"  metrics  {_url(addresses.prometheus)}/metrics")
     if addresses.api is not None:
-        lines.append(f"  api      {_url(addresses.api)}/api/v1")
+        lines.append(f"  api      {_url(addresses.api, config.api)}/api/v1")
     if addresses.health_check is not None:
         lines.append(f"  health   {_url(addresses.health_check)}/")
     return "\n".join(lines)
 
 
-def _url(endpoint: Endpoint, receiver: ReceiverConfig | None = None) -> str:
+def _url(endpoint: Endpoint, listens: ReceiverConfig | ApiConfig | None = None) -> str:
     """How an app on this machine reaches an endpoint."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(endpoint.host, endpoint.host)
-    scheme = "https" if receiver is not None and receiver.tls is not None else "http"
+    scheme = "https" if listens is not None and listens.tls is not None else "http"
     return f"{scheme}://{Endpoint(host, endpoint.port)}"
 
 

@@ -8,18 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from collector.config import forwarding, model, upkeep, values
+from collector.config.access import read_api
 from collector.config.budget import read_rules
 from collector.config.channels import read_channels
 from collector.config.cost import read_cost
+from collector.config.metering import read_prometheus
 from collector.config.model import Config
 from collector.config.parts import Endpoint
 from collector.config.pipelines import Defined, select
 from collector.config.problems import BadValue, ConfigError, Problems
 from collector.config.reader import Section
 from collector.config.text import parse
+from collector.config.tls import read_server_tls
 from collector.forward.config import ForwardConfig
-from collector.receive.config import ReceiverConfig, TlsFiles
-from collector.serve.api.config import ApiConfig, ApiToken, Role
+from collector.receive.config import ReceiverConfig
 from collector.store.config import StoreConfig
 
 RECEIVERS = {"otlp": "OTLP over gRPC and HTTP"}
@@ -32,13 +34,11 @@ EXPORTERS = {
     "duckdb": "the ledger",
     "otlp": "passes spans on over gRPC",
     "otlphttp": "passes spans on over HTTP",
-    "prometheus": "metrics of this collector",
+    "prometheus": "metrics of this collector and of what calls cost",
 }
 EXTENSIONS = {"api": "page and JSON API", "health_check": "liveness and readiness"}
 
 BUDGET_WARNING = "processors.budget.rules: rules that decide on calls need extensions.api, where guards in apps ask"
-MIN_TOKEN_CHARACTERS = 16
-"""Shorter secrets can be guessed by trying."""
 
 
 def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Config:
@@ -131,17 +131,10 @@ def _listen(section: Section, size_key: str, default: ReceiverConfig) -> Receive
         port=endpoint.port,
         max_request_bytes=largest_bytes,
         max_in_flight_bytes=max(default.max_in_flight_bytes, 2 * largest_bytes),
-        tls=_server_tls(tls) if "tls" in section else None,
+        tls=read_server_tls(tls) if "tls" in section else None,
     )
     section.close()
     return result
-
-
-def _server_tls(section: Section) -> TlsFiles:
-    none = Path()
-    tls = TlsFiles(section.require("cert_file", values.path, none), section.require("key_file", values.path, none))
-    section.close()
-    return tls
 
 
 def _processors(section: Section, defined: Defined, config: Config) -> Config:
@@ -169,7 +162,8 @@ def _exporters(section: Section, defined: Defined, config: Config) -> Config:
         if kind == "duckdb":
             config = replace(config, store=_store(part, config.store))
         elif kind == "prometheus":
-            config = replace(config, prometheus=_endpoint(part, model.PROMETHEUS_ENDPOINT))
+            prometheus, metering = read_prometheus(part, model.PROMETHEUS_ENDPOINT)
+            config = replace(config, prometheus=prometheus, metering=metering)
         elif kind == "otlp":
             forward.append(forwarding.read_grpc(component_id, part))
         else:
@@ -194,37 +188,9 @@ def _extensions(section: Section, defined: Defined, config: Config) -> Config:
         if kind == "health_check":
             config = replace(config, health_check=_endpoint(part, model.HEALTH_CHECK_ENDPOINT))
         else:
-            config = replace(config, api=_api(part))
+            config = replace(config, api=read_api(part, model.API_ENDPOINT))
     section.close()
     return config
-
-
-def _api(part: Section) -> ApiConfig:
-    endpoint = part.take("endpoint", values.listen_address, model.API_ENDPOINT)
-    tokens = tuple(_token(each) for each in part.sections("tokens"))
-    for number, token in enumerate(tokens):
-        if token.name in {other.name for other in tokens[:number]}:
-            part.problem(BadValue("another token has this name"), token.name, key=f"tokens[{number}].name")
-    part.close()
-    return ApiConfig(endpoint, tokens)
-
-
-def _token(part: Section) -> ApiToken:
-    roles = {role.name.lower(): role for role in Role}
-    token = ApiToken(
-        part.require("name", values.text, ""),
-        part.require("token", _secret, ""),
-        roles[part.take("role", values.choice(roles), "viewer")],
-    )
-    part.close()
-    return token
-
-
-def _secret(value: object) -> str:
-    written = values.text(value)
-    if len(written) < MIN_TOKEN_CHARACTERS:
-        raise BadValue(f"must have at least {MIN_TOKEN_CHARACTERS} characters", got="...")
-    return written
 
 
 def _endpoint(part: Section, default: Endpoint) -> Endpoint:

@@ -10,6 +10,7 @@ from collector.budgets.model import Rule
 from collector.catalogue.config import RefreshConfig
 from collector.config.parts import Endpoint
 from collector.forward.config import ForwardConfig
+from collector.metering.config import MeteringConfig
 from collector.receive.config import ReceiverConfig
 from collector.serve.api.config import ApiConfig
 from collector.store.config import StoreConfig
@@ -19,6 +20,7 @@ MIB = 1024 * 1024
 GRPC = ReceiverConfig("127.0.0.1", 4317)
 HTTP = ReceiverConfig("127.0.0.1", 4318)
 PROMETHEUS_ENDPOINT = Endpoint("127.0.0.1", 9464)
+METERING = MeteringConfig()
 HEALTH_CHECK_ENDPOINT = Endpoint("127.0.0.1", 13133)
 STORE = StoreConfig(Path("otel-cost.duckdb"))
 API_ENDPOINT = Endpoint("127.0.0.1", 8321)
@@ -45,6 +47,7 @@ class Config:
     store: StoreConfig = STORE
     forward: tuple[ForwardConfig, ...] = ()
     prometheus: Endpoint | None = PROMETHEUS_ENDPOINT
+    metering: MeteringConfig = METERING
     health_check: Endpoint | None = HEALTH_CHECK_ENDPOINT
     api: ApiConfig | None = None
     warnings: tuple[str, ...] = ()
@@ -57,6 +60,6 @@ class Config:
             ("receivers.otlp.protocols.http.endpoint", self.http and Endpoint(self.http.host, self.http.port)),
             ("exporters.prometheus.endpoint", self.prometheus),
             ("extensions.health_check.endpoint", self.health_check),
-            ("extensions.api.endpoint", None if self.api is None or self.api.tokens else self.api.endpoint),
+            ("extensions.api.endpoint", None if self.api is None or self.api.asks_who else self.api.endpoint),
         ]
         return [(path, endpoint) for path, endpoint in endpoints if endpoint and not endpoint.is_loopback]

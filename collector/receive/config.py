@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from collector import limits
-
-
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """Certificate chain and private key, both PEM."""
-
-    cert_file: Path
-    key_file: Path
+from collector.tls import TlsFiles
 
 
 @dataclass(frozen=True, slots=True)

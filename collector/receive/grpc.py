@@ -17,12 +17,12 @@ import grpc.aio
 from collector.decode.request import Outcome, Request
 from collector.errors import CannotListen, RequestTooLarge
 from collector.receive import bounds
-from collector.receive.config import ReceiverConfig, TlsFiles
+from collector.receive.config import ReceiverConfig
 from collector.receive.descriptors import max_connections
 from collector.receive.inflate import inflate
 from collector.receive.intake import Authenticate, Intake, Lease, Observe, Signal, Submit, default_organization, ignore
 from collector.receive.status import PROTOBUF, grpc_trailers, message_of, status_of, success
-from collector.receive.tls import read, server_context
+from collector.tls import TlsFiles, read, server_context
 
 SERVICES: dict[str, Signal] = {
     "opentelemetry.proto.collector.trace.v1.TraceService": "traces",

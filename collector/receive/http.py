@@ -13,7 +13,7 @@ from collector.receive.connection import Endpoint, HttpConnection
 from collector.receive.descriptors import max_connections
 from collector.receive.handshake import TlsServer
 from collector.receive.intake import Authenticate, Intake, Observe, Submit, default_organization, ignore
-from collector.receive.tls import server_context
+from collector.tls import server_context
 
 _BACKLOG = 1024
 """Connections that the system holds until they are taken; more are refused by it, and their clients try again."""

@@ -112,7 +112,7 @@ def test_the_api_answers_whom_its_tokens_name() -> None:
     """Without tokens it answers whoever reaches it, so another address than loopback counts as exposed."""
     config = load(TESTDATA / "everything.yaml", {"TOKEN": "t"})
     assert config.api is not None
-    assert config.api.tokens == (ApiToken("ops", "t0123456789abcdef", Role.ADMIN),)
+    assert config.api.tokens[0] == ApiToken("ops", "t0123456789abcdef", Role.ADMIN)
     assert config.exposed() == []
     bare = read("extensions: {api: {endpoint: '0.0.0.0:8321'}}", FILE, {})
     assert [path for path, _ in bare.exposed()] == ["extensions.api.endpoint"]

@@ -11,8 +11,8 @@ from random import Random
 
 import pytest
 
-from collector.receive.config import TlsFiles
 from collector.store.query import query_published
+from collector.tls import TlsFiles
 from tests.collector.receive.certificates import make
 from tests.faults.ledger import Ledger, soak, wait_for, wait_until_applied
 from tests.support.collector_process import CollectorProcess

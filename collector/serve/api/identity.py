@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from starlette.requests import Request
 
@@ -25,10 +25,16 @@ class Caller:
     role: Role
     organizations: tuple[str, ...] | None  # that they may see; None: all
     login: Login
+    by_jwt: bool = False  # a JWT has shown it, itself or when the session began
 
 
 ANYBODY = Caller("local", Role.ADMIN, None, "none")
 """Who asks where no credentials are needed."""
+
+
+def is_organization(name: object) -> TypeGuard[str]:
+    """Whether it can be the name of an organisation."""
+    return isinstance(name, str) and 0 < len(name) <= MAX_ORGANIZATION_CHARS and name.isprintable()
 
 
 def organization_of(request: Request, caller: Caller) -> str | None:
@@ -41,7 +47,7 @@ def organization_of(request: Request, caller: Caller) -> str | None:
     if len(set(said)) > 1:
         raise invalid("is there more than once", where=ORGANIZATION_HEADER)
     wanted = said[0] if said else None
-    if wanted is not None and not (0 < len(wanted) <= MAX_ORGANIZATION_CHARS and wanted.isprintable()):
+    if wanted is not None and not is_organization(wanted):
         raise invalid("is no organisation's name", where=ORGANIZATION_HEADER)
     seen = caller.organizations
     if seen is None:
@@ -61,7 +67,8 @@ def organization_of(request: Request, caller: Caller) -> str | None:
 
 
 def remember(request: Request, caller: Caller) -> None:
-    """Set what handlers read: `request.state.caller` (a name), `.role`, `.login`, `.organizations`, and `.org`.
+    """Set what handlers read: `request.state.caller` (a name), `.role`, `.login`, `.by_jwt`,
+    `.organizations`, and `.org`.
 
     Raises:
         ApiError: see `organization_of`.
@@ -69,5 +76,6 @@ def remember(request: Request, caller: Caller) -> None:
     request.state.caller = caller.name
     request.state.role = caller.role
     request.state.login = caller.login
+    request.state.by_jwt = caller.by_jwt
     request.state.organizations = caller.organizations
     request.state.org = organization_of(request, caller)

@@ -35,6 +35,7 @@ class Path(NamedTuple):
     handler: Handler
     summary: str  # for the list of what there is, and for OpenAPI
     at_root: bool = False
+    is_open: bool = False  # also for those whom nobody knows: it shows them nothing
     strict: bool = False  # where JWTs are configured: only for them, and only with an X-Org-ID
     parameters: tuple[Parameter[Any], ...] = ()
     takes_attributes: bool = False  # and `attr.KEY=VALUE`

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import resource
 import socket
+import ssl
 from collections.abc import Iterator
 
 import uvicorn
@@ -33,7 +34,7 @@ class _Server(uvicorn.Server):
 class ApiServer:
     """Serves an app at one endpoint. `start()` and `stop()` run on the event loop that answers."""
 
-    def __init__(self, endpoint: Endpoint, app: ASGIApp) -> None:
+    def __init__(self, endpoint: Endpoint, app: ASGIApp, tls: ssl.SSLContext | None = None) -> None:
         self._endpoint = endpoint
         config = uvicorn.Config(
             app,
@@ -46,6 +47,8 @@ class ApiServer:
             limit_concurrency=_most_connections(),
             timeout_graceful_shutdown=STOP_SECONDS,
         )
+        config.load()
+        config.ssl = tls
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None
         self._socket: socket.socket | None = None

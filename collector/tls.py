@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import dataclass
+from pathlib import Path
 
 from collector.errors import CannotListen
-from collector.receive.config import TlsFiles
 
 _HANDSHAKE_STEPS = 8
 """Turns after which two ends in one process have shaken hands; TLS 1.3 needs three."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Certificate chain and private key, both PEM."""
+
+    cert_file: Path
+    key_file: Path
 
 
 def server_context(files: TlsFiles) -> ssl.SSLContext:
