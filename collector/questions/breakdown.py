@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any, NamedTuple
 
+from collector.questions import buckets
+from collector.questions.arithmetic import change, left, ratio
 from collector.questions.measures import Measures
-from collector.questions.selection import Ask, Selection
+from collector.questions.scope import Scope, measures_of, measures_sql, statement
+from collector.questions.selection import TIMES, Ask, Filter, Selection
 
-SORTS = ("cost", "calls", "tokens", "change", "name")
+LEAST_FOR_A_TREND = 4
+"""Whole buckets. Fewer say nothing."""
+_NOTABLE = Decimal("0.1")
+
+_ORDERS = {
+    "cost": "cost_usd DESC, calls DESC",
+    "calls": "calls DESC, cost_usd DESC",
+    "tokens": "coalesce(input_tokens, 0) + coalesce(output_tokens, 0) DESC, cost_usd DESC",
+    "change": "CAST(cost_usd AS DOUBLE) / nullif(earlier_cost_usd, 0) DESC NULLS LAST, cost_usd DESC",
+    "name": "",
+}
+SORTS = tuple(_ORDERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,5 +93,116 @@ class Breakdown:
 
 
 def breakdown(ask: Ask, selection: Selection, grouping: Grouping) -> Breakdown:
-    """Ask the ledger. An empty ledger gives no rows and a total of nothing."""
-    raise NotImplementedError
+    """Ask the ledger. An empty ledger gives no rows and a total of nothing. Raises ValueError for a wrong sort."""
+    scope = Scope(ask, selection)
+    lines = scope.rows("groups", _parameters(grouping), keys=grouping.by, **_parts(scope, grouping))
+    total, groups, all_groups = measures_of(lines[0]), int(lines[0]["groups"]), int(lines[0]["all_groups"])
+    lines = lines[1:]
+    keys = [_key(line, grouping, selection) for line in lines]
+    sparks = _sparklines(scope, grouping, lines) if grouping.sparkline else None
+    rows = tuple(
+        _row(key, line, total, grouping.compare, sparks.lines[at] if sparks else None)
+        for at, (key, line) in enumerate(zip(keys, lines, strict=True))
+    )
+    hidden = all_groups - len(rows)
+    other = Other(hidden, left(total, [row.measures for row in rows])) if hidden else None
+    return Breakdown(grouping.by, rows, other, total, groups, sparks.starts if sparks else None)
+
+
+def _parameters(grouping: Grouping) -> dict[str, object]:
+    said: dict[str, object] = {"limit": grouping.limit, "offset": grouping.offset}
+    return said | ({"search": grouping.search} if grouping.search else {})
+
+
+def _parts(scope: Scope, grouping: Grouping) -> dict[str, str]:
+    names = [f"key_{at}" for at in range(len(grouping.by))]
+    compared = (grouping.compare or grouping.sort == "change") and scope.selection.window.since is not None
+    times = [f"{name} DESC" for name, key in zip(names, grouping.by, strict=True) if key in TIMES]
+    order = [*times, *([] if times else [_ORDERS[grouping.sort]]), *(f"{name} NULLS LAST" for name in names)]
+    if grouping.sort not in SORTS:
+        raise ValueError(f"{grouping.sort} is none of {', '.join(SORTS)}")
+    before = statement("groups_before").format(
+        named=", ".join(names), same=" AND ".join(f"earlier.{name} IS NOT DISTINCT FROM lines.{name}" for name in names)
+    )
+    return {
+        "named": ", ".join(names),
+        "measures": measures_sql(executions=grouping.executions),
+        "search": " OR ".join(f"contains(lower(CAST({name} AS VARCHAR)), lower($search))" for name in names)
+        if grouping.search
+        else "TRUE",
+        "earlier": "earlier_calls, earlier_cost_usd" if compared else "NULL AS earlier_calls, NULL AS earlier_cost_usd",
+        "compared": before if compared else "",
+        "order": ", ".join(part for part in order if part),
+    }
+
+
+def _key(line: Mapping[str, Any], grouping: Grouping, selection: Selection) -> tuple[str | None, ...]:
+    """The line's names as text; a bucket of time is its local start."""
+    found = []
+    for at, key in enumerate(grouping.by):
+        value = line[f"key_{at}"]
+        found.append(buckets.label(key, value, selection.window.zone) if key in TIMES else value)
+    return tuple(found)
+
+
+def _row(
+    key: tuple[str | None, ...], line: Mapping[str, Any], total: Measures, compare: bool, spark: _Spark | None
+) -> Row:
+    measures = measures_of(line)
+    known = compare and line["earlier_calls"] is not None
+    previous = Before(line["earlier_cost_usd"], line["earlier_calls"]) if known else None
+    return Row(
+        key,
+        measures,
+        ratio(measures.cost_usd, total.cost_usd),
+        previous,
+        change(measures.cost_usd, previous.cost_usd) if previous else None,
+        spark.trend if spark else None,
+        spark.values if spark else None,
+    )
+
+
+class _Spark(NamedTuple):
+    values: tuple[Decimal, ...]
+    trend: str | None
+
+
+class _Sparks(NamedTuple):
+    starts: tuple[datetime, ...]
+    lines: list[_Spark]
+
+
+def _sparklines(scope: Scope, grouping: Grouping, lines: Sequence[Mapping[str, Any]]) -> _Sparks:
+    """Cost per bucket of the lines that are shown."""
+    instants = scope.instants()
+    if not lines or instants is None or grouping.sparkline is None:
+        return _Sparks((), [_Spark((), None) for _ in lines])
+    names = [f"key_{at}" for at in range(len(grouping.by))]
+    shown = [
+        Filter(key, tuple({line[name]: None for line in lines}))
+        for key, name in zip(grouping.by, names, strict=True)
+        if key not in TIMES
+    ]
+    cells = scope.having(*shown).rows("costs", keys=grouping.by, bucket=grouping.sparkline, named=", ".join(names))
+    costs = {(cell["bucket"], *(cell[name] for name in names)): cell["cost_usd"] for cell in cells}
+    zone = scope.selection.window.zone
+    numbers = buckets.numbers(grouping.sparkline, *instants, zone)
+    starts = tuple(buckets.start(grouping.sparkline, number, zone) for number in numbers)
+    whole = slice(int(starts[0] < instants[0]), -1)
+    found = []
+    for line in lines:
+        key = tuple(line[name] for name in names)
+        values = tuple(costs.get((number, *key), Decimal(0)) for number in numbers)
+        found.append(_Spark(values, trend(values[whole])))
+    return _Sparks(starts, found)
+
+
+def trend(values: Sequence[Decimal]) -> str | None:
+    """Whether the later half costs a tenth more or less than the first; None: too short, or nothing at all."""
+    half = len(values) // 2
+    if len(values) < LEAST_FOR_A_TREND or not any(values):
+        return None
+    first, last = sum(values[:half], Decimal(0)), sum(values[-half:], Decimal(0))
+    if last > first * (1 + _NOTABLE):
+        return "increasing"
+    return "decreasing" if last < first * (1 - _NOTABLE) else "stable"

@@ -45,7 +45,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Calls whose `key` (of `COLUMNS`, `status`, `trace_id`, or an attribute) is one of `values`; None: has none."""
+    """Calls whose `key` is one of `values`; None: has none.
+
+    `key`: of `COLUMNS`, `status`, `trace_id`; else an attribute of the call's span, or of its resource. An attribute
+    that is named like one of those is meant with `attr.` before it.
+    """
 
     key: str
     values: tuple[str | None, ...]
@@ -58,3 +62,5 @@ class Selection:
     org_id: str | None
     window: Window
     filters: tuple[Filter, ...] = field(default=())
+    as_billed: bool = False
+    """With the prices of when calls arrived, whatever price runs have changed since."""

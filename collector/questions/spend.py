@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from collector.questions.measures import Measures
+from collector.questions.scope import Scope
 from collector.questions.selection import Ask, Selection
 
 
@@ -18,4 +19,6 @@ class Spend:
 
 def spend(ask: Ask, selection: Selection, *, compare: bool = False) -> Spend:
     """The total of a selection."""
-    raise NotImplementedError
+    scope = Scope(ask, selection)
+    comparable = compare and selection.window.since is not None
+    return Spend(scope.total(), scope.earlier().total() if comparable else None)

@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
+from collector.questions.arithmetic import ratio
 from collector.questions.measures import Measures
-from collector.questions.runs import AgentShare
-from collector.questions.selection import Ask, Selection
+from collector.questions.runs import AgentShare, described
+from collector.questions.scope import Scope
+from collector.questions.selection import Ask, Filter, Selection
+from otel_cost.errors import OtelCostError
+from otel_cost.pricing import RateCard, receipt_lines, units
+from otel_cost.pricing.money import PICO_PER_USD, PPM
 
-MAX_SPANS = 5_000
+MAX_SPANS = 20_000
+"""Of a trace: the first ones. More are neither drawn nor read in reasonable time."""
+MAX_TRACES = 50
+"""Of a run, the first ones."""
+USAGE_COLUMNS = (units.INPUT, units.OUTPUT, units.CACHE_READ, units.CACHE_WRITE)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptLine:
+    """`quantity` of a class at `rate_usd` per `per` of it, times `multiplier`, is `cost_usd`: natural units, exact."""
+
+    unit: str
+    quantity: Decimal
+    rate_usd: Decimal
+    per: int
+    cost_usd: Decimal
+    multiplier: Decimal = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +57,7 @@ class Span:
     model: str | None
     run: str | None
     agent: str | None
-    usage: dict[str, int]
+    usage: Mapping[str, int]
     cost_usd: Decimal | None
     cost_status: str | None
     cost_reason: str | None
@@ -43,31 +66,212 @@ class Span:
     attempt: int
     retry_of: str | None
 
+    @property
+    def tokens(self) -> int | None:
+        """Input and output together; None when the span says neither."""
+        said = [self.usage[name] for name in USAGE_COLUMNS[:2] if name in self.usage]
+        return sum(said) if said else None
+
+
+@dataclass(slots=True)
+class Node:
+    """A span in its place. Sums are over counted calls only."""
+
+    span: Span
+    children: list[Node] = field(default_factory=list)
+    inclusive_cost_usd: Decimal = Decimal(0)
+    calls: int = 0
+    unpriced_calls: int = 0
+    call_tokens: int = 0
+
+    @property
+    def self_cost_usd(self) -> Decimal | None:
+        """What the span itself adds to the total; None for a counted call without a price."""
+        return self.span.cost_usd if self.span.counted else Decimal(0)
+
+    @property
+    def wrapper_tokens(self) -> int | None:
+        """What a wrapper says that its calls used, to be checked against `call_tokens`."""
+        return self.span.tokens if self.span.not_counted_reason == "wrapper" else None
+
+    def walk(self) -> Iterator[Node]:
+        """This node and all below it, in order."""
+        stack = [self]
+        while stack:
+            node = stack.pop()
+            yield node
+            stack.extend(reversed(node.children))
+
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """As collector.cli.trace has it today; moves here with Node, receipt(span, card)."""
+    """All spans known of one trace. Spans whose parent is not in the ledger are roots too."""
 
     trace_id: str
-    truncated: bool
+    roots: tuple[Node, ...]
+    truncated: bool = False
+    """There are more than `MAX_SPANS`; sums are of those that are here."""
+
+    def nodes(self) -> Iterator[Node]:
+        for root in self.roots:
+            yield from root.walk()
+
+    def telling(self) -> frozenset[str]:
+        """Ids of the spans that are GenAI spans or have one below them."""
+        found: set[str] = set()
+        for root in self.roots:
+            for node in reversed(list(root.walk())):
+                if node.span.call_kind or any(child.span.span_id in found for child in node.children):
+                    found.add(node.span.span_id)
+        return frozenset(found)
+
+    @property
+    def cost_usd(self) -> Decimal:
+        return sum((root.inclusive_cost_usd for root in self.roots), Decimal(0))
+
+    @property
+    def calls(self) -> int:
+        return sum(root.calls for root in self.roots)
+
+    @property
+    def unpriced_calls(self) -> int:
+        return sum(root.unpriced_calls for root in self.roots)
+
+    @property
+    def retry_cost_usd(self) -> Decimal:
+        retries = (node.self_cost_usd or Decimal(0) for node in self.nodes() if node.span.attempt > 1)
+        return sum(retries, Decimal(0))
 
 
 @dataclass(frozen=True, slots=True)
 class RunTrees:
-    """One run; `total` is of its calls."""
+    """One run; `total` is of all its calls, `traces` are the first `MAX_TRACES`."""
 
     run: str
     traces: tuple[Trace, ...]
+    trace_count: int
     total: Measures
     agents: tuple[AgentShare, ...]
-    started_at: datetime | None
 
 
 def trace(ask: Ask, selection: Selection, trace_id: str) -> Trace | None:
-    """None: no span of it may be seen. Only the organisation of the selection is used."""
-    raise NotImplementedError
+    """All spans of a trace that the selection's organisation may see, whatever its window and filters; None: none."""
+    lines = Scope(ask, selection).rows("trace_spans", {"trace_id": trace_id, "limit": MAX_SPANS + 1})
+    if not lines:
+        return None
+    return tree(trace_id, [span_of(line) for line in lines[:MAX_SPANS]], truncated=len(lines) > MAX_SPANS)
 
 
 def run(ask: Ask, selection: Selection, run: str) -> RunTrees | None:
-    """None: no call of it may be seen."""
-    raise NotImplementedError
+    """A run as far as its calls are in the selection, with its traces as a whole; None: there is no such call."""
+    scope = Scope(ask, selection)
+    found = described(scope, [run]).get(run)
+    if found is None:
+        return None
+    ids = scope.having(Filter("run", (run,))).rows("run_traces", {"limit": MAX_TRACES})
+    traces = (trace(ask, selection, line["trace_id"]) for line in ids)
+    seen = tuple(one for one in traces if one is not None)
+    return RunTrees(run, seen, found.trace_count, found.measures, found.agents)
+
+
+def span_of(line: Mapping[str, Any]) -> Span:
+    """One row of the query `trace_spans`."""
+    usage = {name: line[name] for name in USAGE_COLUMNS if line[name] is not None}
+    if line["reasoning_tokens"] is not None:
+        usage[units.REASONING] = line["reasoning_tokens"]
+    usage |= json.loads(line["usage_json"]) if line["usage_json"] else {}
+    return Span(
+        span_id=line["span_id"],
+        parent_span_id=line["parent_span_id"],
+        name=line["name"] or "(no name)",
+        start_time_ns=line["start_time_ns"],
+        duration_ns=max(0, line["end_time_ns"] - line["start_time_ns"]),
+        failed=bool(line["failed"]) or line["status"] == "error",
+        status_message=line["status_message"],
+        scope=line["scope_name"],
+        call_kind=line["call_kind"],
+        counted=bool(line["counted"]),
+        not_counted_reason=line["not_counted_reason"],
+        duplicate_of=line["duplicate_of"],
+        operation=line["operation"],
+        provider=line["provider"],
+        model=line["model"],
+        run=line["run"],
+        agent=line["agent"],
+        usage=usage,
+        cost_usd=line["cost_usd"],
+        cost_status=line["cost_status"],
+        cost_reason=line["cost_reason"],
+        card=line["card"],
+        rate_row=line["rate_row"],
+        attempt=line["attempt"] or 1,
+        retry_of=line["retry_of"],
+    )
+
+
+def tree(trace_id: str, spans: list[Span], *, truncated: bool = False) -> Trace:
+    """Spans in start order under their parents, with sums from the leaves up.
+
+    A cycle of parents, which no correct sender makes, is cut at its first span.
+    """
+    nodes = {span.span_id: Node(span) for span in sorted(spans, key=lambda span: (span.start_time_ns, span.span_id))}
+    for node in nodes.values():
+        parent = nodes.get(node.span.parent_span_id or "")
+        if parent is not None:
+            parent.children.append(node)
+    roots = [node for node in nodes.values() if node.span.parent_span_id not in nodes]
+    reached = {below.span.span_id for root in roots for below in root.walk()}
+    for node in nodes.values():
+        if node.span.span_id not in reached:
+            nodes[node.span.parent_span_id or ""].children.remove(node)
+            roots.append(node)
+            reached.update(below.span.span_id for below in node.walk())
+    for root in roots:
+        for node in reversed(list(root.walk())):
+            _sum_up(node)
+    return Trace(trace_id, tuple(roots), truncated)
+
+
+def _sum_up(node: Node) -> None:
+    span = node.span
+    if span.counted:
+        node.calls = 1
+        node.call_tokens = span.tokens or 0
+        node.unpriced_calls = int(span.cost_usd is None)
+        node.inclusive_cost_usd = span.cost_usd or Decimal(0)
+    for child in node.children:
+        node.calls += child.calls
+        node.call_tokens += child.call_tokens
+        node.unpriced_calls += child.unpriced_calls
+        node.inclusive_cost_usd += child.inclusive_cost_usd
+
+
+def receipt(span: Span, card: RateCard) -> tuple[ReceiptLine, ...] | None:
+    """The lines behind a span's price; None when it has none, or was priced with rates that this card does not hold."""
+    if span.cost_usd is None or not span.rate_row:
+        return None
+    try:
+        lines = receipt_lines(card, span.rate_row, span.usage, span.duration_ns)
+    except (KeyError, OtelCostError):
+        return None
+    if sum(line.cost_pico_usd for line in lines) != span.cost_usd * PICO_PER_USD:
+        return None
+    found = []
+    for line in lines:
+        quantum = units.UNITS[line.unit].quantum
+        found.append(
+            ReceiptLine(
+                line.unit,
+                Decimal(line.quantity) / quantum,
+                Decimal(line.rate_pico_usd) / PICO_PER_USD,
+                line.per // quantum,
+                Decimal(line.cost_pico_usd) / PICO_PER_USD,
+                Decimal(line.multiplier_ppm) / PPM,
+            )
+        )
+    return tuple(found)
+
+
+def share(part: Decimal, trace: Trace) -> Decimal | None:
+    """Part of the trace's cost."""
+    return ratio(part, trace.cost_usd)

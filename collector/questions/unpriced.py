@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
+from collector.questions.runs import instant
+from collector.questions.scope import Scope
 from collector.questions.selection import Ask, Selection
 
 
@@ -37,4 +41,11 @@ class Unpriced:
 
 def unpriced(ask: Ask, selection: Selection, limit: int = 200) -> Unpriced:
     """Ask the ledger."""
-    raise NotImplementedError
+    lines = Scope(ask, selection).rows("reasons", {"limit": limit})
+    calls, groups = (lines[0]["all_calls"], lines[0]["groups"]) if lines else (0, 0)
+    return Unpriced(tuple(map(_reason, lines)), calls, groups)
+
+
+def _reason(line: Mapping[str, Any]) -> Reason:
+    said = {field.name: line[field.name] for field in fields(Reason) if field.name in line}
+    return Reason(**said, first_call_at=instant(line["first_ns"]), last_call_at=instant(line["last_ns"]))

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from collector.questions.selection import Ask, Selection
+from collector.questions.scope import Scope
+from collector.questions.selection import COLUMNS, Ask, Selection
+from otel_cost.attributes import OTEL_COST_TAG_PREFIX
+
+_LATEST_CALLS = 5_000
+"""Whose attributes are looked at. Fewer: a rare key is not offered. More: each one's JSON is read, 2 us."""
+_MOST_KEYS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +42,18 @@ class Dimensions:
 
 def values(ask: Ask, selection: Selection, key: str, search: str | None = None, limit: int = 20) -> tuple[Value, ...]:
     """Values of a name that contain `search`, whatever the case; the dearest first."""
-    raise NotImplementedError
+    wanted: dict[str, object] = {"limit": limit} | ({"search": search} if search else {})
+    test = "contains(lower(key_0), lower($search))" if search else "TRUE"
+    lines = Scope(ask, selection).rows("values", wanted, keys=(key,), search=test)
+    return tuple(Value(line["value"], line["calls"], line["cost_usd"]) for line in lines)
 
 
 def dimensions(ask: Ask, selection: Selection) -> Dimensions:
-    """Columns, and the attribute keys of the latest calls, most frequent first."""
-    raise NotImplementedError
+    """Columns, and the attribute keys of the latest calls, most frequent first; free tags as the app named them."""
+    scope = Scope(ask, selection)
+    present = scope.rows(
+        "present", present=",\n    ".join(f'count(chosen."{name}") > 0 AS "{name}"' for name in COLUMNS)
+    )
+    lines = scope.rows("attribute_keys", {"calls": _LATEST_CALLS, "keys": _MOST_KEYS})
+    keys = tuple(Key(line["key"].removeprefix(OTEL_COST_TAG_PREFIX), line["calls"]) for line in lines)
+    return Dimensions(COLUMNS, keys, present[0])

@@ -1,0 +1,131 @@
+"""Local hours, days, weeks and months as whole numbers that SQL can compute, and back; across changes of the clock.
+
+A bucket's number is: hour, the epoch second of its local start; day, days since 1970-01-01; week, weeks (from Monday)
+since that of 1969-12-29; month, months since year 0. In autumn an hour comes twice, as two buckets.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+HOUR, DAY, WEEK, MONTH = "hour", "day", "week", "month"
+
+_EPOCH = date(1970, 1, 1)
+_HOUR_SECONDS, _DAY_SECONDS = 3_600, 86_400
+_MONDAY = 3
+"""1970-01-01 was so many days after a Monday."""
+
+Pieces = tuple[tuple[int, int], ...]
+"""(epoch second, offset in seconds): from then on the clock is so far from UTC. The first holds for all before too."""
+
+
+def pieces(zone: ZoneInfo, first_s: int, last_s: int) -> Pieces:
+    """Offsets of a zone from one epoch second to another, both included."""
+    years = range(_year(first_s), _year(last_s) + 1)
+    changes = [change for year in years for change in _changes(zone.key, year) if first_s < change[0] <= last_s]
+    return ((first_s, _offset(zone, first_s)), *changes)
+
+
+def sql(bucket: str, seconds: str, offsets: Pieces) -> str:
+    """The bucket's number, from an expression of epoch seconds."""
+    offset = str(offsets[0][1])
+    if len(offsets) > 1:
+        ends = zip(offsets[1:], offsets, strict=False)
+        whens = " ".join(f"WHEN {seconds} < {end} THEN {value}" for (end, _), (_, value) in ends)
+        offset = f"CASE {whens} ELSE {offsets[-1][1]} END"
+    local = f"({seconds} + ({offset}))"
+    if bucket == HOUR:
+        return f"{local} // {_HOUR_SECONDS} * {_HOUR_SECONDS} - ({offset})"
+    day = f"({local} + {7 * _DAY_SECONDS}) // {_DAY_SECONDS} - 7"  # // rounds towards 0, and 1970 began early somewhere
+    if bucket == DAY:
+        return day
+    if bucket == WEEK:
+        return f"({day} + {_MONDAY}) // 7"
+    date = f"(DATE '1970-01-01' + CAST({day} AS INTEGER))"
+    return f"(year({date}) * 12 + month({date}) - 1)"
+
+
+def number(bucket: str, instant: datetime, zone: ZoneInfo) -> int:
+    """The number of the bucket that an aware instant is in."""
+    if bucket == HOUR:
+        second = _second(instant)
+        offset = _offset(zone, second)
+        return (second + offset) // _HOUR_SECONDS * _HOUR_SECONDS - offset
+    local = instant.astimezone(zone).date()
+    if bucket == MONTH:
+        return local.year * 12 + local.month - 1
+    days = (local - _EPOCH).days
+    return days if bucket == DAY else (days + _MONDAY) // 7
+
+
+def start(bucket: str, number: int, zone: ZoneInfo) -> datetime:
+    """When a bucket begins, on the zone's clock; a day without midnight begins when it begins."""
+    if bucket == HOUR:
+        return datetime.fromtimestamp(number, UTC).astimezone(zone)
+    if bucket == MONTH:
+        day = date(number // 12, number % 12 + 1, 1)
+    else:
+        day = _EPOCH + timedelta(days=number if bucket == DAY else number * 7 - _MONDAY)
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC).astimezone(zone)
+
+
+def label(bucket: str, number: int, zone: ZoneInfo) -> str:
+    """The bucket's local start as text: `2026-11-22`, of an hour `2026-11-22T09:00+01:00`, of a month `2026-11`."""
+    local = start(bucket, number, zone)
+    if bucket == HOUR:
+        return local.isoformat(timespec="minutes")
+    return f"{local:%Y-%m}" if bucket == MONTH else f"{local:%Y-%m-%d}"
+
+
+def numbers(bucket: str, first: datetime, end: datetime, zone: ZoneInfo) -> list[int]:
+    """All buckets from the one of `first` to the last that begins before `end`."""
+    last = number(bucket, end - timedelta(microseconds=1), zone)
+    found = number(bucket, first, zone)
+    if bucket != HOUR:
+        return list(range(found, last + 1))
+    hours = [found]
+    while hours[-1] < last:
+        later = datetime.fromtimestamp(hours[-1] + _HOUR_SECONDS, UTC)
+        hours.append(number(HOUR, later, zone))
+    return hours
+
+
+def _second(instant: datetime) -> int:
+    return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
+
+
+def _year(second: int) -> int:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)).year
+
+
+def _offset(zone: ZoneInfo, second: int) -> int:
+    instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)
+    offset = instant.astimezone(zone).utcoffset()
+    return 0 if offset is None else int(offset.total_seconds())
+
+
+@lru_cache(maxsize=4_096)
+def _changes(key: str, year: int) -> Pieces:
+    """Changes of the offset in a year of UTC, to the second."""
+    zone = ZoneInfo(key)
+    begin = _second(datetime(year, 1, 1, tzinfo=UTC))
+    found = []
+    before = _offset(zone, begin - 1)
+    low = begin - 1
+    for day in range(367):
+        high = begin + day * _DAY_SECONDS
+        after = _offset(zone, high)
+        if after != before:
+            found.append((_first_after(zone, low, high, before), after))
+        low, before = high, after
+    return tuple(change for change in found if _year(change[0]) == year)
+
+
+def _first_after(zone: ZoneInfo, low: int, high: int, before: int) -> int:
+    """The first second in (low, high] whose offset is another than `before`."""
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _offset(zone, middle) == before else (low, middle)
+    return high

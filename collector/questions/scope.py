@@ -1,0 +1,214 @@
+"""The one door to the ledger: every statement of a question runs here, and sees only what its selection may see.
+
+A statement (`sql/NAME.sql`) names no public view. It reads relations that are put before it here, already cut down to
+the selection's organisation: `facts` (calls of the window that pass all filters, as what is summed), `before` (the
+same of the period before), `chosen` (whole calls), and `org_attempts`, `org_spans` (whatever their time). Nothing else
+in this package calls an `Ask`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from collector.questions import buckets
+from collector.questions.measures import Measures
+from collector.questions.selection import COLUMNS, TIMES, Ask, Filter, Selection, Window
+from otel_cost.attributes import OTEL_COST_TAG_PREFIX
+
+ATTRIBUTE = "attr."
+"""Before the key of an attribute, where a name of our own would else be meant."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECONDS = "(epoch_ns(calls.start_time) // 1000000000)"
+_CACHE_HIT_FLAG = 1 << 12
+_STATUS = {
+    "ok": "NOT calls.failed",
+    "error": "calls.failed",
+    "retry": "calls.attempt > 1",
+    "wasted": "calls.wasted",
+    "cached": f"(coalesce(calls.cache_read_tokens, 0) > 0 OR (calls.flags & {_CACHE_HIT_FLAG}) <> 0)",
+}
+_OF_AN_ORGANISATION = ("attempts", "spans")
+_EXECUTIONS = "CAST(count(DISTINCT execution) AS BIGINT)"
+_NOT_ASKED = "CAST(NULL AS BIGINT)"
+
+
+@cache
+def statement(name: str) -> str:
+    """The text of `sql/NAME.sql`."""
+    return files("collector.questions").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+
+
+def measures_sql(*, executions: bool = False) -> str:
+    """The sums of `Measures` over `facts`, as columns."""
+    return statement("measures").format(executions=_EXECUTIONS if executions else _NOT_ASKED).rstrip()
+
+
+def measures_of(line: Mapping[str, Any]) -> Measures:
+    """One line of such columns."""
+    return Measures(**{field.name: line[field.name] for field in fields(Measures)})
+
+
+class Scope:
+    """Runs statements over one selection; its window may be narrowed, its organisation never changes."""
+
+    def __init__(self, ask: Ask, selection: Selection) -> None:
+        self._ask = ask
+        self.selection = selection
+        self._instants: tuple[datetime, datetime] | None = None
+
+    def within(self, since: datetime | None, until: datetime | None) -> Scope:
+        """The same calls in another window."""
+        window = Window(since, until, self.selection.window.zone)
+        return Scope(self._ask, replace(self.selection, window=window))
+
+    def having(self, *filters: Filter) -> Scope:
+        """Those of the calls that pass more filters."""
+        return Scope(self._ask, replace(self.selection, filters=(*self.selection.filters, *filters)))
+
+    def rows(
+        self,
+        name: str,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        keys: Sequence[str] = (),
+        bucket: str | None = None,
+        **parts: str,
+    ) -> list[dict[str, Any]]:
+        """The rows of `sql/NAME.sql`, filled with `parts`.
+
+        `facts` get the columns `key_0`, `key_1`, ... of `keys` (names, `TIMES`, or attributes) and `bucket` (of
+        `TIMES`), the number of `collector.questions.buckets`.
+        """
+        body = statement(name).format(**parts)
+        given: dict[str, object] = dict(parameters or {})
+        sources = self._sources(body, keys, bucket, given)
+        text = ",\n".join(f"{source} AS NOT MATERIALIZED (\n{query}\n)" for source, query in sources.items())
+        rows: list[dict[str, Any]] = self._ask(_behind(text, body), given).to_pylist()
+        return rows
+
+    def total(self, *, executions: bool = False) -> Measures:
+        """Sums over all chosen calls."""
+        return measures_of(self.rows("total", measures=measures_sql(executions=executions))[0])
+
+    def instants(self) -> tuple[datetime, datetime] | None:
+        """The window without open ends: they are those of the calls. None: it is open and there are no calls."""
+        window = self.selection.window
+        if window.since and window.until:
+            return window.since, window.until
+        if self._instants is None:
+            found = self.rows("extent")[0]
+            if found["first_ns"] is None:
+                return None
+            first, last = (_EPOCH + timedelta(microseconds=found[end] // 1_000) for end in ("first_ns", "last_ns"))
+            since = window.since or first
+            self._instants = since, max(since, window.until or last + timedelta(microseconds=1))
+        return self._instants
+
+    def earlier(self) -> Scope:
+        """The period before, as long as the window. Of an open window that of before its first call: nothing."""
+        since, until = self.instants() or (_EPOCH, _EPOCH)
+        return self.within(since - (until - since), since)
+
+    def _sources(self, body: str, keys: Sequence[str], bucket: str | None, given: dict[str, object]) -> dict[str, str]:
+        """The relations that a statement names."""
+        sources = {}
+        if _reads(body, "facts"):
+            sources["facts"] = self._calls("facts", self._columns(keys, bucket, given), given)
+        if _reads(body, "before"):
+            earlier = self.earlier()
+            sources["before"] = earlier._calls("facts", earlier._columns(keys, None, given), given, "before_")
+        if _reads(body, "chosen"):
+            sources["chosen"] = self._calls("chosen", self._columns(keys, bucket, given), given)
+        for view in _OF_AN_ORGANISATION:
+            if _reads(body, f"org_{view}"):
+                sources[f"org_{view}"] = f"SELECT * FROM {view} WHERE {self._organisation(view, given)}"
+        return sources
+
+    def _organisation(self, view: str, given: dict[str, object]) -> str:
+        if self.selection.org_id is None:
+            return "TRUE"
+        given["org_id"] = self.selection.org_id
+        return f"{view}.org_id = $org_id"
+
+    def _columns(self, keys: Sequence[str], bucket: str | None, given: dict[str, object]) -> str:
+        columns = [f"{self._expression(key, f'key_{at}', given)} AS key_{at}," for at, key in enumerate(keys)]
+        if bucket:
+            columns.append(f"{self._bucket(bucket)} AS bucket,")
+        return "\n    ".join(columns)
+
+    def _calls(self, name: str, columns: str, given: dict[str, object], prefix: str = "") -> str:
+        where = self._where("calls", given, prefix)
+        joined = "spans." in columns + where
+        return statement(name).format(
+            names=columns,
+            calls="calls_as_billed" if self.selection.as_billed else "calls",
+            spans=f"JOIN spans ON spans.seq = calls.seq AND {self._window('spans', given, prefix)}" if joined else "",
+            where=where,
+        )
+
+    def _window(self, view: str, given: dict[str, object], prefix: str) -> str:
+        window = self.selection.window
+        conditions = [self._organisation(view, given)]
+        for end, operator, instant in (("since", ">=", window.since), ("until", "<", window.until)):
+            if instant is not None:
+                given[prefix + end] = instant.astimezone(UTC).replace(tzinfo=None).isoformat()
+                conditions.append(f"{view}.start_time {operator} CAST(${prefix}{end} AS TIMESTAMP_NS)")
+        return "\n    AND ".join(conditions)
+
+    def _where(self, view: str, given: dict[str, object], prefix: str) -> str:
+        filters = (self._condition(one, f"where_{at}", given) for at, one in enumerate(self.selection.filters))
+        return "\n    AND ".join([self._window(view, given, prefix), *filters])
+
+    def _condition(self, one: Filter, name: str, given: dict[str, object]) -> str:
+        if one.key == "status":
+            return f"({' OR '.join(_STATUS[value] for value in one.values if value is not None) or 'FALSE'})"
+        expression = "calls.trace_id" if one.key == "trace_id" else self._expression(one.key, name, given)
+        wanted = [value for value in one.values if value is not None]
+        tests = []
+        if wanted:
+            names = [f"{name}_{at}" for at in range(len(wanted))]
+            given.update(zip(names, wanted, strict=True))
+            listed = ", ".join(f"${one}" for one in names)
+            tests.append(f"{expression} IN ({listed})" if len(wanted) > 1 else f"{expression} = {listed}")
+        if None in one.values:
+            tests.append(f"{expression} IS NULL")
+        return f"({' OR '.join(tests) or 'FALSE'})"
+
+    def _expression(self, key: str, name: str, given: dict[str, object]) -> str:
+        """The SQL of one name; the key of an attribute travels as a parameter."""
+        if key in COLUMNS:
+            return f'calls."{key}"'
+        if key in TIMES:
+            return self._bucket(key)
+        attribute = key.removeprefix(ATTRIBUTE)
+        given[name] = _json_path(attribute)
+        given[f"{name}_tag"] = _json_path(OTEL_COST_TAG_PREFIX + attribute)
+        return statement("attribute").format(name=name)
+
+    def _bucket(self, bucket: str) -> str:
+        instants = self.instants() or (_EPOCH, _EPOCH)
+        first, last = ((instant - _EPOCH) // timedelta(seconds=1) for instant in instants)
+        return buckets.sql(bucket, _SECONDS, buckets.pieces(self.selection.window.zone, first, last))
+
+
+def _reads(body: str, relation: str) -> bool:
+    return re.search(rf"\b(?:FROM|JOIN)\s+{relation}\b", body) is not None
+
+
+def _behind(sources: str, body: str) -> str:
+    """`body` behind the relations that it reads; it may begin with some of its own."""
+    text = re.sub(r"^(?:--[^\n]*\n)+", "", body)
+    own = text.removeprefix("WITH ")
+    return f"WITH {sources}{', ' if own != text else ' '}{own}"
+
+
+def _json_path(key: str) -> str:
+    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
+    return f'$."{escaped}"'

@@ -1,0 +1,4 @@
+-- Which columns any of the chosen calls says.
+SELECT
+    {present}
+FROM chosen

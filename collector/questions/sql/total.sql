@@ -1,0 +1,4 @@
+-- Sums over all chosen calls.
+SELECT
+    {measures}
+FROM facts
