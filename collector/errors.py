@@ -16,6 +16,9 @@ CollectorError
       StoreUnavailable           the ledger cannot commit now (disk full, reopening)
       StalledRequest             the body stopped arriving
       ShuttingDown               the process drains and takes nothing new
+  StoreError                     the ledger cannot answer; the message is for whoever asked
+    QueryRefused                 the statement is not a single read-only query
+    QueryFailed                  the query is wrong, or ran out of time or memory
   StartupError                   the process cannot start; the message is for the operator
     CannotListen                 an endpoint cannot be bound, or its TLS files cannot be read
 """
@@ -85,6 +88,18 @@ class StalledRequest(RetryableError):
 
 class ShuttingDown(RetryableError):
     """The process drains and takes nothing new."""
+
+
+class StoreError(CollectorError):
+    """The ledger cannot answer; the message is for whoever asked."""
+
+
+class QueryRefused(StoreError):
+    """The statement is not a single read-only query."""
+
+
+class QueryFailed(StoreError):
+    """The query is wrong, or ran out of time or memory. The message is DuckDB's."""
 
 
 class StartupError(CollectorError):

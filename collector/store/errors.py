@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collector.errors import CollectorError, StartupError, StoreUnavailable
+from collector.errors import QueryFailed, QueryRefused, StartupError, StoreError, StoreUnavailable
 
 __all__ = [
     "LedgerDamaged",
@@ -15,10 +15,6 @@ __all__ = [
     "StoreLocked",
     "StoreUnavailable",
 ]
-
-
-class StoreError(CollectorError):
-    """The ledger cannot answer; the message is for whoever asked."""
 
 
 class StoreLocked(StartupError):
@@ -39,11 +35,3 @@ class LedgerDamaged(StartupError):
 
 class NotPublished(StoreError):
     """There is no ledger at this path."""
-
-
-class QueryRefused(StoreError):
-    """The statement is not a single read-only query."""
-
-
-class QueryFailed(StoreError):
-    """The query is wrong, or ran out of time or memory. The message is DuckDB's."""
