@@ -154,7 +154,7 @@ class Pipeline:
     def remember(self, card: RateCard) -> None:
         """Keep a card in the ledger, once: all of it, which pricing itself never reads."""
         if card.digest not in self._remembered:
-            self._store.remember_card(card_table(card.reopened()))
+            self._store.remember_card(card.digest, lambda: card_table(card.reopened()))
             self._remembered.add(card.digest)
 
     def submit(self, ledger: pa.Table, journal: int = 0) -> Submitted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +29,11 @@ PRICE_SCHEMA = pa.schema(
     ]
 )
 """One row per rate. Columns that a table lacks are stored as NULL; others are ignored."""
+
+
+def has_card(rows: Callable[[str, Sequence[object]], list[Any]], digest: str) -> bool:
+    """Whether the ledger has that card. `rows` asks it."""
+    return bool(rows(query("has_card"), [digest]))
 
 
 def store_card(connection: Any, prices: pa.Table) -> None:

@@ -30,7 +30,8 @@ from collector.store.layout import Layout
 from collector.store.lock import InstanceLock
 from collector.store.maintenance import Maintained, maintain
 from collector.store.manifest import Segment
-from collector.store.prices import store_card
+from collector.store.moved import Listener
+from collector.store.prices import has_card, store_card
 from collector.store.publisher import Publisher
 from collector.store.readers import Reader, Readers
 from collector.store.reprice import Repricing
@@ -90,6 +91,10 @@ class Store:
         self._since_checkpoint = 0
         self._committed = self._settled = 0  # last journal record that was ever committed; that is in a checkpoint
         self._settled_at_seconds = 0.0
+
+    def listen(self, listener: Listener) -> None:
+        """Tell `listener` of the calls that each commit moves. Before `start`."""
+        self._ledger.listener = listener
 
     @property
     def position(self) -> Position:
@@ -214,10 +219,12 @@ class Store:
         self._attribute = self._attribute or attribute
         return Repricing(self.read, self._write, self._ledger, self.layout, self._config, self._replaced)
 
-    def remember_card(self, prices: pa.Table) -> None:
-        """Keep a rate card for the view `prices`, once per digest. `prices`: `collector.store.prices.PRICE_SCHEMA`."""
-        self._write(lambda connection: store_card(connection, prices))
-        self._cards += 1
+    def remember_card(self, digest: str, prices: Callable[[], pa.Table]) -> None:
+        """Keep a card for the view `prices`, once. `prices` makes its rows (`PRICE_SCHEMA`), asked if it is new."""
+        if not self.read(lambda reader: has_card(reader.rows, digest)):
+            table = prices()
+            self._write(lambda connection: store_card(connection, table))
+            self._cards += 1
 
     def _replaced(self, old: Sequence[Segment], new: Sequence[Segment]) -> None:
         """Other segments are committed. In the writer's thread."""

@@ -387,7 +387,7 @@ def test_prices_of_each_card_are_published_once(open_store: OpenStore, ledger_pa
     period = {"valid_from_ns": -(2**63), "valid_to_ns": 2**63 - 1, "input_tokens_above": -1}
     store = open_store()
     for _ in range(2):
-        store.remember_card(pa.Table.from_pylist([{**rate, **period}]))
+        store.remember_card("c1", lambda: pa.Table.from_pylist([{**rate, **period}]))
         store.publish()
     columns = "card, model, rate_pico_usd, valid_from, valid_to, input_tokens_above"
     assert published(ledger_path, f"SELECT {columns} FROM prices") == [("c1", "gpt-4o", 2_500_000, None, None, None)]
