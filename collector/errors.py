@@ -18,7 +18,8 @@ CollectorError
       ShuttingDown               the process drains and takes nothing new
   StoreError                     the ledger cannot answer; the message is for whoever asked
     QueryRefused                 the statement is not a single read-only query
-    QueryFailed                  the query is wrong, or ran out of time or memory
+    QueryFailed                  the query is wrong, or ran out of memory
+      QueryTimedOut              its time is up
   StartupError                   the process cannot start; the message is for the operator
     CannotListen                 an endpoint cannot be bound, or its TLS files cannot be read
 """
@@ -99,7 +100,11 @@ class QueryRefused(StoreError):
 
 
 class QueryFailed(StoreError):
-    """The query is wrong, or ran out of time or memory. The message is DuckDB's."""
+    """The query is wrong, or ran out of memory. The message is DuckDB's."""
+
+
+class QueryTimedOut(QueryFailed):
+    """Its time is up."""
 
 
 class StartupError(CollectorError):

@@ -25,7 +25,7 @@ _ERRORS = {
     HTTPStatus.CONFLICT: "Not possible as things are",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not JSON",
-    HTTPStatus.SERVICE_UNAVAILABLE: "Not now: the ledger cannot be read (`unavailable`), or it took too long (`timeout`)",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Not now: no ledger can be read (`unavailable`), or it took too long (`timeout`)",
 }
 _OF_BODIES = (HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 

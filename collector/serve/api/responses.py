@@ -10,6 +10,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from collector.serve.api.errors import ApiError, invalid
+
 CACHE_CONTROL = "private, no-cache"
 """Whoever keeps an answer asks whether it still holds, and it is for nobody else."""
 
@@ -23,3 +25,20 @@ def json_response(request: Request, body: Any) -> Response:
     if tag in (each.strip() for each in known.split(",")):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Response(payload, media_type="application/json", headers=headers)
+
+
+async def json_body(request: Request, most_bytes: int) -> Any:
+    """The JSON of a request.
+
+    Raises:
+        ApiError: 413, it is too large; 400, it is no JSON.
+    """
+    payload = b""
+    async for part in request.stream():
+        payload += part
+        if len(payload) > most_bytes:
+            raise ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", f"at most {most_bytes} bytes")
+    try:
+        return json.loads(payload)
+    except (ValueError, RecursionError):
+        raise invalid("the body is not JSON") from None

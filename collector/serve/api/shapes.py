@@ -23,11 +23,14 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Says:
-    """What a field's schema says beside its type, as in `Annotated[int, Says(minimum=0)]`."""
+    """What a field's schema says beside its type, as in `Annotated[int, Says(minimum=0)]`; in JSON Schema's words."""
 
     description: str | None = None
     minimum: int | None = None
     maximum: int | None = None
+    exclusiveMinimum: int | None = None
+    minLength: int | None = None
+    maxLength: int | None = None
     pattern: str | None = None
 
 

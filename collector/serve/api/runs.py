@@ -1,0 +1,286 @@
+"""Runs, one run, and one trace as a tree with a receipt for each call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+from urllib.parse import quote
+
+from collector.questions import runs as listed
+from collector.questions import tree as trees
+from collector.questions.selection import Ask
+from collector.serve.api.figures import Figures, figures, rounded
+from collector.serve.api.parameters import choice, text
+from collector.serve.api.viewing import Asked, View, found
+from collector.serve.api.views import LIMIT, OFFSET
+from otel_cost.pricing import RateCard
+
+SORT = choice("sort", "Dearest or latest first", listed.SORTS, "cost")
+SEARCH = text("search", "Only runs with this in their id")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TRACE_PLACE = "{trace_id}"
+"""What stands for the trace in a link to another tool."""
+
+CardOf = Callable[[str | None], RateCard]
+"""The rate card of a digest; the one in use where it is not held any more."""
+Kind = Literal["agent", "call", "tool", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPart:
+    """One agent's part of a run; `share` is null when the run cost nothing."""
+
+    agent: str | None
+    cost_usd: Decimal
+    unpriced_calls: int
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run, as far as its calls are in the selection; `failed`: its last call did."""
+
+    run: str
+    trace_ids: tuple[str, ...]
+    trace_count: int
+    started_at: datetime
+    duration_seconds: float
+    agents: tuple[AgentPart, ...]
+    models: tuple[str, ...]
+    measures: Figures
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunsShown:
+    """Runs and `other` together are exactly `total`."""
+
+    runs: tuple[RunRow, ...]
+    other: Figures | None
+    total: Figures
+    groups: int
+    percentiles: listed.Percentiles
+
+
+@dataclass(frozen=True, slots=True)
+class WrapperCheck:
+    """What a wrapper says that it used, beside what its calls used; null: it does not say."""
+
+    tokens: int
+    calls_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptRow:
+    """`quantity` at `rate_usd` per `per` of it, times `multiplier`, is `cost_usd`."""
+
+    unit: str
+    quantity: Decimal
+    rate_usd: Decimal
+    per: int
+    multiplier: Decimal
+    cost_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """How a price was made: the rate card, its row, and a line per unit."""
+
+    card: str | None
+    rate_row: str | None
+    lines: tuple[ReceiptRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SpanRow:
+    """One span. `self_cost_usd` is what it adds by itself: "0.00" where it is not counted, null: it has no price."""
+
+    span_id: str
+    parent_span_id: str | None
+    depth: int
+    name: str
+    kind: Kind
+    agent: str | None
+    started_at: datetime
+    offset_ns: int
+    duration_ns: int
+    failed: bool
+    status_message: str | None
+    counted: bool
+    not_counted_reason: str | None
+    duplicate_of: str | None
+    operation: str | None
+    provider: str | None
+    model: str | None
+    tokens: Mapping[str, int]
+    self_cost_usd: Decimal | None
+    inclusive_cost_usd: Decimal
+    unpriced_calls: int
+    cost_status: str | None
+    cost_reason: str | None
+    attempt: int
+    retry_of: str | None
+    wrapper: WrapperCheck | None
+    receipt: Receipt | None
+
+
+@dataclass(frozen=True, slots=True)
+class TraceShown:
+    """Spans in the order of a tree: each one is followed by all that is below it. `truncated`: there are more."""
+
+    trace_id: str
+    cost_usd: Decimal
+    unpriced_calls: int
+    started_at: datetime | None
+    duration_seconds: float
+    jaeger_url: str | None
+    spans: tuple[SpanRow, ...]
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunShown:
+    """One run: all of it, whatever the filters."""
+
+    run: str
+    traces: tuple[TraceShown, ...]
+    total: Figures
+    agents: tuple[AgentPart, ...]
+    retry_cost_usd: Decimal
+    wasted_cost_usd: Decimal
+
+
+def run_views(card_of: CardOf, jaeger: str | None) -> list[View[Any]]:
+    """`jaeger`: the address of a trace in Jaeger's page, with `{trace_id}` in it."""
+
+    def trace(ask: Ask, asked: Asked) -> TraceShown:
+        wanted = asked.names["trace_id"].lower()
+        tree = trees.trace(ask, asked.selection, wanted)
+        return shown(found(tree, f"there is no trace {wanted[:40]}"), card_of, jaeger)
+
+    def run(ask: Ask, asked: Asked) -> RunShown:
+        wanted = asked.names["run"]
+        return _run(found(trees.run(ask, asked.selection, wanted), f"there is no run {wanted[:60]}"), card_of, jaeger)
+
+    return [
+        View("/runs", "runs, what each cost, and how cost is spread over them", runs, RunsShown,
+             (SORT, LIMIT, OFFSET, SEARCH)),
+        View("/runs/{run:path}", "one run: its traces as trees, and each agent's part", run, RunShown),
+        View("/traces/{trace_id}", "one trace as a tree, with a receipt for each call", trace, TraceShown),
+    ]  # fmt: skip
+
+
+def runs(ask: Ask, asked: Asked) -> RunsShown:
+    listing = listed.Listing(asked[SORT] or "cost", asked[LIMIT], asked[OFFSET], asked[SEARCH])
+    answer = listed.runs(ask, asked.selection, listing)
+    rows = tuple(
+        RunRow(
+            each.run,
+            each.trace_ids,
+            each.trace_count,
+            each.started_at,
+            each.duration_seconds,
+            _agents(each.agents),
+            each.models,
+            figures(each.measures),
+            each.failed,
+        )
+        for each in answer.runs
+    )
+    other = None if answer.other is None else figures(answer.other)
+    return RunsShown(rows, other, figures(answer.total), answer.groups, answer.percentiles)
+
+
+def _run(answer: trees.RunTrees, card_of: CardOf, jaeger: str | None) -> RunShown:
+    total = figures(answer.total)
+    traces = tuple(shown(trace, card_of, jaeger) for trace in answer.traces)
+    return RunShown(answer.run, traces, total, _agents(answer.agents), total.retry_cost_usd, total.wasted_cost_usd)
+
+
+def _agents(shares: tuple[listed.AgentShare, ...]) -> tuple[AgentPart, ...]:
+    return tuple(AgentPart(each.agent, each.cost_usd, each.unpriced_calls, rounded(each.share)) for each in shares)
+
+
+def shown(trace: trees.Trace, card_of: CardOf, jaeger: str | None) -> TraceShown:
+    """A tree as an answer. Times are from the first span's start to the last one's end."""
+    nodes = list(_walk(trace))
+    start_ns = min((node.span.start_time_ns for node, _ in nodes), default=0)
+    end_ns = max((node.span.start_time_ns + node.span.duration_ns for node, _ in nodes), default=0)
+    return TraceShown(
+        trace.trace_id,
+        trace.cost_usd,
+        trace.unpriced_calls,
+        _instant(start_ns) if nodes else None,
+        (end_ns - start_ns) / 1e9,
+        jaeger.replace(TRACE_PLACE, quote(trace.trace_id, safe="")) if jaeger else None,
+        tuple(_span(node, depth, start_ns, card_of) for node, depth in nodes),
+        trace.truncated,
+    )
+
+
+def _walk(trace: trees.Trace) -> Iterator[tuple[trees.Node, int]]:
+    stack = [(root, 0) for root in reversed(trace.roots)]
+    while stack:
+        node, depth = stack.pop()
+        yield node, depth
+        stack.extend((child, depth + 1) for child in reversed(node.children))
+
+
+def _span(node: trees.Node, depth: int, start_ns: int, card_of: CardOf) -> SpanRow:
+    span = node.span
+    said = node.wrapper_tokens
+    return SpanRow(
+        span.span_id,
+        span.parent_span_id,
+        depth,
+        span.name,
+        _kind(span),
+        span.agent,
+        _instant(span.start_time_ns),
+        span.start_time_ns - start_ns,
+        span.duration_ns,
+        span.failed,
+        span.status_message,
+        span.counted,
+        span.not_counted_reason,
+        span.duplicate_of,
+        span.operation,
+        span.provider,
+        span.model,
+        span.usage,
+        node.self_cost_usd,
+        node.inclusive_cost_usd,
+        node.unpriced_calls,
+        span.cost_status,
+        span.cost_reason,
+        span.attempt,
+        span.retry_of,
+        None if said is None else WrapperCheck(said, node.call_tokens),
+        _receipt(span, card_of),
+    )
+
+
+def _kind(span: trees.Span) -> Kind:
+    """What a person would call it. Operations are those of the GenAI semantic conventions."""
+    if span.operation == "execute_tool":
+        return "tool"
+    if span.operation in ("invoke_agent", "create_agent", "invoke_workflow"):
+        return "agent"
+    return "call" if span.call_kind == "leaf" or span.counted else "other"
+
+
+def _receipt(span: trees.Span, card_of: CardOf) -> Receipt | None:
+    lines = trees.receipt(span, card_of(span.card)) if span.counted and span.rate_row else None
+    if lines is None:
+        return None
+    rows = (
+        ReceiptRow(line.unit, line.quantity, line.rate_usd, line.per, line.multiplier, line.cost_usd) for line in lines
+    )
+    return Receipt(span.card, span.rate_row, tuple(rows))
+
+
+def _instant(at_ns: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=at_ns // 1000)
