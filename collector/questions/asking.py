@@ -1,15 +1,23 @@
-"""How a question reaches the ledger when a service asks it: off the event loop, on one snapshot, in bounded time."""
+"""How a service asks: in a process of its own, on one snapshot, in bounded time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from collector.questions.selection import Ask
+from collector.errors import CollectorError
 
 T = TypeVar("T")
+
+
+class TooSlow(CollectorError):
+    """The question took longer than it may, or more memory."""
+
+
+class Unanswerable(CollectorError):
+    """The ledger cannot be read now, or too many questions wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,18 +26,18 @@ class Answered(Generic[T]):
 
     value: T
     as_of: datetime
-    """UTC: everything acknowledged well before is in it."""
+    """UTC: when what was read had been published."""
     last_seq: int
 
 
 class Asking(Protocol):
     """Answers questions; every statement of one question sees the same calls."""
 
-    async def answer(self, question: Callable[[Ask], T], timeout_seconds: float | None = None) -> Answered[T]:
-        """Run `question` in a thread with an `Ask` of its own.
+    async def answer(
+        self, question: Callable[..., T], *arguments: Any, timeout_seconds: float | None = None, **named: Any
+    ) -> Answered[T]:
+        """What `question(ask, *arguments, **named)` returns: a function of a module, with picklable values.
 
-        Raises:
-            StoreUnavailable: the ledger cannot be read now, or too many questions wait.
-            QueryFailed: time or memory is up.
+        Raises TooSlow, Unanswerable, and the ValueError of the question.
         """
         ...

@@ -127,7 +127,7 @@ def _parts(scope: Scope, grouping: Grouping) -> dict[str, str]:
     return {
         "named": ", ".join(names),
         "measures": measures_sql(executions=grouping.executions),
-        "search": " OR ".join(f"contains(lower(CAST({name} AS VARCHAR)), lower($search))" for name in names)
+        "search": " OR ".join(f"contains(lower(CAST(lines.{name} AS VARCHAR)), lower($search))" for name in names)
         if grouping.search
         else "TRUE",
         "earlier": "earlier_calls, earlier_cost_usd" if compared else "NULL AS earlier_calls, NULL AS earlier_cost_usd",
