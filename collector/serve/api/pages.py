@@ -1,13 +1,71 @@
-"""Pages for people: files of this package, which may run nothing but the script that is in them."""
+"""Pages for people: files of this package, which may run nothing but the scripts that come with them."""
 
 from __future__ import annotations
 
 import re
 from base64 import b64encode
 from hashlib import sha256
+from html import escape
 from pathlib import Path as File
 
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from collector.serve import dashboard
 from collector.serve.api.app import Page
+from collector.serve.api.errors import not_found
+from collector.serve.api.static import Charts, Folder
+from otel_cost import __version__
+
+DASHBOARD = File(dashboard.__file__).parent
+STATIC = "/static"
+PRELOADED = ("main.js", "lib/", "views/overview.js", "views/index.js")
+"""What the first view needs: asked for at once, not when the module that imports it has been read."""
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Scripts and styles are files of ours alone: none in the page, none made from text, none from elsewhere."""
+COMMON = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
+
+
+def page_routes() -> list[BaseRoute]:
+    """The dashboard at `/`, and its files under `/static`."""
+    own, charts = Folder(DASHBOARD), Charts.installed()
+    folders = {folder.digest: folder for folder in (own, charts) if folder is not None}
+    html = _dashboard_html(own, charts)
+    tag = f'"{sha256(html.encode()).hexdigest()[:16]}"'
+    headers = {**COMMON, "Content-Security-Policy": POLICY, "ETag": tag}
+
+    async def shown(request: Request) -> Response:
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return HTMLResponse(html, headers=headers)
+
+    async def file(request: Request) -> Response:
+        folder = folders.get(request.path_params["digest"])
+        if folder is None:
+            raise not_found(f"there is nothing at {request.url.path}")
+        return await folder.answer(request.path_params["name"], request)
+
+    return [Route("/", shown), Route(STATIC + "/{digest}/{name:path}", file)]
+
+
+def _dashboard_html(own: Folder, charts: Charts | None) -> str:
+    base = f"{STATIC}/{own.digest}"
+    preloads = [name for name in own.names if name.startswith(PRELOADED)]
+    values = {
+        "static": base,
+        "charts": f"{STATIC}/{charts.digest}/{charts.FILE}" if charts else "",
+        "version": __version__,
+    }
+    html = (DASHBOARD / "index.html").read_text(encoding="utf-8")
+    for name, value in values.items():
+        html = html.replace(f"{{{{{name}}}}}", escape(value))
+    links = [f'<link rel="modulepreload" href="{base}/{escape(name)}">' for name in preloads]
+    links += [f'<meta name="otel-cost-no-style" id="{name}">' for name in (charts.style_ids if charts else ())]
+    return html.replace("<!-- preloads -->", "\n".join(links))
 
 
 def approvals_page() -> Page:
@@ -23,13 +81,7 @@ def page(path: str, file: str) -> Page:
         f"default-src 'none'; script-src {scripts}; style-src {styles}; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
-    headers = {
-        "Content-Security-Policy": policy,
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "Cache-Control": "no-cache",
-    }
-    return Page(path, html, headers)
+    return Page(path, html, {**COMMON, "Content-Security-Policy": policy})
 
 
 def _hashes(html: str, tag: str) -> str:

@@ -1,0 +1,79 @@
+// Counts, ratios, times and names as people read them. Unknown is an en dash, never 0.
+
+export const UNKNOWN = "–";
+const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+const SHORT = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 3 });
+const PERCENT = new Intl.NumberFormat("en-US", { style: "percent", maximumFractionDigits: 1, minimumFractionDigits: 1 });
+const CHANGE = new Intl.NumberFormat("en-US", { style: "percent", maximumFractionDigits: 0 });
+
+const missing = (value) => value === null || value === undefined;
+
+/** 1234567 -> "1,234,567". */
+export const count = (value) => (missing(value) ? UNKNOWN : WHOLE.format(value));
+/** 1234567 -> "1.23M". */
+export const short = (value) => (missing(value) ? UNKNOWN : value < 10_000 ? WHOLE.format(value) : SHORT.format(value));
+/** 0.1234 -> "12.3%". */
+export const percent = (value) => (missing(value) ? UNKNOWN : PERCENT.format(value));
+/** 0.123 -> "▲ 12%". */
+export function change(value) {
+  if (missing(value)) return UNKNOWN;
+  if (value > 9.995) return `▲ ${WHOLE.format(value + 1)}×`;
+  return `${value > 0.0005 ? "▲" : value < -0.0005 ? "▼" : "="} ${CHANGE.format(Math.abs(value))}`;
+}
+/** "1 call", "2 calls". */
+export const plural = (value, one, many = `${one}s`) => `${count(value)} ${value === 1 ? one : many}`;
+
+/** 3725 -> "1 h 2 min". */
+export function duration(seconds) {
+  if (missing(seconds)) return UNKNOWN;
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
+  return plural(Math.floor(seconds / 86_400), "day");
+}
+/** 75 -> "1 min ago". */
+export function ago(seconds) {
+  if (missing(seconds)) return UNKNOWN;
+  if (seconds < 5) return "just now";
+  if (seconds < 60) return `${Math.round(seconds)} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ago`;
+  return `${plural(Math.floor(seconds / 86_400), "day")} ago`;
+}
+
+const MADE = new Map();
+function formatter(zone, options) {
+  const key = `${zone} ${JSON.stringify(options)}`;
+  if (!MADE.has(key)) MADE.set(key, new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...options }));
+  return MADE.get(key);
+}
+
+/** An instant as local date and time: "22 Nov 2026, 21:27:51". */
+export function instant(iso, zone) {
+  if (missing(iso)) return UNKNOWN;
+  const options = { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+  return formatter(zone, options).format(new Date(iso));
+}
+
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+
+/**
+ * The start of a bucket, which the API writes as local time with its offset: "2026-11-22T00:00:00+01:00". The clock
+ * of the text is what is shown, so that no browser's zone can shift a day. Short: for an axis.
+ */
+export function bucketName(text, bucket, short = false) {
+  const [, year, month, day, hour, minute] = /^(\d+)-(\d+)-(\d+)(?:T(\d+):(\d+))?/.exec(text).map(Number);
+  const date = `${day} ${MONTHS[month - 1]}`;
+  if (bucket === "month") return `${MONTHS[month - 1]} ${year}`;
+  if (bucket === "hour") {
+    const clock = `${String(hour).padStart(2, "0")}:${String(minute).padStart(2, "0")}`;
+    return short ? (hour === 0 ? date : clock) : `${date}, ${clock}`;
+  }
+  const weekday = DAYS[new Date(Date.UTC(year, month - 1, day)).getUTCDay()];
+  return short ? date : `${bucket === "week" ? "Week of " : `${weekday} `}${date} ${year}`;
+}
+
+/** A group's name: what apps say as it is, and words for "has none". */
+export const named = (value) => (value === null || value === undefined || value === "" ? "(none)" : value);

@@ -1,0 +1,75 @@
+// What stands around every view: its name, the list of views, whether it is live, the theme, and who asks.
+import { post } from "./api.js";
+import { fill, h } from "./dom.js";
+import { remember } from "./state.js";
+import { isDark } from "./charts.js";
+
+const LIVE = {
+  live: ["Live", "New spans show up by themselves. Press to pause."],
+  polling: ["Live", "The page looks for news every 10 seconds. Press to pause."],
+  paused: ["Paused", "Press to follow new spans again."],
+  reconnecting: ["Reconnecting", "The connection to the collector was lost; the page tries again by itself."],
+  offline: ["Offline", "The collector does not answer; the page tries again by itself."],
+};
+let liveState = "live";
+
+/** Fills the header and the navigation for the page's state. */
+export function frame(page, views, live, redraw, signedOut) {
+  const current = page.state.view;
+  fill(
+    document.getElementById("top"),
+    h("button", { type: "button", class: "icon only-phone", "data-key": "menu", "aria-expanded": String(document.body.classList.contains("nav-open")), "aria-controls": "views", "aria-label": "Views", onclick: toggleViews }, "☰"),
+    h("a", { class: "brand", href: "?" }, mark(), "otel-cost"),
+    page.me.org ? h("span", { class: "org", title: "Organization" }, page.me.org) : null,
+    h("span", { class: "gap" }),
+    h("button", { type: "button", class: `live ${liveState}`, "data-key": "live", "aria-pressed": String(!live.paused), title: LIVE[liveState][1], onclick: () => live.pause(!live.paused) }, h("span", { class: "dot", "aria-hidden": "true" }), LIVE[liveState][0]),
+    h("button", { type: "button", class: "icon", "data-key": "theme", "aria-label": isDark() ? "Light colours" : "Dark colours", title: isDark() ? "Light colours" : "Dark colours", onclick: () => switchTheme(page, views, live, redraw, signedOut) }, isDark() ? "☀" : "☾"),
+    page.me.login && page.me.login !== "none" ? h("button", { type: "button", class: "quiet", "data-key": "out", title: `${page.me.name} (${page.me.role})`, onclick: () => post("/logout").finally(signedOut) }, "Sign out") : null,
+  );
+  fill(
+    document.getElementById("views"),
+    h("ul", {}, views.map((view) => h("li", {}, h("a", { href: page.link({ view: view.id, own: {} }), "aria-current": view.id === current ? "page" : null, onclick: () => document.body.classList.remove("nav-open") }, view.title)))),
+  );
+}
+
+function mark() {
+  const icon = document.querySelector("link[rel=icon]");
+  return h("img", { src: icon.href, alt: "", width: "20", height: "20" });
+}
+
+function toggleViews(event) {
+  const open = document.body.classList.toggle("nav-open");
+  event.currentTarget.setAttribute("aria-expanded", String(open));
+}
+
+function switchTheme(page, views, live, redraw, signedOut) {
+  const next = isDark() ? "light" : "dark";
+  document.documentElement.dataset.theme = next;
+  remember("otel-cost.theme", next);
+  frame(page, views, live, redraw, signedOut);
+  page.refresh();
+  redraw();
+}
+
+/** Shows whether the page follows the ledger. */
+export function showLive(state) {
+  liveState = state;
+  const button = document.querySelector("#top .live");
+  if (!button) return;
+  button.className = `live ${state}`;
+  button.title = LIVE[state][1];
+  button.setAttribute("aria-pressed", String(state !== "paused"));
+  button.lastChild.data = LIVE[state][0];
+}
+
+/** What budgets have to say, above the view, until it is put away. */
+export const notices = {
+  add(event, page) {
+    const said = event.event ?? event;
+    const text = said.message ?? `Budget ${said.rule}: ${said.kind ?? "event"}${said.scope_value ? ` (${said.scope_value})` : ""}`;
+    const notice = h("div", { class: "notice", role: "status" }, h("span", {}, text), h("span", { class: "gap" }), h("a", { href: page.link({ view: "budgets" }) }, "Budgets"), h("button", { type: "button", class: "remove", "aria-label": "Put away", onclick: () => notice.remove() }, "×"));
+    const content = document.getElementById("content");
+    for (const old of [...content.querySelectorAll(":scope > .notice")].slice(2)) old.remove();
+    content.prepend(notice);
+  },
+};

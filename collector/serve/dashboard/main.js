@@ -1,0 +1,131 @@
+// Starts the page: who asks, what the address says, and the view that shows it.
+import { get, pairs } from "./lib/api.js";
+import { redrawCharts } from "./lib/charts.js";
+import { failure, empty } from "./lib/empty.js";
+import { filterBar } from "./lib/filters.js";
+import { frame, notices, showLive } from "./lib/frame.js";
+import { fill, h } from "./lib/dom.js";
+import { Live } from "./lib/live.js";
+import { login } from "./lib/login.js";
+import { closeMenus } from "./lib/menu.js";
+import { Board } from "./lib/panels.js";
+import { changed, Location, query, selection } from "./lib/state.js";
+import { VIEWS } from "./views/index.js";
+
+const content = document.getElementById("content");
+const bar = document.getElementById("bar");
+const board = new Board(h("div", { class: "board" }), refused);
+const place = new Location(show);
+let zone = null; // of the collector, once an answer has said it
+let me = null;
+let shownView = null;
+
+/** What views know of the page. */
+const page = {
+  get state() {
+    return place.state;
+  },
+  get me() {
+    return me;
+  },
+  /** Time zone of days: the chosen one, else the collector's. */
+  zone: (ofCollector = false) => (ofCollector ? null : place.state.tz) ?? zone ?? "UTC",
+  go: (changes, options) => place.go(changes, options),
+  /** The address of the page with changes: for real links. */
+  link: (changes) => query(changed(place.state, changes)),
+  /** First value of a parameter of the view itself. */
+  own: (name, otherwise = null) => place.state.own.get(name)?.[0] ?? otherwise,
+  owns: (name, otherwise = []) => place.state.own.get(name) ?? otherwise,
+  /** The answer to a question about the selected calls. */
+  async ask(path, params = {}) {
+    const answer = await get(path, [...selection(place.state), ...pairs(params)]);
+    if (!place.state.tz && answer.selection?.tz && answer.selection.tz !== zone) {
+      zone = answer.selection.tz;
+      filterBar(bar, page);
+    }
+    return answer;
+  },
+  /** Parameters of the selected calls, for links to the API itself. */
+  params: (params = {}) => [...selection(place.state), ...pairs(params)],
+  refresh: () => board.refresh(),
+  /** Says something to people who listen to the page. */
+  say(text) {
+    document.getElementById("said").textContent = text;
+  },
+};
+
+const live = new Live({
+  onchange: () => board.refresh(),
+  onbudget: (event) => {
+    notices.add(event, page);
+    board.refresh();
+  },
+  onstate: showLive,
+});
+
+async function start() {
+  try {
+    me = await get("/me");
+  } catch (error) {
+    if (error.status === 401) {
+      refused(error);
+      return;
+    }
+    if (error.status !== 404) {
+      fill(content, failure(error, start));
+      return;
+    }
+    me = { name: "", role: "viewer", org: null, orgs: null, login: "none", links: {} };
+  }
+  frame(page, VIEWS, live, redrawCharts, signedOut);
+  content.replaceChildren(board.root);
+  live.start();
+  await show();
+}
+
+async function show() {
+  if (!me) return;
+  const view = VIEWS.find((one) => one.id === place.state.view);
+  const moved = shownView !== null && shownView !== view;
+  shownView = view ?? null;
+  closeMenusOnMove(moved);
+  frame(page, VIEWS, live, redrawCharts, signedOut);
+  bar.hidden = view?.filters === false;
+  filterBar(bar, page);
+  if (!view) {
+    fill(board.root, empty(`There is no view “${place.state.view}”`, h("p", {}, h("a", { href: "?" }, "To the overview"))));
+    return;
+  }
+  document.title = `${view.title} · otel-cost`;
+  if (moved) {
+    window.scrollTo(0, 0);
+    page.say(view.title);
+  }
+  try {
+    const module = await view.load();
+    if (place.state.view === view.id) await board.show(view.id, module.panels(page));
+  } catch (error) {
+    console.error(error);
+    fill(board.root, failure({ message: "This view did not load. A newer version may be running: load the page again." }, () => location.reload()));
+  }
+}
+
+function closeMenusOnMove(moved) {
+  if (moved) closeMenus();
+}
+
+function refused(error) {
+  live.stop();
+  me = null;
+  bar.hidden = true;
+  login(content, error, () => {
+    bar.hidden = false;
+    start();
+  });
+}
+
+function signedOut() {
+  location.reload();
+}
+
+start();
