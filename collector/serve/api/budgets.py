@@ -99,7 +99,7 @@ class _Routes:
     async def events(self, request: Request) -> Response:
         since_ns, limit = _count(request, "since_ns", 0), _count(request, "limit", MAX_LISTED, most=MAX_LISTED)
         found = await asyncio.to_thread(self._desk.events, since_ns, limit)
-        return JSONResponse({"events": [_event(event) for event in found]})
+        return JSONResponse({"events": [event_json(event) for event in found]})
 
     async def audit(self, request: Request) -> Response:
         limit = _count(request, "limit", MAX_LISTED, most=MAX_LISTED)
@@ -186,7 +186,8 @@ class _Routes:
         }
 
 
-def _event(event: Event) -> Json:
+def event_json(event: Event) -> Json:
+    """As answers and the stream of news show it."""
     return {
         "id": event.event_id,
         "org": event.key.org_id,

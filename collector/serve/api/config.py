@@ -76,6 +76,10 @@ class ApiConfig:
     jwt: JwtConfig | None = None
     tls: TlsFiles | None = None
     session_seconds: float = 12 * 3600.0
+    time_zone: str = "UTC"
+    """Of days, where a request names none; an IANA name."""
+    jaeger: str | None = None
+    """Address of a trace in Jaeger's page, with `{trace_id}` in it."""
 
     @property
     def asks_who(self) -> bool:

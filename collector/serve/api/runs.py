@@ -11,10 +11,9 @@ from urllib.parse import quote
 
 from collector.questions import runs as listed
 from collector.questions import tree as trees
-from collector.questions.selection import Ask
 from collector.serve.api.figures import Figures, figures, rounded
-from collector.serve.api.parameters import choice, text
-from collector.serve.api.viewing import Asked, View, found
+from collector.serve.api.parameters import choice, shortened, text
+from collector.serve.api.viewing import Asked, Question, View, found
 from collector.serve.api.views import LIMIT, OFFSET
 from otel_cost.pricing import RateCard
 
@@ -156,26 +155,29 @@ class RunShown:
 def run_views(card_of: CardOf, jaeger: str | None) -> list[View[Any]]:
     """`jaeger`: the address of a trace in Jaeger's page, with `{trace_id}` in it."""
 
-    def trace(ask: Ask, asked: Asked) -> TraceShown:
-        wanted = asked.names["trace_id"].lower()
-        tree = trees.trace(ask, asked.selection, wanted)
-        return shown(found(tree, f"there is no trace {wanted[:40]}"), card_of, jaeger)
+    def trace(tree: trees.Trace | None, asked: Asked) -> TraceShown:
+        return shown(found(tree, f"there is no trace {shortened(asked.names['trace_id'])}"), card_of, jaeger)
 
-    def run(ask: Ask, asked: Asked) -> RunShown:
-        wanted = asked.names["run"]
-        return _run(found(trees.run(ask, asked.selection, wanted), f"there is no run {wanted[:60]}"), card_of, jaeger)
+    def run(answer: trees.RunTrees | None, asked: Asked) -> RunShown:
+        return _run(found(answer, f"there is no run {shortened(asked.names['run'])}"), card_of, jaeger)
 
     return [
-        View("/runs", "runs, what each cost, and how cost is spread over them", runs, RunsShown,
+        View("/runs", "runs, what each cost, and how cost is spread over them", _ask_runs, _runs, RunsShown,
              (SORT, LIMIT, OFFSET, SEARCH)),
-        View("/runs/{run:path}", "one run: its traces as trees, and each agent's part", run, RunShown),
-        View("/traces/{trace_id}", "one trace as a tree, with a receipt for each call", trace, TraceShown),
+        View("/runs/{run:path}", "one run: its traces as trees, and each agent's part",
+             lambda asked: Question(trees.run, (asked.selection, asked.names["run"])), run, RunShown),
+        View("/traces/{trace_id}", "one trace as a tree, with a receipt for each call",
+             lambda asked: Question(trees.trace, (asked.selection, asked.names["trace_id"].lower())),
+             trace, TraceShown),
     ]  # fmt: skip
 
 
-def runs(ask: Ask, asked: Asked) -> RunsShown:
+def _ask_runs(asked: Asked) -> Question:
     listing = listed.Listing(asked[SORT] or "cost", asked[LIMIT], asked[OFFSET], asked[SEARCH])
-    answer = listed.runs(ask, asked.selection, listing)
+    return Question(listed.runs, (asked.selection, listing))
+
+
+def _runs(answer: listed.Runs, _: Asked) -> RunsShown:
     rows = tuple(
         RunRow(
             each.run,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -16,14 +15,13 @@ from starlette.responses import Response
 from collector.catalogue.describe import hours, iso, quoted
 from collector.questions import unpriced as reasons
 from collector.questions import waste as wasted
-from collector.questions.selection import Ask
 from collector.serve.api.config import Role
 from collector.serve.api.figures import rounded
 from collector.serve.api.parameters import flag, read_parameters, text, whole
 from collector.serve.api.path import Path, Returns
 from collector.serve.api.responses import json_response
 from collector.serve.api.shapes import as_json
-from collector.serve.api.viewing import Asked, View
+from collector.serve.api.viewing import Asked, Question, View
 from collector.serve.api.views import OFFSET
 from otel_cost.pricing import RateCard
 from otel_cost.pricing.money import PPM
@@ -119,9 +117,11 @@ class PricesShown:
 def trust_views() -> list[View[Any]]:
     """Views over the calls of a selection."""
     return [
-        View("/unpriced", "calls without a price, by reason, and what to write in the config", unpriced, UnpricedShown,
+        View("/unpriced", "calls without a price, by reason, and what to write in the config",
+             lambda asked: Question(reasons.unpriced, (asked.selection, asked[REASONS])), _unpriced, UnpricedShown,
              (REASONS,)),
-        View("/waste", "retries, failures, cache misses, and the longest outputs", waste, WasteShown),
+        View("/waste", "retries, failures, cache misses, and the longest outputs",
+             lambda asked: Question(wasted.waste, (asked.selection,)), _waste, WasteShown),
     ]  # fmt: skip
 
 
@@ -147,13 +147,11 @@ def price_path(card_in_use: CardInUse) -> Path:
     return Path("GET", "/prices", Role.VIEWER, prices, summary, parameters=PRICES, returns=Returns(PricesShown))
 
 
-def unpriced(ask: Ask, asked: Asked) -> UnpricedShown:
-    found = reasons.unpriced(ask, asked.selection, asked[REASONS])
+def _unpriced(found: reasons.Unpriced, _: Asked) -> UnpricedShown:
     return UnpricedShown(found.rows, found.calls, found.groups)
 
 
-def waste(ask: Ask, asked: Asked) -> WasteShown:
-    found = wasted.waste(ask, asked.selection)
+def _waste(found: wasted.Waste, _: Asked) -> WasteShown:
     total, cache = found.total, found.cache
     use = CacheUse(cache.input_tokens, cache.cache_read_tokens, rounded(cache.hit_ratio), cache.perfect_saving_usd)
     return WasteShown(
@@ -216,8 +214,3 @@ def _row(provider_id: str, model: str, region: str | None, row: RateRow) -> Pric
         source=row.source,
         rate_row=row.key,
     )
-
-
-def moment(value: datetime | None) -> datetime | None:
-    """A time as the ledger's tables have it, which is naive UTC."""
-    return None if value is None else value.replace(tzinfo=UTC)

@@ -6,18 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from collector.errors import QueryFailed, StoreUnavailable
-from collector.questions.asking import Answered, Asking
-from collector.questions.selection import Ask, Selection
+from collector.questions.asking import Answered, Asking, TooSlow, Unanswerable
+from collector.questions.selection import Selection
 from collector.serve.api import selected
 from collector.serve.api.config import Role
-from collector.serve.api.errors import ApiError, not_found
+from collector.serve.api.errors import ApiError, invalid, not_found
 from collector.serve.api.parameters import Given, Parameter, read_parameters
 from collector.serve.api.path import Path, Returns
 from collector.serve.api.responses import json_response
@@ -42,13 +41,21 @@ class Asked:
         return self.given[parameter]
 
 
+class Question(NamedTuple):
+    """A function of `collector.questions`, and what it is given after the `Ask`. It runs in another process."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class View(Generic[T]):
-    """`question` runs in a thread; it must not wait for anything but its `Ask`."""
+    """What is asked, and how what was found is shown: as the type `shape`, of which the schema is made."""
 
     path: str
     summary: str
-    question: Callable[[Ask, Asked], T]
+    question: Callable[[Asked], Question]
+    show: Callable[[T, Asked], Any]
     shape: Any
     parameters: tuple[Parameter[Any], ...] = ()
     strict: bool = False
@@ -70,8 +77,8 @@ class Viewer:
 
         async def handler(request: Request) -> Response:
             asked = self.read(request, parameters)
-            answered = await self.answer(lambda ask: view.question(ask, asked))
-            return self.answer_json(request, asked, answered)
+            answered = await self.answer(view.question(asked))
+            return answer_json(request, asked, answered, view.show(answered.value, asked))
 
         return Path(
             "GET",
@@ -92,25 +99,29 @@ class Viewer:
         )
         now = self._clock()
         chosen = selected.selection(given, attributes, request.state.org, now, self._zone)
-        return Asked(chosen, given, now, request.path_params)
+        return Asked(chosen, given, now, dict(request.path_params))
 
-    async def answer(self, question: Callable[[Ask], T], timeout_seconds: float = QUERY_SECONDS) -> Answered[T]:
+    async def answer(self, question: Question, timeout_seconds: float = QUERY_SECONDS) -> Answered[Any]:
         """The answer to one question.
 
         Raises:
-            ApiError: 503, the ledger cannot be read now (`unavailable`), or the time is up (`timeout`).
+            ApiError: 503, the ledger cannot be read now (`unavailable`), or the time is up (`timeout`); 400, the
+                question makes no sense.
         """
         try:
-            return await self._asking.answer(question, timeout_seconds)
-        except StoreUnavailable as error:
-            raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", str(error)) from None
-        except QueryFailed as error:
+            return await self._asking.answer(question.function, *question.arguments, timeout_seconds=timeout_seconds)
+        except TooSlow as error:
             raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "timeout", str(error)) from None
+        except Unanswerable as error:
+            raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", str(error)) from None
+        except ValueError as error:
+            raise invalid(str(error)) from None
 
-    def answer_json(self, request: Request, asked: Asked, answered: Answered[Any]) -> Response:
-        """A view's answer: which calls it is about, up to when the ledger was read, and what was found."""
-        body = {"selection": as_json(selected.shown(asked.selection)), "as_of": as_json(answered.as_of)}
-        return json_response(request, body | as_json(answered.value))
+
+def answer_json(request: Request, asked: Asked, answered: Answered[Any], shown: Any) -> Response:
+    """A view's answer: which calls it is about, up to when the ledger was read, and what was found."""
+    head = {"selection": as_json(selected.shown(asked.selection)), "as_of": as_json(answered.as_of)}
+    return json_response(request, head | as_json(shown))
 
 
 def found(value: T | None, what: str) -> T:

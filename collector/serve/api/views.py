@@ -13,12 +13,12 @@ from collector.questions import spend as spends
 from collector.questions import ticker as tickers
 from collector.questions import timeseries as serieses
 from collector.questions import values as valued
-from collector.questions.selection import COLUMNS, TIMES, Ask
+from collector.questions.selection import COLUMNS, TIMES
 from collector.serve.api.errors import not_found
 from collector.serve.api.figures import Figures, figures, rounded
-from collector.serve.api.parameters import Parameter, Unreadable, choice, flag, nearest, text, whole
+from collector.serve.api.parameters import Parameter, Unreadable, choice, flag, nearest, shortened, text, whole
 from collector.serve.api.selected import ATTRIBUTE_PREFIX
-from collector.serve.api.viewing import Asked, View
+from collector.serve.api.viewing import Asked, Question, View
 
 MAX_ROWS = 1000
 MAX_OFFSET = 1_000_000
@@ -213,28 +213,32 @@ class ValuesShown:
 def spend_views() -> list[View[Any]]:
     """All views of this module, the collections too."""
     return [
-        View("/ticker", "today, yesterday, the month and its projection, runs, freshness", ticker, TickerShown),
-        View("/spend", "what the calls cost in all", spend, SpendShown, (COMPARE,)),
-        View("/breakdown", "cost by one or several names, with everything not shown as `other`", breakdown,
-             BreakdownShown, (BY, *ROWS)),
-        View("/timeseries", "cost, calls or tokens per hour, day, week or month, stacked by a name", timeseries,
-             TimeseriesShown, (SERIES_BY, BUCKET, SERIES, COMPARE, MEASURE)),
-        View("/dimensions", "what there is to group and filter by", dimensions, valued.Dimensions),
-        View("/dimensions/{key}/values", "values of one name", values, ValuesShown, (VALUE_SEARCH, VALUES)),
+        View("/ticker", "today, yesterday, the month and its projection, runs, freshness",
+             _ask_ticker, _ticker, TickerShown),
+        View("/spend", "what the calls cost in all", _ask_spend, _spend, SpendShown, (COMPARE,)),
+        View("/breakdown", "cost by one or several names, with everything not shown as `other`",
+             lambda asked: ask_breakdown(asked, asked[BY]), show_breakdown, BreakdownShown, (BY, *ROWS)),
+        View("/timeseries", "cost, calls or tokens per hour, day, week or month, stacked by a name",
+             _ask_timeseries, _timeseries, TimeseriesShown, (SERIES_BY, BUCKET, SERIES, COMPARE, MEASURE)),
+        View("/dimensions", "what there is to group and filter by",
+             lambda asked: Question(valued.dimensions, (asked.selection,)), lambda found, _: found, valued.Dimensions),
+        View("/dimensions/{key}/values", "values of one name", _ask_values, _values, ValuesShown,
+             (VALUE_SEARCH, VALUES)),
         *(_collection(name, by) for name, by in COLLECTIONS.items()),
     ]  # fmt: skip
 
 
 def _collection(name: str, by: tuple[str, ...]) -> View[Any]:
-    def question(ask: Ask, asked: Asked) -> BreakdownShown:
-        return broken_down(ask, asked, by)
-
-    return View(f"/{name}", f"cost by {' and '.join(by)}, as /breakdown", question, BreakdownShown, ROWS)
+    summary = f"cost by {' and '.join(by)}, as /breakdown"
+    return View(f"/{name}", summary, lambda asked: ask_breakdown(asked, by), show_breakdown, BreakdownShown, ROWS)
 
 
-def ticker(ask: Ask, asked: Asked) -> TickerShown:
+def _ask_ticker(asked: Asked) -> Question:
     """Filters of the selection hold; its times do not."""
-    found = tickers.ticker(ask, asked.selection, asked.now)
+    return Question(tickers.ticker, (asked.selection, asked.now))
+
+
+def _ticker(found: tickers.Ticker, asked: Asked) -> TickerShown:
     month = figures(found.month)
     last = found.last_call_at
     return TickerShown(
@@ -252,16 +256,15 @@ def ticker(ask: Ask, asked: Asked) -> TickerShown:
     )
 
 
-def spend(ask: Ask, asked: Asked) -> SpendShown:
-    found = spends.spend(ask, asked.selection, compare=asked[COMPARE] is not None)
+def _ask_spend(asked: Asked) -> Question:
+    return Question(spends.spend, (asked.selection, asked[COMPARE] is not None))
+
+
+def _spend(found: spends.Spend, _: Asked) -> SpendShown:
     return SpendShown(figures(found.total), None if found.previous is None else figures(found.previous))
 
 
-def breakdown(ask: Ask, asked: Asked) -> BreakdownShown:
-    return broken_down(ask, asked, asked[BY])
-
-
-def broken_down(ask: Ask, asked: Asked, by: tuple[str, ...]) -> BreakdownShown:
+def ask_breakdown(asked: Asked, by: tuple[str, ...]) -> Question:
     """By some names, with the parameters of `ROWS`."""
     grouping = breakdowns.Grouping(
         by,
@@ -273,10 +276,10 @@ def broken_down(ask: Ask, asked: Asked, by: tuple[str, ...]) -> BreakdownShown:
         asked[COMPARE] is not None,
         asked[EXECUTIONS],
     )
-    return _breakdown(breakdowns.breakdown(ask, asked.selection, grouping))
+    return Question(breakdowns.breakdown, (asked.selection, grouping))
 
 
-def _breakdown(found: breakdowns.Breakdown) -> BreakdownShown:
+def show_breakdown(found: breakdowns.Breakdown, _: Asked) -> BreakdownShown:
     rows = tuple(
         BreakdownRow(
             dict(zip(found.by, row.key, strict=True)),
@@ -293,26 +296,30 @@ def _breakdown(found: breakdowns.Breakdown) -> BreakdownShown:
     return BreakdownShown(found.by, rows, other, figures(found.total), found.buckets, found.groups)
 
 
-def timeseries(ask: Ask, asked: Asked) -> TimeseriesShown:
+def _ask_timeseries(asked: Asked) -> Question:
     stacking = serieses.Stacking(
         asked[SERIES_BY],
         asked[BUCKET] or serieses.AUTO,
         asked[SERIES],
         asked[COMPARE] is not None,
         asked[MEASURE] or "cost",
+        asked.now,
     )
-    found = serieses.timeseries(ask, asked.selection, stacking)
+    return Question(serieses.timeseries, (asked.selection, stacking))
+
+
+def _timeseries(found: serieses.Timeseries, _: Asked) -> TimeseriesShown:
     other = None if found.other is None else SeriesOther(found.other)
     total = SeriesTotal(found.total, found.unpriced_calls)
     return TimeseriesShown(found.bucket, found.buckets, found.series, other, total, found.previous)
 
 
-def dimensions(ask: Ask, asked: Asked) -> valued.Dimensions:
-    return valued.dimensions(ask, asked.selection)
-
-
-def values(ask: Ask, asked: Asked) -> ValuesShown:
+def _ask_values(asked: Asked) -> Question:
     name = asked.names["key"]
     if name not in COLUMNS and not is_attribute(name):
-        raise not_found(f"there is no such name: {name[:60]}", where="key", allowed=nearest(name, COLUMNS))
-    return ValuesShown(name, valued.values(ask, asked.selection, name, asked[VALUE_SEARCH], asked[VALUES]))
+        raise not_found(f"there is no such name: {shortened(name)}", where="key", allowed=nearest(name, COLUMNS))
+    return Question(valued.values, (asked.selection, name, asked[VALUE_SEARCH], asked[VALUES]))
+
+
+def _values(found: tuple[valued.Value, ...], asked: Asked) -> ValuesShown:
+    return ValuesShown(asked.names["key"], found)
