@@ -1,0 +1,152 @@
+"""The process that answers a service's questions: `python -m collector.store.asked FILE`, frames on stdin and stdout.
+
+A frame is four bytes of length and a pickle; both ends are ours. In: (number, seconds, question, arguments, named), or
+(number,) to interrupt one. Out: (number, answer or None, error or None), and (0, state, None) whenever another
+publication is read. Each question runs in a thread, on one generation of the published file
+(`collector.store.generations`).
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import signal
+import struct
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import duckdb
+
+from collector.errors import CollectorError
+from collector.questions.asking import Answered, TooSlow, Unanswerable
+from collector.store.generations import Cursor, Generations
+
+THREADS = 3
+"""Questions at once. DuckDB divides its own threads among them."""
+NICENESS = 5
+"""Behind the collector, whose senders wait for each acknowledgement."""
+MEMORY_LIMIT_MIB = 768
+_BEYOND_MEMORY_LIMIT_BYTES = 2 << 30
+"""Address space of Python, Arrow, DuckDB's own code and threads, beside what DuckDB counts."""
+_LENGTH = struct.Struct(">I")
+
+
+def read_frame(stream: BinaryIO) -> Any | None:
+    """The next frame; None at the end."""
+    head = stream.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    return pickle.loads(stream.read(_LENGTH.unpack(head)[0]))
+
+
+def write_frame(stream: BinaryIO, lock: threading.Lock, frame: Any) -> None:
+    """One whole frame. Raises OSError."""
+    body = pickle.dumps(frame, protocol=pickle.HIGHEST_PROTOCOL)
+    with lock:
+        stream.write(_LENGTH.pack(len(body)) + body)
+        stream.flush()
+
+
+class Desk:
+    """Runs questions in threads; knows which are under way, to interrupt them."""
+
+    def __init__(self, generations: Generations, say: Callable[[Any], None]) -> None:
+        self._generations = generations
+        self._say = say
+        self._pool = ThreadPoolExecutor(THREADS, "question")
+        self._lock = threading.Lock()
+        self._running: dict[int, Cursor | None] = {}
+
+    def take(self, number: int, seconds: float, question: Callable[..., Any], arguments: Any, named: Any) -> None:
+        """Run a question as soon as a thread is free; its answer is said."""
+        with self._lock:
+            self._running[number] = None
+        self._pool.submit(self._run, number, seconds, question, arguments, named)
+
+    def interrupt(self, number: int) -> None:
+        """Nobody waits for the answer any more."""
+        with self._lock:
+            cursor = self._running.pop(number, None)
+        if cursor is not None:
+            cursor.interrupt()
+
+    def _run(self, number: int, seconds: float, question: Callable[..., Any], arguments: Any, named: Any) -> None:
+        with self._lock:
+            if number not in self._running:
+                return
+        try:
+            answer, error = self._answered(number, seconds, question, arguments, named), None
+        except Exception as raised:
+            answer, error = None, _told(raised, seconds)
+        with self._lock:
+            self._running.pop(number, None)
+        self._say((number, answer, error))
+
+    def _answered(
+        self, number: int, seconds: float, question: Callable[..., Any], arguments: Any, named: Any
+    ) -> Answered[Any]:
+        with self._generations.current() as cursor:
+            with self._lock:
+                if number not in self._running:
+                    raise Unanswerable("nobody waits for it")
+                self._running[number] = cursor
+            timer = threading.Timer(seconds, cursor.interrupt)
+            timer.daemon = True
+            timer.start()
+            try:
+                value = question(cursor, *arguments, **named)
+            finally:
+                timer.cancel()
+            return Answered(value, cursor.published_at, cursor.last_seq)
+
+
+def _told(error: Exception, seconds: float) -> Exception:
+    """What the other end is told: its own kinds of errors, and nothing that it cannot unpickle."""
+    if isinstance(error, duckdb.InterruptException):
+        return TooSlow(f"stopped after {seconds:g} seconds")
+    if isinstance(error, duckdb.OutOfMemoryException | MemoryError):
+        return TooSlow("it takes more memory than questions may have; narrow the time or add a filter")
+    if isinstance(error, duckdb.Error | OSError):
+        return Unanswerable(str(error).partition("\n")[0])
+    if isinstance(error, CollectorError):
+        return Unanswerable(str(error)) if not isinstance(error, TooSlow | Unanswerable) else error
+    if isinstance(error, ValueError):
+        return error
+    return RuntimeError(f"{type(error).__name__}: {error}")
+
+
+def main() -> None:
+    """See the module. Ends when stdin does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the collector's, who then ends stdin
+    os.nice(NICENESS)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limit = (MEMORY_LIMIT_MIB << 20) + _BEYOND_MEMORY_LIMIT_BYTES
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    frames, out = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever else prints does not end up among the frames
+    lock = threading.Lock()
+
+    def say(frame: Any) -> None:
+        try:
+            write_frame(out, lock, frame)
+        except OSError:
+            os._exit(1)
+
+    generations = Generations(Path(sys.argv[1]), MEMORY_LIMIT_MIB, lambda state: say((0, state, None)))
+    desk = Desk(generations, say)
+    generations.start()
+    while (frame := read_frame(frames)) is not None:
+        if len(frame) == 1:
+            desk.interrupt(frame[0])
+        else:
+            desk.take(*frame)
+    os._exit(0)  # nothing here is to be kept; threads may still be at work
+
+
+if __name__ == "__main__":
+    main()

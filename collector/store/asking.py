@@ -1,0 +1,159 @@
+"""Asking the ledger from a service: questions go to a process of their own (`collector.store.asked`).
+
+It reads the published file, so that neither DuckDB's memory nor Python's lock is shared with what takes spans in. It is
+started when the service is, and again after it has died; what it was asked then fails and may be asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from collector.questions.asking import Answered, TooSlow, Unanswerable
+from collector.store import asked
+from collector.store.asked import read_frame, write_frame
+
+T = TypeVar("T")
+
+DEFAULT_SECONDS = 20.0
+"""A question may take so long."""
+MOST_WAITING = 64
+"""Questions under way; more are refused: a page that is reloaded in anger must not queue for minutes."""
+_GRACE_SECONDS = 5.0
+"""Beyond a question's own time; then the process is taken for hung and is ended."""
+_PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZDIR")
+
+_Waiting = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
+
+
+class Reading:
+    """Implements `collector.questions.asking.Asking`. `start` and `stop` may be called from any thread."""
+
+    def __init__(self, published: Path) -> None:
+        self._published = published
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._waiting: dict[int, _Waiting] = {}
+        self._number = 0
+        self._state: tuple[datetime, int] | None = None
+        self._open = False
+
+    def start(self) -> None:
+        """Start the process; it may be asked at once."""
+        with self._lock:
+            self._open = True
+            self._running()
+
+    def stop(self) -> None:
+        """End it. What is under way fails."""
+        with self._lock:
+            self._open = False
+            process, self._process = self._process, None
+        if process is not None:
+            _end(process)
+
+    def as_of(self) -> tuple[datetime, int] | None:
+        """When the newest publication that can be asked was made (UTC), and the last seq in it."""
+        return self._state
+
+    async def answer(
+        self, question: Callable[..., T], *arguments: Any, timeout_seconds: float | None = None, **named: Any
+    ) -> Answered[T]:
+        """See `Asking.answer`."""
+        seconds = DEFAULT_SECONDS if timeout_seconds is None else timeout_seconds
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answered[T]] = loop.create_future()
+        number, process = self._enter(loop, future)
+        try:
+            self._send(process, (number, seconds, question, arguments, named))
+            return await asyncio.wait_for(asyncio.shield(future), seconds + _GRACE_SECONDS)
+        except TimeoutError:
+            _end(process)
+            raise TooSlow(f"stopped after {seconds:g} seconds") from None
+        except asyncio.CancelledError:
+            with suppress(Unanswerable):
+                self._send(process, (number,))
+            raise
+        finally:
+            with self._lock:
+                self._waiting.pop(number, None)
+            future.cancel()
+
+    def _enter(self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]) -> tuple[int, Any]:
+        with self._lock:
+            if not self._open:
+                raise Unanswerable("the ledger is closed")
+            if len(self._waiting) >= MOST_WAITING:
+                raise Unanswerable("too many questions wait; ask again in a moment")
+            self._number += 1
+            self._waiting[self._number] = (loop, future)
+            return self._number, self._running()
+
+    def _running(self) -> Any:
+        """The process, started anew where it has died. Under the lock."""
+        if self._process is None or self._process.poll() is not None:
+            process = subprocess.Popen(
+                [sys.executable, "-m", asked.__name__, str(self._published.absolute())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+            )
+            self._process = process
+            threading.Thread(target=self._listen, args=(process,), name="otel-cost-answers", daemon=True).start()
+        return self._process
+
+    def _send(self, process: Any, frame: Any) -> None:
+        try:
+            write_frame(process.stdin, self._writing, frame)
+        except (OSError, ValueError) as error:
+            raise Unanswerable(f"the process that answers has ended: {error}") from None
+
+    def _listen(self, process: Any) -> None:
+        """Hand out answers until the process ends; then everybody who waits is told."""
+        with suppress(OSError, EOFError, ValueError):
+            while (frame := read_frame(process.stdout)) is not None:
+                number, value, error = frame
+                if number:
+                    self._settle(number, value, error)
+                else:
+                    self._state = value
+        with self._lock:
+            mine = self._process is process or self._process is None
+            left = list(self._waiting) if mine else []
+        for number in left:
+            self._settle(number, None, Unanswerable("the process that answers has ended; ask again"))
+
+    def _settle(self, number: int, value: Any, error: Exception | None) -> None:
+        with self._lock:
+            waiting = self._waiting.pop(number, None)
+        if waiting is not None:
+            loop, future = waiting
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(_set, future, value, error)
+
+
+def _set(future: asyncio.Future[Any], value: Any, error: Exception | None) -> None:
+    if not future.done():
+        if error is None:
+            future.set_result(value)
+        else:
+            future.set_exception(error)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """It keeps nothing that could be lost."""
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with suppress(OSError):
+                stream.close()
