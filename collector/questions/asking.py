@@ -7,17 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
-from collector.errors import CollectorError
-
 T = TypeVar("T")
-
-
-class TooSlow(CollectorError):
-    """The question took longer than it may, or more memory."""
-
-
-class Unanswerable(CollectorError):
-    """The ledger cannot be read now, or too many questions wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +28,6 @@ class Asking(Protocol):
     ) -> Answered[T]:
         """What `question(ask, *arguments, **named)` returns: a function of a module, with picklable values.
 
-        Raises TooSlow, Unanswerable, and the ValueError of the question.
+        Raises QueryTimedOut (also when it needs too much memory), StoreUnavailable, and the ValueError of the question.
         """
         ...

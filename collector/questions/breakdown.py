@@ -94,6 +94,8 @@ class Breakdown:
 
 def breakdown(ask: Ask, selection: Selection, grouping: Grouping) -> Breakdown:
     """Ask the ledger. An empty ledger gives no rows and a total of nothing. Raises ValueError for a wrong sort."""
+    if grouping.sort not in SORTS:
+        raise ValueError(f"{grouping.sort} is none of {', '.join(SORTS)}")
     scope = Scope(ask, selection)
     lines = scope.rows("groups", _parameters(grouping), keys=grouping.by, **_parts(scope, grouping))
     total, groups, all_groups = measures_of(lines[0]), int(lines[0]["groups"]), int(lines[0]["all_groups"])
@@ -119,8 +121,6 @@ def _parts(scope: Scope, grouping: Grouping) -> dict[str, str]:
     compared = (grouping.compare or grouping.sort == "change") and scope.selection.window.since is not None
     times = [f"{name} DESC" for name, key in zip(names, grouping.by, strict=True) if key in TIMES]
     order = [*times, *([] if times else [_ORDERS[grouping.sort]]), *(f"{name} NULLS LAST" for name in names)]
-    if grouping.sort not in SORTS:
-        raise ValueError(f"{grouping.sort} is none of {', '.join(SORTS)}")
     before = statement("groups_before").format(
         named=", ".join(names), same=" AND ".join(f"earlier.{name} IS NOT DISTINCT FROM lines.{name}" for name in names)
     )

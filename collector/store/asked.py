@@ -22,8 +22,8 @@ from typing import Any, BinaryIO
 
 import duckdb
 
-from collector.errors import CollectorError
-from collector.questions.asking import Answered, TooSlow, Unanswerable
+from collector.errors import CollectorError, QueryTimedOut, StoreUnavailable
+from collector.questions.asking import Answered
 from collector.store.generations import Cursor, Generations
 
 THREADS = 3
@@ -93,7 +93,7 @@ class Desk:
         with self._generations.current() as cursor:
             with self._lock:
                 if number not in self._running:
-                    raise Unanswerable("nobody waits for it")
+                    raise StoreUnavailable("nobody waits for it")
                 self._running[number] = cursor
             timer = threading.Timer(seconds, cursor.interrupt)
             timer.daemon = True
@@ -108,13 +108,13 @@ class Desk:
 def _told(error: Exception, seconds: float) -> Exception:
     """What the other end is told: its own kinds of errors, and nothing that it cannot unpickle."""
     if isinstance(error, duckdb.InterruptException):
-        return TooSlow(f"stopped after {seconds:g} seconds")
+        return QueryTimedOut(f"stopped after {seconds:g} seconds")
     if isinstance(error, duckdb.OutOfMemoryException | MemoryError):
-        return TooSlow("it takes more memory than questions may have; narrow the time or add a filter")
+        return QueryTimedOut("it takes more memory than questions may have; narrow the time or add a filter")
     if isinstance(error, duckdb.Error | OSError):
-        return Unanswerable(str(error).partition("\n")[0])
+        return StoreUnavailable(str(error).partition("\n")[0])
     if isinstance(error, CollectorError):
-        return Unanswerable(str(error)) if not isinstance(error, TooSlow | Unanswerable) else error
+        return StoreUnavailable(str(error)) if not isinstance(error, QueryTimedOut | StoreUnavailable) else error
     if isinstance(error, ValueError):
         return error
     return RuntimeError(f"{type(error).__name__}: {error}")

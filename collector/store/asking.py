@@ -17,7 +17,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from collector.questions.asking import Answered, TooSlow, Unanswerable
+from collector.errors import QueryTimedOut, StoreUnavailable
+from collector.questions.asking import Answered
 from collector.store import asked
 from collector.store.asked import read_frame, write_frame
 
@@ -78,9 +79,9 @@ class Reading:
             return await asyncio.wait_for(asyncio.shield(future), seconds + _GRACE_SECONDS)
         except TimeoutError:
             _end(process)
-            raise TooSlow(f"stopped after {seconds:g} seconds") from None
+            raise QueryTimedOut(f"stopped after {seconds:g} seconds") from None
         except asyncio.CancelledError:
-            with suppress(Unanswerable):
+            with suppress(StoreUnavailable):
                 self._send(process, (number,))
             raise
         finally:
@@ -91,9 +92,9 @@ class Reading:
     def _enter(self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]) -> tuple[int, Any]:
         with self._lock:
             if not self._open:
-                raise Unanswerable("the ledger is closed")
+                raise StoreUnavailable("the ledger is closed")
             if len(self._waiting) >= MOST_WAITING:
-                raise Unanswerable("too many questions wait; ask again in a moment")
+                raise StoreUnavailable("too many questions wait; ask again in a moment")
             self._number += 1
             self._waiting[self._number] = (loop, future)
             return self._number, self._running()
@@ -115,7 +116,7 @@ class Reading:
         try:
             write_frame(process.stdin, self._writing, frame)
         except (OSError, ValueError) as error:
-            raise Unanswerable(f"the process that answers has ended: {error}") from None
+            raise StoreUnavailable(f"the process that answers has ended: {error}") from None
 
     def _listen(self, process: Any) -> None:
         """Hand out answers until the process ends; then everybody who waits is told."""
@@ -130,7 +131,7 @@ class Reading:
             mine = self._process is process or self._process is None
             left = list(self._waiting) if mine else []
         for number in left:
-            self._settle(number, None, Unanswerable("the process that answers has ended; ask again"))
+            self._settle(number, None, StoreUnavailable("the process that answers has ended; ask again"))
 
     def _settle(self, number: int, value: Any, error: Exception | None) -> None:
         with self._lock:
