@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 
+import pyarrow as pa
 import pytest
+
+from collector import pipeline
+from otel_cost.pricing import RateCard
 
 
 def pytest_configure() -> None:
@@ -20,3 +25,19 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("OTEL_") or name in {"COLUMNS", "LINES"}:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tables_of_cards_are_made_once() -> Iterator[None]:
+    """Half a second each, which every ledger of a test would pay; a table depends on its card alone."""
+    made: dict[str, pa.Table] = {}
+    make = pipeline.card_table
+
+    def card_table(card: RateCard) -> pa.Table:
+        if card.digest not in made:
+            made[card.digest] = make(card)
+        return made[card.digest]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "card_table", card_table)
+        yield

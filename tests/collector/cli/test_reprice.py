@@ -25,8 +25,8 @@ from tests.support.plain_calls import plain_calls
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> str:
-    """A ledger of its own for each test: these change it."""
+def own(tmp_path: Path) -> str:
+    """A ledger for a test that changes it."""
     path = str(tmp_path / "ledger.duckdb")
     result = run("import", str(scenario.write(tmp_path)), "--db", path)
     assert result.exit_code == 0, result.output
@@ -56,34 +56,34 @@ def test_a_dry_run_changes_nothing(ledger: str, dearer: RateCard) -> None:
         assert sum(Decimal(line["delta_usd"]) for line in answer[dimension]) == Decimal(answer["total"]["delta_usd"])
 
 
-def test_a_run_is_applied_listed_compared_and_undone(ledger: str, dearer: RateCard) -> None:
-    applied = run("reprice", "--since", "all", "--apply", "--name", "dearer", "--db", ledger)
+def test_a_run_is_applied_listed_compared_and_undone(own: str, dearer: RateCard) -> None:
+    applied = run("reprice", "--since", "all", "--apply", "--name", "dearer", "--db", own)
     assert applied.exit_code == 0, applied.output
     assert "Take it back: otel-cost reprice undo dearer" in applied.stdout
-    now = total(ledger)
+    now = total(own)
     assert now > TOTAL
-    assert total(ledger, "--prices", "as-billed") == TOTAL
-    assert "--prices as-billed shows those of when the calls arrived" in run("report", "--db", ledger).stdout
-    assert "as billed" in run("report", "--prices", "as-billed", "--db", ledger).stdout
-    (listed,) = run_json("reprice", "list", "--db", ledger)
+    assert total(own, "--prices", "as-billed") == TOTAL
+    assert "--prices as-billed shows those of when the calls arrived" in run("report", "--db", own).stdout
+    assert "as billed" in run("report", "--prices", "as-billed", "--db", own).stdout
+    (listed,) = run_json("reprice", "list", "--db", own)
     assert listed["name"] == "dearer"
     assert listed["card"] == dearer.digest
     assert Decimal(listed["delta_usd"]) == now - TOTAL
     assert listed["undone_at"] is None
-    assert "in force" in run("reprice", "list", "--db", ledger).stdout
-    undone = run("reprice", "undo", "dearer", "--db", ledger)
+    assert "in force" in run("reprice", "list", "--db", own).stdout
+    undone = run("reprice", "undo", "dearer", "--db", own)
     assert undone.exit_code == 0, undone.output
-    assert total(ledger) == total(ledger, "--prices", "as-billed") == TOTAL
-    assert "undone" in run("reprice", "list", "--db", ledger).stdout
-    assert run("doctor", ledger, "--deep").exit_code == 0
+    assert total(own) == total(own, "--prices", "as-billed") == TOTAL
+    assert "undone" in run("reprice", "list", "--db", own).stdout
+    assert run("doctor", own, "--deep").exit_code == 0
 
 
-def test_a_report_as_billed_groups_by_whatever_it_can_group_by(ledger: str, dearer: RateCard) -> None:
+def test_a_report_as_billed_groups_by_whatever_it_can_group_by(own: str, dearer: RateCard) -> None:
     """Each row is what it was before the run: also by attribute, whose report joins spans."""
-    before = {by: run_json("report", "--by", by, "--db", ledger) for by in ("model", "run", "cloud.region")}
-    run_json("reprice", "--since", "all", "--apply", "--db", ledger)
+    before = {by: run_json("report", "--by", by, "--db", own) for by in ("model", "run", "cloud.region")}
+    run_json("reprice", "--since", "all", "--apply", "--db", own)
     for by, was in before.items():
-        now = run_json("report", "--by", by, "--prices", "as-billed", "--db", ledger)
+        now = run_json("report", "--by", by, "--prices", "as-billed", "--db", own)
         assert now["rows"] == was["rows"]
         assert now["total"] == was["total"]
         assert (now["prices"], now["price_runs"]) == ("as-billed", 1)
@@ -96,11 +96,11 @@ def test_names_choose_calls(ledger: str, dearer: RateCard) -> None:
     assert none.stdout.strip() == "No calls there that could be priced again."
 
 
-def test_the_card_that_priced_everything_has_nothing_to_do(ledger: str) -> None:
-    applied = run("reprice", "--since", "all", "--apply", "--db", ledger)
+def test_the_card_that_priced_everything_has_nothing_to_do(own: str) -> None:
+    applied = run("reprice", "--since", "all", "--apply", "--db", own)
     assert applied.exit_code == 0
     assert "nothing to do" in applied.stdout
-    assert run("reprice", "list", "--db", ledger).stdout.startswith("No price runs")
+    assert run("reprice", "list", "--db", own).stdout.startswith("No price runs")
 
 
 def test_a_contract_of_the_config_holds(ledger: str, tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_without_a_ledger_it_says_how_to_get_one(tmp_path: Path) -> None:
     assert "there is no ledger at" in result.output
 
 
-def test_ctrl_c_leaves_the_ledger_as_it_was(ledger: str, dearer: RateCard, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_leaves_the_ledger_as_it_was(own: str, dearer: RateCard, monkeypatch: pytest.MonkeyPatch) -> None:
     """It comes while the work is under way; the command ends with 130 when that has ended."""
     begun, ended = threading.Event(), threading.Event()
 
@@ -153,13 +153,13 @@ def test_ctrl_c_leaves_the_ledger_as_it_was(ledger: str, dearer: RateCard, monke
     serve = reprice_serving.serve
     monkeypatch.setattr(reprice_alone, "serve", slow)
     monkeypatch.setattr(reprice_alone, "ThreadPoolExecutor", _Interrupted)
-    result = run("reprice", "--since", "all", "--apply", "--db", ledger)
+    result = run("reprice", "--since", "all", "--apply", "--db", own)
     assert begun.is_set()
     assert ended.is_set()
     assert result.exit_code == 130
     assert "interrupted; nothing was changed" in result.output
-    assert total(ledger) == TOTAL
-    assert run_json("reprice", "list", "--db", ledger) == []
+    assert total(own) == TOTAL
+    assert run_json("reprice", "list", "--db", own) == []
 
 
 class _Interrupted(ThreadPoolExecutor):
