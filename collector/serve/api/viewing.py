@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from starlette.requests import Request
 from starlette.responses import Response
 
-from collector.questions.asking import Answered, Asking, TooSlow, Unanswerable
+from collector.errors import QueryTimedOut, StoreUnavailable
+from collector.questions.asking import Answered, Asking
 from collector.questions.selection import Selection
 from collector.serve.api import selected
 from collector.serve.api.config import Role
@@ -110,9 +111,9 @@ class Viewer:
         """
         try:
             return await self._asking.answer(question.function, *question.arguments, timeout_seconds=timeout_seconds)
-        except TooSlow as error:
+        except QueryTimedOut as error:
             raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "timeout", str(error)) from None
-        except Unanswerable as error:
+        except StoreUnavailable as error:
             raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", str(error)) from None
         except ValueError as error:
             raise invalid(str(error)) from None
