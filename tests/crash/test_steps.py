@@ -214,7 +214,7 @@ def sound(folder: Path, death: Death) -> None:
 
 @pytest.mark.parametrize("death", Death)
 @pytest.mark.parametrize("name", SCENES)
-@pytest.mark.parametrize("stride", [24, pytest.param(1, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("stride", [40, pytest.param(1, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])])
 def test_death_at_any_step_leaves_a_ledger_that_goes_on(tmp_path: Path, name: str, death: Death, stride: int) -> None:
     """The next start does what is left to do, and the ledger is as if nothing had happened."""
     scene = SCENES[name]
