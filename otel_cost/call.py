@@ -18,6 +18,9 @@ DIMENSIONS = (
 )
 """Who pays: the owner dimensions of a call, in the order in which they are shown."""
 
+ATTRIBUTE = "attribute."
+"""Stands before the key of a span attribute where budgets name dimensions: `attribute.deployment.region`."""
+
 
 class CallKind(StrEnum):
     """What a span is to the ledger (semantics: docs/counting.md)."""

@@ -11,7 +11,7 @@ from collector.budgets.held import Amounts, CallUnderWay, SettledCall
 from collector.budgets.leases import LeaseBook
 from collector.budgets.model import Claim, Decision, Lease, Refusal, Unit
 from collector.budgets.requests import Fields
-from otel_cost.call import DIMENSIONS
+from otel_cost.call import ATTRIBUTE, DIMENSIONS
 from otel_cost.pricing.money import format_usd
 
 Json = dict[str, Any]
@@ -147,6 +147,8 @@ def _claim(fields: Fields, around: Surroundings) -> Claim:
     owners = fields.section("owners", optional=True)
     named = {name: owners.optional_text(name, MAX_VALUE_CHARS) for name in DIMENSIONS}
     owners.close()
+    for key, value in fields.texts("attributes", MAX_VALUE_CHARS).items():
+        named[ATTRIBUTE + key] = value
     estimate = fields.section("estimate")
     cost = estimate.usd("usd")
     worst = estimate.usd("worst_case_usd", optional=True)

@@ -43,7 +43,8 @@ MOVED_SCHEMA = pa.schema(
         pa.field("sign", pa.int64(), nullable=False),  # 1: it counts from now on, -1: it does not count so any more
     ]
 )
-"""Counted calls. Text may be dictionary-encoded; of the dimensions only those are needed that rules name."""
+"""Counted calls. Text may be dictionary-encoded; of the dimensions only those are needed that rules name. Attributes
+that rules name (`otel_cost.call.ATTRIBUTE`) are columns of text of these names."""
 
 _NOT_WHOLLY_PRICED = ("unpriced", "partial")
 _SLOT_NS = 5 * MINUTE_NS

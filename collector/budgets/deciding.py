@@ -17,7 +17,6 @@ from typing import NamedTuple
 from collector.budgets.counting import dimensions_of, scope_value
 from collector.budgets.model import PPM, Action, Claim, CounterKey, Decision, Refusal, Rule, Unit, Unpriced, WindowKind
 from collector.budgets.windows import window_at
-from otel_cost.call import DIMENSIONS
 
 _STRONGEST_FIRST = (
     (Action.BLOCK, Decision.BLOCK),
@@ -64,7 +63,7 @@ class HardRule:
             return None
         found: list[str] = []
         for name, wanted in self._wanted:
-            value = claim.owners.get(name) if name in _OWNERS else _value(claim, name)
+            value = _value(claim, name) if name in _NO_OWNERS else claim.owners.get(name)
             if value is None or (wanted is not None and wanted != value):
                 return None
             found.append(value)
@@ -241,4 +240,4 @@ def _value(claim: Claim, name: str) -> str | None:
     return claim.model
 
 
-_OWNERS = frozenset(DIMENSIONS)
+_NO_OWNERS = frozenset({"organization", "provider", "model"})

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from otel_cost.call import DIMENSIONS
 
 SCOPES = ("organization", *DIMENSIONS, "provider", "model")
-"""What a budget can be for."""
+"""What a budget can be for, beside attributes (`otel_cost.call.ATTRIBUTE` and the key)."""
 PPM = 1_000_000
 DEFAULT_MAX_RAISE = 10
 """Times a rule's limit, by which approvals may raise it at most where the rule says nothing."""
@@ -185,7 +185,7 @@ class Claim(NamedTuple):
     """A call that somebody wants to make: for whom, with what, and what it will need at most as far as one can tell."""
 
     org_id: str
-    owners: Mapping[str, str]  # by dimension, as in `DIMENSIONS`
+    owners: Mapping[str, str]  # by dimension, as in `DIMENSIONS`, and attributes by `ATTRIBUTE` and their key
     provider: str | None
     model: str | None
     cost_pico_usd: int | None  # None: the model has no price

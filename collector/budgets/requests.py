@@ -13,6 +13,8 @@ MAX_COUNT = 2**40
 """Tokens or calls of one claim. More is a mistake."""
 MAX_ITEMS = 10_000
 """Of a list. Higher: one request holds up all others for longer (about 10 us an item)."""
+MAX_TEXTS = 64
+"""Names in an object of any. Rules need a few."""
 _MAX_SHOWN_CHARS = 60
 _USD = re.compile(r"\d{1,12}(\.\d{1,12})?")
 _USD_ALLOWED = 'a decimal string of dollars such as "0.0123"'
@@ -54,6 +56,19 @@ class Fields:
         """A text; missing, null and empty are None."""
         value = self._take(name, None)
         return None if value is None or value == "" else self._text(name, most_chars, value)
+
+    def texts(self, name: str, most_chars: int) -> dict[str, str]:
+        """An object of texts with any names; missing and null are {}, as are names whose value is null or empty."""
+        value = self._take(name, None)
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            self._wrong(name, "must be a JSON object", value, "a JSON object of texts")
+        if len(value) > MAX_TEXTS:
+            raise BadRequest(self._path(name), f"has too many names ({len(value)})", f"up to {MAX_TEXTS}")
+        said = Fields(value, self._path(name))
+        found = {key: said.optional_text(key, most_chars) for key in value}
+        return {key: text for key, text in found.items() if text is not None}
 
     def count(self, name: str, default: object = _REQUIRED, least: int = 0) -> int | None:
         """A whole number; null is as if it were missing."""

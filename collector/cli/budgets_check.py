@@ -33,6 +33,14 @@ def _usd(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
     return f"{amount:f}"
 
 
+def _attributes(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    pairs = dict(text.partition("=")[::2] for text in given)
+    for key, value in pairs.items():
+        if not key or not value:
+            raise click.BadParameter("must be KEY=VALUE, such as deployment.region=eu")
+    return pairs
+
+
 def _owner_options(function: Any) -> Any:
     for name in reversed(_OWNERS):
         function = click.option(f"--{name}", name, metavar="VALUE", help=f"The {name} of the call.")(function)
@@ -41,6 +49,8 @@ def _owner_options(function: Any) -> Any:
 
 @click.command(name="check", short_help="ask the running collector whether a call may be made")
 @_owner_options
+@click.option("--attribute", "attributes", multiple=True, callback=_attributes, metavar="KEY=VALUE",
+              help="An attribute of the call's span; repeat for several.")  # fmt: skip
 @click.option("--org", metavar="ORG", help="The organization.  [default: the collector's]")
 @click.option("--provider", metavar="PROVIDER", help="As on spans: openai, anthropic, ...")
 @click.option("--model", metavar="MODEL", help="As the request will name it.")
@@ -49,6 +59,7 @@ def _owner_options(function: Any) -> Any:
 @api_options
 @click.option("--json", "json_output", is_flag=True, help="The API's answer.")
 def command(
+    attributes: dict[str, str],
     org: str | None,
     provider: str | None,
     model: str | None,
@@ -77,6 +88,8 @@ def command(
         "owners": {name: value for name, value in owners.items() if value is not None},
         "estimate": {"usd": usd, "tokens": tokens},
     }
+    if attributes:
+        body["attributes"] = attributes
     body |= {key: value for key, value in (("org", org), ("provider", provider), ("model", model)) if value is not None}
     answer = Api(config_file, token).send("POST", "budgets", "check", body=body)
     if json_output:

@@ -18,7 +18,7 @@ from collector.cli.ledger import Ledger
 from collector.cli.prices_spend import CALLS_AT_A_TIME
 from collector.config import ConfigError
 from collector.config.written_rule import from_json
-from collector.store.budgets import calls_of, needed_of
+from collector.store.budgets import calls_of, needed_of, selected
 
 NO_TIME_NS, AFTER_ALL_NS = -92 * 10**17, 92 * 10**17
 """1678 and 2261: about the first and the last time that the ledger can say."""
@@ -121,11 +121,10 @@ def calls_between(
     """
     named = columns_of(rules) | ({"model", "provider"} if more else frozenset())
     columns = dict.fromkeys((*needed_of(named), *more))
-    listed = ", ".join(f'"{name}"' for name in columns)
     source = "_ledger.call_log" if more else "attempts"
     sql = (
-        f"SELECT {listed} FROM {source} WHERE counted AND start_time >= make_timestamp_ns($since) AND "
-        "start_time < make_timestamp_ns($until) ORDER BY start_time, seq"
+        f"{selected(source, columns, named)} WHERE calls.counted AND calls.start_time >= make_timestamp_ns($since) AND "
+        "calls.start_time < make_timestamp_ns($until) ORDER BY calls.start_time, calls.seq"
     )
     for since, until in _periods(ledger, since_ns, until_ns):
         rows = ledger(sql, {"since": since, "until": until})

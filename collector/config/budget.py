@@ -16,6 +16,7 @@ from collector.config import values
 from collector.config.channels import check_channels
 from collector.config.problems import BadValue
 from collector.config.reader import Section
+from otel_cost.call import ATTRIBUTE
 from otel_cost.pricing.money import PICO_PER_USD
 
 UNITS = tuple(unit.value for unit in Unit)
@@ -33,6 +34,7 @@ MAX_ROLLING_DAYS = 400
 _RULE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LIMIT = re.compile(r"([+-]?[0-9.]+)\s*([A-Za-z]+)\s*/\s*(\S+)")
 _ROLLING = re.compile(r"([1-9]\d{0,4})([hd])")
+_ATTRIBUTE_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@-]{0,127}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -94,23 +96,39 @@ def _check(part: Section, rule: Rule) -> None:
 
 
 def scope(value: object) -> tuple[tuple[str, str | None], ...]:
-    """`customer` (each has its own budget), `[customer, feature]`, or `{agent: vision_v3}` (that one)."""
+    """`customer` (each has its own budget), `[customer, feature]`, or `{agent: vision_v3}` (that one); of attributes
+    `attribute.deployment.region`, `{attribute.deployment.region: eu}`, or `{attribute: {deployment.region: eu}}`."""
     pairs: list[tuple[str, str | None]] = []
     if isinstance(value, dict):
-        given: list[tuple[object, object]] = list(value.items())
+        given: list[tuple[object, object]] = [pair for entry in value.items() for pair in _flat(*entry)]
     else:
         given = [(word, None) for word in (value if isinstance(value, list) else [value])]
     if not given:
         raise BadValue("must name at least one dimension", words=SCOPES)
     for dimension, wanted in given:
-        if dimension not in SCOPES:
-            raise BadValue("unknown scope", words=SCOPES, got=dimension)
+        if dimension not in SCOPES and not _is_attribute(dimension):
+            raise BadValue("unknown scope", words=(*SCOPES, f"{ATTRIBUTE}KEY"), got=dimension)
         if any(dimension == known for known, _ in pairs):
             raise BadValue(f"names the {dimension} twice", got=dimension)
         if wanted is not None and (not isinstance(wanted, str) or not wanted):
             raise BadValue(f"the {dimension} must be text; put it in quotes", got=wanted)
         pairs.append((str(dimension), None if wanted is None else str(wanted)))
     return tuple(pairs)
+
+
+def _flat(dimension: object, wanted: object) -> list[tuple[object, object]]:
+    """`attribute: {key: value}` as `attribute.key: value`; others as they are."""
+    if dimension != ATTRIBUTE.rstrip(".") or not isinstance(wanted, dict):
+        return [(dimension, wanted)]
+    return [(f"{ATTRIBUTE}{key}", value) for key, value in wanted.items()]
+
+
+def _is_attribute(dimension: object) -> bool:
+    return (
+        isinstance(dimension, str)
+        and dimension.startswith(ATTRIBUTE)
+        and _ATTRIBUTE_KEY.fullmatch(dimension, len(ATTRIBUTE)) is not None
+    )
 
 
 def _limit(value: object) -> tuple[int, Unit, Window]:

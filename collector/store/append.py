@@ -23,6 +23,7 @@ from collector.store.hashes import Hashes, span_hashes, trace_hashes
 from collector.store.known_traces import BatchTraces, KnownTraces, Places
 from collector.store.large_traces import LargeTraces
 from collector.store.manifest import Segment
+from collector.store.moved import Listener, tell
 from collector.store.recent import Marks
 from collector.store.root_calls import root_kinds
 from collector.store.rows import money, one_chunk, span_rows, without_unstorable_money
@@ -72,6 +73,7 @@ class Ledger:
     pending: Segment | None = None
     """Written, and not known to be committed: after a failed commit the manifest says whether to keep it."""
     counting: Counting = field(default_factory=Counting)
+    listener: Listener | None = None
     stale: bool = False
     """Committed, and not all of it remembered: what is known must be read from the ledger again."""
 
@@ -113,12 +115,13 @@ def append(ledger: Ledger, batch: pa.Table, attribute: Attribute, journal: int) 
     rows = span_rows(new.table, ledger.position.seq + 1)
     judged = _judge(ledger).judge(rows, new.traces, attribute, after.batch)
     ledger.pending = manifest.write(ledger.folder, [judged.rows])
-    moved = ledger.counting.moved(judged)
+    moved = ledger.counting.moved(judged, ledger.catalog.content)
     _commit(ledger, after, journal, ledger.pending, judged, _resends(given.table, sorted_out.changed), moved)
     segment, ledger.pending, ledger.stale = ledger.pending, None, True
     _remember(ledger, new, segment, judged, ledger.position.seq + 1)
     ledger.counting.apply(moved)
     ledger.stale = False
+    tell(ledger.listener, judged, after.seq)
     return Committed(after, appended)
 
 
@@ -127,13 +130,14 @@ def judge_waiting(ledger: Ledger, attribute: Attribute) -> Position:
     waiting, keys = ledger.large.next_waiting()
     after = Position(ledger.position.batch + 1, ledger.position.seq)
     judged = _judge(ledger).judge_again(waiting, attribute, after.batch)
-    moved = ledger.counting.moved(judged)
+    moved = ledger.counting.moved(judged, ledger.catalog.content)
     _commit(ledger, after, 0, None, judged, None, moved, settled=keys)
     ledger.stale = True
     ledger.catalog.amend(judged.verdicts)
     ledger.large.remember(None, judged.sizes)
     ledger.counting.apply(moved)
     ledger.stale = False
+    tell(ledger.listener, judged, after.seq)
     return after
 
 

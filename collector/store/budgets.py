@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.store import sources
+from collector.store.attribute_values import READ_COLUMNS, attributes_in, with_attributes
 from collector.store.attribution import Judged
 from collector.store.manifest import Segment
 from collector.store.rows import pico_usd, plain_column
@@ -32,8 +33,13 @@ _LEASE_VALUE = '"' + OTEL_COST_LEASE.replace(".", r"\.") + r'":"(?P<lease_id>[^"
 Ask = Callable[[str, Sequence[object]], pa.Table]
 """SQL and its parameters -> the result."""
 
+Content = Callable[[Any, Sequence[str]], pa.Table]
+"""Some stored rows by ascending seq, and columns -> these, with `seq`."""
+
 _READ_SEQS = 500_000
 """Stored spans whose calls are read at once, up to 100 bytes each."""
+_READ_WHOLE_SEQS = 50_000
+"""The same where attributes are read too, up to a thousand bytes each."""
 
 COMPACT_ROWS = 50_000
 """Rows of `_ledger.budget_counter` that come before it is added up, or twice as many as there are counters. Lower: that
@@ -57,7 +63,8 @@ class BudgetMoves(Protocol):
 
     @property
     def columns(self) -> frozenset[str] | None:
-        """Dimensions, `provider` and `model`, that it needs to know of calls; None: nothing is counted."""
+        """Dimensions, `provider`, `model` and attributes (`otel_cost.call.ATTRIBUTE`) that it needs to know of calls;
+        None: nothing is counted."""
 
     @property
     def hears_leases(self) -> bool:
@@ -97,12 +104,12 @@ class Counting:
             events = fetch(connection, query("budget_events_fired"))
             keeper.load(fetch(connection, query("budget_counters")), counted, events)
 
-    def moved(self, judged: Judged) -> Moved | None:
+    def moved(self, judged: Judged, content: Content) -> Moved | None:
         """What a batch does to the counters; None: nothing."""
         keeper = self.keeper
         if keeper is None:
             return None
-        return self._guarded(lambda: _moved_by(keeper, judged))
+        return self._guarded(lambda: _moved_by(keeper, judged, content))
 
     def restated(self, before: Iterable[pa.Table], after: Iterable[pa.Table]) -> Moved | None:
         """What it does to the counters that calls (`stored_calls`) have other figures."""
@@ -153,8 +160,8 @@ class Counting:
             self.keeper.failed(error)
 
 
-def _moved_by(keeper: BudgetMoves, judged: Judged) -> Moved | None:
-    moved = None if keeper.columns is None else moved_calls(judged, keeper.columns)
+def _moved_by(keeper: BudgetMoves, judged: Judged, content: Content) -> Moved | None:
+    moved = None if keeper.columns is None else moved_calls(judged, keeper.columns, content)
     leased = leased_calls(judged.rows) if keeper.hears_leases else None
     return None if moved is None and leased is None else keeper.moves(moved, leased)
 
@@ -176,17 +183,32 @@ def _put_in_place(connection: Any, whole: pa.Table) -> None:
         connection.execute("INSERT INTO _ledger.budget_counter BY NAME SELECT * FROM whole_counter")
 
 
-def moved_calls(judged: Judged, columns: frozenset[str]) -> pa.Table | None:
+def moved_calls(judged: Judged, columns: frozenset[str], content: Content) -> pa.Table | None:
     """Counted calls as the counters read them (`sign` 1), and as they were counted until now (`sign` -1); None: no call
     has moved. Of the dimensions only `columns`."""
     parts: list[pa.Table] = []
     _add(parts, judged.rows, columns, 1)
     if judged.amendments is not None and judged.before is not None:
-        _add(parts, judged.amendments, columns, 1)
-        _add(parts, _as_they_were(judged.amendments, judged.before, columns), columns, -1)
+        now = _with_stored_attributes(judged.amendments, columns, content)
+        _add(parts, now, columns, 1)
+        _add(parts, _as_they_were(now, judged.before, columns), columns, -1)
     if not parts:
         return None
     return parts[0] if len(parts) == 1 else pa.concat_tables([_plain(part) for part in parts])
+
+
+def _with_stored_attributes(amended: pa.Table, columns: frozenset[str], content: Content) -> pa.Table:
+    """Amendments hold no attributes: those of their rows, which never change."""
+    names = attributes_in(columns)
+    if not names:
+        return amended
+    seqs = amended.column("seq").to_numpy()
+    rows = with_attributes(content(np.unique(seqs), READ_COLUMNS), columns)
+    order = np.argsort(rows.column("seq").to_numpy())
+    at = pa.array(order[np.searchsorted(rows.column("seq").to_numpy()[order], seqs)])
+    for name in names:
+        amended = amended.append_column(name, rows.column(name).take(at))
+    return amended
 
 
 def leased_calls(rows: pa.Table) -> pa.Table | None:
@@ -206,17 +228,19 @@ def leased_calls(rows: pa.Table) -> pa.Table | None:
 
 
 def calls_of(rows: pa.Table, columns: frozenset[str], sign: int) -> pa.Table:
-    """Rows of calls, all of them counted, as the counters read them. `rows` has the names of the view `calls`."""
+    """Rows of calls, all of them counted, as the counters read them. `rows` has the names of the view `calls`, and for
+    attributes what `attribute_column` reads."""
     run = rows.column("run") if "run" in columns else None
     if run is not None and run.null_count and "trace_id" in rows.column_names:
         rows = rows.set_column(
             rows.schema.get_field_index("run"), "run", pc.coalesce(plain_column(run), rows.column("trace_id"))
         )
+    rows = with_attributes(rows, columns)
     start = rows.column("start_time")
     told = {
         "org_id": rows.column("org_id"),
         "start_time_ns": start.cast(pa.timestamp("ns")).cast(pa.int64()),
-        **{name: rows.column(name) for name in _TEXTS if name in columns},
+        **{name: rows.column(name) for name in (*_TEXTS, *attributes_in(columns)) if name in columns},
         "cost_pico_usd": pico_usd(rows.column("cost_usd")),
         "cost_status": rows.column("cost_status"),
         "input_tokens": rows.column("input_tokens"),
@@ -227,15 +251,28 @@ def calls_of(rows: pa.Table, columns: frozenset[str], sign: int) -> pa.Table:
 
 
 def needed_of(columns: frozenset[str]) -> list[str]:
-    """Columns of the view `calls` that `calls_of` reads."""
+    """Columns of the view `calls` that `calls_of` reads, but for attributes."""
     texts = [name for name in _TEXTS if name in columns]
     return ["org_id", "trace_id", "start_time", *texts, "cost_usd", "cost_status", "input_tokens", "output_tokens"]
+
+
+def selected(source: str, names: Iterable[str], columns: frozenset[str]) -> str:
+    """`SELECT ... FROM` a view of calls that gives these columns of it, and what `calls_of` needs for attributes."""
+    listed = ", ".join(f'calls."{name}"' for name in names)
+    if not attributes_in(columns):
+        return f"SELECT {listed} FROM {source} AS calls"
+    return (
+        f"SELECT {listed}, spans.attributes, spans.resource FROM {source} AS calls JOIN spans ON spans.seq = calls.seq"
+    )
 
 
 def _add(parts: list[pa.Table], rows: pa.Table, columns: frozenset[str], sign: int) -> None:
     counted = rows.column("counted")
     if counted.null_count < len(counted):
-        some = rows.select(needed_of(columns)).filter(counted)  # NULL: it is no call
+        names = [*needed_of(columns)]
+        if attributes := attributes_in(columns):
+            names += READ_COLUMNS if "attributes" in rows.column_names else attributes
+        some = rows.select(list(dict.fromkeys(names))).filter(counted)  # NULL: it is no call
         if some.num_rows:
             parts.append(calls_of(some, columns, sign))
 
@@ -256,11 +293,15 @@ def stored_calls(ask: Ask, segments: Sequence[Segment], columns: frozenset[str])
     """The counted calls of segments that the views read, some at a time: `seq` and what `calls_of` reads."""
     if not segments:
         return
-    picked = ", ".join(f'"{name}"' for name in ("seq", *needed_of(columns)))
-    sql = f"SELECT {picked} FROM calls WHERE seq BETWEEN ? AND ?"
+    has_attributes = bool(attributes_in(columns))
+    sql = f"{selected('calls', ('seq', *needed_of(columns)), columns)} WHERE calls.seq BETWEEN ? AND ?"
+    if has_attributes:  # so that the other side reads no more than it must
+        sql += " AND spans.seq BETWEEN ? AND ?"
+    step = _READ_WHOLE_SEQS if has_attributes else _READ_SEQS
     last_seq = max(segment.last_seq for segment in segments)
-    for first in range(min(segment.first_seq for segment in segments), last_seq + 1, _READ_SEQS):
-        yield ask(sql, [first, min(first + _READ_SEQS - 1, last_seq)])
+    for first in range(min(segment.first_seq for segment in segments), last_seq + 1, step):
+        ends = [first, min(first + step - 1, last_seq)]
+        yield ask(sql, ends * 2 if has_attributes else ends)
 
 
 def calls_in(connection: Any, segments: Sequence[Segment], columns: frozenset[str]) -> Iterator[pa.Table]:

@@ -17,7 +17,7 @@ from typing import Any
 from otel_cost.guard.client import Unreachable
 from otel_cost.guard.errors import ApprovalRequired, BudgetError, BudgetExceeded, refusal_text
 from otel_cost.guard.held import Claim
-from otel_cost.guard.leases import Admission, ClosedError, Leases, Refused
+from otel_cost.guard.leases import Admission, ClosedError, Incomplete, Leases, Refused
 from otel_cost.instrument.guard import STATS
 
 MAX_THROTTLE_SECONDS = 30.0
@@ -28,6 +28,8 @@ MAX_WAIT_FOR_OTHERS_SECONDS = 1.5
 refusals take long; shorter, and calls are refused that there is room for a moment later."""
 MAX_REPLACEMENTS = 4
 """Longest chain of cheaper models."""
+MAX_COMPLETIONS = 3
+"""How often a claim is made anew since rules have changed meanwhile. More, and the call is made."""
 ASKING_THREADS = 8
 """Most claims of event loops that are asked for at once."""
 
@@ -35,19 +37,25 @@ Step = Claim | float
 """Ask the collector, or wait so many seconds."""
 Answer = Admission | Exception | None
 Reclaim = Callable[[str], Claim | None]
-"""The claim of the same call with another model; None: it cannot be made with another."""
+"""The claim of the same call with a model, as of now; None: it cannot be made with that one."""
+Complete = Callable[[Claim], Claim]
+"""The claim with all attributes that budgets count by."""
 
 
-def deciding(claim: Claim, reclaim: Reclaim) -> Generator[Step, Answer, Admission]:
-    """Steps to the admission of a call.
+def deciding(claim: Claim, reclaim: Reclaim, complete: Complete) -> Generator[Step, Answer, Admission]:
+    """Steps to the admission of a call. `complete` is asked when budgets count by attributes that a claim leaves out.
 
     Raises:
         BudgetError: the call may not be made.
     """
     asked_for = claim.values.get("model")
-    throttled_seconds, has_waited, replaced = 0.0, False, 0
+    throttled_seconds, has_waited, replaced, completed = 0.0, False, 0, 0
     while True:
         answer = yield claim
+        if isinstance(answer, Incomplete) and completed < MAX_COMPLETIONS:
+            completed += 1
+            claim = complete(claim)
+            continue
         if isinstance(answer, Admission):
             if replaced:
                 STATS.count("guard.model_replaced")

@@ -22,7 +22,7 @@ from otel_cost.guard.errors import BudgetError
 from otel_cost.guard.estimate import Learned, estimate, priced
 from otel_cost.guard.held import Claim
 from otel_cost.guard.leases import Admission, Leases
-from otel_cost.guard.owners import owners_of, processor_of
+from otel_cost.guard.owners import attributes_of, owners_of, processor_of
 from otel_cost.guard.raising import REPLACED_MODEL, WITHIN_SDK, Redirected, refuse
 from otel_cost.guard.replacing import Replacement, with_model
 from otel_cost.instrument import observe
@@ -45,6 +45,8 @@ LATER = "batch"
 AROUND: ContextVar[Guarded | None] = ContextVar("otel_cost_guarded", default=None)
 """The `otel_cost.guard()` block that a call is made in: it has decided already."""
 
+_NOTHING: Mapping[str, str] = {}
+
 _logger = logging.getLogger("otel_cost")
 _gate: Gate | None = None
 
@@ -52,12 +54,19 @@ _gate: Gate | None = None
 class Passage:
     """A call that is made: what to send, and whom to tell what it cost."""
 
-    __slots__ = ("_gate", "_guarded", "admission", "asked", "replacement")
+    __slots__ = ("_gate", "_guarded", "_own", "admission", "asked", "replacement")
 
     def __init__(
-        self, gate: Gate, asked: Asked, admission: Admission, replacement: Replacement | None, around: Guarded | None
+        self,
+        gate: Gate,
+        asked: Asked,
+        admission: Admission,
+        replacement: Replacement | None,
+        around: Guarded | None,
+        own: Mapping[str, str] = _NOTHING,
     ) -> None:
         self._gate = gate
+        self._own = own
         self._guarded = around
         self.admission = admission
         self.asked = asked if replacement is None else replacement.asked
@@ -65,7 +74,7 @@ class Passage:
 
     def attributes(self) -> dict[str, str]:
         """Of the call's span."""
-        found = {}
+        found = dict(self._own)
         if self.admission.lease is not None:
             found[keys.OTEL_COST_LEASE] = self.admission.lease
         if self.admission.replaced_model is not None:
@@ -149,35 +158,43 @@ class Gate:
     def _attempt(self, asked: Asked, context: Context, library: str) -> _Attempt | None:
         if asked.operation == LATER:
             return None
-        attempt = _Attempt(self, asked, library)
+        attempt = _Attempt(self, asked, context, library)
         around = AROUND.get()
         if around is not None and around.is_open:
-            attempt.passage = Passage(self, asked, around.admission, None, around)
+            attempt.passage = Passage(self, asked, around.admission, None, around, around.own)
             return attempt
         owners: dict[str, str | None] = {**owners_of(context)}
         owners["provider"], owners["model"] = asked.provider, asked.model
         attempt.values = owners
-        if self.leases.is_free(owners):
+        if self.leases.attributes:
+            attempt.find_attributes()
+        if self.leases.is_free(attempt.values):
             STATS.count("guard.allowed")
-            attempt.passage = Passage(self, asked, Admission(), None, None)
+            attempt.passage = Passage(self, asked, Admission(), None, None, attempt.own)
         return attempt
 
 
 class _Attempt:
     """One call that is being decided on."""
 
-    __slots__ = ("_asked", "_gate", "_library", "_redirect", "_replacement", "passage", "values")
+    __slots__ = ("_asked", "_context", "_gate", "_library", "_redirect", "_replacement", "own", "passage", "values")
 
-    def __init__(self, gate: Gate, asked: Asked, library: str) -> None:
-        self._gate, self._asked, self._library = gate, asked, library
+    def __init__(self, gate: Gate, asked: Asked, context: Context, library: str) -> None:
+        self._gate, self._asked, self._context, self._library = gate, asked, context, library
         self._replacement: Replacement | None = None
         self._redirect: str | None = None
         self.passage: Passage | None = None  # it is decided
         self.values: Mapping[str, str | None] = {}
+        self.own = _NOTHING  # attributes that the call's span is given
+
+    def find_attributes(self) -> None:
+        """Have the attributes that budgets count by among `values`."""
+        found, self.own = attributes_of(self._context, self._gate.leases.attributes)
+        self.values = {**self.values, **found}
 
     def steps(self) -> Generator[deciding.Step, deciding.Answer, Admission]:
         """Steps to the decision."""
-        return deciding.deciding(self._claim(self._asked.model), self._reclaim)
+        return deciding.deciding(self._claim(self._asked.model), self._reclaim, self._complete)
 
     def passes(self, admission: Admission) -> Passage:
         """It may be made. Raises `Redirected` where the request has to be made anew for it."""
@@ -186,7 +203,11 @@ class _Attempt:
             raise Redirected(self._redirect)
         if admission.replaced_model is None:
             admission.replaced_model = REPLACED_MODEL.get()
-        return Passage(self._gate, self._asked, admission, self._replacement, None)
+        return Passage(self._gate, self._asked, admission, self._replacement, None, self.own)
+
+    def _complete(self, claim: Claim) -> Claim:
+        self.find_attributes()
+        return claim._replace(values={**self.values, "model": claim.values.get("model")})
 
     def _claim(self, model: str | None) -> Claim:
         needs = estimate(self._asked, model, self._gate.learned, self._gate.card)

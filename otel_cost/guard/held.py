@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from otel_cost.call import ATTRIBUTE
 from otel_cost.pricing.money import format_usd, pico_usd
 
 LOW_SHARE = 4
@@ -17,15 +18,23 @@ LOW_SHARE = 4
 class Claim(NamedTuple):
     """A call that is about to be made: for whom, with what, and what it will need at most as far as one can tell."""
 
-    values: Mapping[str, str | None]  # what rules may match: owners by dimension, `provider` and `model`
+    values: Mapping[str, str | None]
+    """What rules may match: owners by dimension, `provider`, `model`, and attributes as `otel_cost.call.ATTRIBUTE`."""
     cost_pico_usd: int | None  # None: the model has no price
     tokens: int
 
     def body(self) -> dict[str, Any]:
         """As the protocol says it."""
-        owners = {name: value for name, value in self.values.items() if name not in ("provider", "model")}
+        owners: dict[str, str | None] = {}
+        attributes: dict[str, str | None] = {}
+        for name, value in self.values.items():
+            if name.startswith(ATTRIBUTE):
+                attributes[name[len(ATTRIBUTE) :]] = value
+            elif name not in ("provider", "model"):
+                owners[name] = value
+        said = {"owners": owners, "attributes": attributes} if attributes else {"owners": owners}
         return {
-            "owners": owners,
+            **said,
             "provider": self.values.get("provider"),
             "model": self.values.get("model"),
             "estimate": {"usd": usd(self.cost_pico_usd), "tokens": self.tokens, "calls": 1},

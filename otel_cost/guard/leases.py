@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from time import monotonic
 from typing import Any
 
+from otel_cost.call import ATTRIBUTE
 from otel_cost.guard.client import Client, Rejected, Unreachable
 from otel_cost.guard.held import Claim, Held
 from otel_cost.instrument.guard import STATS, guarded
@@ -73,6 +74,10 @@ class Refused(Exception):
         self.refusal: Mapping[str, Any] = answer.get("refusal") or {}
 
 
+class Incomplete(Exception):
+    """Budgets count by attributes that the claim does not speak of: it is to be made anew, with `Leases.attributes`."""
+
+
 class ClosedError(Exception):
     """Nobody answers, and the rules said that nothing is let through then; the message is the rules' names."""
 
@@ -88,6 +93,8 @@ class Leases:
         self.holder = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"[:200]
         self._lock = threading.RLock()
         self._match_on: tuple[str, ...] | None = None
+        self.attributes: tuple[str, ...] = ()
+        """Those that budgets count by, as far as was last heard: `otel_cost.call.ATTRIBUTE` and the key."""
         self._revision: object = None
         self._usable: dict[_Key, Held] = {}
         self._all: dict[str, Held] = {}
@@ -148,6 +155,7 @@ class Leases:
 
         Raises:
             Refused: it says no, or not so.
+            Incomplete: the question was not whole.
             ClosedError: it gives no answer, and nothing is let through then.
             Unreachable: it gives no answer; calls may be made.
             Rejected: it does not understand us.
@@ -187,12 +195,23 @@ class Leases:
             if given_back is not None and given_back.is_done:
                 self._all.pop(given_back.lease_id, None)
             held = self._heard(answer, claim, asked_at)
+            if any(name not in claim.values for name in self.attributes):
+                self._drop(held)
+                raise Incomplete
             if held is None:
                 raise Refused(answer)
             admission = self._take(held, claim)
         if admission is None:
             raise Rejected("a lease that is too small for what was asked")
         return admission
+
+    def _drop(self, held: Held | None) -> None:
+        """A lease is not for the call that it was asked for: it is released."""
+        if held is not None and held.slices:
+            held.is_retired = True
+            self._usable.pop(held.key, None)
+            if not self._is_running:
+                self._run_in_background()
 
     def _give_back(self, key: _Key | None) -> Held | None:
         """The lease that the next one takes the place of, if any: nothing more is taken from it, also if no answer
@@ -231,6 +250,7 @@ class Leases:
             self._usable = {}
             self._closed.clear()
             self._revision, self._match_on = revision, match_on
+            self.attributes = tuple(name for name in match_on if name.startswith(ATTRIBUTE))
         key: _Key = (claim.cost_pico_usd is not None, *map(claim.values.get, match_on))
         lease = answer.get("lease")
         if answer.get("unreachable") == "closed":

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextvars import Token
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
 from opentelemetry import context as otel_context
+from opentelemetry.context import Context
 
 from otel_cost import attributes as keys
-from otel_cost.call import DIMENSIONS
+from otel_cost.call import ATTRIBUTE, DIMENSIONS
 from otel_cost.guard import deciding, gate
 from otel_cost.guard.errors import BudgetError
 from otel_cost.guard.estimate import USUAL_OUTPUT_TOKENS, priced
 from otel_cost.guard.held import Claim
-from otel_cost.guard.leases import Admission
-from otel_cost.guard.owners import owners_of
+from otel_cost.guard.leases import Admission, Leases
+from otel_cost.guard.owners import attributes_of, owners_of
 from otel_cost.instrument.guard import STATS
 from otel_cost.pricing.money import pico_usd
 from otel_cost.pricing.units import INPUT, OUTPUT
@@ -40,15 +41,18 @@ class Guarded:
         self.admission = Admission()
         self.is_open = True
         self.token: Token[Guarded | None] | None = None
+        self.own: Mapping[str, str] = {}
+        """Attributes that budgets count by, for spans of the call."""
         self._cost_pico_usd: int | None = 0
         self._tokens = 0
         self._has_calls = False
 
     @property
     def attributes(self) -> dict[str, str]:
-        """For the span of the call, if the app makes one: which reservation it used. Spans that are read on the wire,
-        inside of the block, have it."""
-        return {} if self.admission.lease is None else {keys.OTEL_COST_LEASE: self.admission.lease}
+        """For the span of the call, if the app makes one: which reservation it used, and attributes that budgets count
+        it by. Spans that are read on the wire, inside of the block, have them."""
+        lease = self.admission.lease
+        return dict(self.own) if lease is None else {**self.own, keys.OTEL_COST_LEASE: lease}
 
     def settle(self, *, cost_usd: str | int | Decimal | None = None, tokens: int = 0) -> None:
         """What the call really cost; None: not known, so the estimate stands for it. The first one counts.
@@ -87,9 +91,15 @@ class Guard:
     """
 
     def __init__(
-        self, values: Mapping[str, str | None], cost_pico_usd: int | None, tokens: tuple[int, int], is_priced: bool
+        self,
+        values: Mapping[str, str | None],
+        attributes: Mapping[str, str],
+        cost_pico_usd: int | None,
+        tokens: tuple[int, int],
+        is_priced: bool,
     ) -> None:
         self._values = values
+        self._attributes = attributes  # of the call's span, by key
         self._tokens = tokens  # input and output
         self._is_priced = is_priced  # by the card, not by the app
         self._cost_pico_usd = cost_pico_usd
@@ -103,17 +113,33 @@ class Guard:
             cost = priced(self._values.get("provider"), model, None, usage, {}, card)
         return Claim({**owners, **self._values, "model": model}, cost, sum(self._tokens))
 
-    def _steps(self) -> Generator[deciding.Step, deciding.Answer, Admission]:
-        owners = owners_of(otel_context.get_current())
+    def _steps(self, guarded: Guarded, leases: Leases) -> Generator[deciding.Step, deciding.Answer, Admission]:
+        context = otel_context.get_current()
+        owners: dict[str, str | None] = {**owners_of(context)}
+        guarded.own = self._attributes
+
+        def complete(claim: Claim) -> Claim:
+            values = self._attributed(guarded, leases.attributes, context)
+            owners.update(values)
+            return claim._replace(values={**claim.values, **values})
+
+        if leases.attributes:
+            owners.update(self._attributed(guarded, leases.attributes, context))
         return deciding.deciding(
-            self._claim(self._values.get("model"), owners), lambda model: self._claim(model, owners)
+            self._claim(self._values.get("model"), owners), lambda model: self._claim(model, owners), complete
         )
+
+    def _attributed(self, guarded: Guarded, names: Sequence[str], context: Context) -> Mapping[str, str | None]:
+        """Values of attributes that budgets count by; those that were given come first."""
+        found, own = attributes_of(context, names)
+        guarded.own = {**own, **self._attributes}
+        return {name: self._attributes.get(name[len(ATTRIBUTE) :], value) for name, value in found.items()}
 
     def __enter__(self) -> Guarded:
         guarded, on = Guarded(self._values.get("model")), gate.gate()
         try:
             if on is not None:
-                guarded.admission = deciding.decide(on.leases, self._steps())
+                guarded.admission = deciding.decide(on.leases, self._steps(guarded, on.leases))
         except BudgetError:
             raise
         except Exception as error:
@@ -124,7 +150,7 @@ class Guard:
         guarded, on = Guarded(self._values.get("model")), gate.gate()
         try:
             if on is not None:
-                guarded.admission = await deciding.decide_async(on.leases, self._steps())
+                guarded.admission = await deciding.decide_async(on.leases, self._steps(guarded, on.leases))
         except BudgetError:
             raise
         except Exception as error:
@@ -178,12 +204,15 @@ def guard(
     estimate_usd: str | int | Decimal | None = None,
     input_tokens: int = 0,
     output_tokens: int = USUAL_OUTPUT_TOKENS,
+    attributes: Mapping[str, str] | None = None,
     **owners: str,
 ) -> Guard:
     """A model call that budgets decide on: `with otel_cost.guard(model="gpt-4o", provider="openai") as guarded: ...`.
 
     Args:
         estimate_usd: what it costs at most; default: by the price of `input_tokens` and `output_tokens`.
+        attributes: of the call's span, by key, for budgets that count by attributes; those of the current span, its
+            tags and the resource need not be repeated.
         owners: customer, team, agent, ...; those of the context (`otel_cost.run()`, `tags()`) need not be repeated.
 
     Raises:
@@ -195,4 +224,4 @@ def guard(
     gate.switch_on_by_environment()
     cost = None if estimate_usd is None else pico_usd(estimate_usd)
     values = {**owners, "provider": provider, "model": model}
-    return Guard(values, cost, (input_tokens, output_tokens), estimate_usd is None)
+    return Guard(values, attributes or {}, cost, (input_tokens, output_tokens), estimate_usd is None)

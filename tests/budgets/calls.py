@@ -27,8 +27,8 @@ from opentelemetry.trace import SpanKind, Tracer
 
 import otel_cost
 from otel_cost import attributes as k
-from otel_cost.guard import gate
-from otel_cost.guard.client import Client
+from otel_cost.guard import client, gate
+from otel_cost.guard.client import ANSWER_SECONDS, Client
 from otel_cost.pricing.money import format_usd, pico_usd
 from tests.crash.workload import INPUT_PICO_USD, OUTPUT_PICO_USD
 
@@ -52,6 +52,7 @@ class Plan:
     has_exact_estimates: bool = True
     most_call_seconds: float = 0.02
     pause_seconds: float = 0.0  # at most, between calls of a thread
+    answer_seconds: float = ANSWER_SECONDS  # the guard waits so long for the collector
 
 
 class Diary:
@@ -97,7 +98,10 @@ class Caller:
 
     def run(self) -> None:
         """All calls; then everything is told, given back and exported."""
-        with patch.object(Client, "post", _noting(Client.post, self._diary)):
+        with (
+            patch.object(Client, "post", _noting(Client.post, self._diary)),
+            patch.multiple(client, ANSWER_SECONDS=self._plan.answer_seconds, CONNECT_SECONDS=self._plan.answer_seconds),
+        ):
             gate.switch_on(self._plan.api_url)
             tracer = self._provider.get_tracer("app")
             threads = [Thread(target=self._calls, args=(tracer, n)) for n in range(self._plan.threads)]

@@ -14,6 +14,9 @@ from tests.support.collector_process import CollectorProcess
 
 MEAN_CALL_USD = 0.035
 """Of `calls.Caller`; budgets have room for two fifths of the calls."""
+STARVED_SECONDS = 60.0
+"""The collector is one of 65 processes that want to run, perhaps on one core: calls that nobody answers for are not
+what is looked at here."""
 
 
 @pytest.mark.parametrize("has_exact_estimates", [True, False], ids=["exact", "rough"])
@@ -48,7 +51,7 @@ def race(
     customer, threads = f"customer-{seed}", (1, 5, calls)[seed % 3]
     plan = Plan(
         collector.api_url, collector.http_url, str(folder), (customer,), processes, threads, calls // threads, seed,
-        has_exact_estimates,
+        has_exact_estimates, answer_seconds=STARVED_SECONDS,
     )  # fmt: skip
     with Fleet(plan) as fleet:
         fleet.go()

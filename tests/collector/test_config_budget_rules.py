@@ -18,6 +18,12 @@ from tests.collector.test_config import problems
          "(got a b)"),
         ("{name: a, scope: [], limit: 1 USD/run}", f"scope: must name at least one dimension (got []); "
          f"allowed: {', '.join(SCOPES)}"),
+        ("{name: a, scope: custmer, limit: 1 USD/run}", "scope: unknown scope (got custmer); "
+         f"allowed: {', '.join(SCOPES)}, attribute.KEY; did you mean \"customer\"?"),
+        ("{name: a, scope: attribute., limit: 1 USD/run}", "scope: unknown scope (got attribute.); "
+         f"allowed: {', '.join(SCOPES)}, attribute.KEY; did you mean \"attribute.KEY\"?"),
+        ("{name: a, scope: {attribute: {region: 5}}, limit: 1 USD/run}", "scope: the attribute.region must be text; "
+         "put it in quotes (got 5)"),
         ("{name: a, scope: {agent: 5}, limit: 1 USD/run}", "scope: the agent must be text; put it in quotes (got 5)"),
         ("{name: a, scope: run, limit: 500}", "limit: must be text; put it in quotes (got 500)"),
         ("{name: a, scope: run, limit: 500 USD}", 'limit: must be an amount, a unit and a window (got 500 USD); '

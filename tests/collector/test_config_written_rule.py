@@ -23,7 +23,9 @@ _WINDOWS = st.one_of(
     st.builds(lambda kind, clock: Window(kind, 0, *clock), _KINDS, _CLOCKS),
 )
 _VALUES = st.one_of(st.none(), st.text("abü'\"#:{}[],", min_size=1).filter(str.strip))
-_SCOPES = st.dictionaries(st.sampled_from([each for each in SCOPES if each != "run"]), _VALUES, min_size=1, max_size=3)
+_SCOPES = st.dictionaries(
+    st.sampled_from([each for each in (*SCOPES, "attribute.a.b") if each != "run"]), _VALUES, min_size=1, max_size=3
+)
 _ACTIONS = st.lists(st.sampled_from(list(Action)), unique=True, max_size=3).map(tuple)
 _MODELS = st.fixed_dictionaries({"gpt-4o": st.just("gpt-4o-mini"), "a": st.sampled_from(["b", "c"])})
 

@@ -48,6 +48,10 @@ class Desk(Protocol):
         """Write what was asked for, end what nobody decided on; whether there was anything. May raise."""
 
 
+def _nothing(_: Delivery) -> None:
+    return
+
+
 class CannotRetry(Exception):
     """There is no such dead letter; `is_unknown`: no such message at all."""
 
@@ -76,6 +80,8 @@ class Deliveries:
             channel.name: Courier(channel.name, partial(send, channel), self._record, self._describe, clock_ns)
             for channel in channels
         }
+        self.on_tried: Callable[[Delivery], None] = _nothing
+        """Is told what became of each try; must be quick and must not raise."""
         self._woken = Signal()
         self._stopping = False
         self._logged: set[str] = set()  # said in the log, and not yet written down as planned
@@ -203,6 +209,7 @@ class Deliveries:
 
     def _record(self, delivery: Delivery) -> None:
         self._ledger.write(lambda connection: outbox.record(connection, delivery))
+        self.on_tried(delivery)
 
     def _describe(self, event: Event) -> Notice:
         rule = next((rule for rule in self._rules() if rule.name == event.key.rule), None)

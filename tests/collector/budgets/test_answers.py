@@ -37,6 +37,16 @@ def lease(book: LeaseBook, **more: Any) -> dict[str, Any]:
     return answer
 
 
+def test_a_budget_by_an_attribute_counts_calls_that_say_it() -> None:
+    rule = rule_of("eu", 0, scope=(("attribute.deployment.region", "eu"),))
+    book = book_of(rule)
+    assert lease(book, attributes={"deployment.region": "eu", "other": None})["decision"] == "block"
+    assert lease(book, attributes={"deployment.region": "us"})["decision"] == "allow"
+    assert lease(book)["match_on"] == ["attribute.deployment.region"]
+    with pytest.raises(BadRequest):
+        lease(book, attributes={"deployment.region": 1})
+
+
 def test_a_lease_says_what_it_holds_and_for_which_calls() -> None:
     answer = lease(book_of(DAY), calls=1)
     lease_id = answer["lease"].pop("id")

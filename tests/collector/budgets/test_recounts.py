@@ -35,9 +35,20 @@ RULES = [
     ),
     rule("runs", scope=(("organization", None),), limit=2, unit=Unit.CALLS, window=Window(WindowKind.RUN)),
     rule("all", scope=(("organization", None),), limit=5000, unit=Unit.TOKENS, window=Window(WindowKind.TOTAL)),
+    rule("regions", scope=(("attribute.region", None), ("agent", None)), limit=2, unit=Unit.CALLS),
     rule("rolling", scope=(("customer", None),), limit=4 * PRICE, window=Window(WindowKind.ROLLING, 3 * HOUR_NS)),
 ]
 NAMES = st.sampled_from(["a", "b", None, None])
+ATTRIBUTES = st.sampled_from(
+    [
+        "{}",
+        '{"region":"eu"}',
+        '{"x":{"region":"no"},"region":"eu"}',
+        '{"otel_cost.tag.region":"us"}',
+        '{"region":"\\u0065u"}',
+    ]
+)
+RESOURCES = st.sampled_from(["{}", '{"region":"us"}'])
 
 
 @st.composite
@@ -50,6 +61,8 @@ def traces(draw: st.DrawFn) -> list[dict[str, Any]]:
             said: dict[str, Any] = {
                 "agent": draw(NAMES),
                 "customer": draw(NAMES),
+                "attributes": draw(ATTRIBUTES),
+                "resource": draw(RESOURCES),
                 "start_time_ns": start_ns,
                 "end_time_ns": start_ns + 10**9,
             }

@@ -49,6 +49,27 @@ def test_the_estimate_is_priced_by_the_card_where_none_is_given() -> None:
     assert budget.claims()[0]["estimate"] == {"usd": "0.0125", "tokens": 2000, "calls": 1}
 
 
+def test_a_claim_is_made_anew_with_the_attributes_that_budgets_count_by() -> None:
+    """The first claim cannot know them; its lease is given back, and later claims say them at once."""
+    budget = Budget(limit_usd="1", match_on=("attribute.plan", "attribute.zone"))
+    with guard_on(budget):
+        for _ in range(2):
+            with otel_cost.guard(estimate_usd="0.01", attributes={"plan": "free"}) as guarded:
+                assert guarded.attributes["plan"] == "free"
+        with otel_cost.guard(estimate_usd="0.01", attributes={"plan": "paid"}), otel_cost.tags(zone="b"):
+            pass
+        with otel_cost.tags(zone="b"), otel_cost.guard(estimate_usd="0.01", attributes={"plan": "paid"}):
+            pass
+    assert [claim.get("attributes") for claim in budget.claims()] == [
+        None,
+        {"plan": "free", "zone": None},
+        {"plan": "paid", "zone": None},
+        {"plan": "paid", "zone": "b"},
+    ]
+    assert {f"L{number + 1}" for number, (what, _) in enumerate(budget.asked) if what == "lease"} <= budget.released
+    assert len(budget.calls()) == 4
+
+
 def test_functions_and_coroutines_are_decorated_and_generators_are_not() -> None:
     budget = Budget(limit_usd="0.10")
     guard = otel_cost.guard(estimate_usd="0.04")

@@ -23,6 +23,8 @@ RULES = """
   budget:
     rules:
       - {name: per-customer, scope: customer, limit: "0.002 USD/total", on_exceed: [block]}
+      - {name: free-plan, scope: {attribute: {tenant.plan: free}}, limit: "100 calls/total", on_exceed: [block]}
+      - {name: nobodys, scope: {attribute.tenant.plan: paid}, limit: "0 calls/total", on_exceed: [block]}
 """
 COST_USD = "0.000138"  # of one call: `USAGE`
 ROOM = 14
@@ -39,10 +41,10 @@ class _Collector(CollectorProcess):
     def _config(self) -> str:
         return super()._config() + f'  api: {{endpoint: "127.0.0.1:{self.api_port}"}}\n'
 
-    def counter(self) -> dict[str, Any]:
-        """What the customer has spent."""
+    def counter(self, rule: int = 0) -> dict[str, Any]:
+        """What the customer has spent, or who else a rule is for."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.api_port}/api/v1/budgets", timeout=10) as said:
-            (counter,) = json.load(said)["budgets"][0]["counters"]
+            (counter,) = json.load(said)["budgets"][rule]["counters"]
         found: dict[str, Any] = counter
         return found
 
@@ -55,7 +57,9 @@ def test_calls_are_made_until_the_budget_is_spent_and_the_ledger_agrees(tmp_path
         )
         gate.switch_on(f"http://127.0.0.1:{collector.api_port}")
         try:
-            with otel_cost.tags(customer="acme"):
+            tracer = app.recorder.provider.get_tracer("app")
+            plan = tracer.start_as_current_span("request", attributes={"tenant.plan": "free"})
+            with otel_cost.tags(customer="acme"), plan:
                 for _ in range(ROOM):
                     chat(app.client(), max_tokens=40)
                 with pytest.raises(otel_cost.BudgetExceeded) as raised:
@@ -68,3 +72,4 @@ def test_calls_are_made_until_the_budget_is_spent_and_the_ledger_agrees(tmp_path
         while collector.counter()["leased"] != "0" and time.monotonic() < ends_at:
             time.sleep(0.05)
         assert collector.counter()["spent"] == format_usd(pico_usd(COST_USD) * ROOM)
+        assert (collector.counter(1)["spent"], collector.counter(1)["leased"]) == (ROOM, 0)
