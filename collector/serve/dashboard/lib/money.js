@@ -30,6 +30,12 @@ export function places(amounts) {
   return most >= unit(2) ? 4 : most >= unit(4) ? 6 : 9;
 }
 
+/** The same for costs of one thing, which differ by orders of magnitude: by the one in the middle, at least 4. */
+export function finePlaces(amounts) {
+  const known = amounts.filter((amount) => amount !== null && amount !== 0n).sort((a, b) => (a < b ? -1 : 1));
+  return known.length ? Math.max(4, places([known[known.length >> 1]])) : 2;
+}
+
 /** Rounded to `digits` places, half away from zero: "$1,234.50". Not zero, but rounded to it: "<$0.01". Null: an en dash. */
 export function usd(pico, digits = pico === null ? 2 : places([pico])) {
   if (pico === null) return "–";

@@ -8,9 +8,10 @@ import { money, table } from "./table.js";
 
 /**
  * Bars of dollars per bucket, stacked by series: `answer` of /timeseries, `by` its dimension. The dashed line is the
- * period before, where the answer has one. `link(value)`: where a name of the legend leads.
+ * period before, where the answer has one. `link(value)`: where a name of the legend leads; `zoom(since, until)`: the
+ * change of state that shows one bucket, when it is clicked (a link in the table).
  */
-export function stackedOverTime({ answer, by, label, link = null, size = 288 }) {
+export function stackedOverTime({ page, answer, by, label, link = null, zoom = null, size = 288 }) {
   const series = seriesOf(answer, by);
   const names = answer.buckets.map((start) => bucketName(start, answer.bucket));
   const labels = answer.buckets.map((start) => bucketName(start, answer.bucket, true));
@@ -25,11 +26,19 @@ export function stackedOverTime({ answer, by, label, link = null, size = 288 }) 
       customdata: one.values.map((value) => usd(value, digits)), hovertemplate: "%{customdata}", hoverinfo: "x+y",
     })),
     ...(before ? [{ type: "scatter", mode: "lines", x: xs.slice(0, before.length), y: before.map(height), name: "Period before", line: { color: theme.soft, width: 1.5, dash: "dot", shape: "linear" }, customdata: before.map((value) => usd(value, digits)), hovertemplate: "%{customdata}" }] : []),
-    { type: "scatter", mode: "none", x: xs, y: totals.map(height), name: "Total", showlegend: false, customdata: totals.map((value, at) => usd(value, digits) + unpriced(answer, at)), hovertemplate: "<b>%{customdata}</b>" },
+    { type: "scatter", mode: "none", x: xs, y: totals.map(height), name: "Total", showlegend: false, customdata: totals.map((value, at) => usd(value, digits) + unpriced(answer, at)), hovertemplate: "%{customdata}" },
   ];
   const layout = (theme, width) => titledLayout({ barmode: "stack", bargap: labels.length > 60 ? 0.08 : 0.22, xaxis: bucketAxis(theme, labels, width), yaxis: moneyAxis(theme) });
-  return chart({ label, height: size, data: (theme) => titled(data(theme), names), layout, legend: legend(series, before, link), table: () => asTable(answer, series, names, totals, digits, label) });
+  const into = zoom && ((at) => zoom(localTime(answer.buckets[at]), at + 1 < answer.buckets.length ? localTime(answer.buckets[at + 1]) : null));
+  const when = into && ((row) => h("a", { href: page.link(into(row.at)) }, row.name));
+  return chart({
+    label, height: size, data: (theme) => titled(data(theme), names), layout, onpick: into && ((point) => page.go(into(point.pointIndex))),
+    legend: legend(series, before, link), table: () => asTable(answer, series, names, totals, digits, label, when),
+  });
 }
+
+/** A bucket's start as the API reads it in the page's time zone: without an offset. */
+const localTime = (start) => start.slice(0, 16);
 
 /** Lines of dollars per bucket, one for each series. */
 export function linesOverTime({ answer, by, label, link = null, size = 288 }) {
@@ -47,13 +56,16 @@ export function linesOverTime({ answer, by, label, link = null, size = 288 }) {
   return chart({ label, height: size, data, layout, legend: legend(series, null, link), table: () => asTable(answer, seriesOf(answer, by), names, totals, digits, label) });
 }
 
-/** The heading of the box that follows the pointer is a bucket's full name: it comes with an invisible first line. */
+/**
+ * The box that follows the pointer is headed by the bucket's full name, which is an invisible first line: the library's
+ * own heading would be the position on the axis, and is made empty.
+ */
 function titled(traces, names) {
   const first = { type: "scatter", mode: "none", x: names.map((_, at) => at), y: names.map(() => 0), name: "", customdata: names.map(plain), hovertemplate: "%{customdata}<extra></extra>" };
-  return [first, ...traces];
+  return [first, ...traces].map((trace) => ({ ...trace, hovertemplatefallback: "" }));
 }
 
-const titledLayout = (layout) => ({ ...layout, hovermode: "x unified", xaxis: { ...layout.xaxis, hoverformat: " ", unifiedhovertitle: { text: " " } } });
+const titledLayout = (layout) => ({ ...layout, hovermode: "x unified", xaxis: { ...layout.xaxis, hoverformat: " ", unifiedhovertitle: { text: "%{none}" } } });
 
 function seriesOf(answer, by) {
   const listed = answer.series.map((one) => ({ key: one.key, name: by ? named(one.key) : "All", hue: hue(by ?? "", one.key), values: one.values.map(parse), total: parse(one.total) }));
@@ -71,13 +83,13 @@ function legend(series, before, link) {
   return h("ul", { class: "legend" }, series.map(item), before ? h("li", {}, h("span", { class: "dash", "aria-hidden": "true" }), "Period before", h("span", { class: "soft" }, usd(sum(before)))) : null);
 }
 
-function asTable(answer, series, names, totals, digits, label) {
+function asTable(answer, series, names, totals, digits, label, when = null) {
   const rows = names.map((name, at) => {
     const amounts = series.map((one) => one.values[at]);
     return { name, at, shown: apportioned(amounts, totals[at], digits), amounts };
   });
   const columns = [
-    { key: "when", label: "When", head: true, cell: (row) => row.name },
+    { key: "when", label: "When", head: true, cell: when ?? ((row) => row.name) },
     ...series.map((one, index) => ({ key: `s${index}`, label: one.name, align: "end", cell: (row) => money(row.amounts[index], digits, { shown: row.shown[index] }) })),
     { key: "total", label: "Total", align: "end", cell: (row) => money(totals[row.at], digits) },
     { key: "unpriced", label: "Unpriced calls", align: "end", cell: (row) => count(answer.total.unpriced_calls?.[row.at] ?? 0) },

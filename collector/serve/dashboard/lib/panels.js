@@ -91,7 +91,7 @@ export class Board {
       "section",
       { class: `panel ${panel.size ?? "full"}${panel.plain ? " plain" : ""}`, "data-key": panel.id, "aria-labelledby": id },
       h("div", { class: panel.plain ? "head unseen" : "head" }, h("h2", { id }, panel.title), panel.tools ? h("div", { class: "tools" }, panel.tools()) : null),
-      h("div", { class: `body ${panel.shape ?? ""}`, owned: true }),
+      h("div", { class: `body ${panel.shape ? `shape-${panel.shape}` : ""}`, owned: true }),
     );
   }
 }

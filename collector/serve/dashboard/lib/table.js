@@ -47,7 +47,8 @@ const classOf = (column) => [column.align === "end" ? "end" : "", column.narrow 
 
 /** An amount of money: rounded on screen, with all digits for whoever points at it. */
 export function money(pico, digits = undefined, { shown = undefined } = {}) {
-  return h("data", { class: "money", value: pico === null ? "" : exact(pico).replace(/[$,]/g, ""), title: pico === null ? "unknown: not priced" : exact(pico) }, usd(shown === undefined ? pico : shown, digits));
+  const text = shown === 0n && pico !== 0n ? usd(pico < 0n ? -1n : 1n, digits) : usd(shown === undefined ? pico : shown, digits); // little is not nothing
+  return h("data", { class: "money", value: pico === null ? "" : exact(pico).replace(/[$,]/g, ""), title: pico === null ? "unknown: not priced" : exact(pico) }, text);
 }
 
 /** Sorts rows by what `value(row)` gives; unknown comes last in both directions. */

@@ -5,7 +5,7 @@ import { dimensionSelect } from "../lib/dimension.js";
 import { missing, nothing } from "../lib/empty.js";
 import { change, count, named, percent, plural, short } from "../lib/format.js";
 import { changeCell, cost, costCell, each, tokens } from "../lib/measures.js";
-import { apportioned, height, parse, places, ratio, usd } from "../lib/money.js";
+import { apportioned, finePlaces, height, parse, places, ratio, usd } from "../lib/money.js";
 import { bar, pill, sparkline } from "../lib/spark.js";
 import { heading, said } from "../lib/state.js";
 import { money, table } from "../lib/table.js";
@@ -122,7 +122,7 @@ const shareCell = (measures, total) => {
 };
 
 function changed(row) {
-  if (row.previous && parse(row.previous.cost_usd) === 0n && row.previous.calls === 0) return pill("new", "", "nothing in the time before");
+  if (!row.previous || row.previous.calls === 0) return pill("new", "", "nothing in the time before");
   return h("span", { title: row.previous ? `before: ${usd(parse(row.previous.cost_usd))}` : null }, changeCell(row.change_ratio, change(row.change_ratio)));
 }
 
@@ -138,7 +138,7 @@ function tokensCell(measures) {
 
 const errorCell = (measures) => h("span", { class: measures.error_ratio > 0.05 ? "bad" : null, title: plural(measures.failed_calls, "failed call") }, percent(measures.error_ratio));
 
-const unitDigits = (measured, key) => places(measured.map((one) => each(one, key)));
+const unitDigits = (measured, key) => finePlaces(measured.map((one) => each(one, key)));
 
 function pager(page, answer) {
   const offset = Number(page.own("offset", "0")) || 0;

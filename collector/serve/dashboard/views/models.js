@@ -5,7 +5,7 @@ import { options, select } from "../lib/dimension.js";
 import { nothing } from "../lib/empty.js";
 import { count, named, percent, plural, short } from "../lib/format.js";
 import { cost, costCell, each, tokens } from "../lib/measures.js";
-import { apportioned, height, parse, places, ratio, sum, usd } from "../lib/money.js";
+import { apportioned, finePlaces, height, parse, places, ratio, sum, usd } from "../lib/money.js";
 import { linesOverTime } from "../lib/over_time.js";
 import { bar, swatch } from "../lib/spark.js";
 import { money, table } from "../lib/table.js";
@@ -85,8 +85,7 @@ function pie(parts) {
   const rows = table({
     caption: "Cost by category", rows: parts.map((part, at) => ({ ...part, shown: shown[at] })),
     columns: [
-      { key: "name", label: "Category", head: true, cell: (part) => [swatch(colour(part.hue)), " ", part.name] },
-      { key: "note", label: "", cell: (part) => h("span", { class: "soft" }, part.note) },
+      { key: "name", label: "Category", head: true, cell: (part) => h("span", { title: part.note }, swatch(colour(part.hue)), " ", part.name) },
       { key: "cost", label: "Cost", align: "end", cell: (part) => money(part.amount, digits, { shown: part.shown }) },
       { key: "share", label: "Share", align: "end", cell: share },
     ],
@@ -99,6 +98,7 @@ function modelTable(page, answer) {
   const measured = [...answer.rows.map((row) => row.measures), ...(answer.other ? [answer.other.measures] : [])];
   const digits = places([total]);
   const shown = apportioned(measured.map(cost), total, digits);
+  const fine = finePlaces(measured.map((one) => each(one, "cost_per_call_usd")));
   const most = Math.max(1, ...answer.rows.map((row) => tokens(row.measures) ?? 0));
   const name = (row) => h("a", { class: row.key.model === null ? "none" : null, href: page.link({ filters: { model: [row.key.model ?? ""], provider: [row.key.provider ?? ""] } }) }, named(row.key.model));
   const foot = answer.other ? [{ class: "other", cells: { name: `Other (${plural(answer.other.groups, "model")})`, cost: costCell(answer.other.measures, digits, shown.at(-1)), tokens: short(tokens(answer.other.measures)), calls: count(answer.other.measures.calls) } }] : [];
@@ -113,7 +113,7 @@ function modelTable(page, answer) {
         { key: "cost", label: "Cost", align: "end", cell: (row, at) => costCell(row.measures, digits, shown[at]) },
         { key: "share", label: "Share", align: "end", cell: (row) => percent(ratio(cost(row.measures), total)) },
         { key: "calls", label: "Calls", align: "end", cell: (row) => count(row.measures.calls) },
-        { key: "each", label: "$ / call", align: "end", cell: (row) => money(each(row.measures, "cost_per_call_usd"), places(answer.rows.map((one) => parse(one.measures.cost_per_call_usd)))) },
+        { key: "each", label: "$ / call", align: "end", cell: (row) => money(each(row.measures, "cost_per_call_usd"), fine) },
         { key: "million", label: "$ / 1M tokens", title: "What a million tokens cost here, input and output together", align: "end", cell: (row) => money(perMillion(row.measures), 2) },
         { key: "tokens", label: "Tokens", align: "end", cell: (row) => short(tokens(row.measures)) },
         { key: "kinds", label: "By kind", class: "kinds", cell: (row) => kinds(row.measures, most) },

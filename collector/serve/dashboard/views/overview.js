@@ -29,13 +29,24 @@ export function panels(page) {
         const answer = await page.ask("/timeseries", { by, bucket, limit: SERIES, compare: compare ? "previous" : null });
         return { answer, none: isEmpty(answer) ? await nothing(page) : null };
       },
-      draw: ({ answer, none }) => none ?? stackedOverTime({ answer, by: by === "none" ? null : by, label: `Spend by ${said(by)} per ${answer.bucket}`, link: by === "none" ? null : (value) => page.link({ filters: { [by]: [value ?? ""] } }) }),
+      draw: ({ answer, none }) => none ?? spendChart(page, by, answer),
     },
     ...TOP.map((dimension) => top(page, dimension)),
   ];
 }
 
 const isEmpty = (answer) => answer.series.length === 0 && !answer.other && answer.total.values.every((value) => parse(value) === 0n) && !answer.total.unpriced_calls.some(Boolean);
+
+function spendChart(page, by, answer) {
+  const grouped = by !== "none";
+  return stackedOverTime({
+    answer, by: grouped ? by : null,
+    label: grouped ? `Spend by ${said(by)} per ${answer.bucket}` : `Spend per ${answer.bucket}`,
+    link: grouped ? (value) => page.link({ filters: { [by]: [value ?? ""] } }) : null,
+    zoom: answer.bucket === "hour" ? null : (since, until) => ({ since, until }),
+    page,
+  });
+}
 
 function spendTools(page, by, bucket, compare) {
   const buckets = [["auto", "automatic"], ["hour", "hour"], ["day", "day"], ["week", "week"], ["month", "month"]];
@@ -52,14 +63,14 @@ function ticker(page, data) {
   const month = data.projection?.month ?? null;
   return h("dl", { class: "tiles" }, [
     tile("Today", usd(cost(data.today)), exact(cost(data.today)), [
-      data.change_today_ratio === null ? "nothing yesterday at this hour" : [changeCell(data.change_today_ratio, change(data.change_today_ratio)), " against yesterday at this hour"],
-      h("br"), `yesterday: ${usd(cost(data.yesterday_at_this_hour))} by now, ${usd(cost(data.yesterday))} in all`,
+      data.change_today_ratio === null ? "nothing yesterday by this hour" : [changeCell(data.change_today_ratio, change(data.change_today_ratio)), ` on yesterday by now (${usd(cost(data.yesterday_at_this_hour))})`],
+      h("br"), `yesterday in all ${usd(cost(data.yesterday))}`,
     ]),
     tile("This month", usd(cost(data.month)), exact(cost(data.month)), month
-      ? [`projected ${usd(parse(month.value_usd))}`, h("br"), `between ${usd(parse(month.low_usd))} and ${usd(parse(month.high_usd))}`]
+      ? [`projected ${usd(parse(month.value_usd))}`, h("br"), `${usd(parse(month.low_usd))} to ${usd(parse(month.high_usd))}`]
       : "no projection yet: it takes a few days of spend"),
     tile("Average per run", usd(parse(data.cost_per_run_usd)), exact(parse(data.cost_per_run_usd)), data.runs?.count
-      ? [`${plural(data.runs.count, "run")} in 24 hours`, h("br"), `median ${usd(parse(data.runs.p50_usd))}, 95% below ${usd(parse(data.runs.p95_usd))}`]
+      ? [`${plural(data.runs.count, "run")} in 24 hours`, h("br"), `median ${usd(parse(data.runs.p50_usd))}, p95 ${usd(parse(data.runs.p95_usd))}`]
       : "no run in the last 24 hours"),
     tile("Unpriced calls", count(data.unpriced_calls), null, data.unpriced_calls
       ? [h("span", { class: "warn" }, "their cost is unknown, not zero"), h("br"), h("a", { href: page.link({ view: "breakdown", own: { by: ["model"] }, filters: { cost_status: ["unpriced"] } }) }, "Which models")]
@@ -88,8 +99,13 @@ function top(page, by) {
   };
 }
 
+function lacking(page, by) {
+  return h("p", { class: "soft" }, `No call says its ${said(by)}. `, h("a", { href: page.link({ view: "breakdown", own: { by: [by] } }) }, "How to set it"));
+}
+
 function topTable(page, by, answer) {
   if (!answer.rows.length) return h("p", { class: "soft" }, "Nothing in this time.");
+  if (answer.groups === 1 && answer.rows[0].key[by] === null) return lacking(page, by);
   const total = parse(answer.total.cost_usd);
   const parts = [...answer.rows.map((row) => row.measures), ...(answer.other ? [answer.other.measures] : [])];
   const digits = places([total]);
