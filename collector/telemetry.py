@@ -1,31 +1,24 @@
 """The collector's measurements of itself: one table of metrics, counted from any thread, shown as Prometheus text.
 
-`docs/metrics.md` lists the same table for people; a test holds the two together.
+`docs/metrics.md` lists the same table for people, and that of `collector.metering.table`; a test holds them together.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
-from typing import Literal
+
+from collector.exposition import Family, Metric, Sample, histogram, number, render
+from collector.metering import table as money
+
+logger = logging.getLogger(__name__)
 
 LATENCY_BUCKETS_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 SIZE_BUCKETS_REQUESTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000)
 SIZE_BUCKETS_SPANS = (1, 10, 100, 1_000, 5_000, 10_000, 20_000, 50_000, 100_000)
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One row of the table. `labels` are the names that every sample carries, in this order."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    help: str
-    labels: tuple[str, ...] = ()
-    buckets: tuple[float, ...] = ()
 
 
 REQUESTS_ACCEPTED = Metric(
@@ -195,10 +188,27 @@ FORWARD_RETRIES = Metric(
 FORWARD_QUEUE_BYTES = Metric(
     "otel_cost_forward_queue_bytes", "gauge", "Bytes that wait for a forwarding target.", ("exporter",)
 )
+HEALTHY = Metric(
+    "otel_cost_healthy", "gauge", "1 while spans are taken and applied, else 0; the health check says why not."
+)
+BUILD = Metric("otel_cost_build_info", "gauge", "Always 1; the version of the collector.", ("version",))
+LEDGER_SPANS = Metric("otel_cost_ledger_last_span", "gauge", "Number of the last span of the ledger, from 1.")
+SOURCE_FAILURES = Metric(
+    "otel_cost_metrics_failures_total",
+    "counter",
+    "Times that some of these metrics could not be read; the log says why.",
+)
 START_TIME = Metric("process_start_time_seconds", "gauge", "When the collector started, Unix time.")
+CPU_SECONDS = Metric("process_cpu_seconds_total", "counter", "CPU that the collector has used, user and system.")
+RESIDENT_BYTES = Metric("process_resident_memory_bytes", "gauge", "Memory of the collector; absent where unknown.")
+OPEN_FILES = Metric("process_open_fds", "gauge", "Open files and connections; absent where unknown.")
 
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
-"""Every metric, in the order of the table above."""
+"""Every metric of the collector itself, in the order of the table above."""
+ALL_METRICS = (*METRICS, *money.METRICS)
+
+Source = Callable[[], Iterable[Family]]
+"""Samples of some metrics of the table, made when somebody asks."""
 
 _Key = tuple[Metric, tuple[str, ...]]
 
@@ -211,6 +221,7 @@ class Telemetry:
         self._sums: dict[_Key, float] = {}
         self._buckets: dict[_Key, list[int]] = {}
         self._gauges: dict[_Key, Callable[[], float]] = {}
+        self._sources: list[Source] = []
         self.gauge(START_TIME, _constant(time.time()))
 
     def add(self, metric: Metric, amount: float = 1, *labels: str) -> None:
@@ -241,51 +252,52 @@ class Telemetry:
                 return self._sums.get((metric, labels), 0)
         return read()
 
-    def render(self) -> str:
-        """All metrics in Prometheus' text format 0.0.4."""
+    def source(self, read: Source) -> None:
+        """Show what `read` yields as well. It may take milliseconds; one that raises is left out and counted."""
+        with self._lock:
+            self._sources.append(read)
+
+    def render(self, *, openmetrics: bool = False) -> str:
+        """All metrics, in Prometheus' text format 0.0.4 or in OpenMetrics 1.0."""
+        shown: dict[Metric, list[Sample]] = {metric: [] for metric in ALL_METRICS}
+        for read in tuple(self._sources):
+            try:
+                for metric, samples in read():
+                    shown[metric].extend(samples)
+            except Exception:
+                self.add(SOURCE_FAILURES)
+                logger.exception("some metrics cannot be shown")
+        for metric, samples in self._own():
+            shown[metric].extend(samples)
+        return render(shown.items(), openmetrics=openmetrics)
+
+    def _own(self) -> Iterator[Family]:
         with self._lock:
             sums, gauges = dict(self._sums), dict(self._gauges)
             buckets = {key: list(counts) for key, counts in self._buckets.items()}
-        lines: list[str] = []
+        of_metric: dict[Metric, dict[tuple[str, ...], float]] = {}
+        for (metric, labels), total in sums.items():
+            of_metric.setdefault(metric, {})[labels] = total
+        for (metric, labels), read in gauges.items():
+            of_metric.setdefault(metric, {})[labels] = read()
         for metric in METRICS:
-            lines.append(f"# HELP {metric.name} {metric.help}")
-            lines.append(f"# TYPE {metric.name} {metric.kind}")
             if metric.kind == "histogram":
                 counts = buckets.get((metric, ()), [0] * (len(metric.buckets) + 1))
-                lines.extend(_histogram(metric, counts, sums.get((metric, ()), 0)))
-                continue
-            samples = {labels: read() for (owner, labels), read in gauges.items() if owner is metric}
-            samples.update({labels: total for (owner, labels), total in sums.items() if owner is metric})
-            if not samples and not metric.labels:
-                samples[()] = 0
-            lines.extend(f"{metric.name}{_labels(metric, key)} {_number(samples[key])}" for key in sorted(samples))
-        return "\n".join(lines) + "\n"
+                yield metric, list(histogram(metric, counts, number(sums.get((metric, ()), 0))))
+            elif metric not in of_metric and not metric.labels:
+                yield metric, [] if metric in _ABSENT else [Sample((), "0")]
+        for metric, samples in of_metric.items():
+            if metric.kind != "histogram":
+                yield metric, [_sample(metric, labels, samples[labels]) for labels in sorted(samples)]
+
+
+def _sample(metric: Metric, labels: tuple[str, ...], value: float) -> Sample:
+    return Sample(tuple(zip(metric.labels, labels, strict=True)), number(value))
 
 
 def _constant(value: float) -> Callable[[], float]:
     return lambda: value
 
 
-def _histogram(metric: Metric, counts: Sequence[int], total: float) -> Iterator[str]:
-    running = 0
-    for bound, count in zip((*metric.buckets, None), counts, strict=True):
-        running += count
-        shown = "+Inf" if bound is None else _number(bound)
-        yield f'{metric.name}_bucket{{le="{shown}"}} {running}'
-    yield f"{metric.name}_sum {_number(total)}"
-    yield f"{metric.name}_count {running}"
-
-
-def _labels(metric: Metric, values: Sequence[str]) -> str:
-    if not values:
-        return ""
-    pairs = (f'{name}="{_escape(value)}"' for name, value in zip(metric.labels, values, strict=True))
-    return "{" + ",".join(pairs) + "}"
-
-
-def _escape(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(float(value))
+_ABSENT = frozenset({RESIDENT_BYTES, OPEN_FILES})
+"""Not shown as 0 where nobody knows them."""

@@ -13,6 +13,7 @@ from threading import Thread
 from time import monotonic
 
 from collector import telemetry as metrics
+from collector.exposition import Metric
 from collector.forward.config import ForwardConfig
 from collector.forward.delivery import Client, Delivery, Verdict
 from collector.forward.grpc_client import GrpcClient
@@ -113,7 +114,7 @@ class OtlpForwarder:
     def _drop(self, jobs: Sequence[ForwardJob]) -> None:
         self._count(metrics.FORWARD_DROPPED_SPANS, sum(job.span_count for job in jobs))
 
-    def _count(self, metric: metrics.Metric, spans: int) -> None:
+    def _count(self, metric: Metric, spans: int) -> None:
         self._telemetry.add(metric, spans, self.config.name)
 
 

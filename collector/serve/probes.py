@@ -18,6 +18,7 @@ from typing import Any
 
 from collector.config.parts import Endpoint
 from collector.errors import CannotListen
+from collector.exposition import OPENMETRICS_TYPE, TEXT_TYPE, wants_openmetrics
 from collector.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,8 @@ class Page:
     body: str
 
 
-Pages = Mapping[str, Callable[[], Page]]
+Pages = Mapping[str, Callable[[str], Page]]
+"""Path -> what makes the page for an `Accept` header."""
 
 
 class ProbeServer:
@@ -79,16 +81,21 @@ class ProbeServer:
 
 
 def metrics_pages(telemetry: Telemetry) -> Pages:
-    """`/metrics` in Prometheus' text format."""
-    content_type = "text/plain; version=0.0.4; charset=utf-8"
-    return {METRICS_PATH: lambda: Page(HTTPStatus.OK, content_type, telemetry.render())}
+    """`/metrics` in OpenMetrics for whoever prefers it, as Prometheus does, else in Prometheus' text format."""
+
+    def metrics(accept: str) -> Page:
+        openmetrics = wants_openmetrics(accept)
+        content_type = OPENMETRICS_TYPE if openmetrics else TEXT_TYPE
+        return Page(HTTPStatus.OK, content_type, telemetry.render(openmetrics=openmetrics))
+
+    return {METRICS_PATH: metrics}
 
 
 def health_pages(why_unhealthy: Callable[[], str | None]) -> Pages:
     """`/`: 200 while spans are taken, else 503 with the reason. The shape is that of the OpenTelemetry Collector."""
     started_seconds = time.time()
 
-    def health() -> Page:
+    def health(_: str) -> Page:
         reason = why_unhealthy()
         up_seconds = round(time.time() - started_seconds, 3)
         body = {"status": reason or "Server available", "uptime_seconds": up_seconds}
@@ -164,7 +171,7 @@ def _server_class(endpoint: Endpoint) -> type[ThreadingHTTPServer]:
     return Server
 
 
-def _not_found() -> Page:
+def _not_found(_: str) -> Page:
     return Page(HTTPStatus.NOT_FOUND, "text/plain", "not found\n")
 
 
@@ -176,7 +183,7 @@ def _handler(pages: Pages) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             page = pages.get(self.path.partition("?")[0], _not_found)
             try:
-                answer = page()
+                answer = page(self.headers.get("Accept", ""))
             except Exception:
                 logger.exception("the page %s could not be made", self.path)
                 answer = Page(HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain", "this page could not be made\n")

@@ -65,6 +65,11 @@ class Layout:
         return self.folder / "clock"
 
     @property
+    def metrics(self) -> Path:
+        """What counters of spend go on from."""
+        return self.folder / "metrics.json"
+
+    @property
     def dirty(self) -> Path:
         return self.folder / "dirty"
 

@@ -6,7 +6,8 @@ import re
 from threading import Thread
 
 from collector import telemetry as metrics
-from collector.telemetry import METRICS, Metric, Telemetry
+from collector.exposition import Metric
+from collector.telemetry import ALL_METRICS, Telemetry
 
 SAMPLE = re.compile(r'([a-z_]+)(\{(?:[a-z_]+="(?:[^"\\\n]|\\.)*",?)*\})? (-?[0-9.e+-]+|\+Inf)')
 
@@ -18,7 +19,7 @@ def test_every_line_is_prometheus_text() -> None:
     telemetry.observe(metrics.COMMIT_SECONDS, 0.003)
     lines = telemetry.render().splitlines()
     assert [line for line in lines if line.startswith("# TYPE")] == [
-        f"# TYPE {metric.name} {metric.kind}" for metric in METRICS
+        f"# TYPE {metric.name} {metric.kind}" for metric in ALL_METRICS
     ]
     samples = [line for line in lines if not line.startswith("#")]
     assert [line for line in samples if not SAMPLE.fullmatch(line)] == []
@@ -27,12 +28,12 @@ def test_every_line_is_prometheus_text() -> None:
 
 def test_names_follow_the_conventions() -> None:
     """Counters end in `_total`, values in their base unit, and every metric has a help text."""
-    for metric in METRICS:
+    for metric in ALL_METRICS:
         assert re.fullmatch(r"(otel_cost|process)_[a-z_]+", metric.name)
         assert metric.name.endswith("_total") == (metric.kind == "counter")
         assert metric.help.endswith(".")
         assert bool(metric.buckets) == (metric.kind == "histogram")
-    assert len({metric.name for metric in METRICS}) == len(METRICS)
+    assert len({metric.name for metric in ALL_METRICS}) == len(ALL_METRICS)
 
 
 def test_a_counter_that_never_counted_is_shown_as_zero() -> None:
@@ -51,8 +52,8 @@ def test_a_histogram_counts_each_value_in_every_bucket_above_it() -> None:
     telemetry.observe(metrics.GROUP_SPANS, 10)
     text = telemetry.render()
     assert telemetry.value(metric) == 107.5
-    assert 'otel_cost_commit_spans_bucket{le="1"} 0\n' in text
-    assert 'otel_cost_commit_spans_bucket{le="10"} 1\n' in text
+    assert 'otel_cost_commit_spans_bucket{le="1.0"} 0\n' in text
+    assert 'otel_cost_commit_spans_bucket{le="10.0"} 1\n' in text
     assert 'otel_cost_commit_spans_bucket{le="+Inf"} 1\n' in text
     assert "otel_cost_commit_spans_sum 10\notel_cost_commit_spans_count 1\n" in text
 

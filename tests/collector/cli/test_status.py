@@ -34,8 +34,8 @@ class Pages:
             ProbeServer("health", loopback, health_pages(lambda: self.unhealthy)),
         ]
 
-    def _metrics(self) -> Page:
-        page = metrics_pages(self.telemetry)[METRICS_PATH]()
+    def _metrics(self, accept: str) -> Page:
+        page = metrics_pages(self.telemetry)[METRICS_PATH](accept)
         return page if self.shown is None else replace(page, body=self.shown)
 
     def start(self) -> None:

@@ -121,7 +121,7 @@ def test_a_client_that_trickles_or_never_reads_is_cut(monkeypatch: pytest.Monkey
     """Its thread ends, whatever it does."""
     monkeypatch.setattr(probes, "CONNECTION_SECONDS", 0.3)
     page = probes.Page(HTTPStatus.OK, "text/plain", "x" * 50_000_000)
-    with serving({"/": lambda: page}) as endpoint:
+    with serving({"/": lambda _: page}) as endpoint:
         with connect(endpoint) as unread, connect(endpoint) as trickling:
             unread.sendall(b"GET / HTTP/1.1\r\n\r\n")
             while probe_threads():
