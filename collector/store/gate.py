@@ -44,8 +44,8 @@ _TABLE_FUNCTIONS = frozenset(
 _EXPLAIN = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*EXPLAIN(?:\s+ANALYZE)?\b", re.IGNORECASE | re.DOTALL)
 
 
-def admit(connection: Any, sql: str) -> None:
-    """Judge `sql` on a connection that is locked up already: parsing may touch files too.
+def admit(connection: Any, sql: str) -> Any:
+    """Judge `sql` on a connection that is locked up already: parsing may touch files too. Returns the parsed tree.
 
     Raise QueryRefused unless `sql` is one statement that only reads; QueryFailed if it cannot be parsed.
     """
@@ -77,6 +77,7 @@ def admit(connection: Any, sql: str) -> None:
             raise QueryRefused(f"only queries that read are answered, not {kind.split('_')[0]}")
         if kind == "TABLE_FUNCTION" and part["function"].get("function_name", "") not in _TABLE_FUNCTIONS:
             raise QueryRefused(f"{part['function'].get('function_name')}() is not available here: only the views are")
+    return {**parsed, "explained": explained is not None}
 
 
 def _parts(tree: Any) -> Iterator[dict[str, Any]]:

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from collector.store.errors import QueryFailed, QueryRefused
 from collector.store.gate import admit
+from collector.store.scoped import admit_scoped, open_scoped, without_names
 
 REFUSED, FAILED = 3, 4
 """Exit codes; the reason is on stderr."""
@@ -42,29 +43,53 @@ def main() -> int:
 
 def answer(request: dict[str, Any]) -> pa.Table:
     """The result, with what `publication` says in the metadata of its schema."""
+    if request.get("org") is not None:
+        return _scoped_answer(request)
     with duckdb.connect(request["path"], read_only=True) as connection:
         _lock_up(connection, request["memory_limit_mib"])
         admit(connection, request["sql"])
-        published = connection.execute("SELECT published_at, last_seq, spans FROM publication").fetchall()[0]
-        timer = threading.Timer(request["timeout_seconds"], connection.interrupt)
-        timer.daemon = True
-        timer.start()
+        return _run(connection, request, "publication")
+
+
+def _scoped_answer(request: dict[str, Any]) -> pa.Table:
+    """The same over the rows of one organisation: nothing else can be named or reached (`collector.store.scoped`)."""
+    with duckdb.connect() as judge:  # has no file; parsing may touch some
+        judge.execute("SET enable_external_access = false")
+        parsed = admit(judge, request["sql"])
+    if parsed["explained"]:
+        raise QueryRefused("EXPLAIN is not available here")
+    views = admit_scoped(parsed)
+    ledger = ""
+    with duckdb.connect() as connection:
         try:
-            connection.execute("BEGIN TRANSACTION READ ONLY")
-            result = connection.sql(request["sql"])
-            if result is None:
-                raise QueryRefused("only queries that read are answered")
-            table = result.to_arrow_table()
-        except duckdb.InterruptException as error:
-            raise QueryFailed(f"stopped after {request['timeout_seconds']:g} seconds") from error
-        finally:
-            timer.cancel()
+            ledger = open_scoped(connection, request["path"], request["org"], views)
+            _lock_up(connection, request["memory_limit_mib"], f"{ledger}.")
+            return _run(connection, request, f"{ledger}.main.publication")
+        except (QueryFailed, duckdb.Error) as error:
+            raise QueryFailed(without_names(str(error), ledger, request["path"])) from None
+
+
+def _run(connection: Any, request: dict[str, Any], publication: str) -> pa.Table:
+    published = connection.execute(f"SELECT published_at, last_seq, spans FROM {publication}").fetchall()[0]
+    timer = threading.Timer(request["timeout_seconds"], connection.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        connection.execute("BEGIN TRANSACTION READ ONLY")
+        result = connection.sql(request["sql"])
+        if result is None:
+            raise QueryRefused("only queries that read are answered")
+        table = result.to_arrow_table()
+    except duckdb.InterruptException as error:
+        raise QueryFailed(f"stopped after {request['timeout_seconds']:g} seconds") from error
+    finally:
+        timer.cancel()
     keys = ("published_at", "last_seq", "spans")
     return table.replace_schema_metadata(dict(zip(keys, map(str, published), strict=True)))
 
 
-def _lock_up(connection: Any, memory_limit_mib: int) -> None:
-    segments = connection.execute("SELECT file FROM _ledger.segment_file").fetchall()
+def _lock_up(connection: Any, memory_limit_mib: int, catalogue: str = "") -> None:
+    segments = connection.execute(f"SELECT file FROM {catalogue}_ledger.segment_file").fetchall()
     connection.execute("SET temp_directory = ''")
     connection.execute("SET allowed_paths = ?", [[name for (name,) in segments]])
     connection.execute("SET enable_external_access = false")

@@ -28,6 +28,7 @@ class UserQuery:
     sql: str
     timeout_seconds: float = 30.0
     memory_limit_mib: int = 1024
+    org: str | None = None  # whose rows it sees, and nothing of others'; None: all
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ def ask(path: Path, query: UserQuery) -> Answer:
         "sql": query.sql,
         "timeout_seconds": query.timeout_seconds,
         "memory_limit_mib": query.memory_limit_mib,
+        "org": query.org,
     }
     table = _run(json.dumps(request), query.timeout_seconds)
     said = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
