@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import Counter
@@ -86,10 +87,15 @@ class BudgetGauges:
         end_ns = window_at(rule.window, now_ns).end_ns
         if end_ns is not None:
             yield table.BUDGET_RESETS_AT, Sample(budget, number(end_ns / 1e9))
-        if SHOWN.issuperset(name for name, _ in rule.scope) and rule.window.kind is not WindowKind.RUN:
-            dearest = sorted(zip(shares, held, strict=True), key=lambda pair: (-pair[0], pair[1][0]))[:MAX_SCOPES]
-            for scope, share, (key, spent, limit) in _named(dearest):
-                yield from self._of_scope(rule, scope, share, key, spent, limit)
+        if is_shown(rule):
+            shown: set[str] = set()
+            for share, each in sorted(zip(shares, held, strict=True), key=lambda pair: (-pair[0], pair[1][0])):
+                scope = _scope_of(each[0], rule)
+                if (
+                    len(shown) < MAX_SCOPES and scope not in shown
+                ):  # of several organisations, the one that is worst off
+                    shown.add(scope)
+                    yield from self._of_scope(rule, scope, share, *each)
 
     def _of_scope(
         self, rule: Rule, scope: str, share: float, key: CounterKey, spent: int, limit: int
@@ -102,23 +108,18 @@ class BudgetGauges:
             yield metric, Sample(in_unit, format_usd(amount) if rule.unit is Unit.USD else str(amount))
 
 
-def scope_name(key: CounterKey, *, with_org: bool) -> str:
-    """A counter's scope as a label: its value, with the organisation before it where several have the same."""
-    name = f"{key.org_id}/{key.scope_value}" if with_org else key.scope_value
-    return name[:MAX_LABEL_CHARACTERS]
+def is_shown(rule: Rule) -> bool:
+    """Whether a rule's scope values have gauges of their own."""
+    return SHOWN.issuperset(name for name, _ in rule.scope) and rule.window.kind is not WindowKind.RUN
 
 
-def _named(
-    dearest: Sequence[tuple[float, tuple[CounterKey, int, int]]],
-) -> Iterator[tuple[str, float, tuple[CounterKey, int, int]]]:
-    """Each under a name of its own; of two that are the same when cut, the one with the higher share."""
-    values = Counter(key.scope_value for _, (key, _, _) in dearest)
-    used: set[str] = set()
-    for share, each in dearest:
-        name = scope_name(each[0], with_org=values[each[0].scope_value] > 1)
-        if name not in used:
-            used.add(name)
-            yield name, share, each
+def scope_label(*values: str) -> str:
+    """A counter's scope as a label: its value, or the values of its dimensions."""
+    return " / ".join(values)[:MAX_LABEL_CHARACTERS]
+
+
+def _scope_of(key: CounterKey, rule: Rule) -> str:
+    return scope_label(*([key.scope_value] if len(rule.scope) == 1 else json.loads(key.scope_value)))
 
 
 def events_of(moves: Moves) -> Counter[tuple[str, str]]:

@@ -280,5 +280,5 @@ def _plain(rows: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(columns, names=rows.column_names)
 
 
-_ALWAYS: frozenset[Metric] = frozenset({table.SPEND, table.CALLS})
-"""Shown of every series, nothing or not."""
+_ALWAYS: frozenset[Metric] = frozenset({table.SPEND, table.CALLS, table.UNPRICED_CALLS, table.FAILED_CALLS})
+"""Shown of every series, nothing or not: a rate sees the first one."""

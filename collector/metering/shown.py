@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping, Sequence
 from typing import Protocol
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
 
 from collector.budgets.actions.deliveries import Deliveries
 from collector.budgets.actions.outbox import NOBODY, Delivery
 from collector.budgets.counters import Counters, Moves
 from collector.budgets.leases import LeaseBook
 from collector.budgets.rulebook import RuleBook
+from collector.config import Config
 from collector.metering import table
 from collector.metering.budgets import BudgetGauges, events_of
+from collector.metering.figures import FigureGauges, budgets_now
 from collector.metering.meter import Meter
 from collector.process_metrics import show_process
+from collector.store import Store
+from collector.store.query import query_published
+from collector.store.statements import query
 from collector.telemetry import Telemetry
 
 
@@ -25,7 +35,26 @@ class Desk(Protocol):
     deliveries: Deliveries
 
 
-def show_metrics(telemetry: Telemetry, meter: Meter, desk: Desk) -> None:
+def figures_of(store: Store, config: Config, desk: Desk) -> FigureGauges:
+    """What is read from the published file, apart from everything else."""
+
+    def ask(statement: str, parameters: Mapping[str, object]) -> pa.Table:
+        return query_published(store.layout.published, statement, parameters)
+
+    def dead_letters() -> Sequence[tuple[str, int]]:
+        rows: list[tuple[str, int]] = store.read(lambda reader: reader.rows(query("dead_letters")))
+        return rows
+
+    return FigureGauges(
+        ask,
+        ZoneInfo(config.api.time_zone if config.api is not None else "UTC"),
+        config.metering.refresh_seconds,
+        lambda: budgets_now(desk.rulebook.rules, desk.counters, time.time_ns()),
+        dead_letters,
+    )
+
+
+def show_metrics(telemetry: Telemetry, meter: Meter, figures: FigureGauges, desk: Desk) -> None:
     """Before any of them starts."""
 
     def on_applied(moves: Moves) -> None:
@@ -38,6 +67,7 @@ def show_metrics(telemetry: Telemetry, meter: Meter, desk: Desk) -> None:
 
     show_process(telemetry)
     telemetry.source(meter.families)
+    telemetry.source(figures.families)
     telemetry.source(BudgetGauges(lambda: desk.rulebook.rules, desk.counters, desk.book).families)
     desk.counters.on_applied(on_applied)
     desk.deliveries.on_tried = on_tried
