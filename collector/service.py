@@ -19,7 +19,7 @@ from collector.decode.request import DecodeLimits
 from collector.forward.otlp import OtlpForwarder
 from collector.journal import Journal, JournalConfig, Quarantine
 from collector.metering.meter import Meter
-from collector.metering.shown import show_metrics
+from collector.metering.shown import figures_of, show_metrics
 from collector.normalise import ESSENTIAL_KEYS
 from collector.pipeline import Pipeline
 from collector.receive.config import ReceiverConfig
@@ -86,8 +86,10 @@ class Service:
         )
         layout = self.store.layout
         self.meter = Meter(config.metering, self.store, layout.metrics)
-        self.store.listen(Listener(self.meter.columns, self.meter.moved))
-        show_metrics(self.telemetry, self.meter, self.budgets)
+        self._figures = figures_of(self.store, config, self.budgets)
+        show_metrics(self.telemetry, self.meter, self._figures, self.budgets)
+        if config.prometheus is not None:
+            self.store.listen(Listener(self.meter.columns, self.meter.moved))
         self.journal = Journal(JournalConfig(layout.folder / "journal", config.store.free_space_floor_bytes))
         self._applier = Applier(pipeline, self.journal, Quarantine(layout.folder / "quarantine"), self.telemetry)
         acceptor = Acceptor(pipeline, self.journal, self._applier, self.telemetry)
@@ -160,7 +162,8 @@ class Service:
     async def _start(self) -> Addresses:
         memory.configure()
         self.store.start()
-        self.meter.start()
+        if self.config.prometheus is not None:
+            self.meter.start()
         self.budgets.start()
         self._prices.start()
         self._start_journal()
@@ -168,6 +171,8 @@ class Service:
         self._timer.start()
         self._desk.start()
         self._upkeep.start()
+        if self.config.prometheus is not None:
+            self._figures.start()
         for forwarder in self._forwarders:
             forwarder.start()
         for receiver in self._receivers.values():
@@ -203,6 +208,7 @@ class Service:
         return address
 
     def _stop_threads(self) -> None:
+        self._figures.stop()
         self._prices.stop()
         self._desk.stop()
         self._upkeep.stop()
