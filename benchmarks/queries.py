@@ -15,7 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -67,19 +67,19 @@ class Answered:
     alone_cpu_ms: float
 
 
-def build(path: Path, rows: int) -> None:
-    """A published ledger of about `rows` spans."""
+def build(path: Path, rows: int, days: int = DAYS, make: Callable[..., pa.Table] = chunk) -> None:
+    """A published ledger of about `rows` spans of so many days up to now."""
     store = Store(StoreConfig(path))
     store.start()
     store.stop()
     now_ns = time.time_ns()
     chunks = max(1, rows // CHUNK_ROWS)
-    step_ns = DAYS * DAY_NS // chunks
+    step_ns = days * DAY_NS // chunks
 
     def made(numbers: range) -> Iterator[pa.Table]:
         for number in numbers:
             end_ns = now_ns - (chunks - 1 - number) * step_ns
-            yield chunk(1 + number * CHUNK_ROWS, end_ns - step_ns, end_ns, number)
+            yield make(1 + number * CHUNK_ROWS, end_ns - step_ns, end_ns, number)
 
     with duckdb.connect(str(store.layout.ledger)) as connection:
         for batch, first in enumerate(range(0, chunks, SEGMENT_CHUNKS), 1):

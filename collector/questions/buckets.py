@@ -38,7 +38,12 @@ def sql(bucket: str, seconds: str, offsets: Pieces) -> str:
     local = f"({seconds} + ({offset}))"
     if bucket == HOUR:
         return f"{local} // {_HOUR_SECONDS} * {_HOUR_SECONDS} - ({offset})"
-    day = f"({local} + {7 * _DAY_SECONDS}) // {_DAY_SECONDS} - 7"  # // rounds towards 0, and 1970 began early somewhere
+    # // rounds towards 0, and 1970 began early somewhere
+    return sql_of_day(bucket, f"(({local} + {7 * _DAY_SECONDS}) // {_DAY_SECONDS} - 7)")
+
+
+def sql_of_day(bucket: str, day: str) -> str:
+    """The bucket's number, from an expression of that of its day."""
     if bucket == DAY:
         return day
     if bucket == WEEK:

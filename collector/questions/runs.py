@@ -13,7 +13,7 @@ from collector.questions.measures import Measures
 from collector.questions.scope import Scope, measures_of, measures_sql
 from collector.questions.selection import Ask, Filter, Selection
 
-_ORDERS = {"cost": "cost_usd DESC, started_at DESC, run", "time": "started_at DESC, run"}
+_ORDERS = {"cost": "cost_usd DESC, first_ns DESC, run", "time": "first_ns DESC, run"}
 SORTS = tuple(_ORDERS)
 MAX_TRACES = 5
 

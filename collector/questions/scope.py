@@ -14,7 +14,8 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
 from collector.questions import buckets
 from collector.questions.measures import Measures
@@ -36,6 +37,7 @@ _STATUS = {
 }
 _OF_AN_ORGANISATION = ("attempts", "spans")
 _EXECUTIONS = "CAST(count(DISTINCT execution) AS BIGINT)"
+_EXECUTION = "DISTINCT execution"
 _NOT_ASKED = "CAST(NULL AS BIGINT)"
 
 
@@ -53,6 +55,23 @@ def measures_sql(*, executions: bool = False) -> str:
 def measures_of(line: Mapping[str, Any]) -> Measures:
     """One line of such columns."""
     return Measures(**{field.name: line[field.name] for field in fields(Measures)})
+
+
+class Rolled(Protocol):
+    """Sums of calls per day of one zone, kept by whoever runs the statements: an `Ask` may have some as `rolled`."""
+
+    zone: ZoneInfo
+    covered: str
+    """The calls that are in the sums: a relation like the view `calls`."""
+    uncovered: str
+    """All others."""
+
+    def sums(self, names: frozenset[str]) -> str | None:
+        """A relation with org_id, day (the number of `buckets`), these names, and what `sql/facts.sql` sums.
+
+        None: there are none that tell these names apart.
+        """
+        ...
 
 
 class Scope:
@@ -120,10 +139,9 @@ class Scope:
         """The relations that a statement names."""
         sources = {}
         if _reads(body, "facts"):
-            sources["facts"] = self._calls("facts", self._columns(keys, bucket, given), given)
+            sources["facts"] = self._facts(keys, bucket, given, "", whole=_EXECUTION in body)
         if _reads(body, "before"):
-            earlier = self.earlier()
-            sources["before"] = earlier._calls("facts", earlier._columns(keys, None, given), given, "before_")
+            sources["before"] = self.earlier()._facts(keys, None, given, "before_", whole=False)
         if _reads(body, "chosen"):
             sources["chosen"] = self._calls("chosen", self._columns(keys, bucket, given), given)
         for view in _OF_AN_ORGANISATION:
@@ -143,12 +161,86 @@ class Scope:
             columns.append(f"{self._bucket(bucket)} AS bucket,")
         return "\n    ".join(columns)
 
-    def _calls(self, name: str, columns: str, given: dict[str, object], prefix: str = "") -> str:
+    def _facts(
+        self, keys: Sequence[str], bucket: str | None, given: dict[str, object], prefix: str, *, whole: bool
+    ) -> str:
+        """From calls; or from sums of whole days, and calls of the rest."""
+        columns = self._columns(keys, bucket, given)
+        rolled: Rolled | None = getattr(self._ask, "rolled", None)
+        days = None if whole or rolled is None else self._whole_days(rolled, keys, bucket)
+        if rolled is None or days is None:
+            return self._calls("facts", columns, given, prefix)
+        names = frozenset(name for name in (*keys, *(one.key for one in self.selection.filters)) if name not in TIMES)
+        sums = rolled.sums(names)
+        if sums is None:
+            return self._calls("facts", columns, given, prefix)
+        first, end = days
+        window = self.selection.window
+        parts = [self._sums(sums, keys, bucket, given, first, end)]
+        parts.append(self._calls("facts", columns, given, prefix, rolled.uncovered))
+        if window.since is not None and first is not None:
+            head = self.within(window.since, buckets.start(buckets.DAY, first, rolled.zone))
+            if head.is_some():
+                parts.append(head._calls("facts", columns, given, f"{prefix}head_", rolled.covered))
+        if window.until is not None and end is not None:
+            tail = self.within(buckets.start(buckets.DAY, end, rolled.zone), window.until)
+            if tail.is_some():
+                parts.append(tail._calls("facts", columns, given, f"{prefix}tail_", rolled.covered))
+        return "\nUNION ALL BY NAME\n".join(parts)
+
+    def is_some(self) -> bool:
+        """Whether there is any time in the window."""
+        window = self.selection.window
+        return window.since is None or window.until is None or window.since < window.until
+
+    def _whole_days(
+        self, rolled: Rolled, keys: Sequence[str], bucket: str | None
+    ) -> tuple[int | None, int | None] | None:
+        """First day that is whole in the window, and the one after the last; None of an open end.
+
+        None at all: the sums do not help.
+        """
+        window = self.selection.window
+        times = {key for key in (*keys, bucket) if key in TIMES}
+        if self.selection.as_billed or buckets.HOUR in times or (times and rolled.zone.key != window.zone.key):
+            return None
+        first = end = None
+        if window.since is not None:
+            first = buckets.number(buckets.DAY, window.since, rolled.zone)
+            first += int(buckets.start(buckets.DAY, first, rolled.zone) < window.since)
+        if window.until is not None:
+            end = buckets.number(buckets.DAY, window.until, rolled.zone)
+        return None if first is not None and end is not None and first >= end else (first, end)
+
+    def _sums(
+        self,
+        sums: str,
+        keys: Sequence[str],
+        bucket: str | None,
+        given: dict[str, object],
+        first: int | None,
+        end: int | None,
+    ) -> str:
+        """What the whole days of the window add to facts."""
+        columns = [
+            f"{buckets.sql_of_day(key, 'calls.day') if key in TIMES else self._expression(key, '', given)} AS key_{at},"
+            for at, key in enumerate(keys)
+        ]
+        if bucket:
+            columns.append(f"{buckets.sql_of_day(bucket, 'calls.day')} AS bucket,")
+        where = [self._organisation("calls", given)]
+        where += [f"calls.day {operator} {day}" for operator, day in ((">=", first), ("<", end)) if day is not None]
+        where += [self._condition(one, f"where_{at}", given) for at, one in enumerate(self.selection.filters)]
+        return statement("rolled").format(names="\n    ".join(columns), sums=sums, where="\n    AND ".join(where))
+
+    def _calls(
+        self, name: str, columns: str, given: dict[str, object], prefix: str = "", source: str | None = None
+    ) -> str:
         where = self._where("calls", given, prefix)
         joined = "spans." in columns + where
         return statement(name).format(
             names=columns,
-            calls="calls_as_billed" if self.selection.as_billed else "calls",
+            calls=source or ("calls_as_billed" if self.selection.as_billed else "calls"),
             spans=f"JOIN spans ON spans.seq = calls.seq AND {self._window('spans', given, prefix)}" if joined else "",
             where=where,
         )

@@ -42,6 +42,9 @@ class Series:
     key: str | None
     values: Values
     total: Decimal
+    calls: int
+    unpriced_calls: int
+    """Not in the values of cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,8 @@ def _lines(scope: Scope, stacking: Stacking, bucket: str) -> list[dict[str, Any]
 
 def _series(key: str | None, lines: Sequence[Mapping[str, Any]], numbers: Sequence[int]) -> Series:
     values = _values(lines, numbers)
-    return Series(key, values, sum(values, Decimal(0)))
+    calls, unpriced = (sum(line[name] for line in lines) for name in ("calls", "unpriced_calls"))
+    return Series(key, values, sum(values, Decimal(0)), calls, unpriced)
 
 
 def _values(lines: Sequence[Mapping[str, Any]], numbers: Sequence[int]) -> Values:

@@ -70,7 +70,7 @@ def waste(ask: Ask, selection: Selection) -> Waste:
     """Ask the ledger."""
     scope = Scope(ask, selection)
     longest = scope.rows("longest", {"limit": LONGEST})
-    retried = scope.rows("retried", {"limit": MOST_RETRIED}, keys=("agent", "model"))
+    retried = scope.rows("retried", {"limit": MOST_RETRIED})
     return Waste(
         scope.total(),
         _cache(scope),

@@ -1,4 +1,4 @@
-"""The process that answers a service's questions: `python -m collector.store.asked FILE`, frames on stdin and stdout.
+"""The process that answers a service's questions: `python -m collector.store.asked FILE ZONE`, frames on stdin, stdout.
 
 A frame is four bytes of length and a pickle; both ends are ours. In: (number, seconds, question, arguments, named), or
 (number,) to interrupt one. Out: (number, answer or None, error or None), and (0, state, None) whenever another
@@ -19,6 +19,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
+from zoneinfo import ZoneInfo
 
 import duckdb
 
@@ -137,7 +138,9 @@ def main() -> None:
         except OSError:
             os._exit(1)
 
-    generations = Generations(Path(sys.argv[1]), MEMORY_LIMIT_MIB, lambda state: say((0, state, None)))
+    generations = Generations(
+        Path(sys.argv[1]), ZoneInfo(sys.argv[2]), MEMORY_LIMIT_MIB, lambda state: say((0, state, None))
+    )
     desk = Desk(generations, say)
     generations.start()
     while (frame := read_frame(frames)) is not None:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from collector.errors import QueryTimedOut, StoreUnavailable
 from collector.questions.asking import Answered
@@ -36,10 +37,14 @@ _Waiting = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
 
 
 class Reading:
-    """Implements `collector.questions.asking.Asking`. `start` and `stop` may be called from any thread."""
+    """Implements `collector.questions.asking.Asking`. `start` and `stop` may be called from any thread.
 
-    def __init__(self, published: Path) -> None:
+    `zone` is the one whose days are summed up beforehand; questions about another one's days take longer.
+    """
+
+    def __init__(self, published: Path, zone: ZoneInfo | None = None) -> None:
         self._published = published
+        self._zone = zone or ZoneInfo("UTC")
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -103,7 +108,7 @@ class Reading:
         """The process, started anew where it has died. Under the lock."""
         if self._process is None or self._process.poll() is not None:
             process = subprocess.Popen(
-                [sys.executable, "-m", asked.__name__, str(self._published.absolute())],
+                [sys.executable, "-m", asked.__name__, str(self._published.absolute()), self._zone.key],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},

@@ -8,34 +8,43 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow as pa
 
 from collector.errors import StoreUnavailable
+from collector.store.layout import Layout
+from collector.store.rollups import Piece, Rolled, Rollups, pieces, relate
 
 LOOK_SECONDS = 0.5
 """So often the published file is looked at: an answer is so much older than the publication at most."""
+
+SUMMING_SECONDS = 5.0
+"""Then a generation is made of what has been summed up so far, and a newer publication is looked for."""
 
 State = tuple[datetime, int]
 """When it was published (UTC), and the last seq in it."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Generation:
-    """One publication, attached as `name`."""
+    """One publication, attached as `name`, and what is summed up of it."""
 
     name: str
+    identity: tuple[int, ...]
     published_at: datetime
     last_seq: int
+    pieces: list[Piece]
+    rolled: Rolled
     users: int = 0
-    identity: tuple[int, ...] = field(default=())
 
 
 class Cursor:
@@ -44,6 +53,7 @@ class Cursor:
     def __init__(self, connection: Any, generation: Generation) -> None:
         self._connection = connection
         self.published_at, self.last_seq = generation.published_at, generation.last_seq
+        self.rolled = generation.rolled
         self._interrupted = False
 
     def __call__(self, statement: str, parameters: Mapping[str, object]) -> pa.Table:
@@ -58,21 +68,26 @@ class Cursor:
 
 
 class Generations:
-    """Follows the published file in a thread. `told` hears of each new generation."""
+    """Follows the published file in a thread, and sums its segments up there. `told` hears of each new publication."""
 
-    def __init__(self, published: Path, memory_limit_mib: int, told: Callable[[State], None]) -> None:
+    def __init__(self, published: Path, zone: ZoneInfo, memory_limit_mib: int, told: Callable[[State], None]) -> None:
         self._published = published
         self._memory_limit_mib = memory_limit_mib
         self._told = told
+        self._rollups = Rollups(Layout.of(published).rollups, zone)
         self._lock = threading.Lock()
         self._current: Generation | None = None
+        self._attached: set[str] = set()
         self._count = 0
         self._connection: Any = None
 
     def start(self) -> None:
-        self._connection = duckdb.connect(config={"threads": 2, "memory_limit": f"{self._memory_limit_mib}MiB"})
+        """Raises duckdb.Error."""
+        config = {"threads": 2, "memory_limit": f"{self._memory_limit_mib}MiB", "temp_directory": ""}
+        self._connection = duckdb.connect(config=config)
         self._connection.execute("SET TimeZone = 'UTC'")
-        self._connection.execute("SET temp_directory = ''")
+        self._connection.execute("SET parquet_metadata_cache = true")
+        self._rollups.open(self._connection)
         threading.Thread(target=self._follow, name="generations", daemon=True).start()
 
     @contextmanager
@@ -101,20 +116,42 @@ class Generations:
     def _follow(self) -> None:
         pause = threading.Event()
         while True:
-            with suppress(duckdb.Error, OSError), self._lock:
-                self._look()
+            with suppress(duckdb.Error, OSError):
+                with self._lock:
+                    self._look()
+                self._sum_up()
             pause.wait(LOOK_SECONDS)
+
+    def _sum_up(self) -> None:
+        """What the current generation lacks; it is attached once more with the new sums, now and then."""
+        generation, began_seconds = self._current, time.monotonic()
+        if generation is None:
+            return
+        summed = 0
+        while (piece := self._rollups.next(generation.pieces)) is not None:
+            self._rollups.sum_up(generation.name, piece)
+            summed += 1
+            if time.monotonic() - began_seconds > SUMMING_SECONDS:
+                break
+        with self._lock:
+            if summed:
+                self._replace(generation.identity)
+            if len(self._attached) == 1 and self._current is not None:
+                self._rollups.forget(self._current.pieces)
 
     def _look(self) -> None:
         """Attach the published file if it is another one. Under the lock."""
         found = self._published.stat()
         identity = (found.st_ino, found.st_mtime_ns, found.st_size)
-        if self._current is not None and self._current.identity == identity:
-            return
+        if self._current is None or self._current.identity != identity:
+            self._replace(identity)
+
+    def _replace(self, identity: tuple[int, ...]) -> None:
         old, self._current = self._current, self._attach(identity)
         if old is not None:
             self._detach(old)
-        self._told((self._current.published_at, self._current.last_seq))
+        if old is None or old.published_at != self._current.published_at:
+            self._told((self._current.published_at, self._current.last_seq))
 
     def _attach(self, identity: tuple[int, ...]) -> Generation:
         self._count += 1
@@ -125,15 +162,31 @@ class Generations:
             self._connection.execute(f"ATTACH '{_quoted(link)}' AS {name} (READ_ONLY)")
         finally:
             link.unlink()
+        self._attached.add(name)
         said = f"SELECT published_at, last_seq FROM {name}.publication"
         published_at, last_seq = self._connection.execute(said).fetchall()[0]
-        return Generation(name, published_at.replace(tzinfo=UTC), last_seq, identity=identity)
+        found = pieces(self._connection, name)
+        rolled = self._rolled(name, found)
+        return Generation(name, identity, published_at.replace(tzinfo=UTC), last_seq, found, rolled)
+
+    def _rolled(self, name: str, found: list[Piece]) -> Rolled:
+        summed = self._rollups.parts(found)
+        left = [piece for piece in found if piece not in summed]
+        covered = relate(self._connection, f"covered_{name}", name, list(summed), amendments=False)
+        uncovered = relate(self._connection, f"uncovered_{name}", name, left, amendments=True)
+        parts = f"covered_{name}.main.parts"
+        self._connection.execute(
+            f"CREATE TABLE {parts} AS SELECT unnest(?::INTEGER[]) AS part", [list(summed.values())]
+        )
+        return Rolled(self._rollups.zone, covered, uncovered, parts)
 
     def _detach(self, generation: Generation) -> None:
         """If nobody reads it any more, and nobody will. Under the lock."""
-        if generation.users == 0 and generation is not self._current:
-            with suppress(duckdb.Error):
-                self._connection.execute(f"DETACH {generation.name}")
+        if generation.users == 0 and generation is not self._current and generation.name in self._attached:
+            for name in (f"covered_{generation.name}", f"uncovered_{generation.name}", generation.name):
+                with suppress(duckdb.Error):
+                    self._connection.execute(f"DETACH {name}")
+            self._attached.discard(generation.name)
 
 
 def _quoted(path: Path) -> str:

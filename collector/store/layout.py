@@ -9,6 +9,7 @@
         clock                      the last time of day that was believed (`collector.store.clock`)
         dirty                      exists while the publication may be behind the ledger
         template.duckdb            an empty publication; each refresh starts as a copy of it
+        rollups.duckdb             sums of calls per day, a cache (`collector.store.rollups`)
         empty.parquet              the columns of a segment, and no rows
         segments/                  Parquet files that hold the spans; ledger and publication read the same ones
         price-runs/                figures that price runs have replaced (`collector.store.billed`)
@@ -80,6 +81,11 @@ class Layout:
     @property
     def empty(self) -> Path:
         return self.folder / "empty.parquet"
+
+    @property
+    def rollups(self) -> Path:
+        """Sums of calls, which are made anew when they are gone."""
+        return self.folder / "rollups.duckdb"
 
     @property
     def prices(self) -> Path:

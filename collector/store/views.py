@@ -89,6 +89,19 @@ def create_sources(connection: Any, clean: Iterable[Path], amended: Iterable[Pat
     connection.execute(statement("views", "call_log").format(parts=_union(parts)))
 
 
+def create_calls(connection: Any, clean: Iterable[Path], amended: Iterable[Path], *, amendments: bool) -> None:
+    """Create or replace `attempts` and `calls` over some segments, without what amendments speak of.
+
+    With `amendments` they themselves are added. They are those of `_ledger.amendment`.
+    """
+    clean, amended = list(clean), list(amended)
+    parts = [_AMENDMENTS] if amendments else []
+    parts += [_judged(_listed(files), rest) for files, rest in ((amended, _AMENDED), (clean, "")) if files]
+    connection.execute(statement("views", "call_log").format(parts=_union(parts)))
+    for name in ("attempts", "calls"):
+        connection.execute(statement("views", name).format(**_SAID))
+
+
 def create_billed(connection: Any, files: Iterable[Path]) -> None:
     """Create or replace the name of the figures that price runs have replaced; the first file is there.
 

@@ -1,3 +1,3 @@
 -- First and last start of the chosen calls.
-SELECT epoch_ns(min(start_time)) AS first_ns, epoch_ns(max(start_time)) AS last_ns
-FROM chosen
+SELECT min(first_ns) AS first_ns, max(last_ns) AS last_ns
+FROM facts

@@ -3,7 +3,8 @@
 SELECT
     {names}
     calls.run AS execution,
-    calls.start_time AS started_at,
+    epoch_ns(calls.start_time) AS first_ns,
+    epoch_ns(calls.start_time) AS last_ns,
     1 AS calls,
     calls.cost_usd,
     CAST(calls.cost_usd IS NULL AS INTEGER) AS unpriced_calls,

@@ -3,7 +3,7 @@ WITH lines AS MATERIALIZED (
     SELECT
         key_0 AS run,
         CAST(coalesce(sum(cost_usd), 0) AS DECIMAL(38, 12)) AS cost_usd,
-        min(started_at) AS started_at
+        min(first_ns) AS first_ns
     FROM facts
     GROUP BY key_0
 ),

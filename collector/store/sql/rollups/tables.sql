@@ -1,0 +1,19 @@
+-- Sums of calls per local day, of whole segments: `part` is one segment as one state of the amendments leaves it.
+CREATE TABLE part (
+    part INTEGER NOT NULL,
+    file VARCHAR NOT NULL,
+    amended VARCHAR NOT NULL -- digest of the amendments that speak of it
+);
+
+-- Combinations of the names that have few values.
+CREATE TABLE combination (
+    combination UBIGINT NOT NULL, -- hash of the rest
+    org_id VARCHAR NOT NULL,
+    {few} VARCHAR
+);
+
+CREATE TABLE few (part INTEGER NOT NULL, day INTEGER NOT NULL, combination UBIGINT NOT NULL, {sums});
+
+CREATE TABLE many (part INTEGER NOT NULL, day INTEGER NOT NULL, org_id VARCHAR NOT NULL, {many} VARCHAR, {sums});
+
+CREATE TABLE whole (part INTEGER NOT NULL, day INTEGER NOT NULL, org_id VARCHAR NOT NULL, {sums})
