@@ -31,6 +31,9 @@ MOST_WAITING = 64
 """Questions under way; more are refused: a page that is reloaded in anger must not queue for minutes."""
 _GRACE_SECONDS = 5.0
 """Beyond a question's own time; then the process is taken for hung and is ended."""
+_EAGER_SECONDS = 3.0
+"""After the start of a service that nobody asks: what is not summed up yet takes a while. A service that only lives for
+seconds is spared a process."""
 _PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZDIR")
 
 _Waiting = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
@@ -54,10 +57,17 @@ class Reading:
         self._open = False
 
     def start(self) -> None:
-        """Start the process; it may be asked at once."""
+        """It may be asked at once. The process is started by the first question, or soon."""
         with self._lock:
             self._open = True
-            self._running()
+        timer = threading.Timer(_EAGER_SECONDS, self._warm)
+        timer.daemon = True
+        timer.start()
+
+    def _warm(self) -> None:
+        with self._lock:
+            if self._open:
+                self._running()
 
     def stop(self) -> None:
         """End it. What is under way fails."""
