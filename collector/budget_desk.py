@@ -10,7 +10,7 @@ from collector.budgets.actions.config import AnyChannel
 from collector.budgets.actions.deliveries import Deliveries
 from collector.budgets.answers import Surroundings
 from collector.budgets.approvals import Approvals
-from collector.budgets.claimed_models import counted_model, other_cost
+from collector.budgets.claimed_models import counted_model, other_cost, unknown_models, with_counted_models
 from collector.budgets.event_rows import events_of
 from collector.budgets.keeper import BudgetKeeper
 from collector.budgets.lease_log import LeaseLog
@@ -43,6 +43,7 @@ class BudgetDesk:
         org: str,
     ) -> None:
         self._store = store
+        self._card = card
         self.channels: Sequence[AnyChannel] = tuple(channels)
         self.rulebook = RuleBook(store, rules, self._use)
         self.approvals = Approvals(store, lambda: self.rulebook.rules)
@@ -72,10 +73,10 @@ class BudgetDesk:
         self._thread = threading.Thread(target=self._tick, name="otel-cost-leases", daemon=True)
         self._thread.start()
 
-    def events(self, since_ns: int, limit: int) -> list[Event]:
-        """At most so many from a time on, the newest first. Raises StoreUnavailable."""
+    def events(self, since_ns: int, limit: int, org: str | None = None) -> list[Event]:
+        """At most so many from a time on, the newest first; of one organisation, or all. Raises StoreUnavailable."""
         statement = query("budget_events_since")
-        return events_of(self._store.read(lambda reader: reader.table(statement, [since_ns, limit])))
+        return events_of(self._store.read(lambda reader: reader.table(statement, [since_ns, org, org, limit])))
 
     def stop(self) -> None:
         """Nothing new is sent, and leases are in the log for the next start."""
@@ -87,7 +88,12 @@ class BudgetDesk:
 
     def _use(self, rules: Sequence[Rule]) -> None:
         self.keeper.set_rules(rules)
-        self.book.set_rules(rules, self.rulebook.revision)
+        card = self._card()
+        for rule in rules:
+            for model, like in unknown_models(rule, card).items():
+                meant = f"; did you mean {like}?" if like else ""
+                logger.warning("the budget %s: %s is no model of the rate card%s", rule.name, model, meant)
+        self.book.set_rules([with_counted_models(rule, card) for rule in rules], self.rulebook.revision)
 
     def _tick(self) -> None:
         while not self._stopping.wait(TICK_SECONDS):

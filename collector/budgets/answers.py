@@ -10,7 +10,7 @@ from typing import Any
 from collector.budgets.held import Amounts, CallUnderWay, SettledCall
 from collector.budgets.leases import LeaseBook
 from collector.budgets.model import Claim, Decision, Lease, Refusal, Unit
-from collector.budgets.requests import Fields
+from collector.budgets.requests import BadRequest, Fields
 from otel_cost.call import ATTRIBUTE, DIMENSIONS
 from otel_cost.pricing.money import format_usd
 
@@ -33,10 +33,10 @@ class Surroundings:
     counted_model: CountedModel = lambda _, model: model
 
 
-def check_answer(book: LeaseBook, request: object, now_ns: int, around: Surroundings) -> Json:
-    """`POST /api/v1/budgets/check`. Raises BadRequest, as all of these."""
+def check_answer(book: LeaseBook, request: object, now_ns: int, around: Surroundings, org: str | None = None) -> Json:
+    """`POST /api/v1/budgets/check`. Raises BadRequest, as all of these. `org`: the only one that may be asked about."""
     fields = Fields(request)
-    claim = _claim(fields, around)
+    claim = _claim(fields, around, org)
     fields.close()
     with book.lock:
         refusal = book.check(claim, now_ns)
@@ -46,10 +46,10 @@ def check_answer(book: LeaseBook, request: object, now_ns: int, around: Surround
     return {"decision": refusal.decision.value, "refusal": refusal_json(refusal), **found}
 
 
-def lease_answer(book: LeaseBook, request: object, now_ns: int, around: Surroundings) -> Json:
+def lease_answer(book: LeaseBook, request: object, now_ns: int, around: Surroundings, org: str | None = None) -> Json:
     """`POST /api/v1/budgets/lease`."""
     fields = Fields(request)
-    claim = _claim(fields, around)
+    claim = _claim(fields, around, org)
     holder = fields.text("holder", MAX_HOLDER_CHARS)
     calls = fields.count("calls", None, least=1)
     settled = [_settled(each) for each in fields.items("settle")]
@@ -57,9 +57,9 @@ def lease_answer(book: LeaseBook, request: object, now_ns: int, around: Surround
     fields.close()
     with book.lock:  # in one step: what a holder gives back never refuses its next call
         for lease_id, settled_calls in settled:
-            book.settle(lease_id, settled_calls, now_ns)
+            _settle(book, lease_id, settled_calls, now_ns, org)
         for lease_id, under_way in released:
-            book.release(lease_id, under_way)
+            _release(book, lease_id, under_way, org)
         found = book.lease(claim, holder, now_ns, calls)
         about = _about(book, claim, now_ns)
     if isinstance(found, Refusal):
@@ -67,10 +67,10 @@ def lease_answer(book: LeaseBook, request: object, now_ns: int, around: Surround
     return {"decision": Decision.ALLOW.value, "lease": _leased(found, about), **about}
 
 
-def settle_answer(book: LeaseBook, request: object, now_ns: int) -> Json:
+def settle_answer(book: LeaseBook, request: object, now_ns: int, org: str | None = None) -> Json:
     """`POST /api/v1/budgets/settle`."""
     lease_id, calls = _settled(Fields(request))
-    use_ns = book.settle(lease_id, calls, now_ns)
+    use_ns = _settle(book, lease_id, calls, now_ns, org)
     return {
         "lease": lease_id,
         "known": use_ns is not None,
@@ -79,10 +79,21 @@ def settle_answer(book: LeaseBook, request: object, now_ns: int) -> Json:
     }
 
 
-def release_answer(book: LeaseBook, request: object) -> Json:
+def release_answer(book: LeaseBook, request: object, org: str | None = None) -> Json:
     """`POST /api/v1/budgets/release`."""
     lease_id, under_way = _released(Fields(request))
-    return {"lease": lease_id, "known": book.release(lease_id, under_way), "rules_revision": book.revision}
+    return {"lease": lease_id, "known": _release(book, lease_id, under_way, org), "rules_revision": book.revision}
+
+
+def _settle(book: LeaseBook, lease_id: str, calls: Sequence[SettledCall], now_ns: int, org: str | None) -> int | None:
+    """As `LeaseBook.settle`; leases of other organisations are unknown."""
+    with book.lock:
+        return None if book.is_foreign(lease_id, org) else book.settle(lease_id, calls, now_ns)
+
+
+def _release(book: LeaseBook, lease_id: str, under_way: Sequence[CallUnderWay], org: str | None) -> bool:
+    with book.lock:
+        return not book.is_foreign(lease_id, org) and book.release(lease_id, under_way)
 
 
 def amount_json(unit: Unit, amount: int) -> str | int:
@@ -143,7 +154,10 @@ def _leased(lease: Lease, about: Mapping[str, Any]) -> Json:
     }
 
 
-def _claim(fields: Fields, around: Surroundings) -> Claim:
+def _claim(fields: Fields, around: Surroundings, org: str | None) -> Claim:
+    said = fields.optional_text("org", MAX_VALUE_CHARS)
+    if org is not None and said not in (None, org):
+        raise BadRequest("org", "is not the caller's", org)
     owners = fields.section("owners", optional=True)
     named = {name: owners.optional_text(name, MAX_VALUE_CHARS) for name in DIMENSIONS}
     owners.close()
@@ -156,7 +170,7 @@ def _claim(fields: Fields, around: Surroundings) -> Claim:
     estimate.close()
     provider = fields.optional_text("provider", MAX_VALUE_CHARS)
     return Claim(
-        fields.optional_text("org", MAX_VALUE_CHARS) or around.org,
+        said or org or around.org,
         {name: value for name, value in named.items() if value is not None},
         provider,
         around.counted_model(provider, fields.optional_text("model", MAX_VALUE_CHARS)),

@@ -144,6 +144,12 @@ class LeaseBook:
                 return self._with_hint(refusal, standings, holder, now_ns)
             return self._grant(standings, holder, process, now_ns, most_calls)
 
+    def is_foreign(self, lease_id: str, org_id: str | None) -> bool:
+        """Whether a lease takes from budgets of another organisation; None: none is another."""
+        with self.lock:
+            held = self._table.held.get(lease_id)
+            return org_id is not None and held is not None and any(grant.key.org_id != org_id for grant in held.grants)
+
     def settle(self, lease_id: str, calls: Iterable[SettledCall], now_ns: int) -> int | None:
         """Calls cost so much; their holder is alive. How many nanoseconds the lease may be used; None: unknown."""
         with self.lock:
@@ -195,6 +201,12 @@ class LeaseBook:
             self.expire()
             found = self._table.leased.get(key) or self._table.leased.get(key._replace(window_start_ns=0))
             return found.amount if found is not None else 0
+
+    def keys(self, rule: str) -> list[CounterKey]:
+        """The counters of a rule that leases hold something of. Of a rolling window the start is 0."""
+        with self.lock:
+            self.expire()
+            return [key for key, found in self._table.leased.items() if key.rule == rule and found.amount]
 
     def expire(self) -> None:
         """End what has ended by time. Each step does so too; a timer is for books that nobody asks."""

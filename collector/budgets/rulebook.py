@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import Any, NamedTuple
 
 from collector.budgets.event_rows import insert_audit
@@ -20,6 +21,9 @@ logger = logging.getLogger(__name__)
 
 _MADE = "SELECT name, definition FROM _ledger.budget_rule WHERE deleted_at_ns IS NULL ORDER BY created_at_ns, name"
 _AUDIT = "SELECT at_ns, actor, action, subject, before, after FROM _ledger.budget_audit ORDER BY at_ns DESC LIMIT ?"
+
+MAX_AUDIT_ROWS = 100_000
+"""Among which those of one organisation are looked for."""
 
 
 class CannotChange(Exception):
@@ -56,6 +60,7 @@ class RuleBook:
         self._changed = changed
         self._clock_ns = clock_ns
         self._made: dict[str, Rule] = {}
+        self._changing = Lock()  # for as long as a change takes: the ledger and what is told of it keep one order
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -83,15 +88,21 @@ class RuleBook:
             except ConfigError as error:
                 logger.error("the budget %s that was made at run time is not understood: %s", name, error)
 
-    def put(self, rule: Rule, by: str) -> bool:
-        """Make a rule, or change it; whether it is new.
+    def put(self, rule: Rule, by: str, org: str | None = None) -> bool:
+        """Make a rule, or change it; whether it is new. `org`: whose rules may be changed; None: all.
 
         Raises:
-            CannotChange: the config has a rule of this name.
+            CannotChange: the config has a rule of this name, or another organisation.
             StoreUnavailable: nothing is changed.
         """
         self._refuse_configured(rule.name)
+        with self._changing:
+            return self._put(rule, by, org)
+
+    def _put(self, rule: Rule, by: str, org: str | None) -> bool:
         before, now_ns, definition = self._made.get(rule.name), self._clock_ns(), as_json(rule)
+        if before is not None and org not in (None, before.organization):
+            raise CannotChange(f"the name {rule.name} is taken")
 
         def write(connection: Any) -> None:
             _write_row(connection, rule.name, definition, by, now_ns)
@@ -105,16 +116,20 @@ class RuleBook:
         self._changed(self.rules)
         return before is None
 
-    def delete(self, name: str, by: str) -> None:
-        """Remove a rule that was made at run time.
+    def delete(self, name: str, by: str, org: str | None = None) -> None:
+        """Remove a rule that was made at run time. `org`: whose rules may be removed; None: all.
 
         Raises:
             CannotChange: there is none of this name, or it is the config's.
             StoreUnavailable: nothing is changed.
         """
         self._refuse_configured(name)
+        with self._changing:
+            self._delete(name, by, org)
+
+    def _delete(self, name: str, by: str, org: str | None) -> None:
         before, now_ns = self._made.get(name), self._clock_ns()
-        if before is None:
+        if before is None or org not in (None, before.organization):
             raise CannotChange(f"there is no rule {name}", is_unknown=True)
 
         def write(connection: Any) -> None:
@@ -125,14 +140,16 @@ class RuleBook:
         self._made = {key: rule for key, rule in self._made.items() if key != name}
         self._changed(self.rules)
 
-    def audit(self, limit: int) -> list[AuditRow]:
-        """Who changed what, the newest first. Raises StoreUnavailable."""
+    def audit(self, limit: int, org: str | None = None) -> list[AuditRow]:
+        """Who changed what, the newest first; all of it, or what is about one organisation. Raises StoreUnavailable."""
 
         def read(snapshot: Snapshot) -> list[AuditRow]:
-            return [
+            rows = snapshot.rows(_AUDIT, [limit if org is None else MAX_AUDIT_ROWS])
+            found = [
                 AuditRow(at_ns, actor, action, subject, _parsed(before), _parsed(after))
-                for at_ns, actor, action, subject, before, after in snapshot.rows(_AUDIT, [limit])
+                for at_ns, actor, action, subject, before, after in rows
             ]
+            return [row for row in found if org is None or _is_about(row, org)][:limit]
 
         return self._ledger.read(read)
 
@@ -148,6 +165,12 @@ def _write_row(connection: Any, name: str, definition: str, by: str, now_ns: int
     connection.execute("DELETE FROM _ledger.budget_rule WHERE name = ?", [name])
     row = [name, definition, created_at_ns, created_by, now_ns, by, now_ns if is_deleted else None]
     connection.execute("INSERT INTO _ledger.budget_rule VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+
+def _is_about(row: AuditRow, org: str) -> bool:
+    """Whether all that a row says of an organisation is of this one, and it says something."""
+    said = {state.get("organization") for state in (row.before, row.after) if isinstance(state, dict)}
+    return said == {org}
 
 
 def _parsed(text: str | None) -> Any:

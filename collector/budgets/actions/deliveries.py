@@ -29,6 +29,9 @@ LOOK_SECONDS = 1.0
 STOP_SECONDS = 2.0
 """For tries that are under way when the collector stops. What is not done then is done after the next start."""
 
+MAX_LOOKED_AT = 10_000
+"""Messages among which those about one organisation are looked for."""
+
 
 class Told(Protocol):
     """What a commit has moved (`collector.budgets.counters.Moves`)."""
@@ -120,15 +123,19 @@ class Deliveries:
         """Look for events that nobody was told of."""
         self._woken.set()
 
-    def listed(self, states: Sequence[DeliveryState], limit: int) -> list[tuple[Delivery, Event]]:
-        """The newest messages. Raises StoreUnavailable."""
-        return self._ledger.read(lambda snapshot: outbox.listed(snapshot, states, limit))
+    def listed(
+        self, states: Sequence[DeliveryState], limit: int, org: str | None = None
+    ) -> list[tuple[Delivery, Event]]:
+        """The newest messages, about one organisation or all. Raises StoreUnavailable."""
+        most = limit if org is None else MAX_LOOKED_AT
+        found = self._ledger.read(lambda snapshot: outbox.listed(snapshot, states, most))
+        return [pair for pair in found if org is None or pair[1].key.org_id == org][:limit]
 
-    def retry(self, delivery_id: str, by: str) -> Delivery:
-        """Try a dead letter again. Raises CannotRetry, StoreUnavailable."""
+    def retry(self, delivery_id: str, by: str, org: str | None = None) -> Delivery:
+        """Try a dead letter again; `org`: about whom it may be, None: anybody. Raises CannotRetry, StoreUnavailable."""
         with self._retrying:
             known = self._ledger.read(lambda snapshot: outbox.found(snapshot, delivery_id))
-            if known is None:
+            if known is None or org not in (None, known[1].key.org_id):
                 raise CannotRetry(f"there is no delivery {plain(delivery_id)}", is_unknown=True)
             delivery, event = known
             if delivery.state is not DeliveryState.DEAD:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -17,7 +18,7 @@ from collector.budgets import answers
 from collector.budgets.actions.config import AnyChannel
 from collector.budgets.counters import Counters
 from collector.budgets.leases import LeaseBook
-from collector.budgets.model import PPM, CounterKey, Event, Rule
+from collector.budgets.model import PPM, CounterKey, Event, Rule, Spent
 from collector.budgets.requests import BadRequest
 from collector.budgets.rulebook import CannotChange, RuleBook
 from collector.budgets.windows import window_at
@@ -46,8 +47,8 @@ class Desk(Protocol):
     around: answers.Surroundings
     channels: Sequence[AnyChannel]
 
-    def events(self, since_ns: int, limit: int) -> list[Event]:
-        """At most so many from a time on, the newest first. Raises StoreUnavailable."""
+    def events(self, since_ns: int, limit: int, org: str | None = None) -> list[Event]:
+        """At most so many from a time on, the newest first; of one organisation, or all. Raises StoreUnavailable."""
 
 
 def budget_paths(desk: Desk) -> list[Path]:
@@ -75,41 +76,44 @@ class _Routes:
         self._desk = desk
 
     async def check(self, request: Request) -> Response:
-        book, around = self._desk.book, self._desk.around
-        return await _answer(request, lambda body: answers.check_answer(book, body, time.time_ns(), around))
+        book, around, org = self._desk.book, self._desk.around, request.state.org
+        return await _answer(request, lambda body: answers.check_answer(book, body, time.time_ns(), around, org))
 
     async def lease(self, request: Request) -> Response:
-        book, around = self._desk.book, self._desk.around
-        return await _answer(request, lambda body: answers.lease_answer(book, body, time.time_ns(), around))
+        book, around, org = self._desk.book, self._desk.around, request.state.org
+        return await _answer(request, lambda body: answers.lease_answer(book, body, time.time_ns(), around, org))
 
     async def settle(self, request: Request) -> Response:
-        return await _answer(request, lambda body: answers.settle_answer(self._desk.book, body, time.time_ns()))
+        book, org = self._desk.book, request.state.org
+        return await _answer(request, lambda body: answers.settle_answer(book, body, time.time_ns(), org))
 
     async def release(self, request: Request) -> Response:
-        return await _answer(request, lambda body: answers.release_answer(self._desk.book, body))
+        return await _answer(request, lambda body: answers.release_answer(self._desk.book, body, request.state.org))
 
-    async def overview(self, _: Request) -> Response:
-        now_ns = time.time_ns()
-        return JSONResponse({"budgets": [self._shown(rule, now_ns) for rule in self._desk.rulebook.rules]})
+    async def overview(self, request: Request) -> Response:
+        now_ns, org = time.time_ns(), request.state.org
+        return JSONResponse({"budgets": [self._shown(rule, org, now_ns) for rule in self._rules(org)]})
 
     async def one(self, request: Request) -> Response:
-        rule = self._rule(request.path_params["name"])
-        return JSONResponse({"rule": written(rule), **self._shown(rule, time.time_ns())})
+        org = request.state.org
+        rule = self._rule(request.path_params["name"], org)
+        return JSONResponse({"rule": written(rule), **self._shown(rule, org, time.time_ns())})
 
     async def events(self, request: Request) -> Response:
         since_ns, limit = _count(request, "since_ns", 0), _count(request, "limit", MAX_LISTED, most=MAX_LISTED)
-        found = await asyncio.to_thread(self._desk.events, since_ns, limit)
+        found = await asyncio.to_thread(self._desk.events, since_ns, limit, request.state.org)
         return JSONResponse({"events": [event_json(event) for event in found]})
 
     async def audit(self, request: Request) -> Response:
         limit = _count(request, "limit", MAX_LISTED, most=MAX_LISTED)
-        rows = await asyncio.to_thread(self._desk.rulebook.audit, limit)
+        rows = await asyncio.to_thread(self._desk.rulebook.audit, limit, request.state.org)
         return JSONResponse({"audit": [{**row._asdict(), "at": answers.time_json(row.at_ns)} for row in rows]})
 
-    async def rules(self, _: Request) -> Response:
+    async def rules(self, request: Request) -> Response:
         book = self._desk.rulebook
         listed = [
-            {**written(rule), "from": "config" if book.is_configured(rule.name) else "api"} for rule in book.rules
+            {**written(rule), "from": "config" if book.is_configured(rule.name) else "api"}
+            for rule in self._rules(request.state.org)
         ]
         return JSONResponse({"rules_revision": book.revision, "rules": listed})
 
@@ -121,12 +125,15 @@ class _Routes:
         rule = self._read({"name": name, **said})
         if rule.name != name:
             raise invalid(f"the rule is named {rule.name}, the path says {name}", where="name")
-        is_new = await self._change(lambda: self._desk.rulebook.put(rule, request.state.caller))
+        org, book = request.state.org, self._desk.rulebook
+        if org is not None:
+            rule = _of(rule, org)
+        is_new = await self._change(lambda: book.put(rule, request.state.caller, org))
         return JSONResponse({"rule": written(rule)}, HTTPStatus.CREATED if is_new else HTTPStatus.OK)
 
     async def delete_rule(self, request: Request) -> Response:
-        name = request.path_params["name"]
-        await self._change(lambda: self._desk.rulebook.delete(name, request.state.caller))
+        name, org = request.path_params["name"], request.state.org
+        await self._change(lambda: self._desk.rulebook.delete(name, request.state.caller, org))
         return JSONResponse({"deleted": name})
 
     def _read(self, said: Mapping[str, Any]) -> Rule:
@@ -145,17 +152,23 @@ class _Routes:
             status = HTTPStatus.NOT_FOUND if error.is_unknown else HTTPStatus.CONFLICT
             raise ApiError(status, status.name.lower(), str(error)) from None
 
-    def _rule(self, name: str) -> Rule:
-        rules = {rule.name: rule for rule in self._desk.rulebook.rules}
+    def _rules(self, org: str | None) -> list[Rule]:
+        """The rules that say something to an organisation; None: to any."""
+        return [rule for rule in self._desk.rulebook.rules if org is None or rule.organization in (None, org)]
+
+    def _rule(self, name: str, org: str | None) -> Rule:
+        rules = {rule.name: rule for rule in self._rules(org)}
         if name not in rules:
             near = get_close_matches(name, rules, 1)
             meant = f"; did you mean {near[0]}?" if near else ""
             raise not_found(f"there is no budget {name}{meant}", allowed=", ".join(rules) or None)
         return rules[name]
 
-    def _shown(self, rule: Rule, now_ns: int) -> Json:
+    def _shown(self, rule: Rule, org: str | None, now_ns: int) -> Json:
         counters = self._desk.counters
         held = counters.of_rule(rule.name, now_ns)
+        held += self._leased_only(rule, held, now_ns)
+        held = [pair for pair in held if org is None or pair[0].org_id == org]
         held.sort(key=lambda pair: -pair[1].of(rule.unit))
         window = window_at(rule.window, now_ns)
         return {
@@ -170,6 +183,21 @@ class _Routes:
             "counters": [self._counter(rule, key, spent.of(rule.unit), now_ns) for key, spent in held[:MAX_LISTED]],
             "counters_not_listed": max(0, len(held) - MAX_LISTED),
         }
+
+    def _leased_only(
+        self, rule: Rule, held: Sequence[tuple[CounterKey, Spent]], now_ns: int
+    ) -> list[tuple[CounterKey, Spent]]:
+        """Counters of now that nothing was spent of yet, and leases hold something."""
+        start_ns = window_at(rule.window, now_ns).start_ns
+        known = {(key.org_id, key.scope_value) for key, _ in held}
+        keys = (
+            key for key in self._desk.book.keys(rule.name) if rule.window.rolling_ns or key.window_start_ns == start_ns
+        )
+        return [
+            (key._replace(window_start_ns=start_ns), Spent())
+            for key in keys
+            if (key.org_id, key.scope_value) not in known
+        ]
 
     def _counter(self, rule: Rule, key: CounterKey, spent: int, now_ns: int) -> Json:
         limit = self._desk.counters.limit(rule, key, now_ns)
@@ -201,6 +229,13 @@ def event_json(event: Event) -> Json:
         "limit": answers.amount_json(event.unit, event.limit),
         "detail": event.detail,
     }
+
+
+def _of(rule: Rule, org: str) -> Rule:
+    """The rule as one of an organisation's own. Raises ApiError for one of another."""
+    if rule.organization not in (None, org):
+        raise ApiError(HTTPStatus.FORBIDDEN, "forbidden", "is not the caller's", where="organization", allowed=org)
+    return replace(rule, organization=org)
 
 
 async def _answer(request: Request, answer: Callable[[object], Json]) -> Response:

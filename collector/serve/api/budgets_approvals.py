@@ -54,13 +54,12 @@ def approval_paths(desk: Desk) -> list[Path]:
 
     async def tickets(request: Request) -> Response:
         states = _states(request, TicketState, TicketState.OPEN)
-        found = desk.approvals.listed(states)[: _limit(request)]
+        org, limit = request.state.org, _limit(request)
+        found = [each for each in desk.approvals.listed(states) if _is_own(each.key.org_id, org)][:limit]
         return JSONResponse({"approvals": [_ticket(desk, each) for each in found]})
 
     async def approve(request: Request) -> Response:
-        known = desk.approvals.get(request.path_params["ticket"])
-        if known is None:
-            raise not_found("there is no such ticket", where="ticket")
+        known = _own_ticket(desk, request)
         fields = await _fields(request)
         with _Understood():
             amount = fields.usd("raise") if known.unit is Unit.USD else fields.count("raise")
@@ -72,7 +71,7 @@ def approval_paths(desk: Desk) -> list[Path]:
         return await _decided(desk, lambda: desk.approvals.approve(known.ticket, amount, for_ns, by, note))
 
     async def deny(request: Request) -> Response:
-        ticket = request.path_params["ticket"]
+        ticket = _own_ticket(desk, request).ticket
         fields = await _fields(request)
         with _Understood():
             by, note = _by_and_note(request, fields)
@@ -80,14 +79,14 @@ def approval_paths(desk: Desk) -> list[Path]:
         return await _decided(desk, lambda: desk.approvals.deny(ticket, by, note))
 
     async def deliveries(request: Request) -> Response:
-        states, limit = _states(request, DeliveryState, DeliveryState.DEAD), _limit(request)
-        found = await _in_thread(lambda: desk.deliveries.listed(states, limit))
+        states, limit, org = _states(request, DeliveryState, DeliveryState.DEAD), _limit(request), request.state.org
+        found = await _in_thread(lambda: desk.deliveries.listed(states, limit, org))
         return JSONResponse({"deliveries": [_delivery(delivery, event) for delivery, event in found]})
 
     async def retry(request: Request) -> Response:
         wanted = request.path_params["id"]
         try:
-            again = await _in_thread(lambda: desk.deliveries.retry(wanted, request.state.caller))
+            again = await _in_thread(lambda: desk.deliveries.retry(wanted, request.state.caller, request.state.org))
         except CannotRetry as error:
             raise _refused(str(error), is_unknown=error.is_unknown, where="id") from None
         return JSONResponse({"delivery": {"id": again.id, "channel": again.channel, "state": again.state.value}})
@@ -99,6 +98,18 @@ def approval_paths(desk: Desk) -> list[Path]:
         Path("GET", "/budgets/deliveries", Role.VIEWER, deliveries, "messages that could not be delivered"),
         Path("POST", "/budgets/deliveries/{id}/retry", Role.EDITOR, retry, "send a dead letter again"),
     ]
+
+
+def _own_ticket(desk: Desk, request: Request) -> Ticket:
+    """The ticket of the path. Raises ApiError unless there is one that the caller may see."""
+    known = desk.approvals.get(request.path_params["ticket"])
+    if known is None or not _is_own(known.key.org_id, request.state.org):
+        raise not_found("there is no such ticket", where="ticket")
+    return known
+
+
+def _is_own(organization: str, org: str | None) -> bool:
+    return org is None or organization == org
 
 
 class _Understood:

@@ -142,14 +142,20 @@ PROBES = [
 def ledger_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Two organisations whose spans share segments; what the other one says is a secret, or no number."""
     path = tmp_path_factory.mktemp("scoped") / "ledger.duckdb"
-    own = {"org_id": OWN, "agent": "1", "attributes": '{"n":"1"}'}
-    other = {"org_id": OTHER, "agent": SECRET, "name": SECRET, "customer": SECRET, "attributes": f'{{"n":"{SECRET}"}}'}
+    own: dict[str, Any] = {"org_id": OWN, "agent": "1", "attributes": '{"n":"1"}'}
+    other: dict[str, Any] = {
+        "org_id": OTHER,
+        "agent": SECRET,
+        "name": SECRET,
+        "customer": SECRET,
+        "attributes": f'{{"n":"{SECRET}"}}',
+    }
     store = Store(StoreConfig(path))
     store.start()
     for trace in (1, 3):
         rows = [call(trace, number, **(own if number % 2 else other)) for number in range(1, 41)]
         rows += [span(trace, 100, **other), span(trace, 101, **own)]
-        unpriced = {"cost_pico_usd": None, "cost_status": "unpriced", "cost_reason": "?"}
+        unpriced: dict[str, Any] = {"cost_pico_usd": None, "cost_status": "unpriced", "cost_reason": "?"}
         rows += [call(trace, 102, **{**own, **unpriced, "model": "7"})]
         rows += [call(trace, 103, **{**other, **unpriced, "model": SECRET})]
         store.append(batch(rows), attribute)
