@@ -86,7 +86,7 @@ class Approvals:
         key = raise_key(rule, key)
         with self._lock:
             number, latest = self._latest.get((key, limit), (0, ""))
-            if latest and not _is_over(self._tickets[latest], now_ns):
+            if latest and not _is_over(self._tickets[latest], rule, now_ns):
                 return latest
             asked = Ticket(
                 ticket_id(key, limit, number), key, rule.unit, limit, spent, now_ns, by, _ends_at_ns(rule, key, now_ns)
@@ -165,7 +165,7 @@ class Approvals:
             return self._decide(asked, decided, event, by)
 
     def deny(self, ticket: str, by: str, note: str = "") -> Ticket:
-        """Refuse; nobody may ask again before the ticket's window ends. Raises CannotDecide, StoreUnavailable."""
+        """Refuse; nobody may ask again for as long as the rule says. Raises CannotDecide, StoreUnavailable."""
         with self._deciding:
             asked, now_ns = self._decidable(ticket), self._clock_ns()
             decided = replace(asked, state=TicketState.DENIED, decided_at_ns=now_ns, decided_by=by, note=note or None)
@@ -296,8 +296,10 @@ def _ends_at_ns(rule: Rule, key: CounterKey, now_ns: int) -> int:
     return now_ns + OPEN_NS if end_ns is None or end_ns <= now_ns else end_ns
 
 
-def _is_over(ticket: Ticket, now_ns: int) -> bool:
+def _is_over(ticket: Ticket, rule: Rule, now_ns: int) -> bool:
     """Whether the same may be asked for again."""
+    if ticket.state is TicketState.DENIED and rule.ask_again_ns is not None:
+        return now_ns >= min(ticket.ends_at_ns, (ticket.decided_at_ns or 0) + rule.ask_again_ns)
     if ticket.state is TicketState.APPROVED:
         return not ticket.is_in_force(now_ns)
     return ticket.state is TicketState.EXPIRED or ticket.ends_at_ns <= now_ns

@@ -7,9 +7,13 @@ the call (`gpt-4o`).
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import replace
+from difflib import get_close_matches
 from fractions import Fraction
+from types import MappingProxyType
 
-from collector.budgets.model import Claim
+from collector.budgets.model import Claim, Rule
 from otel_cost.pricing import units
 from otel_cost.pricing.card import RateCard
 from otel_cost.pricing.choice import pick_row, remembered_choice
@@ -23,6 +27,30 @@ def counted_model(card: RateCard, provider: str | None, model: str | None) -> st
         return None
     row = _row(card, provider, model, 0)
     return row.model if row is not None else model
+
+
+def with_counted_models(rule: Rule, card: RateCard) -> Rule:
+    """The rule with its replacements also by the names that the ledger counts the models by: claims have those."""
+    found = dict(rule.cheaper)
+    for model, replacement in rule.cheaper.items():
+        provider, slash, name = model.partition("/")
+        for counted in {counted_model(card, None, model), counted_model(card, provider, name) if slash else None}:
+            if counted is not None and counted != counted_model(card, None, replacement):
+                found.setdefault(counted, replacement)
+    return replace(rule, cheaper=MappingProxyType(found))
+
+
+def unknown_models(rule: Rule, card: RateCard) -> Mapping[str, str | None]:
+    """Models of a rule's replacements that the card has not, with what is spelt most like them there. That need be no
+    mistake: a model of one's own is on no card."""
+    found: dict[str, str | None] = {}
+    names: list[str] = []
+    for model in dict.fromkeys((*rule.cheaper, *rule.cheaper.values())):
+        provider, slash, name = model.partition("/")
+        if _row(card, None, model, 0) is None and (not slash or _row(card, provider, name, 0) is None):
+            names = names or sorted({row.model for row in card.reopened().rows()})
+            found[model] = next(iter(get_close_matches(model, names, n=1, cutoff=0.7)), None)
+    return found
 
 
 def other_cost(card: RateCard, claim: Claim, model: str) -> int | None:

@@ -19,6 +19,9 @@ SCOPES = ("organization", *DIMENSIONS, "provider", "model")
 PPM = 1_000_000
 DEFAULT_MAX_RAISE = 10
 """Times a rule's limit, by which approvals may raise it at most where the rule says nothing."""
+ASK_AGAIN_NS = 3600 * 10**9
+"""How long a denial stands where the rule says nothing. Longer: whoever denied too soon cannot make it good. Shorter: a
+denied app asks people over and over."""
 
 
 class Unit(StrEnum):
@@ -104,6 +107,7 @@ class Rule:
     cheaper: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # model -> its replacement
     throttle_seconds: float = 1.0  # of THROTTLE: at least so long between two calls of a process
     organization: str | None = None  # None: of every organization, each by itself
+    ask_again_ns: int | None = ASK_AGAIN_NS  # after a denial, so much later; None: not in that window
     max_raise: int | None = None  # by approvals together, above the limit; None: `DEFAULT_MAX_RAISE` times the limit
 
     @property

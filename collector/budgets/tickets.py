@@ -34,7 +34,7 @@ class Ticket:
     spent: int  # when it was asked
     asked_at_ns: int
     asked_by: str
-    ends_at_ns: int  # an open ticket expires then; after a denial nobody may ask again before
+    ends_at_ns: int  # an open ticket expires then; a denial stands no longer
     state: TicketState = TicketState.OPEN
     decided_at_ns: int | None = None
     decided_by: str | None = None

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo, available_timezones
 
 from collector.budgets.actions.config import AnyChannel
-from collector.budgets.model import PPM, SCOPES, Action, Rule, Unit, Unpriced, Window, WindowKind
+from collector.budgets.model import ASK_AGAIN_NS, PPM, SCOPES, Action, Rule, Unit, Unpriced, Window, WindowKind
 from collector.budgets.windows import DAY_NS, HOUR_NS
 from collector.config import values
 from collector.config.channels import check_channels
@@ -24,6 +24,7 @@ WINDOWS = tuple(kind.value for kind in WindowKind if kind is not WindowKind.ROLL
 ACTIONS = tuple(action.value for action in Action)
 UNPRICED = tuple(each.value for each in Unpriced)
 UNREACHABLE = ("open", "closed")
+NEVER = "never"
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 MAX_LIMIT = 10**18
@@ -57,6 +58,7 @@ def read_rule(part: Section) -> Rule:
     """One rule, as the config and the API write it; what is wrong is noted with the section."""
     limit, unit, window = part.require("limit", _limit, (1, Unit.USD, Window(WindowKind.MONTH)))
     notify: tuple[Action, ...] = (Action.NOTIFY,)
+    ask_again_ns: int | None = ASK_AGAIN_NS
     on_warn, on_exceed = (part.take(key, _actions, notify) for key in ("on_warn", "on_exceed"))
     rule = Rule(
         name=part.require("name", _name, ""),
@@ -79,6 +81,7 @@ def read_rule(part: Section) -> Rule:
         cheaper=part.take("cheaper", _replacements, MappingProxyType({})),
         throttle_seconds=part.take("throttle", values.seconds(0.001, MAX_THROTTLE_SECONDS), 1.0),
         organization=part.take("organization", values.text, "") or None,
+        ask_again_ns=part.take("ask_again", _ask_again, ask_again_ns),
         max_raise=part.take("max_raise", lambda value: _raise(value, unit), None),
     )
     _check(part, rule)
@@ -167,6 +170,16 @@ def _raise(value: object, unit: Unit) -> int:
     if match is None or match.group(2) != unit:
         raise BadValue("must be an amount in the unit of the limit", allowed=f'for example "50 {unit}"')
     return amount(match.group(1), unit)
+
+
+def _ask_again(value: object) -> int | None:
+    """`4h`: so long after a denial; `never`: not in the same window."""
+    if value == NEVER:
+        return None
+    try:
+        return round(values.seconds(1.0, MAX_ROLLING_DAYS * 86_400.0)(value) * 10**9)
+    except BadValue as problem:
+        raise BadValue(str(problem), allowed=f"a time such as 4h, or {NEVER}") from None
 
 
 def _window(written: str) -> Window:

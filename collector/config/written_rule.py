@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from collector.budgets.model import Rule, Unit, Unpriced, Window, WindowKind
+from collector.budgets.model import ASK_AGAIN_NS, Rule, Unit, Unpriced, Window, WindowKind
 from collector.budgets.windows import DAY_NS, HOUR_NS
-from collector.config.budget import WEEKDAYS, read_rule
+from collector.config.budget import NEVER, WEEKDAYS, read_rule
 from collector.config.problems import ConfigError, Problems
 from collector.config.reader import Section
 
@@ -35,6 +35,7 @@ def written(rule: Rule) -> dict[str, Any]:
         "throttle": written_seconds(rule.throttle_seconds),
         "when_unreachable": "closed" if rule.is_closed_when_unreachable else "open",
         "organization": rule.organization,
+        "ask_again": NEVER if rule.ask_again_ns is None else written_seconds(rule.ask_again_ns / 10**9),
         "max_raise": None if rule.max_raise is None else written_amount(rule.max_raise, rule.unit),
     }
     defaults = {
@@ -47,6 +48,7 @@ def written(rule: Rule) -> dict[str, Any]:
         "throttle": written_seconds(plain.throttle_seconds),
         "when_unreachable": "open",
         "organization": None,
+        "ask_again": written_seconds(ASK_AGAIN_NS / 10**9),
         "max_raise": None,
     }
     return said | {key: value for key, value in others.items() if value != defaults[key]}

@@ -44,7 +44,7 @@ from tests.collector.test_config import problems
          "allowed: notify, webhook, email, slack, approval, cheaper_model, throttle, block; did you mean \"block\"?"),
         ("{name: a, scope: run, limit: 1 USD/run, on_exeed: [block]}", "on_exeed: unknown key; allowed: limit, "
          "on_warn, on_exceed, name, scope, time_zone, billing_day, week_start, warn_at, unpriced, start, "
-         'when_unreachable, cheaper, throttle, organization, max_raise; did you mean "on_exceed"?'),
+         'when_unreachable, cheaper, throttle, organization, ask_again, max_raise; did you mean "on_exceed"?'),
         ("{name: a, scope: run, limit: 2000000 USD/day}", "limit: is above what can be counted (got 2000000 USD/day); "
          "allowed: 1000000 USD"),
         ("{name: a, scope: run, limit: 1 USD/500d}", "limit: a rolling window has at most 400 days (got 500d)"),

@@ -48,6 +48,7 @@ def rules(draw: st.DrawFn) -> Rule:
         cheaper=MappingProxyType(draw(_MODELS)),
         throttle_seconds=draw(st.integers(1_000, 3_600_000_000)) / 10**6,
         organization=draw(st.sampled_from([None, "acme"])),
+        ask_again_ns=draw(st.one_of(st.none(), st.integers(1, 9600).map(lambda hours: hours * 3600 * 10**9))),
         max_raise=draw(st.one_of(st.none(), st.integers(0, 10**18))),
     )
 

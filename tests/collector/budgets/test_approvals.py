@@ -138,15 +138,22 @@ def test_a_ticket_is_decided_once(store: Store, clock: Clock) -> None:
     assert approvals.raises() == {}
 
 
-def test_after_a_denial_nobody_asks_again_in_that_window(store: Store, clock: Clock) -> None:
-    approvals = started(store, clock)
-    ticket = asked(approvals, clock)
+@pytest.mark.parametrize("ask_again_ns", [2 * HOUR_NS, None])
+def test_a_denial_stands_for_as_long_as_the_rule_says_and_no_longer_than_its_window(
+    store: Store, clock: Clock, ask_again_ns: int | None
+) -> None:
+    rule = replace(DAILY, ask_again_ns=ask_again_ns)
+    approvals = started(store, clock, rule)
+    ticket = asked(approvals, clock, rule=rule)
     approvals.deny(ticket, "jane")
-    clock.now_ns += HOUR_NS
-    assert asked(approvals, clock) == ticket
+    clock.now_ns += 2 * HOUR_NS - 1
+    assert asked(approvals, clock, rule=rule) == ticket
+    clock.now_ns += 1
+    again = asked(approvals, clock, rule=rule)
+    assert (again == ticket) == (ask_again_ns is None)
     clock.now_ns = DAY_END_NS
-    tomorrow = approvals.request(DAILY, KEY._replace(window_start_ns=DAY_END_NS), RULE.limit, 0, "x", clock())
-    assert tomorrow != ticket
+    tomorrow = approvals.request(rule, KEY._replace(window_start_ns=DAY_END_NS), RULE.limit, 0, "x", clock())
+    assert tomorrow not in (ticket, again)
 
 
 def test_a_raise_that_has_run_out_may_be_asked_for_again_and_is_told_as_something_new(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from threading import Barrier, Thread
 
-from collector.budgets.claimed_models import counted_model, other_cost
+import pytest
+
+from collector.budgets.claimed_models import counted_model, other_cost, unknown_models, with_counted_models
 from collector.budgets.counters import Counters, LeasedCall
 from collector.budgets.held import Amounts, CallUnderWay, SettledCall
 from collector.budgets.leases import LeaseBook
@@ -181,3 +183,15 @@ def test_models_are_claimed_by_their_counted_names_and_others_cost_what_their_ra
     assert 0 < cheaper < 200_000
     assert other_cost(card, claim, "nothing") is None
     assert other_cost(card, claim._replace(cost_pico_usd=None), "gpt-4o-mini") is None
+
+
+@pytest.mark.parametrize("written", ["gpt-4o", "gpt-4o-2024-08-06", "openai/gpt-4o"])
+def test_a_replacement_may_be_written_by_any_name_of_its_model(written: str) -> None:
+    """Claims have the name that the ledger counts by."""
+    rule = with_counted_models(rule_of("r", 1, cheaper={written: "gpt-4o-mini"}), default_card())
+    assert rule.cheaper["gpt-4o"] == "gpt-4o-mini"
+
+
+def test_a_misspelt_model_of_a_replacement_is_found_and_an_own_one_has_none_like_it() -> None:
+    rule = rule_of("r", 1, cheaper={"gpt4o": "gpt-4o-mini", "our-lama-7": "gpt-4o-mini"})
+    assert unknown_models(rule, default_card()) == {"gpt4o": "gpt-4o", "our-lama-7": None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,21 @@ def test_a_lease_takes_from_a_budget_until_it_is_given_back(ask: Ask) -> None:
     assert (refused["decision"], refused["refusal"]["leased"]) == ("block", "0.6")
     assert ask("POST", "/budgets/release", {"lease": found["lease"]["id"]}, **JSON)[1]["known"]
     assert ask("POST", "/budgets/lease", claim("0.6", calls=1), **JSON)[1]["decision"] == "allow"
+
+
+def test_a_counter_that_only_leases_hold_something_of_is_listed(ask: Ask) -> None:
+    ask("POST", "/budgets/lease", claim("0.6", calls=1), **JSON)
+    (counter,) = ask("GET", "/budgets/daily")[1]["counters"]
+    assert (counter["scope_value"], counter["spent"], counter["leased"]) == ("acme", "0", "0.6")
+
+
+def test_changes_of_rules_at_the_same_time_all_hold(ask: Ask) -> None:
+    """In memory as in the ledger: none is lost to another one's copy."""
+    names = [f"made-{number}" for number in range(12)]
+    with ThreadPoolExecutor(len(names)) as pool:
+        statuses = list(pool.map(lambda name: ask("PUT", f"/budgets/rules/{name}", MADE, **JSON)[0], names))
+    assert statuses == [201] * len(names)
+    assert {rule["name"] for rule in ask("GET", "/budgets/rules")[1]["rules"]} == {"daily", *names}
 
 
 def test_what_is_wrong_in_a_request_is_said_with_its_place(ask: Ask) -> None:
