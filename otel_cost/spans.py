@@ -17,7 +17,7 @@ from typing import Any
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, Sampler, StaticSampler, TraceIdRatioBased
 
 from otel_cost.enrich import AttributeValue, Enricher
 
@@ -66,6 +66,39 @@ def cost_attributes_inside(
         own._start_time or 0,
         own._end_time,
     )
+
+
+_EXPORT = "opentelemetry.sdk.trace.export"
+_INCURIOUS = {
+    (_EXPORT, "BatchSpanProcessor"),
+    (_EXPORT, "SimpleSpanProcessor"),
+    ("otel_cost.processor", "CostSpanProcessor"),
+}
+"""Processors that ask a span for nothing that we say when it starts."""
+
+
+def processors_of(provider: Any) -> object:
+    """The span processors of a provider: another object whenever one is added. None: it is no SDK's that is known."""
+    return getattr(getattr(provider, "_active_span_processor", None), "_span_processors", None)
+
+
+def starts_unseen(provider: Any) -> bool:
+    """Whether nobody looks at the attributes of a span of this provider when it starts.
+
+    What they decide and do then, the SDK's samplers know by the trace alone, and its exporting processors by nothing.
+    """
+    processors: Any = processors_of(provider)
+    return all((type(one).__module__, type(one).__qualname__) in _INCURIOUS for one in processors) and _is_blind(
+        provider.sampler
+    )
+
+
+def _is_blind(sampler: Any) -> bool:
+    """Whether a sampler decides by the trace alone. The SDK has private subclasses of those that it names."""
+    if type(sampler).__module__ != Sampler.__module__:
+        return False
+    deciding = [one for one in vars(sampler).values() if isinstance(one, Sampler)]  # what a parent's decision asks
+    return isinstance(sampler, StaticSampler | TraceIdRatioBased | ParentBased) and all(map(_is_blind, deciding))
 
 
 class WritePath(StrEnum):

@@ -40,9 +40,13 @@ _undo: list[Callable[[], None]] = []
 
 def current() -> Owners | None:
     """Who makes the call that is about to be made in this context, by the innermost framework. Never raises."""
-    for read in _READERS:
+    modules = sys.modules
+    for name, read in _READERS:
+        module = modules.get(name)
+        if module is None:
+            continue
         try:
-            found = read()
+            found = read(module)
             if found is not None:
                 return found
         except Exception as error:  # a framework's insides, of any version
@@ -50,9 +54,8 @@ def current() -> Owners | None:
     return None
 
 
-def _langchain() -> Owners | None:
-    module: Any = sys.modules.get("langchain_core.runnables.config")
-    config = None if module is None else module.var_child_runnable_config.get()
+def _langchain(module: Any) -> Owners | None:
+    config = module.var_child_runnable_config.get()
     if not config:
         return None
     metadata = config.get("metadata") or {}
@@ -72,21 +75,25 @@ def _named_node(metadata: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _pydantic_ai() -> Owners | None:
-    module: Any = sys.modules.get("pydantic_ai._run_context")
-    context = None if module is None else module.get_current_run_context()
+def _pydantic_ai(module: Any) -> Owners | None:
+    context = module.get_current_run_context()
     agent = None if context is None else context.agent
     return Owners(str(agent.name)) if agent is not None and agent.name else None
 
 
-def _patched() -> Owners | None:
+def _patched(_: Any) -> Owners | None:
     followed = _followed.get()
     while followed is not None and getattr(followed[0], "ended_at", None) is not None:
         followed = followed[2]  # a span that ended elsewhere, or out of order
     return None if followed is None else Owners(followed[1])
 
 
-_READERS = (_langchain, _pydantic_ai, _patched)
+_READERS: tuple[tuple[str, Callable[[Any], Owners | None]], ...] = (
+    ("langchain_core.runnables.config", _langchain),
+    ("pydantic_ai._run_context", _pydantic_ai),
+    (__name__, _patched),
+)
+"""Each with the module that is there where the framework is used."""
 
 
 def _follow_openai_agents(module: Any) -> None:

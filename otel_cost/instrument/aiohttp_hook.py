@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from otel_cost.instrument.guard import guarded
-from otel_cost.instrument.headers import header_texts
+from otel_cost.instrument.headers import LazyHeaders, header_texts, lazy
 from otel_cost.instrument.observe import Exchange, begin_async
 from otel_cost.instrument.patching import Hook, Patch
 from otel_cost.instrument.wire.types import Request
@@ -105,9 +105,13 @@ def _request_of(session: ClientSession, method: str, str_or_url: Any, options: d
     url = session._build_url(str_or_url)
     if options.get("params"):
         url = url.update_query(options["params"])
-    headers = header_texts(session.headers) | header_texts(options.get("headers"))
+    headers = LazyHeaders(functools.partial(_headers, session.headers, options.get("headers")))
     data = options.get("data")
     return Request(method.upper(), str(url), headers, _body(data), _form(data))
+
+
+def _headers(usual: Any, own: Any) -> dict[str, str]:
+    return header_texts(usual) | header_texts(own)
 
 
 def _body(data: Any) -> bytes | None:
@@ -138,8 +142,8 @@ def _form(data: Any) -> Mapping[str, str] | None:
 def _responded(
     exchange: Exchange, session: ClientSession, response: ClientResponse, options: Mapping[str, Any]
 ) -> bool:
-    headers = header_texts(response.headers)
-    encoding = headers.get("content-encoding")
+    headers = lazy(response.headers, response.headers.get("content-type"))
+    encoding = response.headers.get("content-encoding")
     decodes = options.get("auto_decompress")
     if encoding is not None and (session.auto_decompress if decodes is None else decodes):
         encoding = None if encoding.strip().lower() in _DECODED else encoding

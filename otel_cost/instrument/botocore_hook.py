@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from otel_cost.instrument.guard import guarded
-from otel_cost.instrument.headers import header_texts
+from otel_cost.instrument.headers import lazy
 from otel_cost.instrument.observe import Exchange, begin
 from otel_cost.instrument.patching import Hook, Patch
 from otel_cost.instrument.urllib3_body import body_bytes, observe_body
@@ -51,16 +51,16 @@ def _wrap_send(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]
 @guarded
 def _request_of(request: Any) -> Request:
     """Another body would break the request's signature, so `replacement_body` is never sent here."""
-    return Request(request.method, request.url, header_texts(request.headers), body_bytes(request.body))
+    return Request(request.method, request.url, lazy(request.headers), body_bytes(request.body))
 
 
 @guarded
 def _responded(exchange: Exchange, response: Any) -> None:
-    headers = header_texts(response.headers)
+    headers = lazy(response.headers, response.headers.get("content-type"))
     if response._content is None:
         observe_body(exchange, response.raw, response.status_code, headers)
         return
-    content_encoding = headers.get("content-encoding")  # botocore decodes nothing
+    content_encoding = response.headers.get("content-encoding")  # botocore decodes nothing
     exchange.responded(response.status_code, headers, content_encoding)
     if content_encoding is None:
         exchange.whole(response._content)

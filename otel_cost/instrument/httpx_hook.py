@@ -8,14 +8,14 @@ taken; of one that is streamed, the stream is replaced by one that tells of each
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from otel_cost.guard.errors import BudgetError
 from otel_cost.instrument import garbage, observe
 from otel_cost.instrument.guard import STATS
-from otel_cost.instrument.headers import CREDENTIALS
+from otel_cost.instrument.headers import CREDENTIALS, LazyHeaders
 from otel_cost.instrument.httpx_stream import StreamKinds
 from otel_cost.instrument.multipart import stream_fields
 from otel_cost.instrument.patching import Hook, Patch
@@ -170,7 +170,7 @@ class _Library:
         sending.token = None
         if sending.sent is not sending.asked:
             _give_back(sending, response, *response.history)
-        headers = _headers(response.headers.raw)
+        headers = _answer_headers(response.headers.raw)
         if not response.is_closed:
             exchange.responded(response.status_code, headers, headers.get("content-encoding"))
             response.stream = self._kinds.observed(response.stream, exchange)
@@ -213,10 +213,20 @@ def _request(request: Any) -> Request:
         body, form = request.content, None
     except Exception:  # RequestNotRead: a stream, or a form with files
         body, form = None, stream_fields(request.stream)
-    return Request(request.method, str(request.url), _headers(request.headers.raw), body, form)
+    headers = LazyHeaders(functools.partial(_headers_of, request))
+    return Request(request.method, str(request.url), headers, body, form)
 
 
-def _headers(raw: list[tuple[bytes, bytes]]) -> Mapping[str, str]:
+def _headers_of(request: Any) -> dict[str, str]:
+    return _headers(request.headers.raw)
+
+
+def _answer_headers(raw: list[tuple[bytes, bytes]]) -> LazyHeaders:
+    said = next((value.decode("latin-1") for name, value in raw if name in _CONTENT_TYPE), None)
+    return LazyHeaders(functools.partial(_headers, raw), said)
+
+
+def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
     """Without credentials. From the raw list: asking `Headers` for a value decides its encoding for good."""
     found: dict[str, str] = {}
     for raw_name, raw_value in raw:
@@ -233,5 +243,7 @@ def _name(raw: bytes) -> str | None:
     name = raw.decode("latin-1").lower()
     return None if name in CREDENTIALS else name
 
+
+_CONTENT_TYPE = (b"content-type", b"Content-Type")  # as nearly all servers write it
 
 _LIBRARIES = (_Library("httpx"), _Library("httpx2"))

@@ -10,15 +10,17 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
+from operator import add
 from typing import NamedTuple
 
 from opentelemetry import metrics
 from opentelemetry.context import Context, get_current
-from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from otel_cost import __version__
 from otel_cost import attributes as keys
+from otel_cost.instrument.bound_histogram import BoundHistogram
 from otel_cost.instrument.guard import STATS
 from otel_cost.instrument.span_attributes import server_of
 from otel_cost.instrument.wire.types import Asked, Reading
@@ -39,8 +41,22 @@ _KEYS = {
     for direction in ("input", "output")
     for modality in _MODALITIES
 }
-_MODALITY_UNITS = frozenset(_KEYS.values())
+_DIRECTIONS = {units.INPUT: "input", units.OUTPUT: "output"}
 
+_COUNTERS = {
+    units.INPUT: (keys.GEN_AI_CLIENT_INFERENCE_USAGE_INPUT_TOKENS, "Input tokens used, cached ones included."),
+    units.OUTPUT: (keys.GEN_AI_CLIENT_INFERENCE_USAGE_OUTPUT_TOKENS, "Output tokens used, reasoning included."),
+    units.CACHE_READ: (
+        keys.GEN_AI_CLIENT_INFERENCE_USAGE_CACHE_READ,
+        "Input tokens read from the provider's cache.",
+    ),
+    units.CACHE_WRITE: (
+        keys.GEN_AI_CLIENT_INFERENCE_USAGE_CACHE_WRITE,
+        "Input tokens written to the provider's cache.",
+    ),
+    units.REASONING: (keys.GEN_AI_CLIENT_INFERENCE_USAGE_REASONING, "Output tokens used for reasoning."),
+}
+"""Unit -> its counter, and what that counts."""
 
 MAX_WAITING = 16
 """Calls that wait to be recorded together: one after the other, they cost half of what each costs between two system
@@ -52,7 +68,7 @@ _Series = tuple[str | None, ...]
 """Values of `_SERIES_KEYS`; None or nothing at the end: not said."""
 _SERIES_KEYS = (
     *(keys.GEN_AI_OPERATION_NAME, keys.GEN_AI_PROVIDER_NAME, keys.GEN_AI_REQUEST_MODEL, keys.GEN_AI_RESPONSE_MODEL),
-    *(keys.SERVER_ADDRESS, keys.GEN_AI_TOKEN_MODALITY),
+    *(keys.SERVER_ADDRESS, keys.GEN_AI_TOKEN_MODALITY, keys.ERROR_TYPE),
 )
 
 
@@ -61,20 +77,29 @@ def _attributes(series: _Series) -> dict[str, str]:
     return {key: value for key, value in zip(_SERIES_KEYS, series, strict=False) if value}
 
 
-class _Total:
-    """A counter that is added up here and read when metrics are collected: a tenth of what the SDK's own costs."""
+class _Totals:
+    """The counters, added up here and read when metrics are collected: a tenth of what the SDK's own cost.
 
-    def __init__(self, meter: Meter, name: str, what: str, before: Callable[[], None]) -> None:
+    Calls that say the same units are added up unit by unit; what is of which modality is found in their sums.
+    """
+
+    def __init__(self, meter: Meter, before: Callable[[], None]) -> None:
         self._lock = threading.Lock()
-        self._sums: dict[_Series, int] = {}
+        self._sums: dict[tuple[_Series, tuple[str, ...]], list[int]] = {}  # by series and units
         self._before = before
-        meter.create_observable_counter(name, [self._observe], "{token}", what)
+        for unit, (name, what) in _COUNTERS.items():
+            meter.create_observable_counter(name, [partial(self._observe, unit)], "{token}", what)
 
-    def add(self, tokens: int, series: _Series) -> None:
+    def add(self, series: _Series, counts: Mapping[str, int]) -> None:
+        """What one call used, by unit."""
+        key = series, tuple(counts)
         with self._lock:
-            known = self._sums.get(series)
-            if known is not None or len(self._sums) < MAX_SERIES:
-                self._sums[series] = tokens + (known or 0)
+            sums = self._sums.get(key)
+            if sums is not None:
+                self._sums[key] = list(map(add, sums, counts.values()))
+                return
+            if len(self._sums) < MAX_SERIES:
+                self._sums[key] = list(counts.values())
                 return
         STATS.count("metrics.series_left_out")
 
@@ -83,25 +108,33 @@ class _Total:
         self._lock = threading.Lock()
         self._sums = {}
 
-    def _observe(self, _: CallbackOptions) -> list[Observation]:
+    def _observe(self, unit: str, _: CallbackOptions) -> list[Observation]:
         self._before()
         with self._lock:
             sums = list(self._sums.items())
-        return [Observation(total, _attributes(series)) for series, total in sums]
+        totals: dict[_Series, int] = {}
+        for (series, told), values in sums:
+            if unit in told:
+                for modality, tokens in _split(unit, dict(zip(told, values, strict=True))):
+                    of_modality = (*series, modality)
+                    totals[of_modality] = totals.get(of_modality, 0) + tokens
+        return [Observation(total, _attributes(series)) for series, total in totals.items() if total]
+
+
+def _split(unit: str, counts: Mapping[str, int]) -> Iterable[tuple[str, int]]:
+    """What of a unit is of which modality; cached and reasoning tokens are not told by modality."""
+    direction = _DIRECTIONS.get(unit)
+    return ((UNKNOWN, counts[unit]),) if direction is None else by_modality(counts, counts[unit], direction)
 
 
 class _Instruments(NamedTuple):
-    duration: Histogram
-    first_chunk: Histogram
-    input_tokens: Histogram
-    output_tokens: Histogram
-    usage_input: _Total
-    usage_output: _Total
-    usage_cache_read: _Total
-    usage_cache_write: _Total
-    usage_reasoning: _Total
-    embeddings_duration: Histogram
-    embeddings_input_tokens: Histogram
+    duration: BoundHistogram
+    first_chunk: BoundHistogram
+    input_tokens: BoundHistogram
+    output_tokens: BoundHistogram
+    totals: _Totals
+    embeddings_duration: BoundHistogram
+    embeddings_input_tokens: BoundHistogram
 
 
 class _Ended(NamedTuple):
@@ -128,9 +161,8 @@ class Metrics:
     def forget(self) -> None:
         """In a forked child: what was added up is the parent's."""
         self._waiting.clear()
-        for instrument in self._instruments or ():
-            if isinstance(instrument, _Total):
-                instrument.forget()
+        if self._instruments is not None:
+            self._instruments.totals.forget()
 
     def record(
         self,
@@ -178,47 +210,31 @@ class Metrics:
 
 
 def _record(made: _Instruments, ended: _Ended) -> None:
-    series, context = ended.series, ended.context
+    series, counts, context = ended.series, ended.counts, ended.context
     attributes = _attributes(series)
-    failed = {**attributes, keys.ERROR_TYPE: ended.error_type} if ended.error_type else attributes
-    if series[0] == EMBEDDINGS:
-        made.embeddings_duration.record(ended.duration_seconds, failed, context)
-        if units.INPUT in ended.counts:
-            made.embeddings_input_tokens.record(ended.counts[units.INPUT], attributes, context)
+    is_embedding = series[0] == EMBEDDINGS
+    duration = made.embeddings_duration if is_embedding else made.duration
+    if ended.error_type:
+        failed = (*series, None, ended.error_type)
+        duration.record(ended.duration_seconds, failed, _attributes(failed), context)
+    else:
+        duration.record(ended.duration_seconds, series, attributes, context)
+    if is_embedding:
+        if units.INPUT in counts:
+            made.embeddings_input_tokens.record(counts[units.INPUT], series, attributes, context)
         return
-    made.duration.record(ended.duration_seconds, failed, context)
     if ended.first_chunk_seconds is not None:
-        made.first_chunk.record(ended.first_chunk_seconds, attributes, context)
-    if ended.counts:
-        _tokens(made, ended.counts, series, attributes, context)
-
-
-def _tokens(
-    made: _Instruments, counts: Mapping[str, int], series: _Series, attributes: dict[str, str], context: Context
-) -> None:
-    for unit, histogram, counter, direction in (
-        (units.INPUT, made.input_tokens, made.usage_input, "input"),
-        (units.OUTPUT, made.output_tokens, made.usage_output, "output"),
-    ):
-        if unit in counts:
-            histogram.record(counts[unit], attributes, context)
-            for modality, tokens in by_modality(counts, counts[unit], direction):
-                counter.add(tokens, (*series, modality))
-    for unit, counter in (
-        (units.CACHE_READ, made.usage_cache_read),
-        (units.CACHE_WRITE, made.usage_cache_write),
-        (units.REASONING, made.usage_reasoning),
-    ):
-        if counts.get(unit):
-            counter.add(counts[unit], (*series, UNKNOWN))
+        made.first_chunk.record(ended.first_chunk_seconds, series, attributes, context)
+    if counts:
+        if units.INPUT in counts:
+            made.input_tokens.record(counts[units.INPUT], series, attributes, context)
+        if units.OUTPUT in counts:
+            made.output_tokens.record(counts[units.OUTPUT], series, attributes, context)
+        made.totals.add(series, counts)
 
 
 def by_modality(counts: Mapping[str, int], whole: int, direction: str) -> Iterable[tuple[str, int]]:
     """The whole as (modality, tokens); what no modality is said of is text where another one is, else unknown."""
-    if _MODALITY_UNITS.isdisjoint(counts):
-        if whole > 0:
-            yield UNKNOWN, whole
-        return
     said = {modality: counts.get(_KEYS[direction, modality]) for modality in _MODALITIES}
     rest = whole
     for modality, tokens in said.items():
@@ -231,25 +247,20 @@ def by_modality(counts: Mapping[str, int], whole: int, direction: str) -> Iterab
 
 
 def _make(meter: Meter, before: Callable[[], None]) -> _Instruments:
-    def seconds(name: str, what: str) -> Histogram:
-        return meter.create_histogram(name, "s", what, explicit_bucket_boundaries_advisory=SECONDS_BOUNDARIES)
+    def seconds(name: str, what: str) -> BoundHistogram:
+        made = meter.create_histogram(name, "s", what, explicit_bucket_boundaries_advisory=SECONDS_BOUNDARIES)
+        return BoundHistogram(made)
 
-    def tokens(name: str, what: str) -> Histogram:
-        return meter.create_histogram(name, "{token}", what, explicit_bucket_boundaries_advisory=TOKENS_BOUNDARIES)
-
-    def counter(name: str, what: str) -> _Total:
-        return _Total(meter, name, what, before)
+    def tokens(name: str, what: str) -> BoundHistogram:
+        made = meter.create_histogram(name, "{token}", what, explicit_bucket_boundaries_advisory=TOKENS_BOUNDARIES)
+        return BoundHistogram(made)
 
     return _Instruments(
         seconds(keys.GEN_AI_CLIENT_INFERENCE_DURATION, "Duration of a call to a model."),
         seconds(keys.GEN_AI_CLIENT_INFERENCE_TIME_TO_FIRST_CHUNK, "From the request to the first chunk of a stream."),
         tokens(keys.GEN_AI_CLIENT_INFERENCE_OPERATION_INPUT_TOKENS, "Input tokens of a call, cached ones included."),
         tokens(keys.GEN_AI_CLIENT_INFERENCE_OPERATION_OUTPUT_TOKENS, "Output tokens of a call, reasoning included."),
-        counter(keys.GEN_AI_CLIENT_INFERENCE_USAGE_INPUT_TOKENS, "Input tokens used, cached ones included."),
-        counter(keys.GEN_AI_CLIENT_INFERENCE_USAGE_OUTPUT_TOKENS, "Output tokens used, reasoning included."),
-        counter(keys.GEN_AI_CLIENT_INFERENCE_USAGE_CACHE_READ, "Input tokens read from the provider's cache."),
-        counter(keys.GEN_AI_CLIENT_INFERENCE_USAGE_CACHE_WRITE, "Input tokens written to the provider's cache."),
-        counter(keys.GEN_AI_CLIENT_INFERENCE_USAGE_REASONING, "Output tokens used for reasoning."),
+        _Totals(meter, before),
         seconds(keys.GEN_AI_CLIENT_EMBEDDINGS_DURATION, "Duration of a call for embeddings."),
         tokens(keys.GEN_AI_CLIENT_EMBEDDINGS_OPERATION_INPUT_TOKENS, "Input tokens of a call for embeddings."),
     )

@@ -36,6 +36,12 @@ _SUPPRESSED = "suppress_instrumentation"
 
 _COUNTED = {library: f"exchanges.{library}" for library in ("httpx", "httpx2", "aiohttp", "requests", "botocore")}
 
+MAX_HELD_CHUNKS = 16
+"""Chunks of a stream that are read together: one after the other they cost half of what each costs between two that
+the app works on. More would hold up the app when they are read, by a microsecond each."""
+MAX_HELD_CHUNK_BYTES = 2048
+"""A longer one is read at once. With `MAX_HELD_CHUNKS` this bounds what a stream holds: 32 KB."""
+
 _settings = Settings()
 _gate: Gate | None = None
 _generation = 0  # of forks: a child must not end what its parent began
@@ -136,8 +142,8 @@ class Exchange:
     """
 
     __slots__ = (
-        *("_asked", "_call", "_context", "_decode", "_error", "_first_chunk_ns", "_generation", "_head", "_is_over"),
-        *("_is_told", "_looks", "_once", "_reader", "_started_ns", "replacement_body"),
+        *("_asked", "_call", "_context", "_decode", "_first_chunk_ns", "_generation", "_head", "_held", "_is_over"),
+        *("_once", "_reader", "_room", "_started_ns", "replacement_body"),
         "replacement_url",
     )
 
@@ -159,8 +165,8 @@ class Exchange:
         self._generation = _generation
         self._once = iter((True,))  # taken by whoever ends the exchange
         self._is_over = False
-        self._looks = True  # whether the reader is still asked how far it is
-        self._is_told = False
+        self._held: list[bytes] = []  # chunks of the body that are not read yet
+        self._room = 1  # for so many; 1 while the reader is still asked how far it is
         self._head: Head | None = None
         self._reader: wire.BodyReader | None = None
         self._decode: Callable[[bytes], bytes] | None = None
@@ -176,7 +182,7 @@ class Exchange:
     @guarded
     def enter(self) -> object:
         """Make our span current, and hide from nested hooks, while the HTTP library works. Returns for `leave`."""
-        context = otel_context.set_value(_OBSERVED, True)
+        context = otel_context.set_value(_OBSERVED, True, self._context)
         if self._call is not None:
             context = trace.set_span_in_context(self._call.span, context)
         return context, otel_context.attach(context)
@@ -203,15 +209,24 @@ class Exchange:
             self._finish(wire.read_body(self._asked, head, body))
 
     def chunk(self, data: bytes) -> None:
-        """Bytes of the body as the app is about to get them."""
+        """Bytes of the body as the app is about to get them. They are read some at a time, once content has come."""
+        held = self._held
+        held.append(data)
+        if len(held) >= self._room or len(data) > MAX_HELD_CHUNK_BYTES:
+            self._read_held()
+
+    def _read_held(self) -> None:
         try:  # `guarded` would cost as much as the rest
+            held = self._held
+            data = held[0] if len(held) == 1 else b"".join(held)
+            held.clear()
             reader = self._reader
             if reader is None:
                 if self._head is None or self._is_over:
                     return
                 reader = self._reader = wire.body_reader(self._asked, self._head)
             reader.feed(data if self._decode is None else self._decode(data))
-            if self._looks:
+            if self._room == 1:
                 self._look(reader)
         except Exception as error:
             STATS.failed("Exchange.chunk", error)
@@ -238,11 +253,11 @@ class Exchange:
         call = self._call
         is_hosted = call is not None and call.is_hosted
         if reader.is_done:
-            self._looks = False
+            self._room = MAX_HELD_CHUNKS
             if is_hosted and call is not None and reader.is_stream:
                 call.tell_host(Outcome(reader.reading(), time_ns(), None, estimates.COMPLETE, self._first_chunk_ns))
         elif self._first_chunk_ns is not None and not is_hosted:
-            self._looks = False
+            self._room = MAX_HELD_CHUNKS
 
     def _takes_end(self) -> bool:
         """Whether this is the first end that the exchange hears of, and in the process where it began."""
@@ -262,6 +277,8 @@ class Exchange:
 
     @guarded
     def _read_and_finish(self, how: str, error: BaseException | None, at_ns: int) -> None:
+        if self._held:
+            self._read_held()
         reader, head = self._reader, self._head
         if reader is not None:
             if how == estimates.COMPLETE:

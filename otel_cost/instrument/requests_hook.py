@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from otel_cost.instrument.guard import guarded
-from otel_cost.instrument.headers import header_texts
+from otel_cost.instrument.headers import header_texts, lazy
 from otel_cost.instrument.observe import Exchange, begin
 from otel_cost.instrument.patching import Hook, Patch
 from otel_cost.instrument.urllib3_body import body_bytes, observe_body
@@ -56,7 +56,7 @@ def _wrap_send(original: Callable[..., requests.Response]) -> Callable[..., requ
 
 @guarded
 def _request_of(request: requests.PreparedRequest) -> Request:
-    headers, body = header_texts(request.headers), body_bytes(request.body)
+    headers, body = lazy(request.headers), body_bytes(request.body)
     return Request(request.method or "", request.url or "", headers, body)
 
 
@@ -74,7 +74,7 @@ def _replaced(request: requests.PreparedRequest, body: bytes | None, url: str | 
 
 @guarded
 def _responded(exchange: Exchange, response: requests.Response) -> None:
-    headers = header_texts(response.headers)
+    headers = lazy(response.headers, response.headers.get("content-type"))
     content: Any = response._content
     if content is False:  # nothing was read: the app asked for a stream
         observe_body(exchange, response.raw, response.status_code, headers)

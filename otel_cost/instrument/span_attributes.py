@@ -79,13 +79,14 @@ def own_attributes(
         found[keys.GEN_AI_RESPONSE_ID] = reading.response_id
     if reading.finish_reasons and reading.status not in UNDER_WAY:
         found[keys.GEN_AI_RESPONSE_FINISH_REASONS] = reading.finish_reasons
-    for unit, quantity in usage.items():
-        if unit not in estimates:
-            key = CONVENTIONAL.get(unit)
-            if key is not None:  # tokens, all of them
-                found[key] = quantity
-            else:
-                found[keys.OTEL_COST_USAGE_PREFIX + unit] = _natural(unit, quantity)
+    conventional = None if estimates else _conventional(tuple(usage))
+    if conventional is not None:
+        found.update(zip(conventional, usage.values(), strict=True))
+    else:
+        for unit, quantity in usage.items():
+            if unit not in estimates:
+                key = CONVENTIONAL.get(unit)
+                found[key or keys.OTEL_COST_USAGE_PREFIX + unit] = quantity if key else _natural(unit, quantity)
     _share(found, asked, reading, estimates)
     if reading.service_tier and reading.provider in _OPENAI:
         found[keys.OPENAI_RESPONSE_SERVICE_TIER] = reading.service_tier
@@ -95,6 +96,13 @@ def own_attributes(
         found[keys.GEN_AI_USAGE_COST_CURRENCY] = "USD"
         found[keys.GEN_AI_USAGE_COST_SOURCE] = "provider"
     return found
+
+
+@lru_cache(maxsize=256)
+def _conventional(units_used: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The conventions' names of these units, which are all tokens; None if one has none."""
+    found = tuple(CONVENTIONAL[unit] for unit in units_used if unit in CONVENTIONAL)
+    return found if len(found) == len(units_used) else None
 
 
 def enriched_attributes(

@@ -5,7 +5,6 @@ Source: "Messages API reference", "Streaming messages", "Errors"; Vertex AI, "Cl
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +25,7 @@ from otel_cost.instrument.wire.bedrock_request import target_of
 from otel_cost.instrument.wire.blocks import Blocks
 from otel_cost.instrument.wire.routes import Route
 from otel_cost.instrument.wire.types import Api, Asked, Head, Reading, Request, Said
-from otel_cost.instrument.wire.values import NOTHING, at, error_type, items, mapping, name, text, whole
+from otel_cost.instrument.wire.values import NOTHING, at, error_type, items, json_of, mapping, name, text, whole
 from otel_cost.normalise.vocabulary import ANTHROPIC, BEDROCK, VERTEX
 from otel_cost.pricing.units import OUTPUT
 
@@ -169,7 +168,7 @@ class MessageEvents:
             self._delivered.add(data)
         elif name != "ping":
             try:
-                self.event(json.loads(data), data)
+                self.event(json_of(data), data)
             except (ValueError, RecursionError):
                 return
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 from urllib.parse import unquote
 
 from otel_cost.instrument.wire.types import Request
-from otel_cost.instrument.wire.values import mapping, text
+from otel_cost.instrument.wire.values import json_of, mapping, text
 
 MAX_PARSED_BYTES = 2**20
 """Longest request body that is parsed. Less would lose what long conversations say of their price; a longer one is
@@ -29,7 +28,7 @@ def json_body(request: Request) -> Any:
     if len(body) > MAX_PARSED_BYTES:
         return _edges(body)
     try:
-        return json.loads(body)
+        return json_of(body)
     except (ValueError, RecursionError):
         return None
 

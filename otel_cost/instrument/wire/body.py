@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -10,8 +9,10 @@ from typing import Any
 from otel_cost.instrument.wire.framing import FRAMERS
 from otel_cost.instrument.wire.held import Framer
 from otel_cost.instrument.wire.hosts import settled
+from otel_cost.instrument.wire.sse import ServerSentEvents
 from otel_cost.instrument.wire.trim import trimmed
 from otel_cost.instrument.wire.types import Asked, EventReader, Head, Reading
+from otel_cost.instrument.wire.values import json_of
 
 MAX_BODY_BYTES = 64 * 2**20
 """Largest body that is held to be read at its end. Less would lose answers with several images; more would double the
@@ -38,7 +39,7 @@ def parse(body: bytes, content_type: str) -> Any:
     start = body[:16].lstrip(_BLANKS)[:1]
     if start in b"{[" or "json" in content_type:
         try:
-            return json.loads(trimmed(body))
+            return json_of(trimmed(body))
         except (ValueError, RecursionError):
             pass
     if "audio" in content_type or "image" in content_type or "octet-stream" in content_type:
@@ -75,6 +76,12 @@ def _sniffed(start: bytes) -> str | None:
     return "json-array" if start.startswith(b"[") else "ndjson"
 
 
+def _framer(framing: str, events: EventReader) -> Framer:
+    if framing == "sse":
+        return ServerSentEvents(events.feed, getattr(events, "skim", None))
+    return FRAMERS[framing](events.feed)
+
+
 class BodyReader:
     """Reads one answer as its decoded bytes come. No method raises for any bytes.
 
@@ -94,7 +101,7 @@ class BodyReader:
         if self._framing is not None:
             self._events = asked.api.stream(asked, head)
             if self._framing:
-                self._framer = FRAMERS[self._framing](self._events.feed)
+                self._framer = _framer(self._framing, self._events)
                 self.feed = self._framer.feed
 
     def _take(self, chunk: bytes) -> None:
@@ -119,7 +126,7 @@ class BodyReader:
         if framing == "ndjson" and self._head.headers.get("content-type", "").startswith("application/json"):
             self._framing, self._events = None, None  # the server may not stream at all: the end will tell
         elif framing and self._events is not None:
-            self._framer = FRAMERS[framing](self._events.feed)
+            self._framer = _framer(framing, self._events)
             self.feed = self._framer.feed
             self._pieces.clear()
             self._framer.feed(held)
@@ -166,7 +173,7 @@ def _read(asked: Asked, head: Head, body: bytes) -> Reading:
     framing = _sniffed(body[:64].lstrip(_BLANKS)) if isinstance(parsed, str) and head.status < 400 else None
     if framing == "sse" or (framing and asked.is_stream):
         events = asked.api.stream(asked, head)
-        framer = FRAMERS[framing](events.feed)
+        framer = _framer(framing, events)
         framer.feed(body)
         framer.end()
         return events.reading()

@@ -167,5 +167,5 @@ def _choose(request: Request, found: _Found, hosts: Mapping[str, str]) -> Asked 
             answer = route.api.ask(request, "")
             guess = route.provider or guessed(found.authority, before, answer.model)
             if route.providers is None or guess in route.providers:
-                return answer._replace(provider=answer.provider or guess, is_provider_guessed=not route.provider)
+                return Asked(answer.api, answer.provider or guess, *answer[2:-1], not route.provider)
     return None

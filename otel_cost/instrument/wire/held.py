@@ -11,6 +11,9 @@ from typing import Protocol
 Sink = Callable[[bytes, str], None]
 """Takes an event's data and its name (empty where it has none)."""
 
+Skim = Callable[[bytes], bool]
+"""Takes whole events as they came, if nothing has to be read in them; False: they are to be given one by one."""
+
 MAX_EVENT_BYTES = 32 * 2**20
 """Longest event that is held. Less would lose the usage of answers that repeat their images in the last event; more
 would let one broken stream eat the app's memory."""

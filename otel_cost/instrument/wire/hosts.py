@@ -120,16 +120,12 @@ def _lab(model: str, is_local: bool) -> str | None:
     return convention_name(owner)
 
 
-_ANSWERS = tuple(
-    (re.compile(pattern), owner)
-    for pattern, owner in (
-        (r"chatcmpl-[0-9]{1,5}\Z", OLLAMA),
-        (r"(?:chat|chatcmpl|cmpl|embd)-[0-9a-f]{32}\Z", VLLM),
-        (r"gen-(?:[a-z]+-)?[0-9]{10}-", OPENROUTER),
-        (r"chatcmpl-[A-Za-z0-9]{29}\Z", OPENAI),
-    )
+_ANSWERS = re.compile(
+    r"(?P<ollama>chatcmpl-[0-9]{1,5}\Z)|(?P<vllm>(?:chat|chatcmpl|cmpl|embd)-[0-9a-f]{32}\Z)"
+    r"|(?P<openrouter>gen-(?:[a-z]+-)?[0-9]{10}-)|(?P<openai>chatcmpl-[A-Za-z0-9]{29}\Z)"
 )
-"""Forms of response ids -> who makes such ids. Sources: recorded answers of each."""
+"""Forms of response ids, by who makes such ids. Sources: recorded answers of each."""
+_MAKERS = {"ollama": OLLAMA, "vllm": VLLM, "openrouter": OPENROUTER, "openai": OPENAI}
 
 
 def settled(asked: Asked, reading: Reading) -> Reading:
@@ -139,9 +135,10 @@ def settled(asked: Asked, reading: Reading) -> Reading:
     if reading.extra.get("system_fingerprint") == "fp_ollama":
         return reading._replace(provider=OLLAMA)
     if reading.provider in (OPENAI, VLLM) and reading.response_id:
-        for form, owner in _ANSWERS:
-            if form.match(reading.response_id):
-                return reading._replace(provider=owner)
+        form = _ANSWERS.match(reading.response_id)
+        maker = None if form is None else _MAKERS[form.lastgroup or ""]
+        if maker is not None and maker != reading.provider:
+            return reading._replace(provider=maker)
     return reading
 
 

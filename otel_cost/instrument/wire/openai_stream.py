@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from otel_cost.instrument.wire.sse import ServerSentEvents
 from otel_cost.instrument.wire.types import Asked, Head, Reading
-from otel_cost.instrument.wire.values import at, items, mapping, objects, text, whole
+from otel_cost.instrument.wire.values import at, items, json_of, mapping, objects, text, whole
 
 ReadingOf = Callable[..., Reading]
 
@@ -67,6 +67,14 @@ class ChatEvents:
         elif self._kept_bytes < MAX_SAID_BYTES:
             self._keep_text(data)
 
+    def skim(self, events: bytes) -> bool:
+        """Keep whole server-sent events by one look at all of them; False: not all are nothing but text."""
+        if not self.has_content or self._kept_bytes >= MAX_WHOLE_BYTES or _MATTERS(events) or b"[DONE]" in events:
+            return False
+        self._kept_bytes += len(events)
+        self._kept.append(events)
+        return True
+
     def _keep_text(self, data: bytes) -> None:
         """Keep only the text of an event, if it stands there without escapes."""
         begin = data.find(b'"content":"')
@@ -83,7 +91,7 @@ class ChatEvents:
             self.is_done = True
             return
         try:
-            event = mapping(json.loads(data))
+            event = mapping(json_of(data))
         except (ValueError, RecursionError):
             return
         for key in _KEPT:
@@ -123,7 +131,7 @@ class ChatEvents:
 def _last(data: bytes) -> dict[str, Any]:
     """Usage and whatever stands beside it in the event that had one last."""
     try:
-        event = mapping(json.loads(data))
+        event = mapping(json_of(data))
     except (ValueError, RecursionError):
         return {}
     kept = ("usage", "x_groq", "usage_breakdown", *_KEPT)
@@ -134,18 +142,28 @@ def delivered(deltas: tuple[bytes, ...]) -> list[str]:
     """The texts of what `ChatEvents` kept, joined in order: a tokenizer needs whole words."""
     texts: list[str] = []
     for kept in deltas:
-        if not kept.startswith(b"{"):
-            texts.append(kept.decode("utf-8", "replace"))
-            continue
-        try:
-            event = json.loads(kept)
-        except (ValueError, RecursionError):
-            texts.append(kept.decode("utf-8", "replace"))
-            continue
-        for choice in objects(mapping(event).get("choices")):
-            texts += _delta_texts(choice)
+        for event in _events(kept) if kept.endswith(b"\n\n") else (kept,):
+            texts += _texts(event)
     joined = "".join(texts)
     return [joined] if joined else []
+
+
+def _events(events: bytes) -> list[bytes]:
+    """The data of server-sent events."""
+    found: list[bytes] = []
+    ServerSentEvents(lambda data, _: found.append(data)).feed(events)
+    return found
+
+
+def _texts(event: bytes) -> list[str]:
+    """Of an event that was kept whole, or as its text alone."""
+    try:
+        said = json_of(event) if event.startswith(b"{") else None
+    except (ValueError, RecursionError):
+        said = None
+    if said is None:
+        return [event.decode("utf-8", "replace")]
+    return [text for choice in objects(mapping(said).get("choices")) for text in _delta_texts(choice)]
 
 
 def _delta_texts(choice: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ DeepSeek, Mistral, OpenRouter, Perplexity, Together, Fireworks, Moonshot, Z.ai; 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from otel_cost.instrument.wire.types import Asked, Head, Part
@@ -21,6 +22,42 @@ INPUT_VIDEO = "input_video_tokens"
 
 PICO_USD_PER_TICK = 100
 """xAI's `cost_in_usd_ticks`: ten thousand millionths of a dollar are 10,000,000,000 ticks to the dollar."""
+
+_Sources = tuple[tuple[str, tuple[tuple[int, str], ...]], ...]
+_SAID, _INTO, _OUT = range(3)
+"""Parts of a usage: itself, and its details of the prompt and of the completion."""
+_INPUTS: _Sources = (
+    (u.INPUT, ((_SAID, "prompt_tokens"), (_SAID, "input_tokens"))),
+    (
+        u.CACHE_READ,
+        (
+            (_INTO, "cached_tokens"),
+            (_SAID, "prompt_cache_hit_tokens"),
+            (_SAID, "cached_tokens"),
+            (_SAID, "cache_read_input_tokens"),
+            (_SAID, "num_cached_tokens"),
+        ),
+    ),
+    (
+        u.CACHE_WRITE,
+        (
+            (_INTO, "cache_write_tokens"),
+            (_INTO, "cache_creation_tokens"),
+            (_INTO, "cache_creation_input_tokens"),
+            (_SAID, "cache_creation_input_tokens"),
+        ),
+    ),
+    (INPUT_AUDIO, ((_INTO, "audio_tokens"),)),
+    (INPUT_IMAGE, ((_INTO, "image_tokens"),)),
+    (INPUT_VIDEO, ((_INTO, "video_tokens"),)),
+)
+_OUTPUTS: _Sources = (
+    (u.OUTPUT, ((_SAID, "completion_tokens"), (_SAID, "output_tokens"))),
+    (u.REASONING, ((_OUT, "reasoning_tokens"), (_SAID, "reasoning_tokens"))),
+    (OUTPUT_AUDIO, ((_OUT, "audio_tokens"),)),
+    (OUTPUT_IMAGE, ((_OUT, "image_tokens"),)),
+)
+"""Units, and the places where their counts may stand: the first that holds one counts."""
 
 _HIDDEN_THINKERS = frozenset({GEMINI, VERTEX})
 """Providers whose thinking shows only in `total_tokens`."""
@@ -67,38 +104,28 @@ def tokens(said: Mapping[str, Any], provider: str, *, has_output: bool = True) -
     """Token counts by unit; empty for a usage that has none."""
     usage: dict[str, int] = {}
     into, out = mapping(said.get("prompt_tokens_details")), mapping(said.get("completion_tokens_details"))
-    put(usage, u.INPUT, said.get("prompt_tokens"), said.get("input_tokens"))
-    put(
-        usage,
-        u.CACHE_READ,
-        into.get("cached_tokens"),
-        said.get("prompt_cache_hit_tokens"),
-        said.get("cached_tokens"),
-        said.get("cache_read_input_tokens"),
-        said.get("num_cached_tokens"),
-    )
-    put(
-        usage,
-        u.CACHE_WRITE,
-        into.get("cache_write_tokens"),
-        into.get("cache_creation_tokens"),
-        into.get("cache_creation_input_tokens"),
-        said.get("cache_creation_input_tokens"),
-    )
-    if into:
-        put(usage, INPUT_AUDIO, into.get("audio_tokens"))
-        put(usage, INPUT_IMAGE, into.get("image_tokens"))
-        put(usage, INPUT_VIDEO, into.get("video_tokens"))
+    told = said, into, out
+    for unit, part, key, others in _present(tuple(said), tuple(into), tuple(out), has_output):
+        value = told[part][key]
+        if type(value) is int and 0 <= value <= u.MAX_QUANTITY:  # nearly always
+            usage[unit] = value
+        else:
+            put(usage, unit, value, *[told[part][key] for part, key in others])
     if has_output:
-        put(usage, u.OUTPUT, said.get("completion_tokens"), said.get("output_tokens"))
-        put(usage, u.REASONING, out.get("reasoning_tokens"), said.get("reasoning_tokens"))
-        if out:
-            put(usage, OUTPUT_AUDIO, out.get("audio_tokens"))
-            put(usage, OUTPUT_IMAGE, out.get("image_tokens"))
         _outside(usage, whole(said.get("total_tokens")), provider)
     elif u.INPUT not in usage:
         put(usage, u.INPUT, said.get("total_tokens"))
     return usage
+
+
+@lru_cache(maxsize=64)
+def _present(
+    said: tuple[str, ...], into: tuple[str, ...], out: tuple[str, ...], has_output: bool
+) -> tuple[tuple[str, int, str, tuple[tuple[int, str], ...]], ...]:
+    """Units that a usage of these keys tells, where, and where else: an app sees few such sets of keys."""
+    wanted = _INPUTS + _OUTPUTS if has_output else _INPUTS
+    found = ((unit, [at for at in sources if at[1] in (said, into, out)[at[0]]]) for unit, sources in wanted)
+    return tuple((unit, *places[0], tuple(places[1:])) for unit, places in found if places)
 
 
 def _outside(usage: dict[str, int], total: int | None, provider: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from otel_cost.instrument.wire.held import BOM, MAX_NAMES, Held, Sink
+from otel_cost.instrument.wire.held import BOM, MAX_NAMES, Held, Sink, Skim
 
 
 class ServerSentEvents:
@@ -17,11 +17,13 @@ class ServerSentEvents:
         "_line",
         "_names",
         "_sink",
+        "_skim",
         "dropped",
     )
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, skim: Skim | None = None) -> None:
         self._sink = sink
+        self._skim = skim
         self._held = Held()
         self._line = b""  # a first line that came by itself, as to those who read line by line
         self._is_start = True
@@ -33,7 +35,9 @@ class ServerSentEvents:
 
     def feed(self, chunk: bytes) -> None:
         """Bytes as they come."""
-        if self._is_between and b"\r" not in chunk:  # by far most chunks are one event
+        if self._is_between and b"\r" not in chunk:  # by far most chunks are whole events
+            if self._skim is not None and chunk.endswith(b"\n\n") and self._skim(chunk):
+                return
             newline, size = chunk.find(b"\n"), len(chunk)
             if newline == size - 2 and chunk[-1] == 10 and chunk[:6] == b"data: ":
                 self._sink(chunk[6:newline], "")

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import openai
 import pytest
+from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider, sampling
 from opentelemetry.trace import SpanKind, StatusCode
 
 import otel_cost
 from otel_cost import attributes as k
 from otel_cost.instrument import stats
 from otel_cost.instrument.instrumentor import OtelCostInstrumentor
+from otel_cost.instrument.observe import MAX_HELD_CHUNKS
+from otel_cost.ratios import tokens_in
+from otel_cost.spans import starts_unseen
 from tests.otel_cost.instrument.observing import MODEL, USAGE, answer, chat, events, observed, refusal
 from tests.otel_cost.instrument.scripted_server import Script
 
@@ -74,6 +79,67 @@ def test_what_an_abandoned_stream_delivered_is_counted_and_flagged() -> None:
     assert said[k.OTEL_COST_STREAM] == "abandoned"
     assert said[k.OTEL_COST_ESTIMATED_OUTPUT] == 3
     assert said[k.OTEL_COST_COST_STATUS] == "estimated"
+
+
+def test_chunks_that_were_not_read_yet_are_counted_when_the_app_stops() -> None:
+    """They are read some at a time: as many as the app got are counted, and not one more."""
+    many = Script(events(*["Hello to you"] * 40, usage=USAGE))
+    counts = (5, MAX_HELD_CHUNKS, 2 * MAX_HELD_CHUNKS + 3)
+    with observed(*[many] * len(counts)) as app:
+        for taken in counts:
+            stream = chat(app.client(), stream=True)
+            for _ in range(taken):
+                next(iter(stream))
+            stream.close()
+            said = app.only()
+            app.recorder.clear()
+            assert said[k.OTEL_COST_ESTIMATED_OUTPUT] == tokens_in(f"{MODEL}-2026-03-17", ["Hello to you" * taken])
+
+
+class _Curious(SpanProcessor):
+    """Looks at spans as they start."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, object]] = []
+
+    def on_start(self, span: Span, parent_context: object = None) -> None:
+        self.seen.append(dict(span.attributes or {}))
+
+
+def test_what_a_call_asks_is_there_for_whoever_looks_when_its_span_starts() -> None:
+    """Where nobody does, it is written just after, and the span is the same."""
+    with observed(answer(), answer("chatcmpl-other0001")) as app:
+        chat(app.client())
+        expected = {**app.only(), k.GEN_AI_RESPONSE_ID: "chatcmpl-other0001"}
+        curious = _Curious()
+        app.recorder.provider.add_span_processor(curious)
+        app.recorder.clear()
+        chat(app.client())
+        assert app.only() == expected
+    asked = {k.GEN_AI_OPERATION_NAME, k.GEN_AI_PROVIDER_NAME, k.GEN_AI_REQUEST_MODEL, k.SERVER_ADDRESS, k.SERVER_PORT}
+    (seen,) = curious.seen
+    assert seen == {key: expected[key] for key in asked}
+
+
+class _Choosy(sampling.StaticSampler):
+    """Decides by what is asked."""
+
+    def should_sample(self, *args: Any, **asked: Any) -> sampling.SamplingResult:
+        return sampling.ALWAYS_ON.should_sample(*args, **asked)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "is_unseen"),
+    [
+        (sampling.ALWAYS_ON, True),
+        (sampling.DEFAULT_ON, True),
+        (sampling.ParentBasedTraceIdRatio(0.5), True),
+        (_Choosy(sampling.Decision.RECORD_AND_SAMPLE), False),
+        (sampling.ParentBased(_Choosy(sampling.Decision.RECORD_AND_SAMPLE)), False),
+    ],
+)
+def test_a_sampler_that_may_decide_by_attributes_gets_them(sampler: sampling.Sampler, is_unseen: bool) -> None:
+    assert starts_unseen(TracerProvider(sampler=sampler, shutdown_on_exit=False)) is is_unseen
 
 
 def test_a_stream_that_the_app_never_reads_is_abandoned_with_its_input() -> None:

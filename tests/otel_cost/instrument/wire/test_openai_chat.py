@@ -203,6 +203,25 @@ def test_what_was_said_is_known_if_a_stream_breaks_off(bound: int, monkeypatch: 
     assert told() == (["hi"], ['Hello "w\u00f6rld!!!!!!!!!f{"a"'])
 
 
+@pytest.mark.parametrize("together", [1, 2, 3, 20])
+def test_events_that_come_together_are_read_as_one_by_one(together: int) -> None:
+    """Whole events without anything that matters are not looked at one by one, and their texts are kept."""
+    ends = [chunk(finish_reason="stop"), {"id": "chatcmpl-1", "choices": [], "usage": USAGE}]
+    texts = ["Hel", "lo ", '"usage":{', "[DONE]", "w\u00f6rld", *"1234567890"]
+    lines = [b"data: " + json.dumps(event).encode() + b"\n\n" for event in [*map(chunk, texts), *ends]]
+    lines.insert(7, b": a comment\n\n")
+    lines.append(b"data: [DONE]\n\n")
+    found = asked(request("openai", stream=True))
+    assert found is not None
+    reader = body_reader(found, Head(200, {"content-type": "text/event-stream"}))
+    for at in range(0, len(lines), together):
+        reader.feed(b"".join(lines[at : at + together]))
+    reading = reader.reading()
+    assert (reading.usage["output_tokens"], reading.finish_reasons, reader.is_done) == (5, ("stop",), True)
+    assert reading.said is not None
+    assert reading.said()[1] == ["".join(texts)]
+
+
 def test_what_is_kept_of_a_stream_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_module, "MAX_SAID_BYTES", 1000)
     monkeypatch.setattr(stream_module, "MAX_WHOLE_BYTES", 500)
