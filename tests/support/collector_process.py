@@ -38,18 +38,19 @@ class CollectorProcess:
         processors: str = "",
         most_mib: int = 20,
         has_api: bool = False,
+        api: str = "",
     ) -> None:
         """`tls`, `store`, `exporters`, `processors`: what the config says in addition of each receiver, of the ledger,
         and beside the others.
         `most_mib`: of one request; a queue holds four. `program`: what Python runs instead of the collector. `has_api`:
-        it serves the API, at `api_url`."""
+        it serves the API, at `api_url`; `api`: what the config says of it in addition."""
         self._program = program
         self._tls, self._store, self._exporters, self._most_mib = tls, store, exporters, most_mib
         self._processors = processors
         self.folder = folder
         self.database = database or folder / "otel-cost.duckdb"
         """The published file."""
-        self._has_api = has_api
+        self._has_api, self._api = has_api, api
         self.grpc_port, self.http_port, self.health_port, self.metrics_port, self._api_port = free_ports(5)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -89,7 +90,7 @@ exporters:
 {self._exporters}
 extensions:
   health_check: {{endpoint: "127.0.0.1:{self.health_port}"}}
-{f'  api: {{endpoint: "127.0.0.1:{self._api_port}"}}' if self._has_api else ""}
+{f'  api: {{endpoint: "127.0.0.1:{self._api_port}"{self._api}}}' if self._has_api else ""}
 """
 
     def spawn(self) -> None:

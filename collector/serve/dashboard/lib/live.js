@@ -4,7 +4,8 @@ import { address, get } from "./api.js";
 const POLL_MS = 10_000;
 const TRIES = 3;
 const LEAST_MS = 2000;
-const EASE = 8; // between two looks at least this many times what the last one took: many open pages cost little
+const EASE = 4; // between two looks at least this many times what the last one took: many open pages cost little
+const MOST_MS = 10_000;
 
 /** Calls `onchange()` after changes of the ledger, one at a time and not too often, and `onbudget(event)` at once. */
 export class Live {
@@ -79,7 +80,7 @@ export class Live {
       if (!this.paused) await this.onchange();
     } finally {
       const took = performance.now() - began;
-      this.next = performance.now() + Math.max(LEAST_MS, EASE * took);
+      this.next = performance.now() + Math.min(MOST_MS, Math.max(LEAST_MS, EASE * took));
       this.busy = false;
       if (this.waiting) this.soon();
     }

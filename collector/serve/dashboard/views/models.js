@@ -86,7 +86,7 @@ function pie(parts) {
     caption: "Cost by category", rows: parts.map((part, at) => ({ ...part, shown: shown[at] })),
     columns: [
       { key: "name", label: "Category", head: true, cell: (part) => h("span", { title: part.note }, swatch(colour(part.hue)), " ", part.name) },
-      { key: "cost", label: "Cost", align: "end", cell: (part) => money(part.amount, digits, { shown: part.shown }) },
+      { key: "cost", label: "Cost", class: "cost", align: "end", cell: (part) => money(part.amount, digits, { shown: part.shown }) },
       { key: "share", label: "Share", align: "end", cell: share },
     ],
   });
@@ -110,9 +110,9 @@ function modelTable(page, answer) {
       columns: [
         { key: "name", label: "Model", head: true, cell: name },
         { key: "provider", label: "Provider", cell: (row) => h("span", { class: "soft" }, named(row.key.provider)) },
-        { key: "cost", label: "Cost", align: "end", cell: (row, at) => costCell(row.measures, digits, shown[at]) },
+        { key: "cost", label: "Cost", class: "cost", align: "end", cell: (row, at) => costCell(row.measures, digits, shown[at]) },
         { key: "share", label: "Share", align: "end", cell: (row) => percent(ratio(cost(row.measures), total)) },
-        { key: "calls", label: "Calls", align: "end", cell: (row) => count(row.measures.calls) },
+        { key: "calls", label: "Calls", class: "calls", align: "end", cell: (row) => count(row.measures.calls) },
         { key: "each", label: "$ / call", align: "end", cell: (row) => money(each(row.measures, "cost_per_call_usd"), fine) },
         { key: "million", label: "$ / 1M tokens", title: "What a million tokens cost here, input and output together", align: "end", cell: (row) => money(perMillion(row.measures), 2) },
         { key: "tokens", label: "Tokens", align: "end", cell: (row) => short(tokens(row.measures)) },

@@ -120,8 +120,8 @@ function topTable(page, by, answer) {
     caption: `Spend by ${said(by)}`, rows: answer.rows, rowKey: (row) => row.key[by] ?? "", foot,
     columns: [
       { key: "name", label: heading(by), head: true, cell: name },
-      { key: "calls", label: "Calls", align: "end", narrow: "hide", cell: (row) => count(row.measures.calls) },
-      { key: "cost", label: "Cost", align: "end", cell: (row, at) => costCell(row.measures, digits, shown[at]) },
+      { key: "calls", label: "Calls", class: "calls", align: "end", narrow: "hide", cell: (row) => count(row.measures.calls) },
+      { key: "cost", label: "Cost", class: "cost", align: "end", cell: (row, at) => costCell(row.measures, digits, shown[at]) },
       { key: "share", label: "Share", cell: (row) => share(row.measures) },
     ],
   });

@@ -1,0 +1,17 @@
+"""What there is to see: every view with the parameters that show most of it."""
+
+from __future__ import annotations
+
+VIEWS = {
+    "overview": "/?compare=previous",
+    "breakdown": "/?view=breakdown&by=agent",
+    "breakdown by two": "/?view=breakdown&by=customer&by=model&sort=calls",
+    "models": "/?view=models",
+}
+"""Name to address."""
+FILTER_KEYS = (
+    *("environment", "provider", "model", "request_model", "response_model", "agent", "run", "trace_id"),
+    *("conversation", "customer", "feature", "team", "user", "project", "status", "cost_status", "service_tier"),
+    *("service_name", "operation"),
+)
+"""Parameters behind the twelve filters."""
