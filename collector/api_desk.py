@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC
+import logging
+from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 from zoneinfo import ZoneInfo
-
-import pyarrow as pa
 
 from collector.budget_desk import BudgetDesk
 from collector.budgets.model import Event
 from collector.config import Endpoint
-from collector.questions.asking import Answered
+from collector.errors import CannotListen
 from collector.serve.api.app import Page, Path, build_app
 from collector.serve.api.budgets import budget_paths, event_json
 from collector.serve.api.budgets_approvals import approval_paths
@@ -29,36 +26,18 @@ from collector.serve.api.trust import price_path, trust_views
 from collector.serve.api.viewing import Viewer
 from collector.serve.api.views import spend_views
 from collector.store import Store
-from collector.store.query import query_published
+from collector.store.asking import Reading
 from collector.store.user_query import UserQuery, ask
 from collector.tls import server_context
 from otel_cost.pricing import RateCard
 from otel_cost.pricing.overrides import Cards
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
-
-class _Published:
-    """Answers questions from the published file (`collector.questions.asking.Asking`)."""
-
-    def __init__(self, store: Store) -> None:
-        self._path = store.layout.published
-        self._threads = ThreadPoolExecutor(2, "otel-cost-ask")
-
-    async def answer(
-        self, question: Callable[..., T], *arguments: Any, timeout_seconds: float | None = None, **named: Any
-    ) -> Answered[T]:
-        del timeout_seconds
-        asked = partial(self._answer, question, *arguments, **named)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, asked)
-
-    def _answer(self, question: Callable[..., T], *arguments: Any, **named: Any) -> Answered[T]:
-        published = self._ask("SELECT published_at, last_seq FROM publication", {}).to_pylist()[0]
-        value = question(self._ask, *arguments, **named)
-        return Answered(value, published["published_at"].replace(tzinfo=UTC), published["last_seq"])
-
-    def _ask(self, statement: str, parameters: Mapping[str, object]) -> pa.Table:
-        return query_published(self._path, statement, parameters)
+SQL_MEMORY_MIB = 512
+"""Of one statement: half of what `otel-cost sql` gives, beside a collector and another statement."""
 
 
 class ApiDesk:
@@ -66,10 +45,13 @@ class ApiDesk:
 
     def __init__(self, config: ApiConfig, store: Store, budgets: BudgetDesk, cards: Callable[[], Cards]) -> None:
         self.news = News()
+        self._config = config
         self._cards = cards
         self._store = store
         budgets.counters.on_applied(lambda moves: self.news.happened(_news(event) for event in moves.events))
-        viewer = Viewer(_Published(store), ZoneInfo(config.time_zone))
+        zone = ZoneInfo(config.time_zone)
+        self._reading = Reading(store.layout.published, zone)
+        viewer = Viewer(self._reading, zone)
         views = [*spend_views(), *run_views(self._card_of, config.jaeger), *trust_views()]
         paths: list[Path] = [
             *(viewer.route(view) for view in views),
@@ -84,14 +66,25 @@ class ApiDesk:
         tls = None if config.tls is None else server_context(config.tls)
         self._server = ApiServer(config.endpoint, app, tls)
 
-    async def start(self) -> Endpoint:
-        """Listen. Raises CannotListen."""
+    async def start(self) -> Endpoint | None:
+        """Listen. Where nobody asked for the API and its address is taken, go on without it: None.
+
+        Raises:
+            CannotListen: the address that the config gives is taken or not of this machine.
+        """
         self.news.start()
-        return await self._server.start()
+        try:
+            return await self._server.start()
+        except CannotListen as error:
+            if self._config.is_given:
+                raise
+            logger.warning("%s: no page is served; another collector? set extensions.api.endpoint", error)
+            return None
 
     async def stop(self) -> None:
         self.news.stop()
         await self._server.stop()
+        await asyncio.to_thread(self._reading.stop)
 
     def _card_of(self, digest: str | None) -> RateCard:
         cards = self._cards()
@@ -99,7 +92,8 @@ class ApiDesk:
 
 
 def _asked(store: Store, question: SqlQuestion) -> SqlAnswer:
-    return ask(store.layout.published, UserQuery(question.sql, question.timeout_seconds))
+    query = UserQuery(question.sql, question.timeout_seconds, SQL_MEMORY_MIB, question.organization, question.limit + 1)
+    return ask(store.layout.published, query)
 
 
 def _news(event: Event) -> BudgetNews:

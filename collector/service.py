@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from collector import memory
 from collector import telemetry as metrics
 from collector.acceptor import Acceptor
+from collector.api_desk import ApiDesk
 from collector.applier import Applier
 from collector.budget_desk import BudgetDesk
 from collector.catalogue.keeper import CardKeeper
@@ -26,17 +27,11 @@ from collector.receive.config import ReceiverConfig
 from collector.receive.intake import DEFAULT_ORGANIZATION
 from collector.receivers import build_receivers
 from collector.reprice_desk import RepricingDesk
-from collector.serve.api.app import Path, build_app
-from collector.serve.api.budgets import budget_paths
-from collector.serve.api.budgets_approvals import approval_paths
-from collector.serve.api.pages import approvals_page
-from collector.serve.api.server import ApiServer
 from collector.serve.probes import Pages, ProbeServer, health_pages, metrics_pages
 from collector.store import Store
 from collector.store.moved import Listener
 from collector.telemetry import Telemetry
 from collector.timer import PublishTimer
-from collector.tls import server_context
 from collector.upkeep_timer import UpkeepTimer
 from otel_cost.pricing import default_card
 from otel_cost.pricing.overrides import Cards
@@ -96,19 +91,13 @@ class Service:
         bounds = CommitterConfig(queue_bytes=config.queue_bytes)
         self._committer = Committer(acceptor.process, bounds, self.telemetry)
         self._prices = CardKeeper(layout.prices, config.refresh, pipeline.use, self.telemetry)
-        self._timer = PublishTimer(self.store.publish, config.store.publish_interval_seconds, self.telemetry)
+        self._timer = PublishTimer(self._publish, config.store.publish_interval_seconds, self.telemetry)
         self._desk = RepricingDesk(self.store, lambda: pipeline.cards)
         self._upkeep = UpkeepTimer(self._desk.step)
         self._receivers = build_receivers(config, self._committer.submit, self.telemetry)
         self._probes: list[ProbeServer] = []
         self._api = (
-            None
-            if config.api is None
-            else ApiServer(
-                config.api.endpoint,
-                build_app(config.api, _paths(self.budgets), [approvals_page()]),
-                None if config.api.tls is None else server_context(config.api.tls),
-            )
+            None if config.api is None else ApiDesk(config.api, self.store, self.budgets, lambda: pipeline.cards)
         )
         self._serving = False
         self.telemetry.gauge(metrics.HEALTHY, lambda: self.why_unhealthy() is None)
@@ -196,6 +185,13 @@ class Service:
         self.telemetry.gauge(metrics.JOURNAL_FILES, lambda: self.journal.file_count)
         self._applier.start(applied)
 
+    def _publish(self) -> bool:
+        """Refresh the published file; whoever watches it over the API is told."""
+        is_new = self.store.publish()
+        if is_new and self._api is not None:
+            self._api.news.changed(self.store.position.seq)
+        return is_new
+
     def _listening(self, transport: str, config: ReceiverConfig | None) -> Endpoint | None:
         return None if config is None else Endpoint(config.host, self._receivers[transport].port)
 
@@ -220,8 +216,3 @@ class Service:
         self.meter.stop()
         for probe in self._probes:
             probe.stop()
-
-
-def _paths(desk: BudgetDesk) -> list[Path]:
-    """All routes of the API; of two that fit, the first answers."""
-    return [*approval_paths(desk), *budget_paths(desk)]

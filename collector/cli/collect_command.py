@@ -122,6 +122,10 @@ def _stop_or_end(told_to_stop: asyncio.Event) -> None:
 def greeting(config: Config, addresses: Addresses) -> str:
     """What a person needs to know next: where to send, where the numbers are."""
     lines = ["otel-cost is collecting."]
+    if addresses.api is not None:
+        lines.append(f"  page     {_url(addresses.api, config.api)}/")
+    elif config.api is not None:
+        lines.append(f"  page     none: {config.api.endpoint} is taken; another collector? (extensions.api.endpoint)")
     if addresses.http is not None:
         lines.append(f"  send     export {_SEND}={_url(addresses.http, config.http)} {_PROTOCOL}=http/protobuf")
     if addresses.grpc is not None:

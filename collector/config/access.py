@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from types import MappingProxyType
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from collector.config import values
 from collector.config.parts import Endpoint
 from collector.config.problems import BadValue
 from collector.config.reader import Section
 from collector.config.tls import read_server_tls
-from collector.serve.api.config import ApiConfig, ApiToken, JwksUrl, JwtConfig, Role
+from collector.serve.api.config import TRACE_PLACE, ApiConfig, ApiToken, JwksUrl, JwtConfig, Role
 
 MIN_TOKEN_CHARACTERS = 16
 """Shorter secrets can be guessed by trying."""
@@ -38,10 +40,28 @@ def read_api(part: Section, default: Endpoint) -> ApiConfig:
         _jwt(jwt) if "jwt" in auth else None,
         read_server_tls(tls) if "tls" in part else None,
         part.take("session", values.seconds(60, 90 * 86_400), 12 * 3600.0),
+        part.take("time_zone", _time_zone, "UTC"),
+        jaeger=part.take("jaeger", _trace_url, None),
     )
     auth.close()
     part.close()
     return config
+
+
+def _time_zone(value: object) -> str:
+    name = values.text(value)
+    if name not in available_timezones():
+        near = get_close_matches(name, available_timezones(), n=1, cutoff=0.5)
+        raise BadValue("is not a time zone", got=f"{name}; did you mean {near[0]}?" if near else name)
+    return name
+
+
+def _trace_url(value: object) -> str | None:
+    """The address of a trace in Jaeger's page; of its page alone, the rest is known."""
+    url = values.text(value)
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
+        raise BadValue("must be the address of Jaeger's page", got=url)
+    return url if TRACE_PLACE in url else f"{url.rstrip('/')}/trace/{TRACE_PLACE}"
 
 
 def check_names(part: Section, names: list[str]) -> None:

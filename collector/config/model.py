@@ -24,6 +24,7 @@ METERING = MeteringConfig()
 HEALTH_CHECK_ENDPOINT = Endpoint("127.0.0.1", 13133)
 STORE = StoreConfig(Path("otel-cost.duckdb"))
 API_ENDPOINT = Endpoint("127.0.0.1", 8321)
+API = ApiConfig(API_ENDPOINT, is_given=False)
 NO_OVERRIDES = Overrides()
 
 
@@ -49,7 +50,7 @@ class Config:
     prometheus: Endpoint | None = PROMETHEUS_ENDPOINT
     metering: MeteringConfig = METERING
     health_check: Endpoint | None = HEALTH_CHECK_ENDPOINT
-    api: ApiConfig | None = None
+    api: ApiConfig | None = API
     warnings: tuple[str, ...] = ()
     """Parts that are configured, valid, and without effect in this version."""
 

@@ -26,7 +26,7 @@ class Defined:
     receivers: list[str] = field(default_factory=lambda: ["otlp"])
     processors: list[str] = field(default_factory=lambda: ["memory_limiter", "cost", "budget"])
     exporters: list[str] = field(default_factory=lambda: ["duckdb", "prometheus"])
-    extensions: list[str] = field(default_factory=lambda: ["health_check"])
+    extensions: list[str] = field(default_factory=lambda: ["health_check", "api"])
 
     def add(self, ids: list[str], part: Section, kind: str) -> str:
         """Note a component; returns its id."""

@@ -16,11 +16,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from collector.errors import QueryTimedOut
 from collector.store.errors import QueryFailed, QueryRefused
 from collector.store.gate import admit
 from collector.store.scoped import admit_scoped, open_scoped, without_names
 
-REFUSED, FAILED = 3, 4
+REFUSED, FAILED, TIMED_OUT = 3, 4, 5
 """Exit codes; the reason is on stderr."""
 
 _BEYOND_MEMORY_LIMIT = 1 << 30
@@ -34,6 +35,8 @@ def main() -> int:
         table = answer(request)
     except QueryRefused as error:
         return _say(REFUSED, error)
+    except QueryTimedOut as error:
+        return _say(TIMED_OUT, error)
     except (QueryFailed, duckdb.Error, MemoryError) as error:
         return _say(FAILED, error)
     with pa.ipc.new_stream(sys.stdout.buffer, table.schema) as stream:
@@ -65,6 +68,8 @@ def _scoped_answer(request: dict[str, Any]) -> pa.Table:
             ledger = open_scoped(connection, request["path"], request["org"], views)
             _lock_up(connection, request["memory_limit_mib"], f"{ledger}.")
             return _run(connection, request, f"{ledger}.main.publication")
+        except QueryTimedOut:
+            raise
         except (QueryFailed, duckdb.Error) as error:
             raise QueryFailed(without_names(str(error), ledger, request["path"])) from None
 
@@ -79,9 +84,10 @@ def _run(connection: Any, request: dict[str, Any], publication: str) -> pa.Table
         result = connection.sql(request["sql"])
         if result is None:
             raise QueryRefused("only queries that read are answered")
-        table = result.to_arrow_table()
+        limit = request.get("max_rows")
+        table = (result if limit is None else result.limit(limit)).to_arrow_table()
     except duckdb.InterruptException as error:
-        raise QueryFailed(f"stopped after {request['timeout_seconds']:g} seconds") from error
+        raise QueryTimedOut(f"stopped after {request['timeout_seconds']:g} seconds") from error
     finally:
         timer.cancel()
     keys = ("published_at", "last_seq", "spans")

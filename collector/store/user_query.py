@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from collector.errors import QueryTimedOut
 from collector.store import sandbox
 from collector.store.errors import QueryFailed, QueryRefused
 from collector.store.fresh import bring_up_to_date
@@ -29,6 +30,7 @@ class UserQuery:
     timeout_seconds: float = 30.0
     memory_limit_mib: int = 1024
     org: str | None = None  # whose rows it sees, and nothing of others'; None: all
+    max_rows: int | None = None  # of the result; None: all
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ class Answer:
 def ask(path: Path, query: UserQuery) -> Answer:
     """Run `query` over the publication at `path`; publish first when no collector runs and the ledger is ahead.
 
-    Raises NotPublished, QueryRefused (not one reading statement), QueryFailed (wrong SQL, time or memory is up),
+    Raises NotPublished, QueryRefused (not one reading statement), QueryFailed (wrong SQL, memory or, as
+    QueryTimedOut, time is up),
     StartupError (the ledger cannot be opened for publishing).
     """
     collector_runs = bring_up_to_date(path)
@@ -55,6 +58,7 @@ def ask(path: Path, query: UserQuery) -> Answer:
         "timeout_seconds": query.timeout_seconds,
         "memory_limit_mib": query.memory_limit_mib,
         "org": query.org,
+        "max_rows": query.max_rows,
     }
     table = _run(json.dumps(request), query.timeout_seconds)
     said = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
@@ -73,10 +77,12 @@ def _run(request: str, timeout_seconds: float) -> pa.Table:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise QueryFailed(f"stopped after {timeout_seconds:g} seconds") from error
+        raise QueryTimedOut(f"stopped after {timeout_seconds:g} seconds") from error
     reason = done.stderr.decode(errors="replace").strip()
     if done.returncode == sandbox.REFUSED:
         raise QueryRefused(reason)
+    if done.returncode == sandbox.TIMED_OUT:
+        raise QueryTimedOut(reason)
     if done.returncode != 0:
         raise QueryFailed(reason or f"the query's process ended with {done.returncode}")
     with pa.ipc.open_stream(done.stdout) as stream:

@@ -323,7 +323,8 @@ def test_a_wrong_config_exits_with_2_and_every_problem(tmp_path: Path) -> None:
 def test_check_config_says_whether_it_is_valid_and_starts_nothing(tmp_path: Path) -> None:
     """Warnings of parts without effect are printed; exit code 0."""
     file = tmp_path / "good.yaml"
-    file.write_text("processors: {budget: {rules: [{name: a, scope: run, limit: 1 USD/run, on_exceed: block}]}}")
+    rules = "{rules: [{name: a, scope: run, limit: 1 USD/run, on_exceed: block}]}"
+    file.write_text(f"processors: {{budget: {rules}}}\nservice: {{extensions: [health_check]}}")
     result = CliRunner().invoke(command, ["--config", str(file), "--check-config"])
     assert (result.exit_code, result.stdout) == (0, f"{file}: valid\n")
     assert [line.split(": ")[1] for line in result.stderr.splitlines()] == ["processors.budget.rules"]

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collector.config.parts import Endpoint  # the config is built from this
 
 
+TRACE_PLACE = "{trace_id}"
+"""What stands for the trace in a link to another tool."""
+
+
 class Role(IntEnum):
     """What a caller may do; each includes those before it."""
 
@@ -78,6 +82,8 @@ class ApiConfig:
     session_seconds: float = 12 * 3600.0
     time_zone: str = "UTC"
     """Of days, where a request names none; an IANA name."""
+    is_given: bool = field(default=True, compare=False)
+    """Whether a config asks for it; else a collector whose address is taken goes on without."""
     jaeger: str | None = None
     """Address of a trace in Jaeger's page, with `{trace_id}` in it."""
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from collector.questions import runs as listed
 from collector.questions import tree as trees
+from collector.serve.api.config import TRACE_PLACE
 from collector.serve.api.figures import Figures, figures, rounded
 from collector.serve.api.parameters import choice, shortened, text
 from collector.serve.api.viewing import Asked, Question, View, found
@@ -20,8 +21,6 @@ from otel_cost.pricing import RateCard
 SORT = choice("sort", "Dearest or latest first", listed.SORTS, "cost")
 SEARCH = text("search", "Only runs with this in their id")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-TRACE_PLACE = "{trace_id}"
-"""What stands for the trace in a link to another tool."""
 
 CardOf = Callable[[str | None], RateCard]
 """The rate card of a digest; the one in use where it is not held any more."""

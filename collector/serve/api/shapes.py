@@ -14,7 +14,18 @@ from decimal import Decimal
 from enum import Enum
 from functools import cache
 from inspect import cleandoc, getdoc
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,
+    Required,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
 MIN_DECIMALS = 2
 DECIMAL_PATTERN = r"^-?\d+(\.\d+)?$"
@@ -92,6 +103,8 @@ class Schemas:
         origin, arguments = get_origin(hint), get_args(hint)
         if origin is Annotated:
             return self._annotated(arguments)
+        if origin in (NotRequired, Required):
+            return self.of(arguments[0])
         if origin is Literal:
             return _choice(list(arguments))
         if origin in (Union, types.UnionType):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -47,6 +48,7 @@ class Question(NamedTuple):
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
+    named: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,9 @@ class Viewer:
                 question makes no sense.
         """
         try:
-            return await self._asking.answer(question.function, *question.arguments, timeout_seconds=timeout_seconds)
+            return await self._asking.answer(
+                question.function, *question.arguments, timeout_seconds=timeout_seconds, **question.named
+            )
         except QueryTimedOut as error:
             raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "timeout", str(error)) from None
         except StoreUnavailable as error:

@@ -257,7 +257,7 @@ def _ticker(found: tickers.Ticker, asked: Asked) -> TickerShown:
 
 
 def _ask_spend(asked: Asked) -> Question:
-    return Question(spends.spend, (asked.selection, asked[COMPARE] is not None))
+    return Question(spends.spend, (asked.selection,), {"compare": asked[COMPARE] is not None})
 
 
 def _spend(found: spends.Spend, _: Asked) -> SpendShown:
