@@ -139,10 +139,14 @@ def main() -> None:
             os._exit(1)
 
     generations = Generations(
-        Path(sys.argv[1]), ZoneInfo(sys.argv[2]), MEMORY_LIMIT_MIB, lambda state: say((0, state, None))
+        Path(sys.argv[1]),
+        ZoneInfo(sys.argv[2]),
+        lambda state: say((0, state, None)),
+        memory_limit_mib=MEMORY_LIMIT_MIB,
     )
     desk = Desk(generations, say)
-    generations.start()
+    generations.open()
+    threading.Thread(target=generations.follow, name="generations", daemon=True).start()
     while (frame := read_frame(frames)) is not None:
         if len(frame) == 1:
             desk.interrupt(frame[0])

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from collector.errors import StoreUnavailable
 from collector.store.layout import Layout
-from collector.store.rollups import Piece, Rolled, Rollups, pieces, relate
+from collector.store.rollups import UNSUMMED_ROWS, Piece, Rolled, Rollups, pieces, relate
 
 LOOK_SECONDS = 0.5
 """So often the published file is looked at: an answer is so much older than the publication at most."""
@@ -32,6 +32,10 @@ SUMMING_SECONDS = 5.0
 
 State = tuple[datetime, int]
 """When it was published (UTC), and the last seq in it."""
+
+
+def _ignore(_: State) -> None:
+    return
 
 
 @dataclass(slots=True, eq=False)
@@ -53,7 +57,7 @@ class Cursor:
     def __init__(self, connection: Any, generation: Generation) -> None:
         self._connection = connection
         self.published_at, self.last_seq = generation.published_at, generation.last_seq
-        self.rolled = generation.rolled
+        self.rolled: Rolled | None = generation.rolled
         self._interrupted = False
 
     def __call__(self, statement: str, parameters: Mapping[str, object]) -> pa.Table:
@@ -68,27 +72,55 @@ class Cursor:
 
 
 class Generations:
-    """Follows the published file in a thread, and sums its segments up there. `told` hears of each new publication."""
+    """Follows the published file, and sums its segments up. `told` hears of each new publication.
 
-    def __init__(self, published: Path, zone: ZoneInfo, memory_limit_mib: int, told: Callable[[State], None]) -> None:
+    `follow` does that for ever, `step` once; questions may come from any thread meanwhile.
+    """
+
+    def __init__(
+        self,
+        published: Path,
+        zone: ZoneInfo,
+        told: Callable[[State], None] = _ignore,
+        *,
+        memory_limit_mib: int = 768,
+        unsummed_rows: int = UNSUMMED_ROWS,
+    ) -> None:
         self._published = published
         self._memory_limit_mib = memory_limit_mib
         self._told = told
-        self._rollups = Rollups(Layout.of(published).rollups, zone)
+        self._rollups = Rollups(Layout.of(published).rollups, zone, unsummed_rows)
         self._lock = threading.Lock()
         self._current: Generation | None = None
         self._attached: set[str] = set()
         self._count = 0
         self._connection: Any = None
 
-    def start(self) -> None:
+    def open(self) -> None:
         """Raises duckdb.Error."""
         config = {"threads": 2, "memory_limit": f"{self._memory_limit_mib}MiB", "temp_directory": ""}
         self._connection = duckdb.connect(config=config)
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute("SET parquet_metadata_cache = true")
         self._rollups.open(self._connection)
-        threading.Thread(target=self._follow, name="generations", daemon=True).start()
+
+    def close(self) -> None:
+        """No question may be under way."""
+        self._connection.close()
+
+    def follow(self) -> None:
+        """Look for publications for ever. What goes wrong is tried again; questions read calls meanwhile."""
+        pause = threading.Event()
+        while True:
+            with suppress(duckdb.Error, OSError):
+                self.step()
+            pause.wait(LOOK_SECONDS)
+
+    def step(self) -> None:
+        """Attach a new publication, if there is one, and sum up what it lacks, some seconds long."""
+        with self._lock:
+            self._look()
+        self._sum_up()
 
     @contextmanager
     def current(self) -> Iterator[Cursor]:
@@ -112,15 +144,6 @@ class Generations:
             with self._lock:
                 generation.users -= 1
                 self._detach(generation)
-
-    def _follow(self) -> None:
-        pause = threading.Event()
-        while True:
-            with suppress(duckdb.Error, OSError):
-                with self._lock:
-                    self._look()
-                self._sum_up()
-            pause.wait(LOOK_SECONDS)
 
     def _sum_up(self) -> None:
         """What the current generation lacks; it is attached once more with the new sums, now and then."""

@@ -150,8 +150,9 @@ def _empty(connection: Any, generation: str) -> str:
 class Rollups:
     """The cache of one ledger, attached as `rollups`. Used by one thread; what it commits others may read."""
 
-    def __init__(self, path: Path, zone: ZoneInfo) -> None:
+    def __init__(self, path: Path, zone: ZoneInfo, unsummed_rows: int = UNSUMMED_ROWS) -> None:
         self._path = path
+        self._unsummed_rows = unsummed_rows
         self.zone = zone
         self._connection: Any = None
         self._known: dict[tuple[str, str], int] = {}  # file, digest -> part
@@ -183,7 +184,7 @@ class Rollups:
     def next(self, some: Sequence[Piece]) -> Piece | None:
         """What is to be summed up next: the largest, while there is more than may be left."""
         left = [piece for piece in some if (piece.file, piece.amended) not in self._known]
-        if sum(piece.rows for piece in left) <= UNSUMMED_ROWS:
+        if sum(piece.rows for piece in left) <= self._unsummed_rows:
             return None
         return max(left, key=lambda piece: piece.rows)
 
