@@ -17,6 +17,7 @@ from collector.serve.api.app import Page, Path, build_app
 from collector.serve.api.budgets import budget_paths, event_json
 from collector.serve.api.budgets_approvals import approval_paths
 from collector.serve.api.config import ApiConfig
+from collector.serve.api.forecasts import forecast_paths
 from collector.serve.api.news import BudgetNews, News, news_path
 from collector.serve.api.pages import approvals_page, page_routes
 from collector.serve.api.runs import run_views
@@ -55,6 +56,7 @@ class ApiDesk:
         views = [*spend_views(), *run_views(self._card_of, config.jaeger), *trust_views()]
         paths: list[Path] = [
             *(viewer.route(view) for view in views),
+            *forecast_paths(viewer, budgets),
             price_path(lambda: cards().card()),
             sql_path(partial(_asked, store)),
             news_path(self.news),

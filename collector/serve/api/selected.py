@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -137,6 +137,11 @@ def selection(
     filters = [Filter(each.name, given[each]) for each in FILTERS if given[each]]
     filters += [Filter(name, _texts(said)) for name, said in attributes.items()]
     return Selection(org, Window(since, until, tz), tuple(filters))
+
+
+def timeless(selected: Selection) -> Selection:
+    """The same calls at any time."""
+    return replace(selected, window=Window(None, None, selected.window.zone))
 
 
 def shown(selected: Selection) -> SelectionShown:

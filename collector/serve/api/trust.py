@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from collector.catalogue.describe import hours, iso, quoted
+from collector.questions import price_runs as repriced
 from collector.questions import unpriced as reasons
 from collector.questions import waste as wasted
 from collector.serve.api.config import Role
@@ -120,6 +121,9 @@ def trust_views() -> list[View[Any]]:
         View("/unpriced", "calls without a price, by reason, and what to write in the config",
              lambda asked: Question(reasons.unpriced, (asked.selection, asked[REASONS])), _unpriced, UnpricedShown,
              (REASONS,)),
+        View("/price-runs", "calls that were priced again, and what that changed",
+             lambda asked: Question(repriced.price_runs, (asked.selection, asked[REASONS])), lambda found, _: found,
+             repriced.PriceRuns, (REASONS,)),
         View("/waste", "retries, failures, cache misses, and the longest outputs",
              lambda asked: Question(wasted.waste, (asked.selection,)), _waste, WasteShown),
     ]  # fmt: skip

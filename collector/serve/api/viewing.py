@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -61,7 +61,6 @@ class View(Generic[T]):
     show: Callable[[T, Asked], Any]
     shape: Any
     parameters: tuple[Parameter[Any], ...] = ()
-    strict: bool = False
 
 
 class Viewer:
@@ -76,23 +75,30 @@ class Viewer:
 
     def route(self, view: View[Any]) -> Path:
         """A GET route for viewers."""
-        parameters = (*view.parameters, *selected.PARAMETERS)
+
+        async def answered(request: Request, asked: Asked) -> Response:
+            found = await self.answer(view.question(asked))
+            return answer_json(request, asked, found, view.show(found.value, asked))
+
+        return self.route_of(view.path, view.summary, answered, view.shape, view.parameters)
+
+    def route_of(
+        self,
+        path: str,
+        summary: str,
+        answered: Callable[[Request, Asked], Awaitable[Response]],
+        shape: Any,
+        parameters: tuple[Parameter[Any], ...] = (),
+    ) -> Path:
+        """The same for what takes more than one question."""
+        taken = (*parameters, *selected.PARAMETERS)
 
         async def handler(request: Request) -> Response:
-            asked = self.read(request, parameters)
-            answered = await self.answer(view.question(asked))
-            return answer_json(request, asked, answered, view.show(answered.value, asked))
+            return await answered(request, self.read(request, taken))
 
+        returns = shape if isinstance(shape, Returns) else Returns(shape, is_selection=True)
         return Path(
-            "GET",
-            view.path,
-            Role.VIEWER,
-            handler,
-            view.summary,
-            strict=view.strict,
-            parameters=parameters,
-            takes_attributes=True,
-            returns=Returns(view.shape, is_selection=True),
+            "GET", path, Role.VIEWER, handler, summary, parameters=taken, takes_attributes=True, returns=returns
         )
 
     def read(self, request: Request, parameters: tuple[Parameter[Any], ...]) -> Asked:

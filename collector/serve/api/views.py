@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from collector.questions import breakdown as breakdowns
 from collector.questions import spend as spends
-from collector.questions import ticker as tickers
 from collector.questions import timeseries as serieses
 from collector.questions import values as valued
 from collector.questions.selection import COLUMNS, TIMES
@@ -94,47 +93,6 @@ VALUE_SEARCH = text("search", "Only values with this in them, whatever the case"
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
-    """What a period will have cost at its end, and between which bounds with a chance of four in five."""
-
-    value_usd: Decimal
-    low_usd: Decimal
-    high_usd: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Forecasts:
-    """Null: too little history."""
-
-    month: Forecast | None
-
-
-@dataclass(frozen=True, slots=True)
-class Freshness:
-    """The latest call of the last seven days; null: there is none."""
-
-    last_span_at: datetime | None
-    age_seconds: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class TickerShown:
-    """The figures at a glance. `unpriced_calls` are those of the month; `cost_per_run_usd` of the last 24 hours."""
-
-    today: Figures
-    yesterday_at_this_hour: Figures
-    yesterday: Figures
-    month: Figures
-    change_today_ratio: float | None
-    projection: Forecasts
-    cost_per_run_usd: Decimal | None
-    runs: tickers.RunCosts
-    unpriced_calls: int
-    freshness: Freshness
-    tz: str
-
-
-@dataclass(frozen=True, slots=True)
 class SpendShown:
     """`previous` is null where it was not asked for, or the window has no start."""
 
@@ -213,8 +171,6 @@ class ValuesShown:
 def spend_views() -> list[View[Any]]:
     """All views of this module, the collections too."""
     return [
-        View("/ticker", "today, yesterday, the month and its projection, runs, freshness",
-             _ask_ticker, _ticker, TickerShown),
         View("/spend", "what the calls cost in all", _ask_spend, _spend, SpendShown, (COMPARE,)),
         View("/breakdown", "cost by one or several names, with everything not shown as `other`",
              lambda asked: ask_breakdown(asked, asked[BY]), show_breakdown, BreakdownShown, (BY, *ROWS)),
@@ -231,29 +187,6 @@ def spend_views() -> list[View[Any]]:
 def _collection(name: str, by: tuple[str, ...]) -> View[Any]:
     summary = f"cost by {' and '.join(by)}, as /breakdown"
     return View(f"/{name}", summary, lambda asked: ask_breakdown(asked, by), show_breakdown, BreakdownShown, ROWS)
-
-
-def _ask_ticker(asked: Asked) -> Question:
-    """Filters of the selection hold; its times do not."""
-    return Question(tickers.ticker, (asked.selection, asked.now))
-
-
-def _ticker(found: tickers.Ticker, asked: Asked) -> TickerShown:
-    month = figures(found.month)
-    last = found.last_call_at
-    return TickerShown(
-        today=figures(found.today),
-        yesterday_at_this_hour=figures(found.yesterday_at_this_hour),
-        yesterday=figures(found.yesterday),
-        month=month,
-        change_today_ratio=rounded(found.change_today_ratio),
-        projection=Forecasts(None),
-        cost_per_run_usd=found.runs.mean_usd,
-        runs=found.runs,
-        unpriced_calls=month.unpriced_calls,
-        freshness=Freshness(last, None if last is None else max(0.0, (asked.now - last).total_seconds())),
-        tz=asked.selection.window.zone.key,
-    )
 
 
 def _ask_spend(asked: Asked) -> Question:
