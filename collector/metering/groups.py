@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,6 +17,9 @@ from otel_cost.pricing.money import format_usd
 
 Labels = tuple[str, ...]
 """A value of each label, in the order of the labels; empty where the call says none."""
+
+Amounts = npt.NDArray[Any]
+"""Whole numbers: int64, or Python's own (dtype object) where sums may exceed it."""
 
 _TOKENS = {
     "input_tokens": "input_tokens",
@@ -34,11 +38,11 @@ MAX_LABEL_CHARACTERS = 128
 """Of a label's value. Longer ones are cut: names that apps make up, which a graph cannot show either."""
 
 
-class Group(NamedTuple):
-    """Counted calls with the same label values: a number for each of `QUANTITIES`."""
+class Groups(NamedTuple):
+    """Counted calls by their label values."""
 
-    labels: Labels
-    amounts: Sequence[int]
+    labels: Sequence[Labels]
+    amounts: Amounts  # a row for each of `labels`, a column for each of `QUANTITIES`
 
 
 class Bucket(NamedTuple):
@@ -56,18 +60,17 @@ def columns_of(labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(["counted", "provider", *(LABELS[label] for label in labels), *_SAID]))
 
 
-def groups(calls: pa.Table, labels: Sequence[str]) -> list[Group]:
+def groups(calls: pa.Table, labels: Sequence[str]) -> Groups:
     """The sums of calls, all of them counted (`columns_of`), by their label values."""
-    columns = {f"label{place}": _texts(calls, LABELS[label]) for place, label in enumerate(labels)}
-    keys = list(columns)
-    columns.update(_amounts(calls))
-    wanted = [(quantity.name, "sum") for quantity in QUANTITIES]
-    found = pa.table(columns).group_by(keys, use_threads=False).aggregate(wanted)
-    values = [_cut(found.column(key)) for key in keys]
-    amounts = [[int(value or 0) for value in found.column(f"{name}_sum").to_pylist()] for name, _ in wanted]
-    return [
-        Group(key, amount) for key, amount in zip(zip(*values, strict=True), zip(*amounts, strict=True), strict=True)
-    ]
+    amounts = _amounts(calls)
+    names = [quantity.name for quantity in QUANTITIES]
+    keys = {f"label{place}": _texts(calls, LABELS[label]) for place, label in enumerate(labels)}
+    table = pa.table({**keys, **{name: amounts[name] for name in names if name in amounts}})
+    summed = [name for name in names if name in amounts]
+    found = table.group_by(list(keys), use_threads=False).aggregate([(name, "sum") for name in summed])
+    zeros = np.zeros(found.num_rows, np.int64)
+    columns = [_numbers(found.column(f"{name}_sum")) if name in amounts else zeros for name in names]
+    return Groups(list(zip(*(_cut(found.column(key)) for key in keys), strict=True)), np.column_stack(columns))
 
 
 def buckets(calls: pa.Table, at_seconds: float) -> Iterator[Bucket]:
@@ -81,18 +84,18 @@ def buckets(calls: pa.Table, at_seconds: float) -> Iterator[Bucket]:
             "provider": _texts(priced, "provider"),
             "place": pa.array(np.searchsorted(_BOUNDS_PICO_USD, cost.to_numpy(), side="left")),
             "cost": cost.cast(_WIDE),
-            "pico": cost,
-            **{name: priced.column(name) for name in ("trace_id", "span_id")},
+            "row": pa.array(np.arange(priced.num_rows)),
         }
     )
-    firsts = [("trace_id", "first"), ("span_id", "first"), ("pico", "first")]
-    found = table.group_by(["provider", "place"], use_threads=False).aggregate(
-        [("cost", "count"), ("cost", "sum"), *firsts]
-    )
-    names = ["place", "cost_count", "cost_sum", *(f"{name}_first" for name, _ in firsts)]
-    rows = zip(_cut(found.column("provider")), *(found.column(name).to_pylist() for name in names), strict=True)
-    for provider, place, count, total, trace_id, span_id, first in rows:
-        example = Exemplar(trace_id, span_id, format_usd(int(first)), at_seconds)
+    wanted = [("cost", "count"), ("cost", "sum"), ("row", "min")]
+    found = table.group_by(["provider", "place"], use_threads=False).aggregate(wanted)
+    firsts = found.column("row_min").combine_chunks()
+    ids = priced.select(["trace_id", "span_id"]).take(firsts)
+    columns = [found.column(name).to_pylist() for name in ("place", "cost_count", "cost_sum")]
+    of_first = [cost.take(firsts).to_pylist(), *(column.to_pylist() for column in ids.columns)]
+    rows = zip(_cut(found.column("provider")), *columns, *of_first, strict=True)
+    for provider, place, count, total, first, trace_id, span_id in rows:
+        example = Exemplar(trace_id, span_id, format_usd(first), at_seconds)
         yield Bucket(provider, place, count, int(total), example)
 
 
@@ -111,32 +114,43 @@ def examples(calls: pa.Table, labels: Sequence[str], at_seconds: float) -> Itera
 
 
 def _amounts(calls: pa.Table) -> dict[str, pa.Array]:
+    """A column for each of `QUANTITIES`, without those that are nothing but 0."""
     known = pico_usd(calls.column("cost_usd"))
-    is_known = pc.is_valid(known)
-    cost = pc.fill_null(known, 0).cast(_WIDE)
-    none = pa.scalar(0, _WIDE)
+    is_known, cost = pc.is_valid(known), pc.fill_null(known, 0)
     status = _texts(calls, "cost_status")
-    is_retry = pc.greater(pc.fill_null(one_chunk(calls.column("attempt")), 1), 1)
-    flags = {name: pc.fill_null(one_chunk(calls.column(name)), False) for name in ("wasted", "failed")}
+    wasted, failed = (pc.fill_null(one_chunk(calls.column(name)), False) for name in ("wasted", "failed"))
+    marks = {
+        "retries": pc.greater(pc.fill_null(one_chunk(calls.column("attempt")), 1), 1),
+        "failed_calls": failed,
+        "unpriced_calls": pc.invert(is_known),
+        "partial_calls": pc.and_(is_known, _is(status, "partial")),
+    }
+    money = {"retry_cost": marks["retries"], "wasted_cost": wasted, "estimated_cost": _is(status, "estimated")}
     return {
-        "cost": cost,
-        "retry_cost": pc.if_else(is_retry, cost, none),
-        "wasted_cost": pc.if_else(flags["wasted"], cost, none),
-        "estimated_cost": pc.if_else(_is(status, "estimated"), cost, none),
         "calls": pa.array(np.ones(calls.num_rows, np.int64)),
-        "unpriced_calls": pc.invert(is_known).cast(pa.int64()),
-        "partial_calls": pc.and_(is_known, _is(status, "partial")).cast(pa.int64()),
-        "failed_calls": flags["failed"].cast(pa.int64()),
-        "retries": is_retry.cast(pa.int64()),
-        **{name: _tokens(calls.column(column)) for name, column in _TOKENS.items()},
+        "cost": _summable(cost),
+        **{name: _summable(pc.if_else(mark, cost, 0)) for name, mark in money.items() if pc.any(mark).as_py()},
+        **{name: mark.cast(pa.int64()) for name, mark in marks.items() if pc.any(mark).as_py()},
+        **{
+            name: _summable(pc.fill_null(one_chunk(calls.column(column)), 0))
+            for name, column in _TOKENS.items()
+            if calls.column(column).null_count < calls.num_rows
+        },
     }
 
 
-def _tokens(column: pa.ChunkedArray) -> pa.Array:
-    """Wide enough that no sum overflows, where a span says something absurd."""
-    whole = pc.fill_null(one_chunk(column), 0)
-    most = pc.max(whole).as_py() or 0
+def _summable(whole: pa.Array) -> pa.Array:
+    """Wide where a sum may not fit 64 bits: of very dear calls, or of tokens of which a span says something absurd."""
+    ends = pc.min_max(whole).as_py()
+    most = max(abs(ends["min"] or 0), abs(ends["max"] or 0))
     return whole.cast(_WIDE) if most > 2**62 // max(1, len(whole)) else whole
+
+
+def _numbers(sums: pa.ChunkedArray) -> Amounts:
+    if pa.types.is_decimal(sums.type):
+        return np.array([int(each) for each in sums.to_pylist()], object)
+    found: Amounts = sums.to_numpy()
+    return found
 
 
 def _texts(calls: pa.Table, name: str) -> pa.Array:
@@ -150,4 +164,10 @@ def _is(texts: pa.Array, value: str) -> pa.Array:
 
 
 def _cut(column: Any) -> list[str]:
-    return [(value or "")[:MAX_LABEL_CHARACTERS] for value in column.to_pylist()]
+    """Texts, dictionary-encoded or not, each distinct one looked at once."""
+    whole = one_chunk(column) if isinstance(column, pa.ChunkedArray) else column
+    if not pa.types.is_dictionary(whole.type):
+        whole = whole.dictionary_encode()
+    texts = [(value or "")[:MAX_LABEL_CHARACTERS] for value in whole.dictionary.to_pylist()]
+    codes = pc.fill_null(whole.indices, -1).to_numpy(zero_copy_only=False)
+    return list(map([*texts, ""].__getitem__, codes.tolist()))

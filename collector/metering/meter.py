@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from collector.exposition import Exemplar, Family, Metric, Sample, histogram
 from collector.metering import groups as grouping
 from collector.metering import table
 from collector.metering.config import MeteringConfig
-from collector.metering.groups import Group, Labels, columns_of
+from collector.metering.groups import Groups, Labels, columns_of
 from collector.metering.series import OTHER, SpendSeries
 from collector.store.moved import Moved
 from collector.store.statements import query
@@ -100,8 +101,8 @@ class Meter:
             self._save()
             series = list(self._series)
             lines: dict[str, list[Sample]] = {}
-            for labels, each in series:
-                self._show(labels, each.shown, each.exemplar, lines)
+            for each in series:
+                self._show(each.labels, each.shown, each.exemplar, lines)
             sizes = [(name, *found) for name, found in sorted(self._sizes.items())]
             counts = {"used": len(self._series), "bound": self._config.max_series + 1}
             other = self._series.other_calls
@@ -178,14 +179,14 @@ class Meter:
             self._is_ready = True
 
     def _take(self, found: pa.Table) -> None:
+        if not found.num_rows:
+            return
         columns = {name: found.column(name).to_pylist() for name in found.column_names}
-        values = [columns[f"label{place}"] for place in range(len(self._config.labels))]
-        amounts = [columns[quantity.name] for quantity in table.QUANTITIES]
-        rows = zip(zip(*values, strict=True), zip(*amounts, strict=True), strict=True)
         cut = grouping.MAX_LABEL_CHARACTERS
-        self._series.add(
-            [Group(tuple((each or "")[:cut] for each in key), [int(each or 0) for each in row]) for key, row in rows], 1
-        )
+        values = [columns[f"label{place}"] for place in range(len(self._config.labels))]
+        labels = [tuple((each or "")[:cut] for each in key) for key in zip(*values, strict=True)]
+        amounts = [[int(each or 0) for each in columns[quantity.name]] for quantity in table.QUANTITIES]
+        self._series.add(Groups(labels, np.array(amounts, object).T), 1)
         self._seq = max([self._seq, *columns["last_seq"]])
         self._unsaved = True
 
