@@ -15,14 +15,16 @@ from statistics import median
 from threading import Thread
 
 import otel_cost
-from benchmarks.budgets.spans import one_call
 from otel_cost.guard import gate
 from tests.budgets.budgeted import hard_budget
 from tests.crash.sender import HttpTransport
+from tests.support.calls import call_request
 from tests.support.collector_process import CollectorProcess
 from tests.support.http_receiver import HttpReceiver
 
 ROUNDS = 25
+TWO_DOLLARS = 800_000
+"""Input tokens."""
 EVENT_SECONDS, WEBHOOK_SECONDS, GUARD_SECONDS = 1.0, 2.0, 1.0
 _LOOK_SECONDS = 0.005
 _CHANNELS = 'channels: {{webhook: {{url: "{}", secret: "not-so-very-secret"}}}}'
@@ -42,7 +44,7 @@ def holds() -> bool:
                 app.start()
                 time.sleep(0.7 + 0.013 * number)  # at any moment of what happens each second or half
                 seen, sent_at = len(receiver.received), time.monotonic()
-                sender.send(one_call(number + 1, customer, input_tokens=800_000))
+                sender.send(call_request(customer, customer, TWO_DOLLARS, time.time_ns() - 10**9))
                 while not any(
                     event["scope_value"] == customer for event in collector.asked("budgets/events")["events"]
                 ):
@@ -51,6 +53,7 @@ def holds() -> bool:
                 webhooks.append(_first(receiver, seen, customer) - sent_at)
                 app.join()
                 guards.append(app.refused_at - sent_at)
+            sender.close()
             gate.switch_off()
     print(f"crossing, {ROUNDS} rounds, from the request with the span (s):     median    p90    max  target")
     shown = (
