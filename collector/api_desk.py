@@ -76,7 +76,9 @@ class ApiDesk:
         """
         self.news.start()
         try:
-            return await self._server.start()
+            listening = await self._server.start()
+            self._reading.start()
+            return listening
         except CannotListen as error:
             if self._config.is_given:
                 raise
