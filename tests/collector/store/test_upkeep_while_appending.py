@@ -16,7 +16,7 @@ from tests.collector.store.test_amendments import everything, run
 def test_merging_between_appends_changes_nothing(open_store: OpenStore, recent_bytes: int) -> None:
     """Segments are merged and amendments taken in while traces are reopened: as if nothing had been merged."""
     chance = random.Random(recent_bytes)
-    rows = [row for trace in range(1, 40) for row in run(trace, chance)]
+    rows = [row for trace in range(1, 26) for row in run(trace, chance)]
     sent = [*rows, *chance.sample(rows, len(rows) // 4)]
     chance.shuffle(sent)
     store = open_store(recent_bytes=recent_bytes)
@@ -24,7 +24,7 @@ def test_merging_between_appends_changes_nothing(open_store: OpenStore, recent_b
     while at < len(sent):
         store.append(batch(sent[at : at + 2]), stage.attribute)
         at += 2
-        if at % 30 == 0:
+        if at % 20 == 0:
             while store.maintain().did:
                 merged += 1
     assert merged > 3
