@@ -12,6 +12,7 @@ from collector.config import Config
 from collector.receive.grpc import GrpcReceiver
 from collector.receive.http import HttpReceiver
 from collector.receive.intake import Observe, Received, Submit
+from collector.receive.senders import identify
 from collector.telemetry import Telemetry
 
 REASONS: dict[type[BaseException], str] = {
@@ -48,12 +49,12 @@ class Receiver(Protocol):
 
 def build_receivers(config: Config, submit: Submit, telemetry: Telemetry) -> dict[str, Receiver]:
     """The receivers of the config by transport, `grpc` before `http`; not started."""
-    observe = observer(telemetry)
+    observe, known = observer(telemetry), identify(config.senders)
     receivers: dict[str, Receiver] = {}
     if config.grpc is not None:
-        receivers["grpc"] = GrpcReceiver(config.grpc, submit, observe=observe)
+        receivers["grpc"] = GrpcReceiver(config.grpc, submit, known, observe)
     if config.http is not None:
-        receivers["http"] = HttpReceiver(config.http, submit, observe=observe)
+        receivers["http"] = HttpReceiver(config.http, submit, known, observe)
     return receivers
 
 

@@ -24,7 +24,7 @@ from collector.metering.shown import figures_of, show_metrics
 from collector.normalise import ESSENTIAL_KEYS
 from collector.pipeline import Pipeline
 from collector.receive.config import ReceiverConfig
-from collector.receive.intake import DEFAULT_ORGANIZATION
+from collector.receive.senders import DEFAULT_ORGANIZATION
 from collector.receivers import build_receivers
 from collector.reprice_desk import RepricingDesk
 from collector.serve.probes import Pages, ProbeServer, health_pages, metrics_pages
@@ -77,7 +77,11 @@ class Service:
             estimates=config.estimate,
         )
         self.budgets = BudgetDesk(
-            self.store, config.rules, config.channels, lambda: pipeline.cards.card(), DEFAULT_ORGANIZATION
+            self.store,
+            config.rules,
+            config.channels,
+            lambda: pipeline.cards.card(),
+            config.senders.default or DEFAULT_ORGANIZATION,
         )
         layout = self.store.layout
         self.meter = Meter(config.metering, self.store, layout.metrics)

@@ -22,6 +22,10 @@ OTEL_COST_PROJECT = "otel_cost.project"
 OTEL_COST_ENVIRONMENT = "otel_cost.environment"
 OTEL_COST_CONVERSATION = "otel_cost.conversation"
 OTEL_COST_TAG_PREFIX = "otel_cost.tag."
+OTEL_COST_TOKEN_PREFIX = "otel_cost.token."  # + owner dimension, on resources: the tag of the ingest token
+OTEL_COST_INGEST_TOKEN = (
+    "otel_cost.ingest_token"  # on resources: name of the token that sent them; the collector's word
+)
 OTEL_COST_SERVICE = "otel_cost.service"  # the tier that served and what else decides the price: docs/pricing.md
 OTEL_COST_USAGE_PREFIX = "otel_cost.usage."  # + unit key: quantities that no convention has a name for
 OTEL_COST_WIRE = (

@@ -14,7 +14,7 @@ from collector.decode.request import DecodeLimits, Request
 from collector.errors import RequestError
 from collector.normalise import ESSENTIAL_KEYS
 from collector.pipeline import Pipeline
-from collector.receive.intake import DEFAULT_ORGANIZATION
+from collector.receive.senders import DEFAULT_ORGANIZATION
 from collector.store import Store, StoreConfig
 from collector.telemetry import Telemetry
 from otel_cost.pricing import default_card

@@ -14,7 +14,16 @@ from collector.config.parts import Endpoint
 from collector.config.problems import BadValue
 from collector.config.reader import Section
 from collector.config.tls import read_server_tls
+from collector.receive.senders import (
+    DEFAULT_ORGANIZATION,
+    MAX_TAG_CHARS,
+    ORGANIZATION_ATTRIBUTE,
+    IngestToken,
+    SenderConfig,
+    Source,
+)
 from collector.serve.api.config import TRACE_PLACE, ApiConfig, ApiToken, JwksUrl, JwtConfig, Role
+from otel_cost.call import DIMENSIONS
 
 MIN_TOKEN_CHARACTERS = 16
 """Shorter secrets can be guessed by trying."""
@@ -22,6 +31,8 @@ MIN_HMAC_CHARACTERS = 32
 """The bytes of HS256's digest (RFC 7518, 3.2): a shorter secret can be found by trying, from one JWT."""
 MAX_ORGANIZATION_CHARACTERS = 200
 
+_NO_SOURCES: tuple[Source, ...] = ()
+SOURCES = tuple(source.value for source in Source)
 ROLES = {role.name.lower(): role for role in Role}
 KEY_SOURCES = ("secret", "public_key_file", "jwks_file", "jwks_url")
 
@@ -64,6 +75,28 @@ def _trace_url(value: object) -> str | None:
     return url if TRACE_PLACE in url else f"{url.rstrip('/')}/trace/{TRACE_PLACE}"
 
 
+def read_senders(part: Section) -> SenderConfig:
+    """`auth` and `organization` of `receivers.otlp`."""
+    auth, said = part.section("auth"), part.section("organization")
+    tokens = tuple(_ingest_token(each) for each in auth.sections("tokens"))
+    check_names(auth, [token.name for token in tokens])
+    if "auth" in part and not tokens:
+        auth.problem(BadValue("must list at least one token"), key="tokens")
+    default = said.take("default", organization, DEFAULT_ORGANIZATION)
+    is_required = said.take("required", values.boolean, False)
+    config = SenderConfig(
+        tokens,
+        said.take("sources", _sources, _NO_SOURCES),
+        said.take("attribute", values.text, ORGANIZATION_ATTRIBUTE),
+        None if is_required else default,
+    )
+    if is_required and not config.sources and not tokens:
+        said.problem(BadValue("needs tokens, or sources that say an organisation"), key="required")
+    auth.close()
+    said.close()
+    return config
+
+
 def check_names(part: Section, names: list[str]) -> None:
     """Names of tokens are unique: they say who it was."""
     for number, name in enumerate(names):
@@ -93,6 +126,36 @@ def _api_token(part: Section) -> ApiToken:
     token = ApiToken(name, secret, role, part.take("organization", organization, "") or None, digest)
     part.close()
     return token
+
+
+def _sources(value: object) -> tuple[Source, ...]:
+    return tuple(Source(word) for word in values.choices(SOURCES, "source")(value))
+
+
+def _ingest_token(part: Section) -> IngestToken:
+    name, (secret, digest) = part.require("name", _token_name, ""), read_secret(part)
+    whose = part.take("organization", organization, "") or None
+    token = IngestToken(name, secret, digest, whose, part.take("tags", _tags, MappingProxyType({})))
+    part.close()
+    return token
+
+
+def _token_name(value: object) -> str:
+    """It stands on every span."""
+    written = values.text(value)
+    if len(written) > MAX_TAG_CHARS or not written.isprintable():
+        raise BadValue(f"must be printable, at most {MAX_TAG_CHARS} characters")
+    return written
+
+
+def _tags(value: object) -> Mapping[str, str]:
+    """Owner dimension -> who pays."""
+    if not isinstance(value, dict):
+        raise BadValue("must pair owners with names", allowed="{team: search, project: checkout}")
+    for dimension in value:
+        if dimension not in DIMENSIONS:
+            raise BadValue("unknown owner", words=DIMENSIONS, got=dimension)
+    return MappingProxyType({dimension: _token_name(name) for dimension, name in value.items()})
 
 
 def _jwt(part: Section) -> JwtConfig:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from collector.config import forwarding, model, upkeep, values
-from collector.config.access import read_api
+from collector.config.access import read_api, read_senders
 from collector.config.budget import read_rules
 from collector.config.channels import read_channels
 from collector.config.cost import read_cost
@@ -113,6 +113,7 @@ def _otlp(part: Section, config: Config) -> Config:
         http=_listen(http, "max_request_body_size_mib", model.HTTP) if "http" in protocols else None,
     )
     protocols.close()
+    result = replace(result, senders=read_senders(part))
     part.close()
     if result.grpc is None and result.http is None:
         if "protocols" in part:

@@ -12,6 +12,7 @@ from collector.config.parts import Endpoint
 from collector.forward.config import ForwardConfig
 from collector.metering.config import MeteringConfig
 from collector.receive.config import ReceiverConfig
+from collector.receive.senders import SenderConfig
 from collector.serve.api.config import ApiConfig
 from collector.store.config import StoreConfig
 from otel_cost.pricing.overrides import Overrides
@@ -26,6 +27,7 @@ STORE = StoreConfig(Path("otel-cost.duckdb"))
 API_ENDPOINT = Endpoint("127.0.0.1", 8321)
 API = ApiConfig(API_ENDPOINT, is_given=False)
 NO_OVERRIDES = Overrides()
+ANYBODY = SenderConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Config:
 
     grpc: ReceiverConfig | None = GRPC
     http: ReceiverConfig | None = HTTP
+    senders: SenderConfig = ANYBODY
+    """Who may send, and whose spans these are."""
     queue_bytes: int = 128 * MIB
     """`memory_limiter.limit_mib`: requests that wait to be committed."""
     overrides: Overrides = NO_OVERRIDES
@@ -57,10 +61,14 @@ class Config:
     def exposed(self) -> list[tuple[str, Endpoint]]:
         """The endpoints that other machines can reach, with the place in the config that says so."""
         endpoints = [
-            ("receivers.otlp.protocols.grpc.endpoint", self.grpc and Endpoint(self.grpc.host, self.grpc.port)),
-            ("receivers.otlp.protocols.http.endpoint", self.http and Endpoint(self.http.host, self.http.port)),
+            ("receivers.otlp.protocols.grpc.endpoint", self._open(self.grpc)),
+            ("receivers.otlp.protocols.http.endpoint", self._open(self.http)),
             ("exporters.prometheus.endpoint", self.prometheus),
             ("extensions.health_check.endpoint", self.health_check),
             ("extensions.api.endpoint", None if self.api is None or self.api.asks_who else self.api.endpoint),
         ]
         return [(path, endpoint) for path, endpoint in endpoints if endpoint and not endpoint.is_loopback]
+
+    def _open(self, receiver: ReceiverConfig | None) -> Endpoint | None:
+        """Where a receiver takes spans of anybody."""
+        return None if receiver is None or self.senders.tokens else Endpoint(receiver.host, receiver.port)

@@ -95,7 +95,7 @@ def _check(request: Request, limits: DecodeLimits) -> Request | RequestError:
 
 def _decode(requests: Sequence[Request], limits: DecodeLimits) -> Decoded:
     levels = _levels([request.body for request in requests], limits)
-    columns = span_columns(levels, [request.org_id for request in requests], limits)
+    columns = span_columns(levels, requests, limits)
     outcomes = _outcomes(columns, levels.request_of_span, len(requests))
     return Decoded(
         batch=columns.batch,

@@ -10,11 +10,27 @@ from collector.errors import RequestError
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What is known of a request's sender beside the organisation. The journal keeps it, with the request."""
+
+    token: str = ""  # the ingest token's name; stands on its spans
+    tags: tuple[tuple[str, str], ...] = ()  # owner dimension -> who pays where nobody else says
+    organization_key: str = ""  # the attribute of a resource that says whose its spans are; else the request does
+
+
+NO_ORIGIN = Origin()
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
-    """One `ExportTraceServiceRequest` in protobuf, decompressed, and the organisation whose token sent it."""
+    """One `ExportTraceServiceRequest` in protobuf, decompressed, and whose it is.
+
+    `org_id` is empty where only resources can say.
+    """
 
     body: bytes
     org_id: str
+    origin: Origin = NO_ORIGIN
 
 
 @dataclass(frozen=True, slots=True)

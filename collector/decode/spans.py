@@ -12,10 +12,11 @@ import pyarrow as pa
 
 from collector.decode import arrays, values
 from collector.decode.attributes import LongAttributes, cap_per_owner, long_attributes, two_long_attributes
-from collector.decode.columns import SPAN_SCHEMA, VALUE_STRING, SpanBatch
+from collector.decode.columns import SPAN_SCHEMA, SpanBatch
 from collector.decode.extras import resource_extras, span_extras, with_extras
+from collector.decode.origins import marks, organizations, texts_of
 from collector.decode.remainder import attributes_json
-from collector.decode.request import DecodeLimits
+from collector.decode.request import DecodeLimits, Request
 from collector.decode.slices import Lists, Slices
 
 SERVICE_NAME = "service.name"
@@ -78,12 +79,12 @@ class SpanColumns:
     dropped_attributes: int
 
 
-def span_columns(levels: LevelTables, org_ids: Sequence[str], limits: DecodeLimits) -> SpanColumns:
+def span_columns(levels: LevelTables, requests: Sequence[Request], limits: DecodeLimits) -> SpanColumns:
     """Builds every column. Raises `MalformedRequest` or `AmbiguousValue` for an attribute that spoils its request."""
     count = len(levels.spans)
-    verdict = Verdict(np.ones(count, dtype=np.bool_), np.zeros(len(org_ids), dtype=np.bool_))
+    verdict = Verdict(np.ones(count, dtype=np.bool_), np.zeros(len(requests), dtype=np.bool_))
     long, long_of_resources = two_long_attributes((levels.attributes, levels.resource_attributes), limits)
-    resources = _resources(levels, long_of_resources, levels.resource_attributes.counts, limits, verdict)
+    resources = _resources(levels, long_of_resources, requests, limits, verdict)
     _undecodable_spans(levels, verdict, "attribute", long.undecodable)
     attributes, lost = cap_per_owner(long.table, levels.attributes.counts, limits)
     columns = {
@@ -92,7 +93,7 @@ def span_columns(levels: LevelTables, org_ids: Sequence[str], limits: DecodeLimi
         **_numbers(levels.spans, verdict, lost),
         **_scope(levels, limits, verdict),
         **_lists(levels, limits, verdict),
-        **_placement(levels, org_ids, resources.service_names),
+        **_placement(levels, resources),
     }
     spans = pa.Table.from_arrays([columns[name] for name in SPAN_SCHEMA.names], schema=SPAN_SCHEMA)
     attributes = with_extras(attributes, span_extras(levels.spans, levels.scopes, levels.scope_of_span, limits))
@@ -128,10 +129,11 @@ class _Resources:
     json: pa.Table
     attributes: pa.Table
     service_names: pa.StringArray
+    org_ids: pa.StringArray
 
 
 def _resources(
-    levels: LevelTables, long: LongAttributes, sizes: npt.NDArray[np.int32], limits: DecodeLimits, verdict: Verdict
+    levels: LevelTables, long: LongAttributes, requests: Sequence[Request], limits: DecodeLimits, verdict: Verdict
 ) -> _Resources:
     count = len(levels.resources)
     _, bad_urls = arrays.text_or_null(levels.resources.column("schema_url"))
@@ -139,21 +141,15 @@ def _resources(
         bad = np.union1d(long.undecodable, bad_urls)
         reason = "resource is not valid UTF-8 or does not parse"
         verdict.undecodable(reason, bad, levels.resource_of_span, levels.request_of_resource)
-    table, _ = cap_per_owner(long.table, sizes, limits)
-    table = with_extras(table, resource_extras(levels.resources))
-    return _Resources(pa.table({"attributes_json": attributes_json(table, count)}), table, _service_names(table, count))
-
-
-def _service_names(table: pa.Table, count: int) -> pa.StringArray:
-    """`service.name` of each resource; the last one if it is there twice."""
-    keys = arrays.single(table.column("key"))
-    code = keys.dictionary.index(SERVICE_NAME).as_py()
-    kinds = arrays.single(table.column("value_type")).to_numpy()
-    rows = arrays.rows((keys.indices.to_numpy() == code) & (kinds == VALUE_STRING))
-    owners = arrays.single(table.column("owner_index")).to_numpy()[rows]
-    picks = np.full(count, -1, dtype=np.int64)
-    picks[owners] = rows
-    return arrays.single(table.column("string_value")).take(pa.array(picks, mask=picks < 0))
+    table, _ = cap_per_owner(long.table, levels.resource_attributes.counts, limits)
+    named = organizations(requests, levels.request_of_resource, table)
+    for reason, rows in (("organization is missing", named.missing), ("organization is no name", named.invalid)):
+        if len(rows):
+            verdict.reject(reason, np.isin(levels.resource_of_span, rows))
+    extras = [*resource_extras(levels.resources), *marks(requests, levels.request_of_resource)]
+    table = with_extras(table, extras)
+    json = pa.table({"attributes_json": attributes_json(table, count)})
+    return _Resources(json, table, texts_of(table, SERVICE_NAME, count), named.names)
 
 
 def _identity(spans: pa.RecordBatch, verdict: Verdict) -> dict[str, pa.Array]:
@@ -235,12 +231,11 @@ def _repeat(strings: pa.StringArray, rows: npt.NDArray[np.int64]) -> pa.Dictiona
     return pa.DictionaryArray.from_arrays(encoded.indices.take(pa.array(rows)), encoded.dictionary)
 
 
-def _placement(levels: LevelTables, org_ids: Sequence[str], service_names: pa.StringArray) -> dict[str, pa.Array]:
+def _placement(levels: LevelTables, said: _Resources) -> dict[str, pa.Array]:
     resources = levels.resource_of_span
-    orgs = pa.array(org_ids, pa.string())
     return {
-        "org_id": _repeat(orgs, levels.request_of_resource[resources]),
-        "service_name": _repeat(service_names, resources),
+        "org_id": _repeat(said.org_ids, resources),
+        "service_name": _repeat(said.service_names, resources),
         "resource_index": pa.array(resources.astype(np.int32)),
     }
 

@@ -38,6 +38,8 @@ class Quarantine:
         """
         received = datetime.fromtimestamp(record.received_at_ns / 1e9, UTC).isoformat(timespec="microseconds")
         note = {"reason": reason, "org_id": record.request.org_id, "record": record.number, "received": received}
+        if record.request.origin.token:
+            note["ingest_token"] = record.request.origin.token
         path = self._folder / f"{record.number:020d}-{record.received_at_ns}.pb"
         try:
             self._folder.mkdir(exist_ok=True)

@@ -8,24 +8,29 @@
     org bytes   2
     organisation, UTF-8, and the body: an `ExportTraceServiceRequest` in protobuf
 
+Where more is known of the sender than the organisation, a zero byte and JSON stand in its place.
+
 Little-endian. Behind the last record a file may hold zeros: room that was allocated ahead. A body cannot pose as a
 record, for its sender does not know the marker.
 """
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from collector.decode.request import Request
+from collector.decode.request import NO_ORIGIN, Origin, Request
 
 MARKER_BYTES = 8
 _CHECKED = struct.Struct("<IQqH")
 _PREFIX = struct.Struct(f"<{MARKER_BYTES}sI")
 HEADER_BYTES = _PREFIX.size + _CHECKED.size
 _STEP_BYTES = 1 << 20
+_MORE = b"\x00"
+"""No organisation's name begins so."""
 
 Buffer = bytes | bytearray
 
@@ -61,7 +66,7 @@ def frames(marker: bytes, first: int, received_at_ns: int, requests: Sequence[Re
     """The records of a group, numbered from `first`, as buffers to be written one after the other."""
     buffers: list[bytes] = []
     for number, request in enumerate(requests, first):
-        org = request.org_id.encode()
+        org = _sender(request)
         head = _CHECKED.pack(len(request.body), number, received_at_ns, len(org)) + org
         buffers.append(_PREFIX.pack(marker, zlib.crc32(request.body, zlib.crc32(head))) + head)
         buffers.append(request.body)
@@ -90,9 +95,25 @@ def read(data: Buffer, found: Found) -> Record:
     """The record itself, copied out of `data`."""
     body_bytes, number, received_at_ns, org_bytes = _CHECKED.unpack_from(data, found.start + _PREFIX.size)
     org_start = found.start + HEADER_BYTES
-    org_id = data[org_start : org_start + org_bytes].decode()
+    org_id, origin = _read_sender(bytes(data[org_start : org_start + org_bytes]))
     body = bytes(data[org_start + org_bytes : org_start + org_bytes + body_bytes])
-    return Record(number, received_at_ns, Request(body, org_id))
+    return Record(number, received_at_ns, Request(body, org_id, origin))
+
+
+def _sender(request: Request) -> bytes:
+    """Whose a request is, and what its spans will say of its sender: as it was then, whatever the config says later."""
+    origin = request.origin
+    if origin == NO_ORIGIN:
+        return request.org_id.encode()
+    said = [request.org_id, origin.token, dict(origin.tags), origin.organization_key]
+    return _MORE + json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _read_sender(written: bytes) -> tuple[str, Origin]:
+    if not written.startswith(_MORE):
+        return written.decode(), NO_ORIGIN
+    org_id, token, tags, organization_key = json.loads(written[len(_MORE) :])
+    return org_id, Origin(token, tuple(tags.items()), organization_key)
 
 
 def parts(records: Iterable[Record], most_bytes: int) -> Iterator[list[Record]]:

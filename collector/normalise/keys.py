@@ -8,7 +8,7 @@ import numpy as np
 
 from otel_cost import attributes as k
 from otel_cost.normalise.dialects import DIALECTS
-from otel_cost.normalise.owners import OWNER_KEYS
+from otel_cost.normalise.owners import OWNER_KEYS, RESOURCE_KEYS
 from otel_cost.normalise.plan import BLOB_PATHS, COMMON_RULES, GATE, NAME_GATE, VALUE_MARKERS
 from otel_cost.normalise.rules import ANY_USAGE, INSIDE, SPAN_KIND, SPAN_NAME, Dialect, Source, Test, When
 
@@ -70,7 +70,7 @@ def _roles() -> dict[str, int]:
                 add(key, OWNER)
         for key in dialect.blobs:
             add(key, BLOB)
-    for keys in OWNER_KEYS.values():
+    for keys in (*OWNER_KEYS.values(), *RESOURCE_KEYS.values()):
         for key in keys:
             add(key, OWNER)
     return roles

@@ -3,7 +3,7 @@
 from collector.receive.config import ReceiverConfig
 from collector.receive.grpc import GrpcReceiver
 from collector.receive.http import HttpReceiver
-from collector.receive.intake import Received, default_organization
+from collector.receive.intake import Received
 from collector.tls import TlsFiles
 
-__all__ = ["GrpcReceiver", "HttpReceiver", "Received", "ReceiverConfig", "TlsFiles", "default_organization"]
+__all__ = ["GrpcReceiver", "HttpReceiver", "Received", "ReceiverConfig", "TlsFiles"]

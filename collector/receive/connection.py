@@ -23,6 +23,7 @@ from collector.receive import bounds
 from collector.receive.answers import CONTINUE, Encoder
 from collector.receive.exchange import HEADERS, Exchange
 from collector.receive.intake import Intake
+from collector.receive.senders import Sender
 from collector.receive.status import JSON
 
 log = logging.getLogger(__name__)
@@ -237,19 +238,19 @@ class HttpConnection(asyncio.Protocol):
             exchange.conclude(self._intake, Outcome(0))  # OTLP answers a request without spans with success
             return
         if exchange.media_type == JSON:
-            future = asyncio.ensure_future(self._convert(body, exchange.organization))
+            future = asyncio.ensure_future(self._convert(body, exchange.sender))
         else:
-            future = asyncio.ensure_future(self._intake.submit(Request(body, exchange.organization)))
+            future = asyncio.ensure_future(self._intake.submit(Request(body, *exchange.sender)))
         future.add_done_callback(partial(self._stored, exchange))
 
-    async def _convert(self, body: bytes, organization: str) -> Outcome:
+    async def _convert(self, body: bytes, sender: Sender) -> Outcome:
         """Large bodies one at a time."""
         if len(body) <= _SMALL_JSON_BYTES:
             body = to_protobuf(body)
         else:
             async with self._endpoint.converting:
                 body = await asyncio.to_thread(to_protobuf, body)
-        return await self._intake.submit(Request(body, organization)) if body else Outcome(0)
+        return await self._intake.submit(Request(body, *sender)) if body else Outcome(0)
 
     def _stored(self, exchange: Exchange, future: asyncio.Future[Outcome]) -> None:
         try:

@@ -10,14 +10,26 @@ from collector.errors import MethodNotAllowed, RequestTooLarge, UnknownPath, Uns
 from collector.receive.answers import Answer, error_answer, success_answer
 from collector.receive.inflate import BodyReader
 from collector.receive.intake import Intake, Lease, Signal
+from collector.receive.senders import Sender
 from collector.receive.status import JSON, PROTOBUF
 
 PATHS: dict[bytes, Signal] = {b"/v1/traces": "traces", b"/v1/metrics": "metrics", b"/v1/logs": "logs"}
 
 HEADERS = frozenset(
-    {b"authorization", b"content-encoding", b"content-length", b"content-type", b"expect", b"transfer-encoding"}
+    {
+        b"authorization",
+        b"content-encoding",
+        b"content-length",
+        b"content-type",
+        b"expect",
+        b"transfer-encoding",
+        b"x-org-id",
+    }
 )
 """What is read of a head; other headers are dropped as they arrive."""
+
+NOBODY = Sender("")
+"""Before the head is read."""
 
 _MEDIA_TYPES = {PROTOBUF.encode(): PROTOBUF, JSON.encode(): JSON}
 
@@ -25,7 +37,7 @@ _MEDIA_TYPES = {PROTOBUF.encode(): PROTOBUF, JSON.encode(): JSON}
 class Exchange:
     """What the head says, the body as it arrives, and the answer when there is one."""
 
-    __slots__ = ("answer", "complete", "expects", "head_only", "last", "lease", "media_type", "organization", "reader")
+    __slots__ = ("answer", "complete", "expects", "head_only", "last", "lease", "media_type", "reader", "sender")
 
     def __init__(self, headers: Mapping[bytes, bytes], method: bytes, last: bool) -> None:
         self.media_type = _media_type(headers.get(b"content-type", b""))
@@ -35,7 +47,7 @@ class Exchange:
         self.complete = False  # all of it has arrived
         self.answer: Answer | None = None
         self.lease: Lease | None = None
-        self.organization = ""
+        self.sender = NOBODY
         self.reader: BodyReader
 
     def open(self, intake: Intake, method: bytes, target: bytes, headers: Mapping[bytes, bytes]) -> None:
@@ -44,8 +56,8 @@ class Exchange:
         if method != b"POST":
             raise MethodNotAllowed(f"{_text(method)} is not POST")
         self.lease = intake.request(signal)
-        authorization = headers.get(b"authorization")
-        self.organization = intake.organization(None if authorization is None else _text(authorization))
+        said = (headers.get(b"authorization"), headers.get(b"x-org-id"))
+        self.sender = intake.sender(*(None if value is None else _text(value) for value in said))
         if not self.media_type:
             raise UnsupportedMediaType(f"content type {_text(headers.get(b'content-type', b''))[:80]!r}")
         max_bytes = intake.config.max_request_bytes

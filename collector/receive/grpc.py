@@ -20,7 +20,8 @@ from collector.receive import bounds
 from collector.receive.config import ReceiverConfig
 from collector.receive.descriptors import max_connections
 from collector.receive.inflate import inflate
-from collector.receive.intake import Authenticate, Intake, Lease, Observe, Signal, Submit, default_organization, ignore
+from collector.receive.intake import Intake, Lease, Observe, Signal, Submit, ignore
+from collector.receive.senders import Identify, Sender, anybody
 from collector.receive.status import PROTOBUF, grpc_trailers, message_of, status_of, success
 from collector.tls import TlsFiles, read, server_context
 
@@ -32,6 +33,8 @@ SERVICES: dict[str, Signal] = {
 
 _NOTHING = Outcome(0)
 """Of a request without spans, which OTLP answers with success."""
+
+_NOTHING_SAID = (None, None)
 
 _CLOSE_SECONDS = 0.2
 """For the library to write the last answers, when all of them are given."""
@@ -46,11 +49,11 @@ class GrpcReceiver:
         self,
         config: ReceiverConfig,
         submit: Submit,
-        authenticate: Authenticate = default_organization,
+        identify: Identify = anybody,
         observe: Observe = ignore,
     ) -> None:
         self._config = config
-        self._intake = Intake(config, "grpc", submit, authenticate, observe)
+        self._intake = Intake(config, "grpc", submit, identify, observe)
         self._server: grpc.aio.Server | None = None
         self._port = 0
 
@@ -90,8 +93,8 @@ class GrpcReceiver:
             lease: Lease | None = None
             try:
                 lease = intake.request(signal)
-                body, organization = self._open(lease, message, context)
-                outcome = await intake.submit(Request(body, organization)) if body else _NOTHING
+                body, sender = self._open(lease, message, context)
+                outcome = await intake.submit(Request(body, *sender)) if body else _NOTHING
             except BaseException as error:
                 if lease is not None:
                     lease.end(error)
@@ -103,16 +106,15 @@ class GrpcReceiver:
 
         return export
 
-    def _open(self, lease: Lease, message: bytes, context: grpc.aio.ServicerContext) -> tuple[bytes, str]:
+    def _open(self, lease: Lease, message: bytes, context: grpc.aio.ServicerContext) -> tuple[bytes, Sender]:
         """The decompressed body, empty for a signal that is only answered, and whose it is. Raises a `RequestError`."""
-        authorization = _authorization(context) if self._intake.reads_tokens else None
-        organization = self._intake.organization(authorization)
+        sender = self._intake.sender(*(_said(context) if self._intake.asks_who else _NOTHING_SAID))
         lease.hold(len(message))
         if lease.signal != "traces":
-            return b"", organization
+            return b"", sender
         body = _plain(message, self._config.max_request_bytes)
         lease.hold(len(body))
-        return body, organization
+        return body, sender
 
 
 def _refuse(context: grpc.aio.ServicerContext, error: BaseException) -> bytes:
@@ -157,11 +159,14 @@ def _credentials(files: TlsFiles) -> grpc.ServerCredentials:
     return grpc.ssl_server_credentials([(read(files.key_file), read(files.cert_file))])
 
 
-def _authorization(context: grpc.aio.ServicerContext) -> str | None:
-    for key, value in context.invocation_metadata() or ():
-        if key == "authorization":
-            return value if isinstance(value, str) else value.decode("latin-1")
-    return None
+def _said(context: grpc.aio.ServicerContext) -> tuple[str | None, str | None]:
+    """The `authorization` and the `x-org-id` of the metadata."""
+    said = {
+        key: value if isinstance(value, str) else value.decode("latin-1")
+        for key, value in context.invocation_metadata() or ()
+        if key in ("authorization", "x-org-id")
+    }
+    return said.get("authorization"), said.get("x-org-id")
 
 
 def _plain(message: bytes, max_bytes: int) -> bytes:

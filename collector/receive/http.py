@@ -12,7 +12,8 @@ from collector.receive.config import ReceiverConfig
 from collector.receive.connection import Endpoint, HttpConnection
 from collector.receive.descriptors import max_connections
 from collector.receive.handshake import TlsServer
-from collector.receive.intake import Authenticate, Intake, Observe, Submit, default_organization, ignore
+from collector.receive.intake import Intake, Observe, Submit, ignore
+from collector.receive.senders import Identify, anybody
 from collector.tls import server_context
 
 _BACKLOG = 1024
@@ -29,11 +30,11 @@ class HttpReceiver:
         self,
         config: ReceiverConfig,
         submit: Submit,
-        authenticate: Authenticate = default_organization,
+        identify: Identify = anybody,
         observe: Observe = ignore,
     ) -> None:
         self._config = config
-        self._intake = Intake(config, "http", submit, authenticate, observe)
+        self._intake = Intake(config, "http", submit, identify, observe)
         self._endpoint: Endpoint | None = None
         self._server: asyncio.Server | TlsServer | None = None
         self._sweeping: asyncio.TimerHandle | None = None

@@ -12,6 +12,7 @@ from typing import Literal
 from collector.decode.request import Outcome, Request
 from collector.errors import Overloaded, RequestError, ShuttingDown
 from collector.receive.config import ReceiverConfig
+from collector.receive.senders import Identify, anybody
 
 log = logging.getLogger(__name__)
 
@@ -20,15 +21,6 @@ Signal = Literal["traces", "metrics", "logs"]
 Submit = Callable[[Request], Awaitable[Outcome]]
 """Resolves when the request's spans are committed, or with what refused them in the outcome; may also raise that.
 Called on the receiver's event loop; a plain function that returns a future spares a task per request."""
-Authenticate = Callable[[str | None], str]
-"""The `authorization` header -> the organisation. Raises `Unauthenticated`, `PermissionDenied`."""
-
-DEFAULT_ORGANIZATION = "default"
-
-
-def default_organization(authorization: str | None) -> str:  # noqa: ARG001 - whatever the sender says
-    """Everything belongs to one organisation: a collector on loopback needs no tokens."""
-    return DEFAULT_ORGANIZATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +84,7 @@ class Intake:
         config: ReceiverConfig,
         transport: Transport,
         submit: Submit,
-        authenticate: Authenticate = default_organization,
+        identify: Identify = anybody,
         observe: Observe = ignore,
     ) -> None:
         self.config = config
@@ -102,8 +94,8 @@ class Intake:
         self.idle = asyncio.Event()  # set while nothing is in flight
         self.idle.set()
         self.submit = submit
-        self.organization = authenticate
-        self.reads_tokens = authenticate is not default_organization
+        self.sender = identify
+        self.asks_who = identify is not anybody
         self._transport = transport
         self._observe = observe
 

@@ -102,6 +102,8 @@ def http_error(error: BaseException, media_type: str) -> tuple[int, dict[str, st
         headers["retry-after"] = str(RETRY_AFTER_SECONDS)
     if isinstance(error, errors.StalledRequest):
         headers["connection"] = "close"
+    if isinstance(error, errors.Unauthenticated):
+        headers["www-authenticate"] = "Bearer"
     if isinstance(error, errors.MethodNotAllowed):
         headers["allow"] = "POST"
     message = rpc_status(error)

@@ -108,9 +108,13 @@ OWNER_KEYS: Mapping[str, tuple[str, ...]] = {
 }
 
 RESOURCE_KEYS: Mapping[str, tuple[str, ...]] = {
-    **OWNER_KEYS,
-    "agent": (k.OTEL_COST_AGENT, k.GEN_AI_AGENT_NAME, k.GEN_AI_AGENT_ID),
+    dimension: (*keys, k.OTEL_COST_TOKEN_PREFIX + dimension)
+    for dimension, keys in {
+        **OWNER_KEYS,
+        "agent": (k.OTEL_COST_AGENT, k.GEN_AI_AGENT_NAME, k.GEN_AI_AGENT_ID),
+    }.items()
 }
-"""The same for resources, where `agent.name` is the monitoring agent of some vendors."""
+"""The same for resources, where `agent.name` is the monitoring agent of some vendors. The last is the tag of the ingest
+token, which the collector writes."""
 
-ALL_OWNER_KEYS = frozenset(key for keys in OWNER_KEYS.values() for key in keys)
+ALL_OWNER_KEYS = frozenset(key for keys in (*OWNER_KEYS.values(), *RESOURCE_KEYS.values()) for key in keys)
