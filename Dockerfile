@@ -25,7 +25,7 @@ USER otel-cost
 VOLUME /data
 WORKDIR /data
 
-EXPOSE 4317 4318 9464 13133
+EXPOSE 4317 4318 8321 9464 13133
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s \
   CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:13133/', timeout=2)"]
 STOPSIGNAL SIGTERM

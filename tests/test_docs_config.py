@@ -90,7 +90,8 @@ def test_compose_ports_and_targets_are_those_of_the_config() -> None:
     assert config.http is not None
     assert config.prometheus is not None
     published = {int(port.split(":")[-1]) for port in services["collector"]["ports"]}
-    assert published == {config.grpc.port, config.http.port, config.prometheus.port}
+    assert config.api is not None
+    assert published == {config.grpc.port, config.http.port, config.prometheus.port, config.api.endpoint.port}
     app_target = services["app"]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"]
     assert app_target == f"http://collector:{config.grpc.port}"
     scrape = yaml.safe_load((ROOT / "dashboards" / "prometheus.yml").read_text())["scrape_configs"][0]
