@@ -297,6 +297,8 @@ def _reads(body: str, relation: str) -> bool:
 def _behind(sources: str, body: str) -> str:
     """`body` behind the relations that it reads; it may begin with some of its own."""
     text = re.sub(r"^(?:--[^\n]*\n)+", "", body)
+    if not sources:
+        return text
     own = text.removeprefix("WITH ")
     return f"WITH {sources}{', ' if own != text else ' '}{own}"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from collector.questions.arithmetic import ratio
-from collector.questions.measures import Measures
-from collector.questions.runs import AgentShare, described
+from collector.questions.runs import Run, described, instant
 from collector.questions.scope import Scope
 from collector.questions.selection import Ask, Filter, Selection
 from otel_cost.errors import OtelCostError
@@ -19,8 +19,8 @@ from otel_cost.pricing.money import PICO_PER_USD, PPM
 
 MAX_SPANS = 20_000
 """Of a trace: the first ones. More are neither drawn nor read in reasonable time."""
-MAX_TRACES = 50
-"""Of a run, the first ones."""
+MAX_TRACES = 200
+"""Of a run, the dearest ones."""
 USAGE_COLUMNS = (units.INPUT, units.OUTPUT, units.CACHE_READ, units.CACHE_WRITE)
 
 
@@ -144,14 +144,27 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
-class RunTrees:
-    """One run; `total` is of all its calls, `traces` are the first `MAX_TRACES`."""
+class RunTrace:
+    """One trace of a run, as far as its calls are in the selection. `name`: of its root span, or of its first one."""
 
-    run: str
-    traces: tuple[Trace, ...]
-    trace_count: int
-    total: Measures
-    agents: tuple[AgentShare, ...]
+    trace_id: str
+    name: str | None
+    started_at: datetime
+    """UTC, of the first call."""
+    duration_seconds: float
+    cost_usd: Decimal
+    calls: int
+    unpriced_calls: int
+    failed: bool
+    """Its last call failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetails:
+    """One run; `traces` are the dearest `MAX_TRACES` of it."""
+
+    run: Run
+    traces: tuple[RunTrace, ...]
 
 
 def trace(ask: Ask, selection: Selection, trace_id: str) -> Trace | None:
@@ -162,16 +175,30 @@ def trace(ask: Ask, selection: Selection, trace_id: str) -> Trace | None:
     return tree(trace_id, [span_of(line) for line in lines[:MAX_SPANS]], truncated=len(lines) > MAX_SPANS)
 
 
-def run(ask: Ask, selection: Selection, run: str) -> RunTrees | None:
-    """A run as far as its calls are in the selection, with its traces as a whole; None: there is no such call."""
+def run(ask: Ask, selection: Selection, run: str) -> RunDetails | None:
+    """A run as far as its calls are in the selection; None: there is no such call."""
     scope = Scope(ask, selection)
     found = described(scope, [run]).get(run)
     if found is None:
         return None
-    ids = scope.having(Filter("run", (run,))).rows("run_traces", {"limit": MAX_TRACES})
-    traces = (trace(ask, selection, line["trace_id"]) for line in ids)
-    seen = tuple(one for one in traces if one is not None)
-    return RunTrees(run, seen, found.trace_count, found.measures, found.agents)
+    lines = scope.having(Filter("run", (run,))).rows("run_traces", {"limit": MAX_TRACES})
+    ids = [line["trace_id"] for line in lines]
+    ends = {"first_ns": min(line["first_ns"] for line in lines), "last_ns": max(line["last_ns"] for line in lines)}
+    names = {line["trace_id"]: line["name"] for line in scope.rows("root_names", {"trace_ids": ids, **ends})}
+    return RunDetails(found, tuple(_run_trace(line, names.get(line["trace_id"])) for line in lines))
+
+
+def _run_trace(line: Mapping[str, Any], name: str | None) -> RunTrace:
+    return RunTrace(
+        trace_id=line["trace_id"],
+        name=name,
+        started_at=instant(line["first_ns"]),
+        duration_seconds=max(0, line["last_ns"] - line["first_ns"]) / 1e9,
+        cost_usd=line["cost_usd"],
+        calls=line["calls"],
+        unpriced_calls=line["unpriced_calls"],
+        failed=bool(line["failed"]),
+    )
 
 
 def span_of(line: Mapping[str, Any]) -> Span:

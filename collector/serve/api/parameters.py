@@ -50,6 +50,10 @@ class Given:
     def __getitem__(self, parameter: Parameter[T]) -> T:
         return cast(T, self._values.get(parameter.name, parameter.default))
 
+    def says(self, parameter: Parameter[Any]) -> bool:
+        """Whether the request names it."""
+        return parameter.name in self._values
+
 
 def read_parameters(
     pairs: Sequence[tuple[str, str]],

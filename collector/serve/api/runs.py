@@ -14,6 +14,7 @@ from collector.questions import tree as trees
 from collector.serve.api.config import TRACE_PLACE
 from collector.serve.api.figures import Figures, figures, rounded
 from collector.serve.api.parameters import choice, shortened, text
+from collector.serve.api.selected import SINCE, timeless
 from collector.serve.api.viewing import Asked, Question, View, found
 from collector.serve.api.views import LIMIT, OFFSET
 from otel_cost.pricing import RateCard
@@ -141,14 +142,19 @@ class TraceShown:
 
 @dataclass(frozen=True, slots=True)
 class RunShown:
-    """One run: all of it, whatever the filters."""
+    """One run, as far as its calls are in the selection; without `since` all of it. `traces`: the dearest 200."""
 
     run: str
-    traces: tuple[TraceShown, ...]
     total: Figures
     agents: tuple[AgentPart, ...]
     retry_cost_usd: Decimal
     wasted_cost_usd: Decimal
+    trace_count: int
+    started_at: datetime
+    duration_seconds: float
+    models: tuple[str, ...]
+    failed: bool
+    traces: tuple[trees.RunTrace, ...]
 
 
 def run_views(card_of: CardOf, jaeger: str | None) -> list[View[Any]]:
@@ -157,14 +163,10 @@ def run_views(card_of: CardOf, jaeger: str | None) -> list[View[Any]]:
     def trace(tree: trees.Trace | None, asked: Asked) -> TraceShown:
         return shown(found(tree, f"there is no trace {shortened(asked.names['trace_id'])}"), card_of, jaeger)
 
-    def run(answer: trees.RunTrees | None, asked: Asked) -> RunShown:
-        return _run(found(answer, f"there is no run {shortened(asked.names['run'])}"), card_of, jaeger)
-
     return [
         View("/runs", "runs, what each cost, and how cost is spread over them", _ask_runs, _runs, RunsShown,
              (SORT, LIMIT, OFFSET, SEARCH)),
-        View("/runs/{run:path}", "one run: its traces as trees, and each agent's part",
-             lambda asked: Question(trees.run, (asked.selection, asked.names["run"])), run, RunShown),
+        View("/runs/{run:path}", "one run: its traces, and each agent's part", _ask_run, _run, RunShown),
         View("/traces/{trace_id}", "one trace as a tree, with a receipt for each call",
              lambda asked: Question(trees.trace, (asked.selection, asked.names["trace_id"].lower())),
              trace, TraceShown),
@@ -195,10 +197,28 @@ def _runs(answer: listed.Runs, _: Asked) -> RunsShown:
     return RunsShown(rows, other, figures(answer.total), answer.groups, answer.percentiles)
 
 
-def _run(answer: trees.RunTrees, card_of: CardOf, jaeger: str | None) -> RunShown:
-    total = figures(answer.total)
-    traces = tuple(shown(trace, card_of, jaeger) for trace in answer.traces)
-    return RunShown(answer.run, traces, total, _agents(answer.agents), total.retry_cost_usd, total.wasted_cost_usd)
+def _run(answer: trees.RunDetails | None, asked: Asked) -> RunShown:
+    details = found(answer, f"there is no run {shortened(asked.names['run'])}")
+    run = details.run
+    total = figures(run.measures)
+    return RunShown(
+        run=run.run,
+        total=total,
+        agents=_agents(run.agents),
+        retry_cost_usd=total.retry_cost_usd,
+        wasted_cost_usd=total.wasted_cost_usd,
+        trace_count=run.trace_count,
+        started_at=run.started_at,
+        duration_seconds=run.duration_seconds,
+        models=run.models,
+        failed=run.failed,
+        traces=details.traces,
+    )
+
+
+def _ask_run(asked: Asked) -> Question:
+    selection = asked.selection if asked.given.says(SINCE) else timeless(asked.selection)
+    return Question(trees.run, (selection, asked.names["run"]))
 
 
 def _agents(shares: tuple[listed.AgentShare, ...]) -> tuple[AgentPart, ...]:
