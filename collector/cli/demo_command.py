@@ -16,7 +16,7 @@ from collector.cli.amounts import count
 from collector.cli.ledger import Ledger
 from collector.cli.table import console
 from collector.errors import StartupError, StoreUnavailable
-from collector.receive.intake import DEFAULT_ORGANIZATION
+from collector.receive.senders import DEFAULT_ORGANIZATION
 
 if TYPE_CHECKING:
     from collector.cli.demo_filling import Progress as Told
