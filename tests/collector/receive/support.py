@@ -16,7 +16,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from collector.decode import Outcome, Request, decode_requests
 from collector.receive import GrpcReceiver, HttpReceiver, Received, ReceiverConfig
+from collector.receive.senders import SenderConfig, identify
 
+EVERYBODY = SenderConfig()
 TRACE_EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 
@@ -51,10 +53,17 @@ class Pipeline:
 class Running:
     """Both receivers, listening on ports that the system chose."""
 
-    def __init__(self, pipeline: Pipeline, config: ReceiverConfig, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        config: ReceiverConfig,
+        loop: asyncio.AbstractEventLoop,
+        senders: SenderConfig = EVERYBODY,
+    ) -> None:
         self.pipeline = pipeline
-        self.grpc = GrpcReceiver(config, pipeline.submit, observe=pipeline.observe)
-        self.http = HttpReceiver(config, pipeline.submit, observe=pipeline.observe)
+        known = identify(senders)
+        self.grpc = GrpcReceiver(config, pipeline.submit, known, pipeline.observe)
+        self.http = HttpReceiver(config, pipeline.submit, known, pipeline.observe)
         self.loop = loop
 
     @property
@@ -107,9 +116,10 @@ class Hold:
 def running(
     config: ReceiverConfig | None = None,
     new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+    senders: SenderConfig = EVERYBODY,
 ) -> Iterator[Running]:
     """Receivers on 127.0.0.1, stopped at the end."""
-    receivers = Running(Pipeline(), config or ReceiverConfig("127.0.0.1", 0), new_loop())
+    receivers = Running(Pipeline(), config or ReceiverConfig("127.0.0.1", 0), new_loop(), senders)
     thread = threading.Thread(target=receivers.loop.run_forever, name="receivers")
     thread.start()
 
