@@ -147,7 +147,7 @@ function spanTable(page, tree) {
 function name(span) {
   const indent = { style: { "padding-left": `${Math.min(span.depth, DEEPEST_INDENT) * INDENT_PX}px` } };
   const kind = span.kind === "agent" ? pill(span.agent ?? "agent") : span.kind === "tool" ? pill("tool") : null;
-  if (!span.receipt && !span.cost_reason) return h("span", { class: "node", ...indent }, span.name, " ", kind);
+  if (!span.receipt && !(span.counted && span.cost_reason)) return h("span", { class: "node", ...indent }, span.name, " ", kind);
   return h("details", { class: "node", ...indent }, h("summary", {}, span.name, " ", kind), receipt(span));
 }
 

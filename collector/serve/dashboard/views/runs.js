@@ -94,9 +94,9 @@ function runsTable(page, answer) {
     foot: [...foot, { class: "total", cells: { run: "Total", cost: costCell(answer.total, digits), calls: count(answer.total.calls), tokens: short(tokens(answer.total)) } }],
     columns: [
       { key: "run", label: "Run", head: true, cell: (run) => [h("a", { href: page.link({ own: { id: run.run, offset: null, search: null, sort: null } }), title: run.run }, runName(run.run)), " ", state(run)] },
-      { key: "started", label: "Started", cell: (run) => instant(run.started_at, page.zone()) },
-      { key: "took", label: "Took", align: "end", narrow: "hide", cell: (run) => duration(run.duration_seconds) },
       { key: "cost", label: "Cost", align: "end", cell: (run, at) => costCell(run.measures, digits, shown[at]) },
+      { key: "started", label: "Started", narrow: "hide", cell: (run) => instant(run.started_at, page.zone()) },
+      { key: "took", label: "Took", align: "end", narrow: "hide", cell: (run) => duration(run.duration_seconds) },
       { key: "agents", label: "By agent", class: "kinds", narrow: "hide", cell: (run) => agentBar(run.agents) },
       { key: "calls", label: "Calls", align: "end", cell: (run) => count(run.measures.calls) },
       { key: "tokens", label: "Tokens", align: "end", cell: (run) => short(tokens(run.measures)) },
