@@ -25,6 +25,8 @@ ACTIONS = tuple(action.value for action in Action)
 UNPRICED = tuple(each.value for each in Unpriced)
 UNREACHABLE = ("open", "closed")
 NEVER = "never"
+ALIASES = {"ingest_token": f"{ATTRIBUTE}otel_cost.ingest_token"}
+"""Scopes that are attributes which the collector itself sets."""
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 MAX_LIMIT = 10**18
@@ -109,8 +111,9 @@ def scope(value: object) -> tuple[tuple[str, str | None], ...]:
     if not given:
         raise BadValue("must name at least one dimension", words=SCOPES)
     for dimension, wanted in given:
+        dimension = ALIASES.get(str(dimension), dimension)
         if dimension not in SCOPES and not _is_attribute(dimension):
-            raise BadValue("unknown scope", words=(*SCOPES, f"{ATTRIBUTE}KEY"), got=dimension)
+            raise BadValue("unknown scope", words=(*SCOPES, *ALIASES, f"{ATTRIBUTE}KEY"), got=dimension)
         if any(dimension == known for known, _ in pairs):
             raise BadValue(f"names the {dimension} twice", got=dimension)
         if wanted is not None and (not isinstance(wanted, str) or not wanted):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from collector.budgets.model import SCOPES
+from collector.config.budget import scope
 from tests.collector.test_config import problems
 
 
@@ -19,9 +20,9 @@ from tests.collector.test_config import problems
         ("{name: a, scope: [], limit: 1 USD/run}", f"scope: must name at least one dimension (got []); "
          f"allowed: {', '.join(SCOPES)}"),
         ("{name: a, scope: custmer, limit: 1 USD/run}", "scope: unknown scope (got custmer); "
-         f"allowed: {', '.join(SCOPES)}, attribute.KEY; did you mean \"customer\"?"),
+         f"allowed: {', '.join(SCOPES)}, ingest_token, attribute.KEY; did you mean \"customer\"?"),
         ("{name: a, scope: attribute., limit: 1 USD/run}", "scope: unknown scope (got attribute.); "
-         f"allowed: {', '.join(SCOPES)}, attribute.KEY; did you mean \"attribute.KEY\"?"),
+         f"allowed: {', '.join(SCOPES)}, ingest_token, attribute.KEY; did you mean \"attribute.KEY\"?"),
         ("{name: a, scope: {attribute: {region: 5}}, limit: 1 USD/run}", "scope: the attribute.region must be text; "
          "put it in quotes (got 5)"),
         ("{name: a, scope: {agent: 5}, limit: 1 USD/run}", "scope: the agent must be text; put it in quotes (got 5)"),
@@ -73,3 +74,9 @@ def test_two_rules_of_one_name_are_a_mistake() -> None:
     rule = "{name: a, scope: run, limit: 1 USD/run}"
     found = problems(f"processors: {{budget: {{rules: [{rule}, {rule}]}}}}")
     assert found == ["processors.budget.rules[1].name: another rule has this name (got a)"]
+
+
+def test_an_ingest_token_is_the_attribute_that_the_collector_sets() -> None:
+    found = [scope(written) for written in ("ingest_token", {"ingest_token": "ci"}, ["customer", "ingest_token"])]
+    name = "attribute.otel_cost.ingest_token"
+    assert found == [((name, None),), ((name, "ci"),), (("customer", None), (name, None))]

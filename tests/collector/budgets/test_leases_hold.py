@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -236,7 +237,13 @@ class Leasing(RuleBasedStateMachine):
         return amount + sum(in_unit(call.overrun, unit) for call in used.calls)
 
 
+class LongLeasing(Leasing):
+    """The same, for longer."""
+
+
 Leasing.TestCase.settings = settings(
-    max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=30, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
 )
+LongLeasing.TestCase.settings = settings(Leasing.TestCase.settings, max_examples=2000)
 TestLeasing = Leasing.TestCase
+TestLongLeasing = pytest.mark.soak(LongLeasing.TestCase)

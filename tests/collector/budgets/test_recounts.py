@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -92,10 +93,24 @@ def fired(store: Store) -> list[tuple[Any, ...]]:
     return store.read(lambda reader: reader.rows(sql))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(traces(), st.randoms(use_true_random=False))
 def test_counters_are_what_their_calls_add_up_to(spans: list[dict[str, Any]], chance: random.Random) -> None:
     """After each batch, a restart and a price run that is undone; no threshold fires twice for a window."""
+    add_up(spans, chance)
+
+
+@pytest.mark.soak
+@settings(max_examples=100, deadline=None)
+@given(traces(), st.randoms(use_true_random=False))
+def test_counters_of_many_histories_are_what_their_calls_add_up_to(
+    spans: list[dict[str, Any]], chance: random.Random
+) -> None:
+    """The same."""
+    add_up(spans, chance)
+
+
+def add_up(spans: list[dict[str, Any]], chance: random.Random) -> None:
     sent = spans + chance.sample(spans, len(spans) // 2)
     chance.shuffle(sent)
     with tempfile.TemporaryDirectory() as folder:

@@ -125,11 +125,27 @@ def _events(found: Simulated) -> list[Event]:
     return [event for each in found.rules for event in each.events]
 
 
-@settings(max_examples=300, deadline=None)
-@given(_rules(), _calls(), st.sampled_from([1, 3, 1_000]))
+REPLAYED = given(_rules(), _calls(), st.sampled_from([1, 3, 1_000]))
+
+
+@settings(max_examples=60, deadline=None)
+@REPLAYED
 def test_a_simulation_in_batches_is_what_rules_do_call_by_call(
     rules: list[Rule], calls: list[dict[str, Any]], size: int
 ) -> None:
+    is_as_call_by_call(rules, calls, size)
+
+
+@pytest.mark.soak
+@settings(max_examples=1500, deadline=None)
+@REPLAYED
+def test_many_simulations_in_batches_are_what_rules_do_call_by_call(
+    rules: list[Rule], calls: list[dict[str, Any]], size: int
+) -> None:
+    is_as_call_by_call(rules, calls, size)
+
+
+def is_as_call_by_call(rules: list[Rule], calls: list[dict[str, Any]], size: int) -> None:
     plain = Plain(rules)
     for each in calls:
         plain.feed(each)
