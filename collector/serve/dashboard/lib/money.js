@@ -33,7 +33,9 @@ export function places(amounts) {
 /** The same for costs of one thing, which differ by orders of magnitude: by the one in the middle, at least 4. */
 export function finePlaces(amounts) {
   const known = amounts.filter((amount) => amount !== null && amount !== 0n).sort((a, b) => (a < b ? -1 : 1));
-  return known.length ? Math.max(4, places([known[known.length >> 1]])) : 2;
+  if (!known.length) return 2;
+  const middle = known[known.length >> 1];
+  return middle >= unit(3) ? 4 : middle >= unit(5) ? 6 : 9;
 }
 
 /** Rounded to `digits` places, half away from zero: "$1,234.50". Not zero, but rounded to it: "<$0.01". Null: an en dash. */

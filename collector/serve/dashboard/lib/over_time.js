@@ -3,7 +3,7 @@ import { bucketAxis, chart, colour, hue, moneyAxis, plain } from "./charts.js";
 import { h } from "./dom.js";
 import { bucketName, count, named, plural } from "./format.js";
 import { apportioned, height, parse, places, sum, usd } from "./money.js";
-import { swatch } from "./spark.js";
+import { pill, swatch } from "./spark.js";
 import { money, table } from "./table.js";
 
 /**
@@ -68,7 +68,7 @@ function titled(traces, names) {
 const titledLayout = (layout) => ({ ...layout, hovermode: "x unified", xaxis: { ...layout.xaxis, hoverformat: " ", unifiedhovertitle: { text: "%{none}" } } });
 
 function seriesOf(answer, by) {
-  const listed = answer.series.map((one) => ({ key: one.key, name: by ? named(one.key) : "All", hue: hue(by ?? "", one.key), values: one.values.map(parse), total: parse(one.total) }));
+  const listed = answer.series.map((one) => ({ key: one.key, name: by ? named(one.key) : "All", hue: hue(by ?? "", one.key), values: one.values.map(parse), total: one.calls && one.calls === one.unpriced_calls ? null : parse(one.total), unpriced: one.unpriced_calls ?? 0 }));
   const other = answer.other ? [{ name: "Other", hue: null, values: answer.other.values.map(parse), total: sum(answer.other.values.map(parse)) }] : [];
   return [...listed, ...other];
 }
@@ -79,8 +79,13 @@ function unpriced(answer, at) {
 }
 
 function legend(series, before, link) {
-  const item = (one) => h("li", {}, swatch(colour(one.hue)), link && one.hue !== null ? h("a", { href: link(one.key), title: `Only ${one.name}` }, one.name) : one.name, h("span", { class: "soft" }, usd(one.total)));
+  const item = (one) => h("li", {}, swatch(colour(one.hue)), link && one.hue !== null ? h("a", { href: link(one.key), title: `Only ${one.name}` }, one.name) : one.name, amount(one));
   return h("ul", { class: "legend" }, series.map(item), before ? h("li", {}, h("span", { class: "dash", "aria-hidden": "true" }), "Period before", h("span", { class: "soft" }, usd(sum(before)))) : null);
+}
+
+function amount(one) {
+  if (one.total === null && one.unpriced) return pill("unpriced", "warn", `${plural(one.unpriced, "call")} without a price`);
+  return [h("span", { class: "soft" }, usd(one.total)), one.unpriced ? pill(`+${count(one.unpriced)}`, "warn", `and ${plural(one.unpriced, "call")} without a price`) : null];
 }
 
 function asTable(answer, series, names, totals, digits, label, when = null) {

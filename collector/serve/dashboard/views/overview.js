@@ -72,9 +72,9 @@ function ticker(page, data) {
     tile("Average per run", usd(parse(data.cost_per_run_usd)), exact(parse(data.cost_per_run_usd)), data.runs?.count
       ? [`${plural(data.runs.count, "run")} in 24 hours`, h("br"), `median ${usd(parse(data.runs.p50_usd))}, p95 ${usd(parse(data.runs.p95_usd))}`]
       : "no run in the last 24 hours"),
-    tile("Unpriced calls", count(data.unpriced_calls), null, data.unpriced_calls
+    tile("Unpriced calls this month", count(data.unpriced_calls), null, data.unpriced_calls
       ? [h("span", { class: "warn" }, "their cost is unknown, not zero"), h("br"), h("a", { href: page.link({ view: "breakdown", own: { by: ["model"] }, filters: { cost_status: ["unpriced"] } }) }, "Which models")]
-      : "every call this month has a price", data.unpriced_calls ? "warn" : ""),
+      : "every call has a price", data.unpriced_calls ? "warn" : ""),
     tile("Last span", ago(data.freshness.age_seconds), data.freshness.last_span_at, data.freshness.last_span_at ? instant(data.freshness.last_span_at, zone) : "none has arrived yet"),
   ]);
 }
