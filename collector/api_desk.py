@@ -14,9 +14,11 @@ from collector.budgets.model import Event
 from collector.config import Endpoint
 from collector.errors import CannotListen
 from collector.serve.api.app import Page, Path, build_app
+from collector.serve.api.badge import badge_path
 from collector.serve.api.budgets import budget_paths, event_json
 from collector.serve.api.budgets_approvals import approval_paths
 from collector.serve.api.config import ApiConfig
+from collector.serve.api.exports import export_paths
 from collector.serve.api.forecasts import forecast_paths
 from collector.serve.api.news import BudgetNews, News, news_path
 from collector.serve.api.pages import approvals_page, page_routes
@@ -57,6 +59,8 @@ class ApiDesk:
         paths: list[Path] = [
             *(viewer.route(view) for view in views),
             *forecast_paths(viewer, budgets),
+            *export_paths(viewer),
+            badge_path(viewer),
             price_path(lambda: cards().card()),
             sql_path(partial(_asked, store)),
             news_path(self.news),

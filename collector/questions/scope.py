@@ -17,6 +17,8 @@ from importlib.resources import files
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
+
 from collector.questions import buckets
 from collector.questions.measures import Measures
 from collector.questions.selection import COLUMNS, TIMES, Ask, Filter, Selection, Window
@@ -100,7 +102,20 @@ class Scope:
         bucket: str | None = None,
         **parts: str,
     ) -> list[dict[str, Any]]:
-        """The rows of `sql/NAME.sql`, filled with `parts`.
+        """The rows of `table`."""
+        rows: list[dict[str, Any]] = self.table(name, parameters, keys=keys, bucket=bucket, **parts).to_pylist()
+        return rows
+
+    def table(
+        self,
+        name: str,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        keys: Sequence[str] = (),
+        bucket: str | None = None,
+        **parts: str,
+    ) -> pa.Table:
+        """The result of `sql/NAME.sql`, filled with `parts`.
 
         `facts` get the columns `key_0`, `key_1`, ... of `keys` (names, `TIMES`, or attributes) and `bucket` (of
         `TIMES`), the number of `collector.questions.buckets`.
@@ -109,8 +124,7 @@ class Scope:
         given: dict[str, object] = dict(parameters or {})
         sources = self._sources(body, keys, bucket, given)
         text = ",\n".join(f"{source} AS NOT MATERIALIZED (\n{query}\n)" for source, query in sources.items())
-        rows: list[dict[str, Any]] = self._ask(_behind(text, body), given).to_pylist()
-        return rows
+        return self._ask(_behind(text, body), given)
 
     def total(self, *, executions: bool = False) -> Measures:
         """Sums over all chosen calls."""

@@ -1,0 +1,204 @@
+"""The chosen calls as files, in CSV and Parquet, as they are and in FOCUS 1.2: streamed, whatever their number."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Literal, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pc_csv
+import pyarrow.parquet as pq
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from collector.questions import breakdown as breakdowns
+from collector.questions import exported as exporting
+from collector.serve.api.figures import Figures, figures
+from collector.serve.api.path import Path, Returns
+from collector.serve.api.shapes import as_json
+from collector.serve.api.viewing import Asked, Question, Viewer
+from collector.serve.api.views import BY, ROWS, ask_breakdown
+
+CSV_TYPE, PARQUET_TYPE = "text/csv", "application/vnd.apache.parquet"
+PAGE_SECONDS = 60.0
+"""For one part of a file; each has at most `exporting.SEQS_AT_ONCE` calls."""
+Kind = Literal["csv", "parquet"]
+_WHOLE = pa.decimal128(38, 0)
+_TYPES = {"csv": f"{CSV_TYPE}; charset=utf-8", "parquet": PARQUET_TYPE}
+
+
+class _Writer(Protocol):
+    """Turns tables of one schema into the bytes of one file."""
+
+    def part(self, table: pa.Table) -> bytes: ...
+
+    def end(self) -> bytes: ...
+
+
+def export_paths(viewer: Viewer) -> list[Path]:
+    """All files."""
+    return [
+        _file(viewer, "/export.csv", "calls", "csv", "the chosen calls, in order of arrival"),
+        _file(viewer, "/export.parquet", "calls", "parquet", "the chosen calls, in order of arrival"),
+        _file(viewer, "/focus.csv", "focus", "csv", "the chosen calls as charges of FOCUS 1.2"),
+        _file(viewer, "/focus.parquet", "focus", "parquet", "the chosen calls as charges of FOCUS 1.2"),
+        viewer.route_of(
+            "/export/breakdown.csv",
+            "/breakdown as a file, with everything not shown and the total as last rows",
+            _breakdown(viewer),
+            Returns(None, CSV_TYPE),
+            (BY, *ROWS),
+        ),
+    ]
+
+
+def _file(viewer: Viewer, path: str, form: exporting.Form, kind: Kind, summary: str) -> Path:
+    async def answered(_: Request, asked: Asked) -> Response:
+        found = (await viewer.answer(Question(exporting.extent, (asked.selection,)), PAGE_SECONDS)).value
+        first_seq = found.first_seq or 0
+        last_seq = -1 if found.last_seq is None else found.last_seq
+
+        async def table(from_seq: int) -> pa.Table:
+            to_seq = min(from_seq + exporting.SEQS_AT_ONCE - 1, last_seq)
+            question = Question(exporting.exported, (asked.selection, form, from_seq, to_seq))
+            return (await viewer.answer(question, PAGE_SECONDS)).value
+
+        first = await table(first_seq)  # what can be wrong is wrong before anything is sent
+        rest = range(first_seq + exporting.SEQS_AT_ONCE, last_seq + 1, exporting.SEQS_AT_ONCE)
+        return _download(_parts(first, rest, table, kind), f"otel-cost-{form}", kind)
+
+    return viewer.route_of(path, summary, answered, Returns(None, CSV_TYPE if kind == "csv" else PARQUET_TYPE))
+
+
+async def _parts(
+    first: pa.Table, rest: range, table: Callable[[int], Awaitable[pa.Table]], kind: Kind
+) -> AsyncIterator[bytes]:
+    writer: _Writer = _Csv() if kind == "csv" else _Parquet(first.schema)
+    yield await asyncio.to_thread(writer.part, first)
+    for from_seq in rest:
+        page = await table(from_seq)
+        if page.num_rows:
+            yield await asyncio.to_thread(writer.part, page)
+    yield await asyncio.to_thread(writer.end)
+
+
+def _download(body: AsyncIterator[bytes], name: str, kind: Kind) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}.{kind}"', "Cache-Control": "no-store"}
+    return StreamingResponse(body, media_type=_TYPES[kind], headers=headers)
+
+
+class _Csv:
+    """RFC 4180 with a header: decimals in full, times as ISO 8601, nothing between commas where nothing is known."""
+
+    def __init__(self) -> None:
+        self._is_first = True
+
+    def part(self, table: pa.Table) -> bytes:
+        sink = io.BytesIO()
+        options = pc_csv.WriteOptions(include_header=self._is_first, quoting_style="needed")
+        pc_csv.write_csv(_as_text(table), sink, options)
+        self._is_first = False
+        return sink.getvalue()
+
+    def end(self) -> bytes:
+        return b""
+
+
+def _as_text(table: pa.Table) -> pa.Table:
+    columns = []
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if pa.types.is_timestamp(field.type):
+            column = pc.strftime(column, format="%Y-%m-%dT%H:%M:%SZ")
+        elif pa.types.is_decimal(field.type):
+            column = _digits(column, field.type.scale)
+        columns.append(column)
+    return pa.table(columns, names=table.schema.names)
+
+
+def _digits(column: pa.ChunkedArray, scale: int) -> pa.ChunkedArray:
+    """Decimals as plain digits, which a cast to text writes with an exponent where they are small."""
+    units = pa.chunked_array(
+        [pa.Array.from_buffers(_WHOLE, len(part), part.buffers(), offset=part.offset) for part in column.chunks], _WHOLE
+    )
+    if not scale:
+        return units.cast(pa.string())
+    units = units.cast(pa.int64())
+    wholes = pc.divide(units, 10**scale)
+    rest = pc.subtract(units, pc.multiply(wholes, 10**scale))
+    fraction = pc.utf8_lpad(rest.cast(pa.string()), scale, "0")
+    return pc.binary_join_element_wise(wholes.cast(pa.string()), fraction, ".")
+
+
+class _Parquet:
+    """One row group for each part."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._sink = _Sink()
+        self._schema = schema
+        self._writer = pq.ParquetWriter(pa.PythonFile(self._sink, mode="w"), schema, compression="zstd")
+
+    def part(self, table: pa.Table) -> bytes:
+        self._writer.write_table(table.cast(self._schema))
+        return self._sink.take()
+
+    def end(self) -> bytes:
+        self._writer.close()
+        return self._sink.take()
+
+
+class _Sink(io.RawIOBase):
+    """Takes what is written, and gives it away."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._position = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        part = bytes(memoryview(data))  # type: ignore[arg-type]
+        self._parts.append(part)
+        self._position += len(part)
+        return len(part)
+
+    def tell(self) -> int:
+        return self._position
+
+    def take(self) -> bytes:
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
+
+
+def _breakdown(viewer: Viewer) -> Callable[[Request, Asked], Awaitable[Response]]:
+    async def answered(_: Request, asked: Asked) -> Response:
+        found: breakdowns.Breakdown = (await viewer.answer(ask_breakdown(asked, asked[BY]))).value
+        lines = [("group", row.key, figures(row.measures)) for row in found.rows]
+        nobody: tuple[str | None, ...] = (None,) * len(found.by)
+        lines += [("other", nobody, figures(found.other.measures))] if found.other else []
+        lines.append(("total", nobody, figures(found.total)))
+
+        async def body() -> AsyncIterator[bytes]:
+            yield _Csv().part(_lines(found.by, lines))
+
+        return _download(body(), "otel-cost-breakdown", "csv")
+
+    return answered
+
+
+def _lines(by: tuple[str, ...], lines: list[tuple[str, tuple[str | None, ...], Figures]]) -> pa.Table:
+    """`row` says what a line is: a group, all other groups as one, or the total."""
+    columns: dict[str, list[object]] = {"row": [kind for kind, _, _ in lines]}
+    for place, name in enumerate(by):
+        columns[name] = [key[place] for _, key, _ in lines]
+    shown = [as_json(each) for _, _, each in lines]
+    for name in shown[0]:
+        columns[name] = [each[name] for each in shown]
+    return pa.table({name: _texts(values) for name, values in columns.items()})
+
+
+def _texts(values: list[object]) -> pa.Array:
+    return pa.array([None if value is None else str(value) for value in values], pa.string())
