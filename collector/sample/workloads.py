@@ -146,7 +146,7 @@ def _reviews(trace: Trace, scene: Scene) -> None:
         _answer(trace, reviewer, SONNET, usage)
         tool = trace.begin(reviewer)
         trace.end(tool, "execute_tool read_file", {keys.GEN_AI_OPERATION_NAME: "execute_tool"}, reviewer)
-        read = min(read + _about(random, 900), 24_000)
+        read = min(read + _about(random, 900), 9_000)
     trace.end_agent(reviewer, "code_reviewer", root)
     said: dict[str, Value] = {
         keys.OTEL_COST_RUN: f"pr-{number}-{random.randrange(1, 4)}",
