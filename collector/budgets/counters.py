@@ -14,13 +14,14 @@ from threading import RLock
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from collector.budgets.counter_rows import COUNTER_SCHEMA, amounts_of, counter_rows
 from collector.budgets.counting import Ints, RuleMoves, WorstRates, columns_of, count
 from collector.budgets.event_rows import event_rows
 from collector.budgets.model import CounterKey, Event, Rule, Spent, WindowKind
-from collector.budgets.rule_counters import Owner, RuleCounters, ends_ns, moved_amounts
+from collector.budgets.rule_counters import NEW, Owner, RuleCounters, ends_ns, moved_amounts
 from collector.budgets.thresholds import Fired, Reached
 from collector.budgets.windows import bucket_ns, window_at
 
@@ -72,6 +73,20 @@ class Moves:
 Listener = Callable[[Moves], None]
 
 
+class Recalled(NamedTuple):
+    """What the ledger has of a rule's counters that were let go."""
+
+    rows: pa.Table  # COUNTER_SCHEMA
+    fired: Sequence[Event]
+
+
+Recall = Callable[[str, int | None, Sequence[str]], Recalled]
+"""Of a rule by name all from the start of a window or bucket on; or, if that is None, counters of some scope values."""
+
+LETS_GO_NS = 10 * 60 * 10**9
+"""How often counters are looked through for what is not expected to move any more: some milliseconds."""
+
+
 class Counters:
     """The counters of some rules. `lock` is held while they change and while listeners are told of it.
 
@@ -90,7 +105,10 @@ class Counters:
         self.raises = raises
         self.worst: Mapping[str, WorstRates] = {}
         """By rule, for those that count what is unpriced at its worst."""
+        self.recall: Recall | None = None
+        """Reads what was let go. None: nothing is let go."""
         self._clock_ns = clock_ns
+        self._let_go_ns = clock_ns()
         self._fired = Fired()
         self._listeners: list[Listener] = []
         self._hears_leases = False
@@ -122,6 +140,7 @@ class Counters:
         with self.lock:
             self._fired = Fired(fired)
             self._of = {rule.name: RuleCounters(rule) for rule in self._rules}
+            self._let_go_ns = self._clock_ns()
             self._take(rows)
 
     def replace_rules(self, rules: Sequence[Rule], recounted: Mapping[str, pa.Table]) -> None:
@@ -157,7 +176,7 @@ class Counters:
             looked_at: dict[str, tuple[Ints, Ints]] = {}
             for each in of_rules:
                 found = self._of[each.rule.name]
-                places = found.places(each)
+                places = self._places(found, each, now_ns)
                 if found.is_rolling:
                     looked_at[each.rule.name] = places, places[:0]
                     events += self._rolling_events(found, each, now_ns, raises)
@@ -175,9 +194,41 @@ class Counters:
                 found = self._of[each.rule.name]
                 places, near = moves.looked_at[each.rule.name]
                 places = found.add(each, places)
+                found.touch(places, self._clock_ns())
                 self._arm(found, each, places, near)
             for listener in self._listeners:
                 listener(moves)
+            self._let_go()
+
+    def _places(self, found: RuleCounters, moves: RuleMoves, now_ns: int) -> Ints:
+        """Where the counters of calls are, read from the ledger if they were let go."""
+        if self.recall is None:
+            return found.places(moves)
+        first_ns = found.first_missing_ns(moves)
+        if first_ns is not None:
+            self._recalled(found, self.recall(found.rule.name, first_ns, ()), first_ns, now_ns)
+        places = found.places(moves)
+        runs = found.missing_runs(moves, places)
+        if runs:
+            self._recalled(found, self.recall(found.rule.name, None, runs), None, now_ns)
+            places = found.places(moves)
+        return places
+
+    def _recalled(self, found: RuleCounters, recalled: Recalled, first_ns: int | None, now_ns: int) -> None:
+        self._fired.add(recalled.fired)
+        moves = moves_of_rows(found.rule, recalled.rows) if recalled.rows.num_rows else None
+        if moves is not None:
+            moves = _without(moves, found.places(moves) != NEW)
+        found.recall(moves, first_ns, now_ns)
+
+    def _let_go(self) -> None:
+        now_ns = self._clock_ns()
+        if self.recall is None or now_ns - self._let_go_ns < LETS_GO_NS:
+            return
+        self._let_go_ns = now_ns
+        for name, found in self._of.items():
+            if found.let_go(now_ns) and found.rule.window.kind is not WindowKind.RUN:
+                self._fired.let_go(name, found.gone_before_ns)
 
     def due(self, now_ns: int, rules: Iterable[str]) -> list[Event]:
         """What fires by itself in the windows of now: after a rule has changed, or was counted from history.
@@ -327,6 +378,17 @@ def moves_of_rows(rule: Rule, rows: pa.Table) -> RuleMoves:
         amounts = sums
     orgs, values, starts = zip(*keys, strict=True)
     return RuleMoves(rule, orgs, values, starts, *amounts)
+
+
+def _without(moves: RuleMoves, out: npt.NDArray[np.bool_]) -> RuleMoves | None:
+    """But some rows; None: nothing is left."""
+    kept = np.flatnonzero(~out)
+    if not len(kept):
+        return None
+    rows = kept.tolist()
+    orgs, values = ([column[row] for row in rows] for column in (moves.orgs, moves.values))
+    starts_ns = [moves.starts_ns[row] for row in rows]
+    return RuleMoves(moves.rule, orgs, values, starts_ns, *(column[kept] for column in moves.amounts))
 
 
 def _moved_key(moves: RuleMoves, row: int) -> CounterKey:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from collector.budgets.counters import Counters, LeasedCall, Moves, Raises
+from collector.budgets.counters import Counters, LeasedCall, Moves, Raises, Recalled
 from collector.budgets.counting import WorstRates, columns_of, dimensions_of
 from collector.budgets.event_rows import events_of, insert_events
 from collector.budgets.model import Event, Rule, Unpriced, Window, WindowKind
@@ -65,6 +65,7 @@ class BudgetKeeper:
         self._clock_ns = clock_ns
         self._counted: dict[str, _Counted] = {}
         self._is_broken = False
+        self._ask: ledger_budgets.Ask | None = None
         store.budgets = self
 
     def start(self) -> None:
@@ -106,14 +107,24 @@ class BudgetKeeper:
         """See there."""
         self.counters.apply(moved)
 
-    def load(self, counters: pa.Table, counted: pa.Table, events: pa.Table) -> None:
+    def load(self, counters: pa.Table, counted: pa.Table, events: pa.Table, ask: ledger_budgets.Ask) -> None:
         """See there. Rules that are not counted yet have to wait for `start`."""
+        self._ask = ask
         self._counted = _counted_of(counted)
         self._is_broken = False
         rules = [rule for rule in self._wanted if self._is_counted(rule)]
         self.counters.replace_rules(rules, dict.fromkeys((rule.name for rule in rules), counters.slice(0, 0)))
         self.counters.worst = {name: each.worst for name, each in self._counted.items()}
         self.counters.load(counters, events_of(events))
+        self.counters.recall = self._recall
+
+    def _recall(self, rule: str, first_ns: int | None, values: Sequence[str]) -> Recalled:
+        """In the writer."""
+        assert self._ask is not None, "counters are let go that were never loaded"
+        if first_ns is None:
+            return Recalled(self._ask(query("budget_counters_of"), [rule, list(values)]), ())
+        fired = self._ask(query("budget_events_fired_since"), [rule, first_ns])
+        return Recalled(self._ask(query("budget_counters_since"), [rule, first_ns]), events_of(fired))
 
     def failed(self, error: Exception) -> None:
         """See there."""

@@ -11,7 +11,7 @@ import numpy as np
 from collector.budgets.counting import Amounts, Ints, RuleMoves
 from collector.budgets.model import CounterKey, Rule, Spent, Unit, WindowKind
 from collector.budgets.thresholds import NEVER, needed, thresholds_of
-from collector.budgets.windows import bucket_ns, window_at
+from collector.budgets.windows import DAY_NS, bucket_ns, window_at
 
 Owner = tuple[str, str]
 """org_id and scope value."""
@@ -21,6 +21,10 @@ _NOTHING: Mapping[str, int] = {}
 COLUMN = {Unit.USD: 0, Unit.TOKENS: 1, Unit.CALLS: 2}
 """Place of a unit in `Spent`, and of its column."""
 _SAFE = 2**62
+_ALWAYS = -(2**63)
+KEPT_NS = 3 * DAY_NS
+"""Windows that ended so long ago, and runs that did not move for so long, are let go. Longer: more memory, 250 bytes a
+counter. Shorter: spans that come late have their window read from the ledger more often."""
 
 
 @dataclass(slots=True)
@@ -45,6 +49,10 @@ class RuleCounters:
         self._columns: list[Amounts] = [np.zeros(64, np.int64) for _ in Spent._fields]
         self._armed = np.zeros(64, np.int64)  # the amount from which on a counter is worth a look
         self._rolling: dict[Owner, _Rolling] = {}
+        self._touched = np.zeros(64, np.int64)  # of a run: when it has moved
+        self.gone_before_ns = _ALWAYS
+        """Counters of windows and buckets that start before are only in the ledger."""
+        self._gone_runs = np.empty(0, np.int64)  # ascending hashes of owners: of these only the ledger knows
 
     def __len__(self) -> int:
         return self._size
@@ -68,6 +76,77 @@ class RuleCounters:
         return np.fromiter(
             (self._values(org, start).get(value, NEW) for org, value, start in each), np.int64, len(values)
         )
+
+    def first_missing_ns(self, moves: RuleMoves) -> int | None:
+        """The start of the first window or bucket that is to be read from the ledger before calls move counters; None:
+        all are here."""
+        if self.gone_before_ns == _ALWAYS:
+            return None
+        first_ns = min(moves.starts_ns) - self.rule.window.rolling_ns  # each sum reaches back by the window's length
+        return first_ns if first_ns < self.gone_before_ns else None
+
+    def missing_runs(self, moves: RuleMoves, places: Ints) -> list[str]:
+        """Scope values of runs that are perhaps to be read from the ledger, of those that are not here."""
+        if not len(self._gone_runs):
+            return []
+        fresh = np.flatnonzero(places == NEW).tolist()
+        hashes = np.array([hash((moves.orgs[row], moves.values[row])) for row in fresh], np.int64)
+        at = np.searchsorted(self._gone_runs, hashes)
+        found = self._gone_runs[np.minimum(at, len(self._gone_runs) - 1)] == hashes
+        return [moves.values[row] for row, is_gone in zip(fresh, found.tolist(), strict=True) if is_gone]
+
+    def recall(self, moves: RuleMoves | None, first_ns: int | None, at_ns: int) -> None:
+        """These are read from the ledger: all from a start on that were not here, or some runs."""
+        if first_ns is not None:
+            self.gone_before_ns = first_ns
+        if moves is not None:
+            self.touch(self.add(moves, self.places(moves)), at_ns)
+
+    def touch(self, places: Ints, at_ns: int) -> None:
+        """Runs have moved."""
+        if self.rule.window.kind is WindowKind.RUN:
+            self._touched[places] = at_ns
+
+    def let_go(self, now_ns: int) -> int:
+        """Forget what is not expected to move any more; how many counters that is. The ledger has them."""
+        window = self.rule.window
+        if window.kind is WindowKind.RUN:
+            return self._let_runs_go(now_ns - KEPT_NS)
+        before_ns = window_at(window, now_ns - KEPT_NS - window.rolling_ns).start_ns
+        if window.kind is WindowKind.TOTAL or before_ns <= self.gone_before_ns:
+            return 0
+        before = self._size
+        self.gone_before_ns = before_ns
+        self._rolling = {
+            owner: known for owner, known in self._rolling.items() if known.end_ns - window.rolling_ns >= before_ns
+        }
+        self._keep({key: found for key, found in self._at.items() if key[1] >= before_ns})
+        return before - self._size
+
+    def _let_runs_go(self, before_ns: int) -> int:
+        gone = self._touched[: self._size] < before_ns
+        if not gone.any():
+            return 0
+        kept: dict[tuple[str, int], dict[str, int]] = {}
+        hashes: list[int] = []
+        for key, found in self._at.items():
+            kept[key] = {value: place for value, place in found.items() if not gone[place]}
+            hashes += [hash((key[0], value)) for value, place in found.items() if gone[place]]
+        self._gone_runs = np.union1d(self._gone_runs, np.array(hashes, np.int64))
+        self._keep(kept)
+        return len(hashes)
+
+    def _keep(self, kept: Mapping[tuple[str, int], Mapping[str, int]]) -> None:
+        """Have these counters only, in columns of their size."""
+        places = np.array([place for found in kept.values() for place in found.values()], np.int64)
+        numbers = iter(range(len(places)))
+        self._at = {key: {value: next(numbers) for value in found} for key, found in kept.items() if found}
+        self._size = len(places)
+        places = np.concatenate([places, np.zeros(64, np.int64)])  # room for more: what is in it is cleared
+        self._columns = [column[places] for column in self._columns]
+        self._armed, self._touched = self._armed[places], self._touched[places]
+        for column in (*self._columns, self._armed, self._touched):
+            column[self._size :] = 0
 
     def amounts(self, places: Ints) -> Amounts:
         """What the counters hold in the rule's unit; 0 where they are `NEW`."""
@@ -171,7 +250,7 @@ class RuleCounters:
         if size <= len(self._armed):
             return
         more = np.zeros(max(size, 2 * len(self._armed)) - len(self._armed), np.int64)
-        self._armed = np.concatenate([self._armed, more])
+        self._armed, self._touched = (np.concatenate([column, more]) for column in (self._armed, self._touched))
         self._columns = [np.concatenate([column, more.astype(column.dtype)]) for column in self._columns]
 
     def _until(self, owner: Owner, end_ns: int) -> list[int]:

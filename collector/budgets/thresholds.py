@@ -62,6 +62,16 @@ class Fired:
                 start_ns = event.key.window_start_ns
                 limits[start_ns] = max(event.limit, limits.get(start_ns, event.limit))
 
+    def let_go(self, rule: str, before_ns: int) -> None:
+        """Forget what has fired in a rule's windows that start before."""
+        for mark, limits in list(self._limits.items()):
+            if mark[1] == rule and min(limits) < before_ns:
+                kept = {start_ns: limit for start_ns, limit in limits.items() if start_ns >= before_ns}
+                if kept:
+                    self._limits[mark] = kept
+                else:
+                    del self._limits[mark]
+
     def events(self, rule: Rule, reached: Reached, now_ns: int, also: Fired | None = None) -> Iterator[Event]:
         """What fires; `also`: has fired in the same batch."""
         for kind, ppm in thresholds_of(rule):

@@ -76,9 +76,9 @@ class BudgetMoves(Protocol):
     def apply(self, moved: Any) -> None:
         """It is committed."""
 
-    def load(self, counters: pa.Table, counted: pa.Table, events: pa.Table) -> None:
+    def load(self, counters: pa.Table, counted: pa.Table, events: pa.Table, ask: Ask) -> None:
         """Forget all; this is what the ledger has: rows of the tables `budget_counter` (one a counter),
-        `budget_counted` and `budget_event`."""
+        `budget_counted` and `budget_event`. `ask`: reads it, in the writer's thread, until the next `load`."""
 
     def failed(self, error: Exception) -> None:
         """`moves` has raised: its calls are stored and not counted, and nothing is counted any more."""
@@ -102,7 +102,8 @@ class Counting:
         self._uncounts = keeper is None and counted.num_rows > 0
         if keeper is not None:
             events = fetch(connection, query("budget_events_fired"))
-            keeper.load(fetch(connection, query("budget_counters")), counted, events)
+            ask: Ask = lambda sql, parameters: fetch(connection, sql, parameters)  # noqa: E731
+            keeper.load(fetch(connection, query("budget_counters")), counted, events, ask)
 
     def moved(self, judged: Judged, content: Content) -> Moved | None:
         """What a batch does to the counters; None: nothing."""

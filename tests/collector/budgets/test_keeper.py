@@ -248,3 +248,20 @@ def test_leased_calls_are_told_once_with_what_they_cost(open_ledger: Open) -> No
         ("l-1/7", PRICE, 1100, True),
         ("l-1/7", PRICE, 1100, False),
     ]
+
+
+def test_counters_of_windows_that_are_over_take_no_memory_until_late_spans_come(
+    open_ledger: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The threshold that a late span crosses fires once, of all that the window has had."""
+    monkeypatch.setattr("collector.budgets.counters.LETS_GO_NS", 0)
+    runs = rule("runs", scope=(("agent", None),), limit=3, unit=Unit.CALLS, window=Window(WindowKind.RUN))
+    store, keeper = open_ledger(by_agent(limit=2 * PRICE), runs)
+    monkeypatch.setattr("collector.budgets.rule_counters.KEPT_NS", 0)
+    for number in range(1, 4):
+        store.append(batch([call(1, number, agent="a", run="r"), call(2, number, agent="b", run="r")]), attribute)
+        assert [keeper.counters.all(name) for name in ("agents", "runs")] == [{}, {}]
+        assert keeper.verify() == []
+    fired = [(name, "exceed", 100) for name in ("a", "b")] + [(name, "warn", 80) for name in ("a", "b")]
+    of_runs = [(f'["{name}","r"]', kind, share) for name, kind, share in fired]
+    assert events(store) == sorted(fired + of_runs)
