@@ -7,5 +7,7 @@ export const VIEWS = [
   { id: "runs", title: "Runs", load: () => import("./runs.js") },
   { id: "agents", title: "Agents", load: () => import("./agents.js") },
   { id: "customers", title: "Customers", load: () => import("./customers.js") },
+  { id: "budgets", title: "Budgets", filters: false, load: () => import("./budgets.js") },
+  { id: "forecast", title: "Forecast", load: () => import("./forecast.js") },
   { id: "waste", title: "Waste", load: () => import("./waste.js") },
 ];
