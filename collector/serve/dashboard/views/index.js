@@ -10,4 +10,5 @@ export const VIEWS = [
   { id: "budgets", title: "Budgets", filters: false, load: () => import("./budgets.js") },
   { id: "forecast", title: "Forecast", load: () => import("./forecast.js") },
   { id: "waste", title: "Waste", load: () => import("./waste.js") },
+  { id: "prices", title: "Prices", load: () => import("./prices.js") },
 ];
