@@ -7,8 +7,14 @@ VIEWS = {
     "breakdown": "/?view=breakdown&by=agent",
     "breakdown by two": "/?view=breakdown&by=customer&by=model&sort=calls",
     "models": "/?view=models",
+    "runs": "/?view=runs",
+    "one run": "/?view=runs&id={run}",
+    "agents": "/?view=agents",
+    "customers": "/?view=customers",
+    "projects": "/?view=customers&of=project",
+    "waste": "/?view=waste",
 }
-"""Name to address."""
+"""Name to address; {run} stands for a run of the ledger."""
 FILTER_KEYS = (
     *("environment", "provider", "model", "request_model", "response_model", "agent", "run", "trace_id"),
     *("conversation", "customer", "feature", "team", "user", "project", "status", "cost_status", "service_tier"),
