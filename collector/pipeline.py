@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,13 +20,14 @@ import pyarrow.compute as pc
 from collector import telemetry as metrics
 from collector.attribute import attribute
 from collector.attribute.fallback import attribute_or_fall_back
+from collector.attribute.inclusive import inclusive_costs
 from collector.decode import decode_requests
 from collector.decode.columns import SpanBatch
 from collector.decode.concat import concat_batches
 from collector.decode.request import Decoded, DecodeLimits, Outcome, Request
 from collector.estimate import Estimator, with_methods
-from collector.forward.costs import added_attributes
-from collector.forward.job import ForwardJob
+from collector.forward.costs import added_attributes, inclusive_attributes
+from collector.forward.job import ForwardJob, SpanKey
 from collector.ledger import ledger_table
 from collector.normalise import normalise_columns
 from collector.price import card_table, price_calls
@@ -54,6 +55,14 @@ class Forwarder(Protocol):
         """Take a job without waiting."""
 
 
+class Judgement(NamedTuple):
+    """What attribution was told of some traces, and what it said."""
+
+    skeleton: pa.Table
+    verdicts: pa.Table
+    first_seq: int  # spans before it were stored already
+
+
 @dataclass(frozen=True, slots=True)
 class Submitted:
     """A batch on its way into the ledger."""
@@ -61,7 +70,7 @@ class Submitted:
     ledger: pa.Table  # LEDGER_SCHEMA
     appended: Future[Appended]
     started_seconds: float  # by time.perf_counter
-    verdicts: list[pa.Table] = field(default_factory=list)
+    verdicts: list[Judgement] = field(default_factory=list)
     """What attribution said of its traces, once it is stored; only kept for forwarders."""
 
 
@@ -159,7 +168,7 @@ class Pipeline:
 
     def submit(self, ledger: pa.Table, journal: int = 0) -> Submitted:
         """Hand a batch to the store, without waiting for it. `journal`: its last record, 0 without a journal."""
-        verdicts: list[pa.Table] = []
+        verdicts: list[Judgement] = []
         started_seconds = time.perf_counter()
         appended = self._store.submit(ledger, lambda skeleton: self._attribute(skeleton, verdicts), journal)
         return Submitted(ledger, appended, started_seconds, verdicts)
@@ -186,7 +195,8 @@ class Pipeline:
         if not self._forwarders:
             return
         try:
-            added = added_attributes(submitted.ledger, submitted.verdicts)
+            added = added_attributes(submitted.ledger, [judged.verdicts for judged in submitted.verdicts])
+            _add_inclusive(added, submitted.verdicts)
             for request, accepted_spans in sent:
                 if accepted_spans:
                     job = ForwardJob(request.body, accepted_spans, added)
@@ -195,15 +205,24 @@ class Pipeline:
         except Exception:
             logger.exception("%d spans are stored and cannot be forwarded", submitted.ledger.num_rows)
 
-    def _attribute(self, skeleton: pa.Table, results: list[pa.Table]) -> pa.Table:
+    def _attribute(self, skeleton: pa.Table, results: list[Judgement]) -> pa.Table:
         """The verdicts on whole traces. Runs inside the append: spans beyond its start are new."""
-        judged = attribute_or_fall_back(skeleton, self._store.position.seq + 1, attribute)
+        first_seq = self._store.position.seq + 1
+        judged = attribute_or_fall_back(skeleton, first_seq, attribute)
         for trace_id, error in zip(judged.failed_traces, judged.reasons, strict=True):
             logger.error("trace %s is stored, but counted span by span: attribution failed", trace_id, exc_info=error)
         self._telemetry.add(metrics.TRACES_UNJUDGED, len(judged.failed_traces))
         if self._forwarders:
-            results.append(judged.verdicts)
+            results.append(Judgement(skeleton, judged.verdicts, first_seq))
         return judged.verdicts
+
+
+def _add_inclusive(added: dict[SpanKey, dict[str, str]], judgements: Sequence[Judgement]) -> None:
+    for judged in judgements:
+        for found in inclusive_costs(judged.skeleton, judged.verdicts, judged.first_seq):
+            key = bytes.fromhex(found.trace_id), bytes.fromhex(found.span_id)
+            attributes = inclusive_attributes(found.cost_pico_usd, is_complete=found.is_complete)
+            added.setdefault(key, {}).update(attributes)
 
 
 def _joined(parts: Sequence[pa.Table]) -> pa.Table:

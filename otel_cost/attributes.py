@@ -11,6 +11,8 @@ from __future__ import annotations
 OTEL_COST_COST_USD = "otel_cost.cost_usd"  # exact decimal string
 OTEL_COST_COST_STATUS = "otel_cost.cost_status"
 OTEL_COST_CARD = "otel_cost.card"  # digest of the rate card
+OTEL_COST_INCLUSIVE_USD = "otel_cost.inclusive_usd"  # exact decimal string: of the calls below a span
+OTEL_COST_INCLUSIVE_STATUS = "otel_cost.inclusive_status"  # complete | partial: it is a lower bound
 OTEL_COST_RECEIPT = "otel_cost.receipt"
 OTEL_COST_RUN = "otel_cost.run"
 OTEL_COST_AGENT = "otel_cost.agent"

@@ -37,6 +37,14 @@ def added_attributes(ledger: pa.Table, verdicts: Sequence[pa.Table]) -> dict[Spa
     return added
 
 
+def inclusive_attributes(cost_pico_usd: int | None, *, is_complete: bool) -> dict[str, str]:
+    """What to add to a span with calls below it. They have costs of their own: a sum over spans leaves these out."""
+    added = {attributes.OTEL_COST_INCLUSIVE_STATUS: "complete" if is_complete else "partial"}
+    if cost_pico_usd is not None:
+        added[attributes.OTEL_COST_INCLUSIVE_USD] = format_usd(cost_pico_usd)
+    return added
+
+
 def _cost(row: dict[str, object]) -> dict[str, str]:
     """Cost attributes of one span; a span without a cost gets its status only, never a zero."""
     result: dict[str, str] = {}
