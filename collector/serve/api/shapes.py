@@ -153,7 +153,7 @@ class Schemas:
 
     def _object(self, hint: type) -> Json:
         hints = get_type_hints(hint, include_extras=True)
-        required: list[str] = sorted(getattr(hint, "__required_keys__", hints), key=list(hints).index)
+        required = [name for name, each in hints.items() if get_origin(each) is not NotRequired]
         said = getdoc(hint) if hint.__doc__ and not hint.__doc__.startswith(f"{hint.__name__}(") else None
         schema: Json = {
             "type": "object",

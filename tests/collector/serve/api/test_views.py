@@ -1,0 +1,233 @@
+"""Views over a ledger that was sent to a real collector: shapes, exactness, words of time, and errors."""
+
+from __future__ import annotations
+
+import csv
+import io
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from tests.collector.serve.api.full import Collector
+
+
+def asked(collector: Collector, sql: str) -> list[tuple[Any, ...]]:
+    """An answer of the published file itself."""
+    with duckdb.connect(str(collector.path), read_only=True) as connection:
+        found: list[tuple[Any, ...]] = connection.execute(sql).fetchall()
+        return found
+
+
+def error(collector: Collector, path: str) -> dict[str, Any]:
+    answer = collector.request("GET", f"/api/v1{path}")
+    assert answer.status == 400, answer
+    found: dict[str, Any] = answer.json()["error"]
+    return found
+
+
+def test_every_view_says_the_same_total_as_the_file_to_the_last_digit(collector: Collector) -> None:
+    ((cost, calls, unpriced),) = asked(
+        collector, "SELECT sum(cost_usd), count(*), count(*) FILTER (WHERE cost_usd IS NULL) FROM calls"
+    )
+    spend = collector.get("/spend", since="all")["total"]
+    assert (
+        (Decimal(spend["cost_usd"]), spend["calls"], spend["unpriced_calls"])
+        == (cost, calls, unpriced)
+        == (
+            cost,
+            75,
+            15,
+        )
+    )
+    shown = collector.get("/breakdown", since="all", by=["agent", "model"], limit=2)
+    groups = [row["measures"] for row in shown["rows"]] + [shown["other"]["measures"]]
+    assert sum(Decimal(each["cost_usd"]) for each in groups) == Decimal(shown["total"]["cost_usd"]) == cost
+    assert sum(each["unpriced_calls"] for each in groups) == unpriced
+    assert (len(shown["rows"]), shown["groups"]) == (2, 2 + shown["other"]["groups"])
+    series = collector.get("/timeseries", since="all", by="agent", bucket="hour", limit=1, tz="Asia/Kolkata")
+    parts = [sum(map(Decimal, values)) for values in (series["series"][0]["values"], series["other"]["values"])]
+    assert sum(parts) == sum(map(Decimal, series["total"]["values"])) == cost
+    assert sum(series["total"]["unpriced_calls"]) == unpriced
+    assert series["buckets"][0].endswith("+05:30")
+    runs = collector.get("/runs", since="all", limit=3)
+    assert sum(Decimal(each["cost_usd"]) for each in [*(r["measures"] for r in runs["runs"]), runs["other"]]) == cost
+
+
+def test_an_answer_says_which_calls_it_is_about_and_how_fresh_it_is(collector: Collector) -> None:
+    """An empty value asks for calls that have none; attributes of spans filter like columns."""
+    shown = collector.get("/spend", since="2026-01-01", tz="Europe/Berlin", customer=["acme", ""])
+    assert shown["selection"] == {
+        "since": "2025-12-31T23:00:00.000000Z",
+        "until": None,
+        "tz": "Europe/Berlin",
+        "filters": {"customer": ["acme", ""]},
+    }
+    assert shown["as_of"].endswith("Z")
+    ((calls,),) = asked(collector, "SELECT count(*) FROM calls WHERE customer = 'acme' OR customer IS NULL")
+    assert shown["total"]["calls"] == calls
+    assert collector.get("/spend", **{"attr.tier": "gold", "since": "all"})["total"]["calls"] == 15
+    assert collector.get("/spend", status="error", since="all")["total"]["calls"] == 5
+
+
+def test_what_is_not_known_is_null_and_never_zero(collector: Collector) -> None:
+    (row,) = collector.get("/breakdown", since="all", by="cost_status", cost_status="unpriced")["rows"]
+    assert (row["measures"]["cost_usd"], row["measures"]["unpriced_calls"], row["share"]) == ("0.00", 15, None)
+    trace = collector.get("/traces/" + f"{2:032x}")
+    unpriced = next(each for each in trace["spans"] if each["model"] and "house" in each["model"])
+    assert (unpriced["self_cost_usd"], unpriced["receipt"], unpriced["cost_status"]) == (None, None, "unpriced")
+    (reason,) = collector.get("/unpriced", since="all")["rows"]
+    assert (reason["request_model"], reason["calls"]) == ("house-model-9", 15)
+    assert "house-model-9" in reason["suggested_override"]
+
+
+def test_a_trace_is_a_tree_with_receipts_that_add_up(collector: Collector) -> None:
+    trace = collector.get("/traces/" + f"{2:032x}")
+    root, *calls = trace["spans"]
+    assert trace["jaeger_url"] == "http://jaeger.test/trace/" + f"{2:032x}"
+    assert (root["depth"], root["kind"], root["offset_ns"]) == (0, "agent", 0)
+    assert [(each["depth"], each["kind"]) for each in calls] == [(1, "call")] * 3
+    priced = [each for each in calls if each["receipt"]]
+    for each in priced:
+        assert sum(Decimal(line["cost_usd"]) for line in each["receipt"]["lines"]) == Decimal(each["self_cost_usd"])
+    total = sum(Decimal(each["self_cost_usd"]) for each in priced)
+    assert Decimal(root["inclusive_cost_usd"]) == Decimal(trace["cost_usd"]) == total
+    run = collector.get("/runs/" + f"{2:032x}")
+    assert ([each["trace_id"] for each in run["traces"]], Decimal(run["total"]["cost_usd"])) == ([f"{2:032x}"], total)
+    assert collector.request("GET", "/api/v1/traces/ffff").status == 404
+    assert collector.request("GET", "/api/v1/runs/a/b").json()["error"]["message"] == "there is no run a/b"
+
+
+def test_the_ticker_compares_today_with_yesterday_at_this_hour(collector: Collector) -> None:
+    shown = collector.get("/ticker", tz="Pacific/Kiritimati")
+    assert shown["tz"] == "Pacific/Kiritimati"
+    assert 0 <= shown["freshness"]["age_seconds"] < 86_400
+    assert shown["runs"]["count"] >= 20
+    assert Decimal(shown["today"]["cost_usd"]) <= Decimal(shown["month"]["cost_usd"]) or shown["today"]["calls"] == 0
+    assert shown["projection"] == {"month": None}  # two days are no history
+
+
+def test_cost_optimization_has_exactly_the_shape_that_was_asked_for(collector: Collector) -> None:
+    shown = collector.get("/admin/metrics/cost-optimization")
+    assert list(shown) == [
+        "total_cost_today",
+        "total_cost_month",
+        "projected_monthly",
+        "by_provider",
+        "by_agent",
+        "budget",
+    ]
+    assert set(shown["by_provider"]) <= {"openai"}
+    assert all(list(each) == ["agent_id", "cost", "executions", "avg_cost_per_run"] for each in shown["by_agent"])
+    assert list(shown["budget"]) == ["monthly_limit", "utilization_pct", "alert_threshold_pct"]
+    assert isinstance(shown["total_cost_month"], float)
+    assert shown["total_cost_month"] == pytest.approx(sum(each["cost"] for each in shown["by_agent"]), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("path", "where", "allowed"),
+    [
+        ("/spend?sinc=7d", "sinc", "since"),
+        ("/spend?since=todai", "since", None),
+        ("/spend?tz=Europe/Berln", "tz", "Europe/Berlin"),
+        ("/spend?status=eror", "status", "error"),
+        ("/breakdown?by=agnet", "by", "agent"),
+        ("/breakdown?limit=0", "limit", "1 to 1000"),
+        ("/breakdown?limit=1&limit=2", "limit", None),
+        ("/spend?since=2026-02-01&until=2026-01-01", "until", None),
+        ("/timeseries?bucket=fortnight", "bucket", None),
+        ("/prices?modell=x", "modell", "model"),
+    ],
+)
+def test_a_mistake_is_named_with_the_nearest_spelling(
+    collector: Collector, path: str, where: str, allowed: str | None
+) -> None:
+    found = error(collector, path)
+    assert (found["code"], found["where"]) == ("invalid", where)
+    assert allowed is None or found["allowed"] == allowed
+
+
+def test_who_has_an_answer_already_is_not_sent_it_again(collector: Collector) -> None:
+    path = "/api/v1/breakdown?since=2026-01-01&until=2100-01-01&by=agent"
+    first = collector.request("GET", path, accept_encoding="gzip")
+    assert first.headers["content-encoding"] == "gzip"
+    assert "no-cache" in first.headers["cache-control"]
+    again = collector.request("GET", path, if_none_match=first.headers["etag"])
+    assert (again.status, again.body) == (304, b"")
+    head = collector.request("HEAD", path)
+    assert (head.status, head.body, head.headers["etag"]) == (200, b"", first.headers["etag"])
+
+
+def test_files_hold_the_chosen_calls_and_their_exact_sum(collector: Collector) -> None:
+    ((cost,),) = asked(collector, "SELECT sum(cost_usd) FROM calls")
+    for name, column in (("export", "cost_usd"), ("focus", "BilledCost")):
+        text = collector.request("GET", f"/api/v1/{name}.csv?since=all").body.decode()
+        rows = list(csv.DictReader(io.StringIO(text)))
+        costs = [row[column] for row in rows]
+        assert (len(rows), costs.count("")) == (75, 15)
+        assert sum(Decimal(each) for each in costs if each) == cost
+        table = pq.read_table(io.BytesIO(collector.request("GET", f"/api/v1/{name}.parquet?since=all").body))
+        values = table.column(column).to_pylist()
+        assert (values.count(None), sum(each for each in values if each is not None)) == (15, cost)
+    empty = collector.request("GET", "/api/v1/export.parquet?agent=nobody")
+    assert pq.read_table(io.BytesIO(empty.body)).num_rows == 0
+    assert collector.request("GET", "/api/v1/export.csv?agent=nobody").body.count(b"\n") == 1
+
+
+def test_a_breakdown_as_a_file_ends_with_what_is_not_shown_and_the_total(collector: Collector) -> None:
+    text = collector.request("GET", "/api/v1/export/breakdown.csv?since=all&by=agent&limit=1").body.decode()
+    group, other, total = csv.DictReader(io.StringIO(text))
+    assert (group["row"], other["row"], total["row"]) == ("group", "other", "total")
+    assert Decimal(group["cost_usd"]) + Decimal(other["cost_usd"]) == Decimal(total["cost_usd"])
+
+
+def test_charges_of_focus_have_the_mandatory_columns_of_version_1_2(collector: Collector) -> None:
+    """FOCUS 1.2, columns whose feature level is Mandatory; costs are null only where the call has no price."""
+    mandatory = (
+        *("BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd"),
+        *("BillingPeriodStart", "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargePeriodEnd"),
+        *("ChargePeriodStart", "ContractedCost", "EffectiveCost", "InvoiceIssuerName", "ListCost", "PricingQuantity"),
+        *("PricingUnit", "ProviderName", "PublisherName", "ServiceCategory", "ServiceName"),
+    )
+    text = collector.request("GET", "/api/v1/focus.csv?since=all").body.decode()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert set(mandatory) <= set(rows[0])
+    for row in rows:
+        assert {name for name in mandatory if not row[name]} <= {"ChargeClass"} | (
+            {"BilledCost", "ContractedCost", "EffectiveCost", "ListCost"}
+            if row["x_CostStatus"] == "unpriced"
+            else set()
+        )
+        assert row["ChargePeriodStart"] < row["ChargePeriodEnd"]
+        assert row["BillingPeriodStart"] <= row["ChargePeriodStart"] < row["BillingPeriodEnd"]
+
+
+def test_a_users_sql_reads_and_nothing_else(collector: Collector) -> None:
+    def sql(body: object) -> tuple[int, Any]:
+        answer = collector.request("POST", "/api/v1/sql", body)
+        return answer.status, answer.json()
+
+    status, found = sql({"sql": "SELECT model, sum(cost_usd) AS cost FROM calls GROUP BY 1 ORDER BY 1", "limit": 2})
+    assert (status, found["truncated"], len(found["rows"])) == (200, True, 2)
+    assert found["columns"][1] == {"name": "cost", "type": "decimal128(38, 12)"}
+    assert sql({"sql": "DROP VIEW calls"})[1]["error"]["code"] == "refused"
+    status, found = sql({"sql": "SELECT count(*) FROM range(100000) a, range(100000) b", "timeout_seconds": 0.2})
+    assert (status, found["error"]["code"]) == (503, "timeout")
+    assert sql({"sql": "SELECT 1", "limt": 3})[1]["error"]["where"] == "limt"
+    assert collector.request("POST", "/api/v1/sql", {"sql": "x" * 200_000}).status == 413
+
+
+def test_a_badge_is_a_picture_that_says_what_is_missing(collector: Collector) -> None:
+    answer = collector.request("GET", "/badge.svg?since=all&label=shop%3Cscript%3E")
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert b"15 unpriced" in answer.body
+    assert b"<script>" not in answer.body
+
+
+def test_prices_of_the_card_in_use_are_found_by_name(collector: Collector) -> None:
+    shown = collector.get("/prices", provider="openai", model="gpt-4o", current="true")
+    rates = {row["variant"]: row["rates"] for row in shown["rows"]}
+    assert rates["standard"]["input_tokens"] == {"usd": "2.50", "per": 1_000_000}
+    assert 0 < shown["groups"] < shown["card"]["rows"]
