@@ -8,16 +8,17 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from otel_cost.guard.client import Unreachable
 from otel_cost.guard.errors import ApprovalRequired, BudgetError, BudgetExceeded, refusal_text
 from otel_cost.guard.held import Claim
-from otel_cost.guard.leases import Admission, ClosedError, Incomplete, Leases, Refused
+from otel_cost.guard.leases import Admission, Leases
+from otel_cost.guard.refusals import ClosedError, Incomplete, Refused
 from otel_cost.instrument.guard import STATS
 
 MAX_THROTTLE_SECONDS = 30.0
@@ -33,7 +34,15 @@ MAX_COMPLETIONS = 3
 ASKING_THREADS = 8
 """Most claims of event loops that are asked for at once."""
 
-Step = Claim | float
+
+class Whole(NamedTuple):
+    """Calls that are decided on together, and that nothing is held for."""
+
+    claim: Claim  # what they need in all
+    calls: int
+
+
+Step = Claim | Whole | float
 """Ask the collector, or wait so many seconds."""
 Answer = Admission | Exception | None
 Reclaim = Callable[[str], Claim | None]
@@ -93,6 +102,30 @@ def deciding(claim: Claim, reclaim: Reclaim, complete: Complete) -> Generator[St
             raise _error(BudgetExceeded, refusal)
 
 
+def deciding_batch(parts: Sequence[Whole], complete: Complete) -> Generator[Step, Answer, Admission]:
+    """Steps to the admission of a batch: each of its parts fits.
+
+    Raises:
+        BudgetError: it may not be handed in.
+    """
+    for part in parts:
+        answer = yield part
+        if isinstance(answer, Incomplete):
+            answer = yield part._replace(claim=complete(part.claim))
+        if isinstance(answer, Admission):
+            continue
+        if not isinstance(answer, Refused):
+            return _without_answer(answer)
+        if answer.decision == "approval":
+            STATS.count("guard.approval_required")
+            raise _error(ApprovalRequired, answer.refusal)
+        if answer.decision != "throttle":  # which is for one call after the other
+            STATS.count("guard.blocked")
+            raise _error(BudgetExceeded, answer.refusal)
+    STATS.count("guard.allowed")
+    return Admission()
+
+
 def _without_answer(problem: object) -> Admission:
     if isinstance(problem, ClosedError):
         STATS.count("guard.closed")
@@ -131,7 +164,8 @@ async def decide_async(leases: Leases, steps: Generator[Step, Answer, Admission]
                 await _sleep(step)
                 answer = None
             else:
-                answer = leases.take(step) or await _in_thread(leases, step)
+                taken = leases.take(step) if isinstance(step, Claim) else None
+                answer = taken or await _in_thread(leases, step)
     except StopIteration as stop:
         return _admission(stop)
 
@@ -141,9 +175,11 @@ def _admission(stop: StopIteration) -> Admission:
     return value
 
 
-def _asked(leases: Leases, claim: Claim) -> Answer:
+def _asked(leases: Leases, step: Claim | Whole) -> Answer:
     try:
-        return leases.take(claim) or leases.ask(claim)
+        if isinstance(step, Whole):
+            return leases.check(step.claim, step.calls)
+        return leases.take(step) or leases.ask(step)
     except Exception as error:
         return error
 
@@ -172,15 +208,15 @@ async def _sleep(seconds: float) -> None:
     await (asyncio.sleep(seconds) if trio is None else trio.sleep(seconds))
 
 
-async def _in_thread(leases: Leases, claim: Claim) -> Answer:
+async def _in_thread(leases: Leases, step: Claim | Whole) -> Answer:
     global _pool
     trio = _trio()
     if trio is not None:
-        answer: Answer = await trio.to_thread.run_sync(_asked, leases, claim)
+        answer: Answer = await trio.to_thread.run_sync(_asked, leases, step)
         return answer
     if _pool is None:
         _pool = ThreadPoolExecutor(ASKING_THREADS, thread_name_prefix="otel-cost-guard")
-    future = _pool.submit(_asked, leases, claim)
+    future = _pool.submit(_asked, leases, step)
     try:
         return await asyncio.wrap_future(future)
     except BaseException:  # the task was cancelled: nobody makes the call

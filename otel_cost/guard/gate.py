@@ -16,7 +16,8 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 
 from otel_cost import attributes as keys
-from otel_cost.guard import deciding
+from otel_cost.guard import batches, deciding
+from otel_cost.guard.batches import Share
 from otel_cost.guard.client import Client
 from otel_cost.guard.errors import BudgetError
 from otel_cost.guard.estimate import Learned, estimate, priced
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
 
 TOKEN_VARIABLE = "OTEL_COST_GUARD_TOKEN"
 """Bearer token for it, where it asks for one."""
-LATER = "batch"
-"""An operation that costs nothing when it is asked for: what it costs is known when its results are read."""
-
 AROUND: ContextVar[Guarded | None] = ContextVar("otel_cost_guarded", default=None)
 """The `otel_cost.guard()` block that a call is made in: it has decided already."""
 
@@ -156,9 +154,11 @@ class Gate:
 
     @guarded
     def _attempt(self, asked: Asked, context: Context, library: str) -> _Attempt | None:
-        if asked.operation == LATER:
-            return None
         attempt = _Attempt(self, asked, context, library)
+        if asked.operation == batches.OPERATION:
+            attempt.shares = batches.submitted(asked, self.learned, self.card)
+            if not attempt.shares:
+                return None
         around = AROUND.get()
         if around is not None and around.is_open:
             attempt.passage = Passage(self, asked, around.admission, None, around, around.own)
@@ -177,7 +177,10 @@ class Gate:
 class _Attempt:
     """One call that is being decided on."""
 
-    __slots__ = ("_asked", "_context", "_gate", "_library", "_redirect", "_replacement", "own", "passage", "values")
+    __slots__ = (
+        *("_asked", "_context", "_gate", "_library", "_redirect", "_replacement"),
+        *("own", "passage", "shares", "values"),
+    )
 
     def __init__(self, gate: Gate, asked: Asked, context: Context, library: str) -> None:
         self._gate, self._asked, self._context, self._library = gate, asked, context, library
@@ -185,6 +188,7 @@ class _Attempt:
         self._redirect: str | None = None
         self.passage: Passage | None = None  # it is decided
         self.values: Mapping[str, str | None] = {}
+        self.shares: Sequence[Share] = ()  # of a batch that is handed in
         self.own = _NOTHING  # attributes that the call's span is given
 
     def find_attributes(self) -> None:
@@ -194,6 +198,8 @@ class _Attempt:
 
     def steps(self) -> Generator[deciding.Step, deciding.Answer, Admission]:
         """Steps to the decision."""
+        if self.shares:
+            return deciding.deciding_batch([self._whole(share) for share in self.shares], self._complete)
         return deciding.deciding(self._claim(self._asked.model), self._reclaim, self._complete)
 
     def passes(self, admission: Admission) -> Passage:
@@ -208,6 +214,10 @@ class _Attempt:
     def _complete(self, claim: Claim) -> Claim:
         self.find_attributes()
         return claim._replace(values={**self.values, "model": claim.values.get("model")})
+
+    def _whole(self, share: Share) -> deciding.Whole:
+        claim = Claim({**self.values, "model": share.model}, share.cost_pico_usd, share.tokens)
+        return deciding.Whole(claim, share.calls)
 
     def _claim(self, model: str | None) -> Claim:
         needs = estimate(self._asked, model, self._gate.learned, self._gate.card)

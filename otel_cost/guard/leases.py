@@ -19,6 +19,7 @@ from typing import Any
 from otel_cost.call import ATTRIBUTE
 from otel_cost.guard.client import Client, Rejected, Unreachable
 from otel_cost.guard.held import Claim, Held
+from otel_cost.guard.refusals import ClosedError, Incomplete, Refused
 from otel_cost.instrument.guard import STATS, guarded
 from otel_cost.recent import Recent
 
@@ -63,23 +64,6 @@ class Admission:
         held, leases = self._held, self._leases
         if held is not None and leases is not None:
             leases.settle(held, self._number, cost_pico_usd, tokens, calls)
-
-
-class Refused(Exception):
-    """The collector's answer to a claim, other than yes."""
-
-    def __init__(self, answer: Mapping[str, Any]) -> None:
-        super().__init__()
-        self.decision = str(answer.get("decision"))
-        self.refusal: Mapping[str, Any] = answer.get("refusal") or {}
-
-
-class Incomplete(Exception):
-    """Budgets count by attributes that the claim does not speak of: it is to be made anew, with `Leases.attributes`."""
-
-
-class ClosedError(Exception):
-    """Nobody answers, and the rules said that nothing is let through then; the message is the rules' names."""
 
 
 class Leases:
@@ -204,6 +188,28 @@ class Leases:
         if admission is None:
             raise Rejected("a lease that is too small for what was asked")
         return admission
+
+    def check(self, claim: Claim, calls: int) -> Admission:
+        """Ask whether so many calls fit that need what the claim says together; nothing is held for them.
+
+        Raises as `ask`.
+        """
+        body = claim.body()
+        body["estimate"] = {**body["estimate"], "calls": calls}
+        asked_at = monotonic()
+        try:
+            answer = self._client.post("check", body)
+        except Unreachable:
+            with self._lock:
+                self._fail_closed(self._key(claim))
+            raise
+        with self._lock:
+            self._heard(answer, claim, asked_at)
+            if any(name not in claim.values for name in self.attributes):
+                raise Incomplete
+        if answer.get("decision") != "allow":
+            raise Refused(answer)
+        return Admission()
 
     def _drop(self, held: Held | None) -> None:
         """A lease is not for the call that it was asked for: it is released."""

@@ -43,6 +43,8 @@ class Budget:
             if what == "release":
                 self._release(body)
                 return {"lease": body["lease"], "known": True}
+            if what == "check":
+                return {**self._head(), **(self.answer(body) or self._checked(body))}
             for settle in body.get("settle", ()):
                 self._settle(settle)
             for release in body.get("release", ()):
@@ -80,6 +82,10 @@ class Budget:
         grant = {"rule": "cap", "scope_value": "acme", "unit": "USD"}
         lease["grants"] = [{**grant, "amount": format_usd(amount), "each": format_usd(each)}]
         return {"decision": "allow", "lease": lease}
+
+    def _checked(self, body: _Body) -> _Body:
+        fits = self.limit_usd is None or pico_usd(body["estimate"]["usd"] or "0") <= pico_usd(self.limit_usd)
+        return {"decision": "allow"} if fits else {"decision": "block", "refusal": self.refusal("block")}
 
     def refusal(self, decision: str, **other: Any) -> _Body:
         """Why not."""
