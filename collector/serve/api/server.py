@@ -36,6 +36,7 @@ class ApiServer:
 
     def __init__(self, endpoint: Endpoint, app: ASGIApp, tls: ssl.SSLContext | None = None) -> None:
         self._endpoint = endpoint
+        self.app = app
         config = uvicorn.Config(
             app,
             http="httptools",
