@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -26,6 +26,8 @@ _ORDERS = {
     "name": "",
 }
 SORTS = tuple(_ORDERS)
+
+Lines = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,9 @@ def breakdown(ask: Ask, selection: Selection, grouping: Grouping) -> Breakdown:
     lines = scope.rows("groups", _parameters(grouping), keys=grouping.by, **_parts(scope, grouping))
     total, groups, all_groups = measures_of(lines[0]), int(lines[0]["groups"]), int(lines[0]["all_groups"])
     lines = lines[1:]
+    if grouping.executions:
+        total = replace(total, executions=scope.executions())
+        lines = _with_executions(scope, grouping, lines)
     keys = [_key(line, grouping, selection) for line in lines]
     sparks = _sparklines(scope, grouping, lines) if grouping.sparkline else None
     rows = tuple(
@@ -109,6 +114,19 @@ def breakdown(ask: Ask, selection: Selection, grouping: Grouping) -> Breakdown:
     hidden = all_groups - len(rows)
     other = Other(hidden, left(total, [row.measures for row in rows])) if hidden else None
     return Breakdown(grouping.by, rows, other, total, groups, sparks.starts if sparks else None)
+
+
+def _with_executions(scope: Scope, grouping: Grouping, lines: Lines) -> list[dict[str, Any]]:
+    some = _shown(scope, grouping, lines)
+    found = some.executions_by(grouping.by) if lines else {}
+    names = [f"key_{at}" for at in range(len(grouping.by))]
+    return [{**line, "executions": found.get(tuple(line[name] for name in names))} for line in lines]
+
+
+def _shown(scope: Scope, grouping: Grouping, lines: Lines) -> Scope:
+    """The calls of some lines, and maybe a few more."""
+    names = {key: f"key_{at}" for at, key in enumerate(grouping.by) if key not in TIMES}
+    return scope.having(*(Filter(key, tuple({line[name]: None for line in lines})) for key, name in names.items()))
 
 
 def _parameters(grouping: Grouping) -> dict[str, object]:
@@ -126,7 +144,7 @@ def _parts(scope: Scope, grouping: Grouping) -> dict[str, str]:
     )
     return {
         "named": ", ".join(names),
-        "measures": measures_sql(executions=grouping.executions),
+        "measures": measures_sql(),
         "search": " OR ".join(f"contains(lower(CAST(lines.{name} AS VARCHAR)), lower($search))" for name in names)
         if grouping.search
         else "TRUE",
@@ -172,18 +190,15 @@ class _Sparks(NamedTuple):
     lines: list[_Spark]
 
 
-def _sparklines(scope: Scope, grouping: Grouping, lines: Sequence[Mapping[str, Any]]) -> _Sparks:
+def _sparklines(scope: Scope, grouping: Grouping, lines: Lines) -> _Sparks:
     """Cost per bucket of the lines that are shown."""
     instants = scope.instants()
     if not lines or instants is None or grouping.sparkline is None:
         return _Sparks((), [_Spark((), None) for _ in lines])
     names = [f"key_{at}" for at in range(len(grouping.by))]
-    shown = [
-        Filter(key, tuple({line[name]: None for line in lines}))
-        for key, name in zip(grouping.by, names, strict=True)
-        if key not in TIMES
-    ]
-    cells = scope.having(*shown).rows("costs", keys=grouping.by, bucket=grouping.sparkline, named=", ".join(names))
+    cells = _shown(scope, grouping, lines).rows(
+        "costs", keys=grouping.by, bucket=grouping.sparkline, named=", ".join(names)
+    )
     costs = {(cell["bucket"], *(cell[name] for name in names)): cell["cost_usd"] for cell in cells}
     zone = scope.selection.window.zone
     numbers = buckets.numbers(grouping.sparkline, *instants, zone)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -109,32 +109,38 @@ def described(scope: Scope, ids: Sequence[str]) -> dict[str, Run]:
     if not ids:
         return {}
     some = scope.having(Filter("run", tuple(ids)))
-    details = {line["run"]: line for line in some.rows("run_details", max_traces=str(MAX_TRACES))}
-    sums = some.rows("cells", keys=("run",), named="key_0", measures=measures_sql(executions=True))
-    measures = {line["key_0"]: measures_of(line) for line in sums}
-    agents = agents_of(some, measures)
-    return {run: _run(line, measures[run], agents.get(run, ())) for run, line in details.items()}
+    ends = some.rows("extent")[0]
+    if ends["first_ns"] is None:
+        return {}
+    window = scope.selection.window
+    first, last = instant(ends["first_ns"]), instant(ends["last_ns"]) + timedelta(microseconds=1)
+    some = some.within(max(first, window.since or first), min(last, window.until or last))
+    lines = some.rows("run_details", keys=("run", "agent"), measures=measures_sql())
+    agents: dict[str, list[Mapping[str, Any]]] = {}
+    for line in lines:
+        if not line["is_whole"]:
+            agents.setdefault(line["run"], []).append(line)
+    return {line["run"]: _run(line, agents[line["run"]]) for line in lines if line["is_whole"]}
 
 
-def agents_of(scope: Scope, measures: Mapping[str, Measures]) -> dict[str, tuple[AgentShare, ...]]:
-    """How the cost of each run divides among its agents, the dearest first."""
-    found: dict[str, list[AgentShare]] = {}
-    for line in scope.rows("agents_of_runs", keys=("run", "agent")):
-        share = ratio(line["cost_usd"], measures[line["key_0"]].cost_usd)
-        found.setdefault(line["key_0"], []).append(
-            AgentShare(line["key_1"], line["cost_usd"], line["unpriced_calls"], share)
-        )
-    return {run: tuple(shares) for run, shares in found.items()}
+def _shares(lines: Sequence[Mapping[str, Any]], cost_usd: Decimal) -> tuple[AgentShare, ...]:
+    """How the cost of a run divides among its agents, the dearest first."""
+    ordered = sorted(lines, key=lambda line: (-line["cost_usd"], line["agent"] is None, line["agent"] or ""))
+    return tuple(
+        AgentShare(line["agent"], line["cost_usd"], line["unpriced_calls"], ratio(line["cost_usd"], cost_usd))
+        for line in ordered
+    )
 
 
-def _run(line: Mapping[str, Any], measures: Measures, agents: tuple[AgentShare, ...]) -> Run:
+def _run(line: Mapping[str, Any], agents: Sequence[Mapping[str, Any]]) -> Run:
+    measures = replace(measures_of(line), executions=1)
     return Run(
         run=line["run"],
-        trace_ids=tuple(line["trace_ids"]),
+        trace_ids=tuple(line["trace_ids"][:MAX_TRACES]),
         trace_count=line["trace_count"],
-        started_at=instant(line["first_ns"]),
-        duration_seconds=max(0, line["last_ns"] - line["first_ns"]) / 1e9,
-        agents=agents,
+        started_at=instant(line["start_ns"]),
+        duration_seconds=max(0, line["end_ns"] - line["start_ns"]) / 1e9,
+        agents=_shares(agents, measures.cost_usd),
         models=tuple(line["models"] or ()),
         measures=measures,
         failed=bool(line["failed"]),

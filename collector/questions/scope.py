@@ -1,9 +1,9 @@
 """The one door to the ledger: every statement of a question runs here, and sees only what its selection may see.
 
 A statement (`sql/NAME.sql`) names no public view. It reads relations that are put before it here, already cut down to
-the selection's organisation: `facts` (calls of the window that pass all filters, as what is summed), `before` (the
-same of the period before), `chosen` (whole calls), and `org_attempts`, `org_spans` (whatever their time). Nothing else
-in this package calls an `Ask`.
+the selection's organisation: `facts` (calls of the window that pass all filters, as what is summed), `before` (the same
+of the period before), `ran` (the runs of those calls), `details` and `chosen` (more of the calls), and `org_attempts`,
+`org_spans` (whatever their time). Nothing else in this package calls an `Ask`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ ATTRIBUTE = "attr."
 """Before the key of an attribute, where a name of our own would else be meant."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HORIZON = datetime(2100, 1, 1, tzinfo=UTC)
+"""Until then clocks are known to be changed. Later: each statement about local days gets longer."""
+_KNOWN = (*COLUMNS, "card", "rate_row")
 _SECONDS = "(epoch_ns(calls.start_time) // 1000000000)"
 _CACHE_HIT_FLAG = 1 << 12
 _STATUS = {
@@ -38,9 +41,6 @@ _STATUS = {
     "cached": f"(coalesce(calls.cache_read_tokens, 0) > 0 OR (calls.flags & {_CACHE_HIT_FLAG}) <> 0)",
 }
 _OF_AN_ORGANISATION = ("attempts", "spans")
-_EXECUTIONS = "CAST(count(DISTINCT execution) AS BIGINT)"
-_EXECUTION = "DISTINCT execution"
-_NOT_ASKED = "CAST(NULL AS BIGINT)"
 
 
 @cache
@@ -49,9 +49,9 @@ def statement(name: str) -> str:
     return files("collector.questions").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
 
 
-def measures_sql(*, executions: bool = False) -> str:
-    """The sums of `Measures` over `facts`, as columns."""
-    return statement("measures").format(executions=_EXECUTIONS if executions else _NOT_ASKED).rstrip()
+def measures_sql() -> str:
+    """The sums of `Measures` over `facts`, as columns; executions do not add up and are counted apart."""
+    return statement("measures").rstrip()
 
 
 def measures_of(line: Mapping[str, Any]) -> Measures:
@@ -73,6 +73,10 @@ class Rolled(Protocol):
 
         None: there are none that tell these names apart.
         """
+        ...
+
+    def runs(self, names: frozenset[str]) -> str | None:
+        """The same with the runs of each day in the place of sums: `execution`, as in `sql/ran.sql`."""
         ...
 
 
@@ -128,7 +132,18 @@ class Scope:
 
     def total(self, *, executions: bool = False) -> Measures:
         """Sums over all chosen calls."""
-        return measures_of(self.rows("total", measures=measures_sql(executions=executions))[0])
+        found = measures_of(self.rows("total", measures=measures_sql())[0])
+        return replace(found, executions=self.executions()) if executions else found
+
+    def executions(self) -> int:
+        """Distinct runs of the chosen calls."""
+        return int(self.rows("execution_count")[0]["executions"])
+
+    def executions_by(self, keys: Sequence[str]) -> dict[tuple[Any, ...], int]:
+        """The same per value of some names."""
+        names = [f"key_{at}" for at in range(len(keys))]
+        lines = self.rows("executions", keys=keys, named=", ".join(names))
+        return {tuple(line[name] for name in names): line["executions"] for line in lines}
 
     def instants(self) -> tuple[datetime, datetime] | None:
         """The window without open ends: they are those of the calls. None: it is open and there are no calls."""
@@ -153,9 +168,13 @@ class Scope:
         """The relations that a statement names."""
         sources = {}
         if _reads(body, "facts"):
-            sources["facts"] = self._facts(keys, bucket, given, "", whole=_EXECUTION in body)
+            sources["facts"] = self._facts("facts", keys, bucket, given, "")
         if _reads(body, "before"):
-            sources["before"] = self.earlier()._facts(keys, None, given, "before_", whole=False)
+            sources["before"] = self.earlier()._facts("facts", keys, None, given, "before_")
+        if _reads(body, "ran"):
+            sources["ran"] = self._facts("ran", keys, bucket, given, "")
+        if _reads(body, "details"):
+            sources["details"] = self._calls("details", self._columns(keys, bucket, given), given)
         if _reads(body, "chosen"):
             sources["chosen"] = self._calls("chosen", self._columns(keys, bucket, given), given)
         for view in _OF_AN_ORGANISATION:
@@ -175,31 +194,29 @@ class Scope:
             columns.append(f"{self._bucket(bucket)} AS bucket,")
         return "\n    ".join(columns)
 
-    def _facts(
-        self, keys: Sequence[str], bucket: str | None, given: dict[str, object], prefix: str, *, whole: bool
-    ) -> str:
-        """From calls; or from sums of whole days, and calls of the rest."""
+    def _facts(self, kind: str, keys: Sequence[str], bucket: str | None, given: dict[str, object], prefix: str) -> str:
+        """`facts` or `ran`, from calls; or from sums of whole days, and calls of the rest."""
         columns = self._columns(keys, bucket, given)
         rolled: Rolled | None = getattr(self._ask, "rolled", None)
-        days = None if whole or rolled is None else self._whole_days(rolled, keys, bucket)
+        days = None if rolled is None else self._whole_days(rolled, keys, bucket)
         if rolled is None or days is None:
-            return self._calls("facts", columns, given, prefix)
+            return self._calls(kind, columns, given, prefix)
         names = frozenset(name for name in (*keys, *(one.key for one in self.selection.filters)) if name not in TIMES)
-        sums = rolled.sums(names)
+        sums = rolled.sums(names) if kind == "facts" else rolled.runs(names)
         if sums is None:
-            return self._calls("facts", columns, given, prefix)
+            return self._calls(kind, columns, given, prefix)
         first, end = days
         window = self.selection.window
         parts = [self._sums(sums, keys, bucket, given, first, end)]
-        parts.append(self._calls("facts", columns, given, prefix, rolled.uncovered))
+        parts.append(self._calls(kind, columns, given, prefix, rolled.uncovered))
         if window.since is not None and first is not None:
             head = self.within(window.since, buckets.start(buckets.DAY, first, rolled.zone))
             if head.is_some():
-                parts.append(head._calls("facts", columns, given, f"{prefix}head_", rolled.covered))
+                parts.append(head._calls(kind, columns, given, f"{prefix}head_", rolled.covered))
         if window.until is not None and end is not None:
             tail = self.within(buckets.start(buckets.DAY, end, rolled.zone), window.until)
             if tail.is_some():
-                parts.append(tail._calls("facts", columns, given, f"{prefix}tail_", rolled.covered))
+                parts.append(tail._calls(kind, columns, given, f"{prefix}tail_", rolled.covered))
         return "\nUNION ALL BY NAME\n".join(parts)
 
     def is_some(self) -> bool:
@@ -289,7 +306,7 @@ class Scope:
 
     def _expression(self, key: str, name: str, given: dict[str, object]) -> str:
         """The SQL of one name; the key of an attribute travels as a parameter."""
-        if key in COLUMNS:
+        if key in _KNOWN:
             return f'calls."{key}"'
         if key in TIMES:
             return self._bucket(key)
@@ -299,8 +316,9 @@ class Scope:
         return statement("attribute").format(name=name)
 
     def _bucket(self, bucket: str) -> str:
-        instants = self.instants() or (_EPOCH, _EPOCH)
-        first, last = ((instant - _EPOCH) // timedelta(seconds=1) for instant in instants)
+        window = self.selection.window
+        ends = (window.since or _EPOCH, window.until or max(_HORIZON, window.since or _EPOCH))
+        first, last = ((instant - _EPOCH) // timedelta(seconds=1) for instant in ends)
         return buckets.sql(bucket, _SECONDS, buckets.pieces(self.selection.window.zone, first, last))
 
 

@@ -12,6 +12,8 @@ from otel_cost.attributes import OTEL_COST_TAG_PREFIX
 _LATEST_CALLS = 5_000
 """Whose attributes are looked at. Fewer: a rare key is not offered. More: each one's JSON is read, 2 us."""
 _MOST_KEYS = 500
+_MANIFOLD = ("run", "customer", "user", "conversation")
+"""Names with many values, of which there are sums apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,10 @@ def values(ask: Ask, selection: Selection, key: str, search: str | None = None, 
 def dimensions(ask: Ask, selection: Selection) -> Dimensions:
     """Columns, and the attribute keys of the latest calls, most frequent first; free tags as the app named them."""
     scope = Scope(ask, selection)
-    present = scope.rows(
-        "present", present=",\n    ".join(f'count(chosen."{name}") > 0 AS "{name}"' for name in COLUMNS)
-    )
+    present: dict[str, bool] = {}
+    for names in (_MANIFOLD, tuple(name for name in COLUMNS if name not in _MANIFOLD)):
+        said = ",\n    ".join(f'count(key_{at}) > 0 AS "{name}"' for at, name in enumerate(names))
+        present |= scope.rows("present", keys=names, present=said)[0]
     lines = scope.rows("attribute_keys", {"calls": _LATEST_CALLS, "keys": _MOST_KEYS})
     keys = tuple(Key(line["key"].removeprefix(OTEL_COST_TAG_PREFIX), line["calls"]) for line in lines)
-    return Dimensions(COLUMNS, keys, present[0])
+    return Dimensions(COLUMNS, keys, {name: present[name] for name in COLUMNS})

@@ -70,7 +70,7 @@ def waste(ask: Ask, selection: Selection) -> Waste:
     """Ask the ledger."""
     scope = Scope(ask, selection)
     longest = scope.rows("longest", {"limit": LONGEST})
-    retried = scope.rows("retried", {"limit": MOST_RETRIED})
+    retried = scope.rows("retried", {"limit": MOST_RETRIED}, keys=("agent", "model"))
     return Waste(
         scope.total(),
         _cache(scope),
@@ -91,7 +91,7 @@ def waste(ask: Ask, selection: Selection) -> Waste:
 
 
 def _cache(scope: Scope) -> Cache:
-    lines = scope.rows("cache")
+    lines = scope.rows("cache", keys=("card", "rate_row"))
     whole, cached = (
         [line[name] for line in lines if line[name] is not None] for name in ("input_tokens", "cache_read_tokens")
     )

@@ -23,6 +23,7 @@ import pyarrow as pa
 from collector.errors import StoreUnavailable
 from collector.store.layout import Layout
 from collector.store.rollups import UNSUMMED_ROWS, Piece, Rolled, Rollups, pieces, relate
+from collector.store.statements import execute
 
 LOOK_SECONDS = 0.5
 """So often the published file is looked at: an answer is so much older than the publication at most."""
@@ -63,7 +64,7 @@ class Cursor:
     def __call__(self, statement: str, parameters: Mapping[str, object]) -> pa.Table:
         if self._interrupted:
             raise duckdb.InterruptException("interrupted")
-        return self._connection.sql(statement, params=dict(parameters)).to_arrow_table()
+        return execute(self._connection, statement, parameters)
 
     def interrupt(self) -> None:
         """End the statement under way, and all that would follow."""
@@ -102,6 +103,7 @@ class Generations:
         self._connection = duckdb.connect(config=config)
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute("SET parquet_metadata_cache = true")
+        self._connection.execute("SET preserve_insertion_order = false")
         self._rollups.open(self._connection)
 
     def close(self) -> None:

@@ -43,6 +43,8 @@ FEW = (
     "environment",
 )
 """Names that have so few values, and go together so often, that a day has few combinations of them."""
+OWNERS = ("agent", "feature", "team", "project", "environment")
+"""Those of them by which runs are counted: a run has few combinations of these."""
 MANY = ("run", "customer", "user", "conversation")
 """Names that have many values; a run mostly has one of each other."""
 
@@ -51,7 +53,16 @@ UNSUMMED_ROWS = 60_000
 soon, are summed up several times. Higher: each question reads more of them."""
 
 _MONEY = ("cost_usd", "estimated_cost_usd", "retry_cost_usd", "wasted_cost_usd")
-_COUNTS = ("calls", "unpriced_calls", "partial_calls", "estimated_calls", "reported_calls", "failed_calls", "retries")
+_COUNTS = (
+    "calls",
+    "unpriced_calls",
+    "partial_calls",
+    "estimated_calls",
+    "reported_calls",
+    "failed_calls",
+    "retries",
+    "unpriced_retries",
+)
 _TOKENS = (
     "input_tokens",
     "output_tokens",
@@ -59,6 +70,9 @@ _TOKENS = (
     "cache_write_tokens",
     "reasoning_tokens",
     "useful_output_tokens",
+    "cacheable_tokens",
+    "cached_tokens",
+    "uncached_tokens",
 )
 _SUMMED = (*_COUNTS, *_TOKENS)
 _SEQS = re.compile(r"(\d+)-(\d+)-[0-9a-f]+\.parquet")
@@ -87,19 +101,30 @@ class Rolled:
     def sums(self, names: frozenset[str]) -> str | None:
         """See `collector.questions.scope.Rolled.sums`."""
         columns = ", ".join([*(f"sums.{name}" for name in (*_MONEY, *_SUMMED)), "sums.first_ns", "sums.last_ns"])
-        valid = f"sums.part IN (SELECT part FROM {self.parts})"
         if not names:
-            return f"(SELECT sums.org_id, sums.day, {columns} FROM rollups.whole AS sums WHERE {valid})"
+            return self._relation("whole", names, columns)
+        return self._relation("many" if names <= set(MANY) else "few", names, columns)
+
+    def runs(self, names: frozenset[str]) -> str | None:
+        """See `collector.questions.scope.Rolled.runs`."""
         if names <= set(MANY):
-            named = ", ".join(f'sums."{name}"' for name in sorted(names))
-            return f"(SELECT sums.org_id, sums.day, {named}, {columns} FROM rollups.many AS sums WHERE {valid})"
-        if names <= set(FEW):
-            named = ", ".join(f'named."{name}"' for name in sorted(names))
-            return (
-                f"(SELECT named.org_id, sums.day, {named}, {columns} FROM rollups.few AS sums "
-                f"JOIN rollups.combination AS named ON named.combination = sums.combination WHERE {valid})"
-            )
-        return None
+            return self._relation("many", names, "hash(sums.run) AS execution")
+        if not names <= set(OWNERS):
+            return None
+        return self._relation("ran", names, "sums.execution")
+
+    def _relation(self, table: str, names: frozenset[str], columns: str) -> str | None:
+        valid = f"sums.part IN (SELECT part FROM {self.parts})"
+        if table != "few":
+            named = "".join(f'sums."{name}", ' for name in sorted(names))
+            return f"(SELECT sums.org_id, sums.day, {named}{columns} FROM rollups.{table} AS sums WHERE {valid})"
+        if not names <= set(FEW):
+            return None
+        named = "".join(f'named."{name}", ' for name in sorted(names))
+        return (
+            f"(SELECT named.org_id, sums.day, {named}{columns} FROM rollups.{table} AS sums "
+            f"JOIN rollups.combination AS named ON named.combination = sums.combination WHERE {valid})"
+        )
 
 
 def pieces(connection: Any, generation: str) -> list[Piece]:
@@ -209,7 +234,7 @@ class Rollups:
             with self._connection.cursor() as cursor:
                 cursor.execute("USE rollups")
                 cursor.begin()
-                for table in ("few", "many", "whole", "part"):
+                for table in ("few", "many", "whole", "ran", "part"):
                     cursor.execute(f"DELETE FROM {table} WHERE part IN (SELECT unnest(?::INTEGER[]))", [parts])
                 cursor.commit()
 
@@ -257,6 +282,11 @@ class Rollups:
             f"INSERT INTO many SELECT {part}, day, org_id, {many}, {sums} "
             f"FROM ({facts(many)}) GROUP BY day, org_id, {many}"
         )
+        owners = ", ".join(f'"{name}"' for name in OWNERS)
+        ran = question("ran").format(
+            names=f"{day} AS day, calls.org_id, {owners},", calls="summing.main.calls", spans="", where="TRUE"
+        )
+        cursor.execute(f"INSERT INTO ran SELECT DISTINCT {part}, day, org_id, {owners}, execution FROM ({ran})")
         cursor.execute("DROP TABLE summed")
 
     def _attach(self, place: str) -> None:
@@ -284,12 +314,18 @@ class Rollups:
             *(f"{name} DECIMAL(38, 12)" for name in _MONEY),
             *(f"{name} BIGINT" for name in (*_SUMMED, "first_ns", "last_ns")),
         ]
-        few, many = (" VARCHAR, ".join(f'"{name}"' for name in names) for names in (FEW, MANY))
-        return statement("rollups", "tables").format(few=few, many=many, sums=", ".join(sums))
+        few, many, owners = (" VARCHAR, ".join(f'"{name}"' for name in names) for names in (FEW, MANY, OWNERS))
+        return statement("rollups", "tables").format(few=few, many=many, owners=owners, sums=", ".join(sums))
 
     def _version(self) -> str:
         """Changes whenever the sums would."""
-        texts = [self._tables(), question("facts"), statement("views", "attempts"), statement("views", "calls")]
+        texts = [
+            self._tables(),
+            question("facts"),
+            question("ran"),
+            statement("views", "attempts"),
+            statement("views", "calls"),
+        ]
         said = "\n".join([*texts, self.zone.key, duckdb.__version__])
         return hashlib.blake2b(said.encode(), digest_size=16).hexdigest()
 

@@ -2,13 +2,13 @@
 -- Rates are those without surcharges for long inputs.
 WITH used AS (
     SELECT
-        card,
-        rate_row,
-        sum(input_tokens) FILTER (WHERE cache_read_tokens IS NOT NULL) AS input_tokens,
-        sum(cache_read_tokens) FILTER (WHERE input_tokens IS NOT NULL) AS cache_read_tokens,
-        sum(input_tokens - coalesce(cache_read_tokens, 0)) FILTER (WHERE cost_usd IS NOT NULL) AS uncached_tokens
-    FROM chosen
-    GROUP BY card, rate_row
+        key_0 AS card,
+        key_1 AS rate_row,
+        sum(cacheable_tokens) AS input_tokens,
+        sum(cached_tokens) AS cache_read_tokens,
+        sum(uncached_tokens) AS uncached_tokens
+    FROM facts
+    GROUP BY key_0, key_1
 )
 SELECT
     CAST(used.input_tokens AS BIGINT) AS input_tokens,

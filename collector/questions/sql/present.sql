@@ -1,4 +1,4 @@
--- Which columns any of the chosen calls says.
+-- Which of some names any of the chosen calls says.
 SELECT
     {present}
-FROM chosen
+FROM facts

@@ -1,12 +1,12 @@
 -- Repeated calls per agent and model, the dearest first.
 SELECT
-    agent,
-    model,
-    count(*) AS retries,
-    CAST(coalesce(sum(cost_usd), 0) AS DECIMAL(38, 12)) AS cost_usd,
-    count(*) FILTER (WHERE cost_usd IS NULL) AS unpriced_calls
-FROM chosen
-WHERE attempt > 1
-GROUP BY agent, model
-ORDER BY cost_usd DESC, retries DESC, agent NULLS LAST, model NULLS LAST
+    key_0 AS agent,
+    key_1 AS model,
+    CAST(sum(retries) AS BIGINT) AS retries,
+    CAST(coalesce(sum(retry_cost_usd), 0) AS DECIMAL(38, 12)) AS cost_usd,
+    CAST(sum(unpriced_retries) AS BIGINT) AS unpriced_calls
+FROM facts
+GROUP BY key_0, key_1
+HAVING sum(retries) > 0
+ORDER BY cost_usd DESC, sum(retries) DESC, key_0 NULLS LAST, key_1 NULLS LAST
 LIMIT $limit

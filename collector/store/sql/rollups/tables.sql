@@ -16,4 +16,7 @@ CREATE TABLE few (part INTEGER NOT NULL, day INTEGER NOT NULL, combination UBIGI
 
 CREATE TABLE many (part INTEGER NOT NULL, day INTEGER NOT NULL, org_id VARCHAR NOT NULL, {many} VARCHAR, {sums});
 
+-- Runs of each day and owner: what counts distinct runs.
+CREATE TABLE ran (part INTEGER NOT NULL, day INTEGER NOT NULL, org_id VARCHAR NOT NULL, {owners} VARCHAR, execution UBIGINT NOT NULL);
+
 CREATE TABLE whole (part INTEGER NOT NULL, day INTEGER NOT NULL, org_id VARCHAR NOT NULL, {sums})

@@ -1,0 +1,3 @@
+-- Distinct runs of the chosen calls.
+SELECT CAST(count(DISTINCT execution) AS BIGINT) AS executions
+FROM ran
