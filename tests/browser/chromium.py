@@ -107,7 +107,8 @@ def settle(page: Page) -> None:
     page.wait_for_function(
         """() => {
           const bodies = [...document.querySelectorAll('.panel > .body')];
-          return bodies.length > 0 && bodies.every((body) => body.firstChild && !body.hasAttribute('aria-busy'))
+          return !('moving' in document.body.dataset)
+            && bodies.length > 0 && bodies.every((body) => body.firstChild && !('asking' in body.dataset))
             && [...document.querySelectorAll('.chart')].every((one) => one.dataset.drawn || one.clientWidth === 0);
         }"""
     )

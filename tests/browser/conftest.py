@@ -9,7 +9,9 @@ import pytest
 
 pytest.importorskip("playwright", reason="the page is walked through with playwright")
 
-from tests.browser.chromium import Browser, chromium, program
+from playwright.sync_api import Browser
+
+from tests.browser.chromium import chromium, program
 from tests.support.collector_process import CollectorProcess
 
 DAYS, CALLS_PER_DAY = "20", "60"

@@ -19,6 +19,7 @@ const place = new Location(show);
 let zone = null; // of the collector, once an answer has said it
 let me = null;
 let shownView = null;
+let turns = 0; // changes of state: a view that loads late is not shown over a later one
 
 /** What views know of the page. */
 const page = {
@@ -101,12 +102,16 @@ async function show() {
     window.scrollTo(0, 0);
     page.say(view.title);
   }
+  const turn = (turns += 1);
+  document.body.dataset.moving = "";
   try {
     const module = await view.load();
-    if (place.state.view === view.id) await board.show(view.id, module.panels(page));
+    if (turn === turns) await board.show(view.id, module.panels(page));
   } catch (error) {
     console.error(error);
     fill(board.root, failure({ message: "This view did not load. A newer version may be running: load the page again." }, () => location.reload()));
+  } finally {
+    if (turn === turns) delete document.body.dataset.moving;
   }
 }
 

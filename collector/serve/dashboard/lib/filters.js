@@ -96,7 +96,7 @@ function pickValues(page, box, key, back = null) {
     const text = typed.value.trim();
     for (const value of chosen()) if (!known.has(value)) listed.unshift({ value });
     if (text && !known.has(text) && !chosen().includes(text)) listed.push({ value: text, typed: true });
-    if (!listed.length) return h("p", { class: "soft" }, "No call has one in this time.");
+    if (!listed.length) return h("p", { class: "soft" }, key === "trace_id" ? "Paste a trace id above." : "No call has one in this time.");
     return listed.map((one) => option(one, chosen().includes(one.value), toggle));
   }
 
@@ -122,6 +122,7 @@ function option(one, on, toggle) {
 }
 
 async function valuesOf(page, key, search) {
+  if (key === "trace_id") return []; // there are too many to list: it is typed
   if (key === "status") return STATUSES.filter((value) => value.includes(search)).map((value) => ({ value }));
   const others = selection(changed(page.state, { filters: { [key]: null } }));
   const answer = await get(`/dimensions/${encodeURIComponent(key)}/values`, [...others, ...pairs({ search: search || null, limit: SHOWN })]);

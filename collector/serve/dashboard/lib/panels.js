@@ -52,6 +52,7 @@ export class Board {
     const turn = {};
     this.turns.set(panel.id, turn);
     const late = () => this.turns.get(panel.id) !== turn;
+    body.dataset.asking = "";
     const slow = setTimeout(() => body.setAttribute("aria-busy", "true"), BUSY_MS);
     try {
       const data = panel.ask ? await panel.ask() : undefined;
@@ -68,7 +69,7 @@ export class Board {
       this.failed(panel, body, error);
     } finally {
       clearTimeout(slow);
-      if (!late()) body.removeAttribute("aria-busy");
+      if (!late()) for (const name of ["aria-busy", "data-asking"]) body.removeAttribute(name);
     }
     drawCharts(body);
   }

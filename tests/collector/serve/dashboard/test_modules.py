@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 
 import pytest
+import tree_sitter_javascript
+from tree_sitter import Language, Parser
 
 from collector.questions.selection import COLUMNS
 from tests.collector.serve.dashboard.api import API
@@ -22,6 +24,13 @@ FORBIDDEN = {
 }
 NO_MODULES = {"theme.js"}
 """A classic script: it runs before the first paint."""
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_is_valid(module: str) -> None:
+    """As a grammar of the language reads it."""
+    tree = Parser(Language(tree_sitter_javascript.language())).parse((ROOT / module).read_bytes())
+    assert not tree.root_node.has_error
 
 
 @pytest.mark.parametrize("module", MODULES)
