@@ -147,10 +147,13 @@ def write_clean(span: Any, values: Mapping[str, Any]) -> None:
     What the SDK does with each value takes a microsecond, and our spans have some twenty. Where a limit may apply, or
     the span is another kind, the SDK does it.
     """
-    attributes: Any = getattr(span, "_attributes", None)
-    own = getattr(attributes, "_dict", None)
-    room = getattr(attributes, "maxlen", None)
-    if type(own) is dict and attributes.max_value_len is None and room is not None and room >= len(own) + len(values):
+    try:
+        attributes = span._attributes
+        own, room = attributes._dict, attributes.maxlen
+        is_free = attributes.max_value_len is None and room is not None and room >= len(own) + len(values)
+    except AttributeError:
+        is_free = False
+    if is_free and type(own) is dict:
         own.update(values)
     else:
         span.set_attributes(values)

@@ -113,7 +113,8 @@ class CallSpan:
             name = span_name(operation, asked.model)
             self.span = _start(name, self._asked_attributes(), context, self._started_ns)
         identity = self.span.get_span_context()
-        exchange_begins(asked.model, self._started_ns, identity.trace_id, identity.span_id)
+        self._identity = identity.trace_id, identity.span_id
+        exchange_begins(asked.model, self._started_ns, *self._identity)
         _name_owners(self.span)
 
     @property
@@ -154,7 +155,7 @@ class CallSpan:
         if self.passage is not None:
             self.passage.settle(reading, bills, outcome.stream)
         facts = None if reading is None else _facts(reading, outcome, [] if self._operation == BATCH else bills)
-        if reading is not None and (self._operation == BATCH or _is_split(reading, bills)):
+        if reading is not None and (self._operation == BATCH or (facts is not None and facts.parts)):
             context = trace.set_span_in_context(self.span, self.context)
             emit(self.asked, reading, bills, context, (self._started_ns, outcome.at_ns), self._operation)
         if self._host is not None:
@@ -162,8 +163,7 @@ class CallSpan:
         else:
             self._end(self.span, outcome, facts)
         if self._host is None or self._host.is_free or self._host.is_carrying:  # else it ends with the host
-            identity = self.span.get_span_context()
-            exchange_ends(identity.trace_id, identity.span_id)
+            exchange_ends(*self._identity)
         self._record(outcome, facts)
 
     def _finish_host(self, host: Host, outcome: Outcome, facts: _Facts | None) -> None:
@@ -219,7 +219,8 @@ class CallSpan:
                 found[keys.OTEL_COST_PARTS] = facts.parts
             if facts.reading.operation is None:
                 found[keys.GEN_AI_OPERATION_NAME] = FETCH
-            found |= self._content(facts.reading)
+            if self._settings.has_content:
+                found |= self._content(facts.reading)
         if outcome.stream is not None:
             found[keys.OTEL_COST_STREAM] = outcome.stream
             if outcome.first_chunk_ns is not None:
@@ -231,8 +232,6 @@ class CallSpan:
         return found
 
     def _content(self, reading: Reading) -> dict[str, str]:
-        if not self._settings.has_content:
-            return {}
         try:
             return content_attributes(self.asked, reading, self._settings.redact, self._settings.max_characters)
         except Exception as error:  # of the app's redaction: what it could not clean is not shown
@@ -254,6 +253,7 @@ class CallSpan:
             first_chunk_seconds=None if first is None else (first - self._started_ns) / 1e9,
             error_type=outcome.error_type,
             usage={} if facts is None else facts.usage,
+            context=self.context,
         )
 
 

@@ -64,8 +64,8 @@ def is_carrying(trace_id: int, span_id: int) -> bool:
 
 def claim(asked: Asked, context: Context) -> Host | None:
     """The current span, if it is a model call that another instrumentation records, and carries no other exchange."""
-    span = trace.get_current_span(context)
-    if not span.is_recording():
+    span = trace.get_current_span(context) if context else None
+    if span is None or not span.is_recording():
         return None
     identity = span.get_span_context()
     key = (identity.trace_id, identity.span_id)

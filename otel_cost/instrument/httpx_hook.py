@@ -222,8 +222,12 @@ def _headers_of(request: Any) -> dict[str, str]:
 
 
 def _answer_headers(raw: list[tuple[bytes, bytes]]) -> LazyHeaders:
-    said = next((value.decode("latin-1") for name, value in raw if name in _CONTENT_TYPE), None)
-    return LazyHeaders(functools.partial(_headers, raw), said)
+    content_type = None
+    for name, value in raw:
+        if name in _CONTENT_TYPE:
+            content_type = value.decode("latin-1")
+            break
+    return LazyHeaders(functools.partial(_headers, raw), content_type)
 
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -174,6 +174,7 @@ class Metrics:
         first_chunk_seconds: float | None = None,
         error_type: str | None = None,
         usage: Mapping[str, int] | None = None,
+        context: Context | None = None,
     ) -> None:
         """One call that has ended.
 
@@ -181,6 +182,7 @@ class Metrics:
             reading: what it said; None: there was no answer.
             usage: what is billed, inclusive, in our units; None: what `reading` reports. The conventions want billable
                 counts where a provider reports both.
+            context: in which it was made, for exemplars; None: the current one.
         """
         if self._instruments is None:
             self._instruments = _make(metrics.get_meter(SCOPE, __version__), self.flush)
@@ -191,46 +193,50 @@ class Metrics:
                 usage = reading.usage
         waiting = self._waiting
         series = (operation, asked.provider, asked.model, model, server_of(asked.request.url)[0])
-        waiting.append(_Ended(series, duration_seconds, first_chunk_seconds, error_type, usage or {}, get_current()))
+        if context is None:
+            context = get_current()
+        waiting.append(_Ended(series, duration_seconds, first_chunk_seconds, error_type, usage or {}, context))
         if len(waiting) >= MAX_WAITING:
             self.flush()
 
     def flush(self) -> None:
         """Record the calls that wait. Of many threads, each takes others."""
         waiting, made = self._waiting, self._instruments
-        while waiting and made is not None:
+        if made is None:
+            return
+        groups: dict[tuple[_Series, str | None], list[_Ended]] = {}
+        while waiting:
             try:
                 ended = waiting.popleft()
             except IndexError:  # another thread was faster
-                return
+                break
+            groups.setdefault((ended.series, ended.error_type), []).append(ended)
+        for (series, error_type), calls in groups.items():
             try:
-                _record(made, ended)
+                _record(made, series, error_type, calls)
             except Exception as error:
                 STATS.failed("metrics", error)
 
 
-def _record(made: _Instruments, ended: _Ended) -> None:
-    series, counts, context = ended.series, ended.counts, ended.context
+def _record(made: _Instruments, series: _Series, error_type: str | None, calls: list[_Ended]) -> None:
+    """Calls that have everything in common but their numbers."""
     attributes = _attributes(series)
     is_embedding = series[0] == EMBEDDINGS
     duration = made.embeddings_duration if is_embedding else made.duration
-    if ended.error_type:
-        failed = (*series, None, ended.error_type)
-        duration.record(ended.duration_seconds, failed, _attributes(failed), context)
-    else:
-        duration.record(ended.duration_seconds, series, attributes, context)
+    failed = (*series, None, error_type) if error_type else series
+    duration.record([(call.duration_seconds, call.context) for call in calls], failed, _attributes(failed))
+    entered = [(call.counts[units.INPUT], call.context) for call in calls if units.INPUT in call.counts]
     if is_embedding:
-        if units.INPUT in counts:
-            made.embeddings_input_tokens.record(counts[units.INPUT], series, attributes, context)
+        made.embeddings_input_tokens.record(entered, series, attributes)
         return
-    if ended.first_chunk_seconds is not None:
-        made.first_chunk.record(ended.first_chunk_seconds, series, attributes, context)
-    if counts:
-        if units.INPUT in counts:
-            made.input_tokens.record(counts[units.INPUT], series, attributes, context)
-        if units.OUTPUT in counts:
-            made.output_tokens.record(counts[units.OUTPUT], series, attributes, context)
-        made.totals.add(series, counts)
+    first = [(call.first_chunk_seconds, call.context) for call in calls if call.first_chunk_seconds is not None]
+    made.first_chunk.record(first, series, attributes)
+    made.input_tokens.record(entered, series, attributes)
+    left = [(call.counts[units.OUTPUT], call.context) for call in calls if units.OUTPUT in call.counts]
+    made.output_tokens.record(left, series, attributes)
+    for call in calls:
+        if call.counts:
+            made.totals.add(series, call.counts)
 
 
 def by_modality(counts: Mapping[str, int], whole: int, direction: str) -> Iterable[tuple[str, int]]:

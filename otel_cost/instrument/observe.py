@@ -97,21 +97,25 @@ def begin(request: Request, library: str) -> Exchange | None:
     return _exchange(start, _gate.admit(start.asked, start.context, library))
 
 
-@refusing_async
 async def begin_async(request: Request, library: str) -> Exchange | None:
     """`begin` where an event loop runs: it goes on while a budget is asked for."""
+    if _gate is None:
+        return begin(request, library)
+    return await _begin_async(_gate, request, library)
+
+
+@refusing_async
+async def _begin_async(gate: Gate, request: Request, library: str) -> Exchange | None:
     start = _start(request, library)
     if start is None:
         return None
-    if _gate is None or not _is_decided_on(start):
-        return _exchange(start, None)
-    return _exchange(start, await _gate.admit_async(start.asked, start.context, library))
+    passage = await gate.admit_async(start.asked, start.context, library) if _is_decided_on(start) else None
+    return _exchange(start, passage)
 
 
-@guarded
 def _start(request: Request, library: str) -> _Start | None:
     context = otel_context.get_current()
-    if _OBSERVED in context or context.get(_SUPPRESSED):
+    if context and (_OBSERVED in context or context.get(_SUPPRESSED)):
         return None
     asked = wire.asked(request, _settings.hosts) if _settings.hosts else wire.asked(request)
     if asked is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any
 
 from otel_cost.instrument.wire.types import Asked, Head, Part
@@ -62,7 +63,14 @@ _OUTPUTS: _Sources = (
 _HIDDEN_THINKERS = frozenset({GEMINI, VERTEX})
 """Providers whose thinking shows only in `total_tokens`."""
 
-_COSTS = frozenset({"cost", "cost_in_usd_ticks", "cost_details", "is_byok"})
+_BESIDE_TOKENS = frozenset(
+    {
+        *("cost", "cost_in_usd_ticks", "cost_details", "is_byok"),
+        *("server_tool_use", "server_tool_use_details", "num_search_queries"),
+        *("search_context_size", "service_tier", "prompt_audio_seconds", "citation_tokens"),
+    }
+)
+"""What a usage may say besides tokens: most say none of it."""
 
 _ALWAYS_SEARCHES = ("search-preview", "search-api")
 """OpenAI's chat models that search the web before every answer: one search per request (its pricing page)."""
@@ -85,16 +93,20 @@ class Counted:
 def counted(asked: Asked, head: Head, body: Mapping[str, Any]) -> Counted:
     """Usage, reported cost and what else decides the price, of an answer's JSON."""
     said = mapping(body.get("usage")) or mapping(at(body, "x_groq", "usage"))
-    found = Counted(tokens(said, asked.provider, has_output=asked.operation != "embeddings"))
-    found.service_tier = text(said.get("service_tier"))
+    has_output = asked.operation != "embeddings"
+    found = Counted(tokens(said, asked.provider, has_output=has_output))
+    model = text(body.get("model")) or asked.model
     _from_headers(found, head)
-    _tools(found, asked, head, body, said)
-    if not _COSTS.isdisjoint(said):
-        _cost(found, said, has_output=asked.operation != "embeddings")
-    size = text(said.get("search_context_size"))
-    if size:
-        found.context["search_context_size"] = size
-    _billed_apart(found, text(body.get("model")) or asked.model, said)
+    if model is not None and "search" in model:
+        _model_that_searches(found, head, model)
+    if not _BESIDE_TOKENS.isdisjoint(said):
+        found.service_tier = text(said.get("service_tier"))
+        size = text(said.get("search_context_size"))
+        if size:
+            found.context["search_context_size"] = size
+        _tools(found, said)
+        _cost(found, said, has_output=has_output)
+        _billed_apart(found, model, said)
     if "usage_breakdown" in body:
         _parts(found, body)
     return found
@@ -149,28 +161,29 @@ def _from_headers(found: Counted, head: Head) -> None:
         put(found.usage, u.CACHE_READ, head.headers.get("fireworks-cached-prompt-tokens"))
 
 
-def _tools(found: Counted, asked: Asked, head: Head, body: Mapping[str, Any], said: Mapping[str, Any]) -> None:
+def _tools(found: Counted, said: Mapping[str, Any]) -> None:
     """Searches, which no token counts."""
     tools = mapping(said.get("server_tool_use")) or mapping(said.get("server_tool_use_details"))
-    searches = whole(tools.get("web_search_requests")) if tools else None
+    searches = whole(tools.get("web_search_requests"))
     if searches:
         found.extra["web_search_requests"] = searches
     if (
         searches is None and "num_search_queries" in said and "search_context_size" not in said
     ):  # else it is the request that is billed
         searches = whole(said.get("num_search_queries"))
-    model = text(body.get("model")) or asked.model or ""
-    if searches is None and "search" in model and head.status < 400 and any(map(model.__contains__, _ALWAYS_SEARCHES)):
-        searches = 1
     if searches is not None:
         found.usage[u.WEB_SEARCHES] = searches
+
+
+def _model_that_searches(found: Counted, head: Head, model: str) -> None:
+    """One search for a request, unless the answer says how many."""
+    if head.status < HTTPStatus.BAD_REQUEST and any(map(model.__contains__, _ALWAYS_SEARCHES)):
+        found.usage[u.WEB_SEARCHES] = 1
 
 
 def _billed_apart(found: Counted, model: str | None, said: Mapping[str, Any]) -> None:
     """Where other quantities are billed than those reported: Mistral bills the time of sounds, not their tokens;
     Perplexity's deep research bills the tokens of what it cites, which are in no total."""
-    if "prompt_audio_seconds" not in said and "citation_tokens" not in said:
-        return
     seconds, citations = micros(said.get("prompt_audio_seconds")), whole(said.get("citation_tokens"))
     if seconds is None and not citations:
         return

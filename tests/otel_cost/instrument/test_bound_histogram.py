@@ -13,7 +13,7 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMet
 from opentelemetry.sdk.metrics.view import DropAggregation, ExponentialBucketHistogramAggregation, View
 from opentelemetry.sdk.trace import TracerProvider
 
-from otel_cost.instrument.bound_histogram import BoundHistogram
+from otel_cost.instrument.bound_histogram import BoundHistogram, Value
 from otel_cost.instrument.guard import STATS
 
 SETS: Mapping[str, Mapping[str, str]] = {
@@ -21,9 +21,12 @@ SETS: Mapping[str, Mapping[str, str]] = {
     "mini": {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini"},
     "none": {},
 }
-VALUES = [("chat", 0.3), ("mini", 7.5), ("chat", 0.02), ("none", 1.0), ("chat", 200.0), ("mini", 0.0)]
+VALUES: Sequence[tuple[str, list[float]]] = [
+    *(("chat", [0.3, 0.02, 5.0]), ("mini", [7.5]), ("none", [1.0, 1.0]), ("chat", [200.0]), ("mini", [0.0, 3.0])),
+]
 DELTA: dict[type, AggregationTemporality] = {Histogram: AggregationTemporality.DELTA}
 
+Write = Callable[[str, list[Value]], None]
 Made = tuple[MeterProvider, list[InMemoryMetricReader]]
 
 
@@ -78,24 +81,28 @@ def test_bound_or_not_the_same_is_measured(made: Callable[[], Made]) -> None:
     span = TracerProvider(shutdown_on_exit=False).get_tracer("app").start_span("run")
     contexts = [Context(), trace.set_span_in_context(span, Context())]
 
-    def measured(record: Callable[[Histogram], Callable[[str, float, Context], None]]) -> list[Any]:
+    def measured(record: Callable[[Histogram], Write]) -> list[Any]:
         provider, readers = made()
         histogram: Any = provider.get_meter("app").create_histogram("seconds", "s")
         write = record(histogram)
         found: list[list[Any]] = []
         for _ in range(3):  # between collections, of which one finds nothing new
-            for number, (name, value) in enumerate(VALUES if len(found) != 1 else []):
-                write(name, value, contexts[number % 2])
+            for name, values in VALUES if len(found) != 1 else []:
+                write(name, [(value, contexts[number % 2]) for number, value in enumerate(values)])
             found.append(_points(readers))
         provider.shutdown()
         return found
 
-    def bound(histogram: Histogram) -> Callable[[str, float, Context], None]:
+    def bound(histogram: Histogram) -> Write:
         of = BoundHistogram(histogram)
-        return lambda name, value, context: of.record(value, name, SETS[name], context)
+        return lambda name, values: of.record(values, name, SETS[name])
 
-    def unbound(histogram: Histogram) -> Callable[[str, float, Context], None]:
-        return lambda name, value, context: histogram.record(value, SETS[name], context)
+    def unbound(histogram: Histogram) -> Write:
+        def write(name: str, values: list[Value]) -> None:
+            for value, context in values:
+                histogram.record(value, SETS[name], context)
+
+        return write
 
     failures = STATS.snapshot()
     expected = measured(unbound)
@@ -107,10 +114,10 @@ def test_bound_or_not_the_same_is_measured(made: Callable[[], Made]) -> None:
 def test_a_reader_that_is_added_later_gets_what_comes_after() -> None:
     provider, readers = _plain()
     of = BoundHistogram(provider.get_meter("app").create_histogram("seconds", "s"))
-    of.record(1.0, "chat", SETS["chat"], Context())
+    of.record([(1.0, Context())], "chat", SETS["chat"])
     late = InMemoryMetricReader()
     provider.add_metric_reader(late)
-    of.record(2.0, "chat", SETS["chat"], Context())
+    of.record([(2.0, Context())], "chat", SETS["chat"])
     assert [point[4][0] for point in _points([*readers, late])] == [2, 1]
 
 
@@ -125,15 +132,20 @@ def test_a_histogram_of_another_kind_gets_its_values_through_the_api() -> None:
         def record(self, amount: float, attributes: Any = None, context: Context | None = None) -> None:
             got.append((amount, attributes))
 
-    BoundHistogram(metrics.NoOpMeter("app").create_histogram("seconds")).record(1.0, "chat", SETS["chat"], Context())
+    BoundHistogram(metrics.NoOpMeter("app").create_histogram("seconds")).record(
+        [(1.0, Context())], "chat", SETS["chat"]
+    )
     of = BoundHistogram(Other())
     for value in (1.0, 2.0):
-        of.record(value, "chat", SETS["chat"], Context())
+        of.record([(value, Context())], "chat", SETS["chat"])
     assert got == [(1.0, SETS["chat"]), (2.0, SETS["chat"])]
 
 
-def test_a_negative_value_is_refused_by_the_sdk_as_ever() -> None:
-    """As of a clock that was set back."""
+def test_a_negative_value_is_left_out() -> None:
+    """As of a clock that was set back; the SDK's own would warn each time."""
     provider, readers = _plain()
-    BoundHistogram(provider.get_meter("app").create_histogram("seconds")).record(-1.0, "chat", SETS["chat"], Context())
+    of = BoundHistogram(provider.get_meter("app").create_histogram("seconds"))
+    of.record([(-1.0, Context())], "chat", SETS["chat"])
     assert _points(readers) == []
+    of.record([(-1.0, Context()), (2.0, Context())], "chat", SETS["chat"])
+    assert [point[4][:2] for point in _points(readers)] == [(1, 2.0)]
