@@ -24,7 +24,7 @@ from collector.serve.api.news import BudgetNews, News, news_path
 from collector.serve.api.pages import approvals_page, page_routes
 from collector.serve.api.runs import run_views
 from collector.serve.api.server import ApiServer
-from collector.serve.api.sql import SqlAnswer, SqlQuestion, sql_path
+from collector.serve.api.sql import AskSql, SqlAnswer, SqlQuestion, sql_path
 from collector.serve.api.trust import price_path, trust_views
 from collector.serve.api.viewing import Viewer
 from collector.serve.api.views import spend_views
@@ -49,24 +49,11 @@ class ApiDesk:
     def __init__(self, config: ApiConfig, store: Store, budgets: BudgetDesk, cards: Callable[[], Cards]) -> None:
         self.news = News()
         self._config = config
-        self._cards = cards
-        self._store = store
         budgets.counters.on_applied(lambda moves: self.news.happened(_news(event) for event in moves.events))
         zone = ZoneInfo(config.time_zone)
         self._reading = Reading(store.layout.published, zone)
         viewer = Viewer(self._reading, zone)
-        views = [*spend_views(), *run_views(self._card_of, config.jaeger), *trust_views()]
-        paths: list[Path] = [
-            *(viewer.route(view) for view in views),
-            *forecast_paths(viewer, budgets),
-            *export_paths(viewer),
-            badge_path(viewer),
-            price_path(lambda: cards().card()),
-            sql_path(partial(_asked, store)),
-            news_path(self.news),
-            *approval_paths(budgets),
-            *budget_paths(budgets),
-        ]
+        paths = all_paths(viewer, budgets, cards, partial(_asked, store), self.news, config.jaeger)
         pages: list[Page] = [approvals_page()]
         app = build_app(config, paths, pages, page_routes(), {"jaeger": config.jaeger})
         tls = None if config.tls is None else server_context(config.tls)
@@ -94,9 +81,33 @@ class ApiDesk:
         await self._server.stop()
         await asyncio.to_thread(self._reading.stop)
 
-    def _card_of(self, digest: str | None) -> RateCard:
-        cards = self._cards()
-        return cards.find(digest) or cards.card()
+
+def all_paths(
+    viewer: Viewer,
+    budgets: BudgetDesk,
+    cards: Callable[[], Cards],
+    ask_sql: AskSql,
+    news: News,
+    jaeger: str | None,
+) -> list[Path]:
+    """Every route but those that every API has (the list of routes, the description, login). Of two that fit a request
+    the first answers."""
+
+    def card_of(digest: str | None) -> RateCard:
+        held = cards()
+        return held.find(digest) or held.card()
+
+    return [
+        *(viewer.route(view) for view in (*spend_views(), *run_views(card_of, jaeger), *trust_views())),
+        *forecast_paths(viewer, budgets),
+        *export_paths(viewer),
+        badge_path(viewer),
+        price_path(lambda: cards().card()),
+        sql_path(ask_sql),
+        news_path(news),
+        *approval_paths(budgets),
+        *budget_paths(budgets),
+    ]
 
 
 def _asked(store: Store, question: SqlQuestion) -> SqlAnswer:
