@@ -90,4 +90,8 @@ def _may_have_more(spans: Spans, tree: Tree, orphans: dict[int, list[int]], row:
     while tree.up[top] != top:
         top = int(tree.up[top])
     start_ns, end_ns = int(spans.start_ns[row]), int(spans.end_ns[row])
-    return any(other != top and start_ns <= spans.start_ns[other] <= end_ns for other in others)
+    missing = int(spans.parent[top])  # it is above, and so is no parent below
+    return any(
+        other != top and spans.parent[other] != missing and start_ns <= spans.start_ns[other] <= end_ns
+        for other in others
+    )
