@@ -193,8 +193,10 @@ def _roles(value: object) -> Mapping[str, Role]:
     """Word of the claim -> role."""
     if not isinstance(value, dict) or not value:
         raise BadValue("must pair words of the claim with roles", allowed="{otel-cost-admins: admin}")
-    read = values.choice(ROLES)
-    return MappingProxyType({values.text(word): ROLES[read(role)] for word, role in value.items()})
+    for role in value.values():
+        if role not in ROLES:
+            raise BadValue("unknown role", words=ROLES, got=role)
+    return MappingProxyType({values.text(word): ROLES[role] for word, role in value.items()})
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -292,7 +292,7 @@ def test_of_a_key_set_only_what_verifies_signatures_is_used() -> None:
     found = keys_of_set(json.dumps({"keys": said}).encode())
     assert [(key.key_id, key.algorithm) for key in found] == [("good", "RS256"), ("curve", "ES256")]
     for wrong in (b"{", b"[]", b'{"keys": {}}', json.dumps({"keys": [secret]}).encode()):
-        with pytest.raises(ValueError, match="(?i)key"):
+        with pytest.raises(ValueError, match=r"(?i)key"):
             keys_of_set(wrong)
 
 
