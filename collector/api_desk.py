@@ -102,7 +102,7 @@ def all_paths(
         *forecast_paths(viewer, budgets),
         *export_paths(viewer),
         badge_path(viewer),
-        price_path(lambda: cards().card()),
+        price_path(viewer, lambda: cards().card()),
         sql_path(ask_sql),
         news_path(news),
         *approval_paths(budgets),

@@ -107,6 +107,13 @@ def _filter(name: str, words: Sequence[str] = ()) -> Parameter[tuple[str | None,
 
 _WORDS_OF = {"cost_status": tuple(status.value for status in Status), "status": STATUSES}
 FILTERS = tuple(_filter(name, _WORDS_OF.get(name, ())) for name in (*COLUMNS, "status", "trace_id"))
+
+
+def filter_of(name: str) -> Parameter[tuple[str | None, ...]]:
+    """The filter of that name."""
+    return next(each for each in FILTERS if each.name == name)
+
+
 PARAMETERS: tuple[Parameter[Any], ...] = (SINCE, UNTIL, ZONE, *FILTERS)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -15,14 +15,16 @@ from starlette.responses import Response
 from collector.catalogue.describe import hours, iso, quoted
 from collector.questions import price_runs as repriced
 from collector.questions import unpriced as reasons
+from collector.questions import used_rates as rating
 from collector.questions import waste as wasted
 from collector.serve.api.config import Role
 from collector.serve.api.figures import rounded
-from collector.serve.api.parameters import flag, read_parameters, text, whole
+from collector.serve.api.parameters import Parameter, flag, text, whole
 from collector.serve.api.path import Path, Returns
 from collector.serve.api.responses import json_response
+from collector.serve.api.selected import PARAMETERS, filter_of
 from collector.serve.api.shapes import as_json
-from collector.serve.api.viewing import Asked, Question, View
+from collector.serve.api.viewing import Asked, Question, View, Viewer
 from collector.serve.api.views import OFFSET
 from otel_cost.pricing import RateCard
 from otel_cost.pricing.money import PPM
@@ -31,11 +33,12 @@ from otel_cost.pricing.rates import RateRow
 CardInUse = Callable[[], RateCard]
 REASONS = whole("limit", "Rows at most", 200, 1, 1000)
 MODELS = whole("limit", "Models at most", 100, 1, 1000)
-PROVIDER = text("provider", "Only this provider, by its name in the card")
-MODEL = text("model", "Only this model, by its name in the card")
+PROVIDER, MODEL = (filter_of(name) for name in ("provider", "model"))
 NAME = text("search", "Only models with this in their name, whatever the case")
 CURRENT = flag("current", "Only rows that hold now")
-PRICES = (PROVIDER, MODEL, NAME, CURRENT, MODELS, OFFSET)
+USED = flag("used", "Only models that priced a call of the selection")
+PRICES: tuple[Parameter[Any], ...] = (NAME, CURRENT, USED, MODELS, OFFSET, *PARAMETERS)
+"""Provider and model are those of the card here; the rest of the selection is for `used`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,26 +132,45 @@ def trust_views() -> list[View[Any]]:
     ]  # fmt: skip
 
 
-def price_path(card_in_use: CardInUse) -> Path:
-    """The rate card: the same for everybody."""
+def price_path(viewer: Viewer, card_in_use: CardInUse) -> Path:
+    """The rate card: the same for everybody, but for which rates somebody's calls have."""
 
     async def prices(request: Request) -> Response:
-        given, _ = read_parameters(request.query_params.multi_items(), PRICES)
+        asked = viewer.read(request, PRICES)
         card = card_in_use()
         known = _entries(card)
-        provider, model, name = given[PROVIDER], given[MODEL], (given[NAME] or "").lower()
+        used = await _used(viewer, asked) if asked[USED] else None
+        providers, models, name = asked[PROVIDER], asked[MODEL], (asked[NAME] or "").lower()
         fit = [
             each
             for each in known
-            if provider in (None, each[0]) and model in (None, each[1], each[2]) and name in each[3]
+            if (not providers or each[0] in providers)
+            and (not models or each[1] in models or each[2] in models)
+            and name in each[3]
+            and (used is None or each[:2] in used)
         ]
-        page = fit[given[OFFSET] : given[OFFSET] + given[MODELS]]
-        now_ns = time.time_ns() if given[CURRENT] else None
+        page = fit[asked[OFFSET] : asked[OFFSET] + asked[MODELS]]
+        now_ns = time.time_ns() if asked[CURRENT] else None
         rows = tuple(row for provider_id, entry, _, _ in page for row in _rows(card, provider_id, entry, now_ns))
         return json_response(request, as_json(PricesShown(_card(card, len(known)), rows, len(fit))))
 
-    summary = "the rate card in use: every model's prices, dated, with their source"
-    return Path("GET", "/prices", Role.VIEWER, prices, summary, parameters=PRICES, returns=Returns(PricesShown))
+    return Path(
+        "GET",
+        "/prices",
+        Role.VIEWER,
+        prices,
+        "the rate card in use: every model's prices, dated, with their source",
+        parameters=PRICES,
+        takes_attributes=True,
+        returns=Returns(PricesShown),
+    )
+
+
+async def _used(viewer: Viewer, asked: Asked) -> set[tuple[str, str]]:
+    """Provider and entry, as the card calls them, of what priced the chosen calls, whatever these call it."""
+    filters = tuple(each for each in asked.selection.filters if each.key not in (PROVIDER.name, MODEL.name))
+    answered = await viewer.answer(Question(rating.used_rates, (replace(asked.selection, filters=filters),)))
+    return {(key.split("|")[0], key.split("|")[1]) for key in answered.value if key.count("|")}
 
 
 def _unpriced(found: reasons.Unpriced, _: Asked) -> UnpricedShown:

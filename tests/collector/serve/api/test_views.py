@@ -231,3 +231,5 @@ def test_prices_of_the_card_in_use_are_found_by_name(collector: Collector) -> No
     rates = {row["variant"]: row["rates"] for row in shown["rows"]}
     assert rates["standard"]["input_tokens"] == {"usd": "2.50", "per": 1_000_000}
     assert 0 < shown["groups"] < shown["card"]["rows"]
+    used = collector.get("/prices", used="true", since="all", provider="openai")
+    assert {row["model"] for row in used["rows"]} == {"gpt-4o", "gpt-4o-mini"}
