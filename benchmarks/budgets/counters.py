@@ -69,13 +69,10 @@ def _started(folder: Path, rules: tuple[Rule, ...]) -> Store:
 def _rows(base: pa.Table, number: int, chance: np.random.Generator) -> pa.Table:
     """`base` as new spans, of customers by chance."""
     count = base.num_rows
-    customers = pa.array([f"customer-{each}" for each in range(CUSTOMERS)])
     columns = {
         "trace_id": pa.array([f"{number:08x}{row // 2:024x}" for row in range(count)]),
         "span_id": pa.array([f"{number:08x}{row:08x}" for row in range(count)]),
-        "customer": pa.DictionaryArray.from_arrays(
-            pa.array(chance.integers(0, CUSTOMERS, count).astype(np.int32)), customers
-        ),
+        "customer": pa.array([f"customer-{each}" for each in chance.integers(0, CUSTOMERS, count)]).dictionary_encode(),
     }
     for name, values in columns.items():
         base = base.set_column(base.schema.get_field_index(name), base.schema.field(name), values)

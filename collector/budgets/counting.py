@@ -177,13 +177,11 @@ class Batch:
 
 def _is_unpriced(moved: pa.Table) -> npt.NDArray[np.bool_]:
     """Rows whose cost is not known, or not wholly."""
-    status = moved.column("cost_status")
-    said = pc.is_in(
-        status.cast(pa.string()) if pa.types.is_dictionary(status.type) else status,
-        value_set=pa.array(_NOT_WHOLLY_PRICED),
-    )
-    unpriced = pc.or_(said, pc.is_null(moved.column("cost_pico_usd")))
-    return np.asarray(unpriced.to_numpy(), np.bool_)
+    codes, words = _encoded(moved.column("cost_status"))
+    said = np.array([word in _NOT_WHOLLY_PRICED for word in words.to_pylist()] + [False])
+    unpriced = said[codes] if said.any() else np.zeros(len(codes), np.bool_)  # the last one: NULL
+    cost = moved.column("cost_pico_usd")
+    return unpriced | np.asarray(pc.is_null(cost).to_numpy(), np.bool_) if cost.null_count else unpriced
 
 
 def placed(rule: Rule, batch: Batch) -> Placed | None:
@@ -206,9 +204,15 @@ def placed(rule: Rule, batch: Batch) -> Placed | None:
     columns = [*(codes for codes, _ in parts), window_codes]
     sizes = [*(len(values) for _, values in parts), len(starts)]
     place, keys = _numbered([_picked(each, rows) for each in columns], sizes)
-    values = [part.take(pa.array(codes)).to_pylist() for (_, part), codes in zip(parts, keys, strict=False)]
+    values = [_texts(part, codes) for (_, part), codes in zip(parts, keys, strict=False)]
     said = values[1] if len(names) == 1 else [scope_value(each) for each in zip(*values[1:], strict=True)]
     return Placed(rows, place, values[0], said, starts[keys[-1]].tolist())
+
+
+def _texts(values: pa.Array, codes: Ints) -> list[str]:
+    """The values by their numbers."""
+    found: list[str] = (values if len(values) == 1 else values.take(pa.array(codes))).to_pylist()
+    return found * len(codes) if len(values) == 1 else found  # as organisations mostly are
 
 
 def _of_rule(rule: Rule, batch: Batch, worst: WorstRates) -> RuleMoves | None:
@@ -255,6 +259,11 @@ def _encoded(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
     codes = pc.fill_null(whole.indices, -1) if whole.null_count else whole.indices
     found = np.asarray(codes.to_numpy(zero_copy_only=False), np.int64)
     values = whole.dictionary
+    if len(values) > len(found):  # of a larger table: what follows takes time by the values there are
+        found, distinct = _dense(found)
+        is_null = bool(len(distinct)) and distinct[0] < 0
+        found = found - 1 if is_null else found
+        values = values.take(pa.array(distinct[1:] if is_null else distinct))
     if values.null_count or len(pc.unique(values)) < len(values):  # one value may have several numbers
         again = values.dictionary_encode()
         renumbered = np.asarray(pc.fill_null(again.indices, -1).to_numpy(zero_copy_only=False), np.int64)

@@ -246,4 +246,4 @@ Leasing.TestCase.settings = settings(
 )
 LongLeasing.TestCase.settings = settings(Leasing.TestCase.settings, max_examples=2000)
 TestLeasing = Leasing.TestCase
-TestLongLeasing = pytest.mark.soak(LongLeasing.TestCase)
+TestLongLeasing = pytest.mark.timeout(3600)(pytest.mark.soak(LongLeasing.TestCase))

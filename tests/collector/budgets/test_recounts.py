@@ -107,7 +107,8 @@ def test_counters_are_what_their_calls_add_up_to(spans: list[dict[str, Any]], ch
 
 
 @pytest.mark.soak
-@settings(max_examples=100, deadline=None)
+@pytest.mark.timeout(3600)
+@settings(max_examples=60, deadline=None)
 @given(traces(), st.randoms(use_true_random=False))
 def test_counters_of_many_histories_are_what_their_calls_add_up_to(
     spans: list[dict[str, Any]], chance: random.Random
@@ -117,7 +118,8 @@ def test_counters_of_many_histories_are_what_their_calls_add_up_to(
 
 
 @pytest.mark.soak
-@settings(max_examples=50, deadline=None)
+@pytest.mark.timeout(3600)
+@settings(max_examples=30, deadline=None)
 @given(traces(), st.integers())
 def test_counters_that_were_let_go_come_back_with_late_spans(spans: list[dict[str, Any]], seed: int) -> None:
     """All of them are let go after each batch: what is counted and what fires is the same."""

@@ -137,6 +137,7 @@ def test_a_simulation_in_batches_is_what_rules_do_call_by_call(
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 @settings(max_examples=1500, deadline=None)
 @REPLAYED
 def test_many_simulations_in_batches_are_what_rules_do_call_by_call(
