@@ -1,12 +1,12 @@
 """Made-up spending by the hour: shapes of days and weeks, growth, steps, bursts, noise. The same seed makes the same.
 
-`TUNED` are the kinds that the constants of `collector.analysis` were chosen on; `HELD_OUT` are those that had no say.
+The constants of `collector.analysis` were chosen on `TUNED`, with a glance at `HELD_OUT`; `UNSEEN` came afterwards.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from random import Random
@@ -126,11 +126,34 @@ def _lumps(_: Random, __: int) -> Change:
     return lambda random, _, __: sum(min(random.paretovariate(1.8), 12) for _ in range(12)) / 26
 
 
+def _weekend_product(random: Random, _: int) -> Change:
+    """Twice as much on Saturdays and Sundays, and growth."""
+    monthly = random.uniform(0.0, 0.2)
+    return lambda _, number, today: (1.9 if today.weekday() > 4 else 1.0) * float((1 + monthly) ** (number / 30))
+
+
+def _three_weeks(random: Random, _: int) -> Change:
+    """Waves that have nothing to do with weeks or months."""
+    start = random.uniform(0, 21)
+    return lambda _, number, __: 1 + 0.3 * math.sin(2 * math.pi * (number + start) / 21)
+
+
+def _cuts(random: Random, _: int) -> Change:
+    """More and more calls, and a price that falls by a fifth every forty days."""
+    monthly, start = random.uniform(0.1, 0.3), random.randrange(40)
+    return lambda _, number, __: float((1 + monthly) ** (number / 30) * 0.8 ** ((number + start) // 40))
+
+
+def _now_and_then(_: Random, __: int) -> Change:
+    """Every other day nothing at all."""
+    return lambda random, _, __: random.choice((0.0, 1.0, 1.0, 2.0)) if random.random() < 0.7 else 0.0
+
+
 _ALL, _SOFT, _WORK, _ZERO = (1.0,) * 7, (1.1, 1.1, 1.1, 1.1, 1.0, 0.8, 0.8), (1, 1.1, 1.1, 1, 0.9, 0.15, 0.1), (1,) * 5
 _ZERO_WEEKENDS = (*map(float, _ZERO), 0.0, 0.0)
 _ONE_DAY = (3.0, 0.5, 0.5, 0.5, 0.5, 0.2, 0.2)
 
-TUNED: Mapping[str, Kind] = {
+TUNED: dict[str, Kind] = {
     "steady": Kind(EVENING_HOURS, _SOFT, (0.06, 0.15), _none),
     "growing 5 to 40 % a month": Kind(EVENING_HOURS, _SOFT, (0.08, 0.2), _growth(0.05, 0.4)),
     "shrinking": Kind(OFFICE_HOURS, _WORK, (0.08, 0.2), _growth(-0.25, -0.05)),
@@ -140,7 +163,7 @@ TUNED: Mapping[str, Kind] = {
     "bursts": Kind(EVENING_HOURS, _SOFT, (0.1, 0.2), _bursts),
     "steps": Kind(OFFICE_HOURS, _WORK, (0.08, 0.2), _steps),
 }
-HELD_OUT: Mapping[str, Kind] = {
+HELD_OUT: dict[str, Kind] = {
     "a new product": Kind(EVENING_HOURS, _SOFT, (0.1, 0.2), _ramp),
     "month ends": Kind(OFFICE_HOURS, _WORK, (0.08, 0.2), _month_end),
     "wandering": Kind(EVENING_HOURS, _ALL, (0.05, 0.2), _wandering),
@@ -148,4 +171,10 @@ HELD_OUT: Mapping[str, Kind] = {
     "customers come and go": Kind(EVENING_HOURS, _SOFT, (0.07, 0.2), _customers),
     "large runs": Kind(NIGHT_HOURS, _ALL, (0.05, 0.3), _lumps),
     "one big day a week": Kind(NIGHT_HOURS, _ONE_DAY, (0.12, 0.2), _growth(0.0, 0.1)),
+}
+UNSEEN: dict[str, Kind] = {
+    "a product for weekends": Kind(EVENING_HOURS, _ALL, (0.1, 0.2), _weekend_product),
+    "waves of three weeks": Kind(OFFICE_HOURS, _WORK, (0.08, 0.2), _three_weeks),
+    "cuts of prices": Kind(EVENING_HOURS, _SOFT, (0.1, 0.2), _cuts),
+    "now and then": Kind(FLAT_HOURS, _ALL, (0.1, 0.6), _now_and_then),
 }

@@ -13,6 +13,9 @@ LEAST_DAYS = 15
 """Before, no weekday has been seen twice."""
 SCATTER_DAYS = 28
 LEAST_SCATTER = 0.05
+MOST_DAYS, AGAIN = 56, 5
+"""What more than so many of the last eight weeks' days were is usual. Lower: the first days of a new level hide what
+follows. Higher: a job that runs on some days is odd on each of them."""
 _FAINT = 0.15
 """Of a usual day, that deviations are measured by at least: of a weekend with three calls, a fourth is a third more."""
 _LEVELS = (0.3, 3.0)
@@ -49,11 +52,17 @@ def usual_days(amounts: Sequence[int], *, odd: float = 5.0) -> list[Usual | None
         mean = max(1.0, median([week, sum(amounts[max(0, day - 28) : day]) / min(day, 28)]))
         off = (amount - expected) / (expected + _FAINT * mean)
         spread = max(LEAST_SCATTER, scatter(offs[-SCATTER_DAYS:], 0.0))
-        calm = [each for each in offs[-SCATTER_DAYS:] if each <= odd * spread]
         is_known = day >= LEAST_DAYS and len(offs) >= 7
-        found.append(Usual(expected, mean, off, spread, max(calm, default=0.0)) if is_known else None)
+        found.append(Usual(expected, mean, off, spread, _most(offs, odd * spread)) if is_known else None)
         offs.append(off)
     return found
+
+
+def _most(offs: Sequence[float], odd: float) -> float:
+    """The most that is no oddity: of those below `odd`, or above, where it comes again and again."""
+    calm = [each for each in offs[-SCATTER_DAYS:] if each <= odd]
+    again = sorted(offs[-MOST_DAYS:], reverse=True)[AGAIN : AGAIN + 1]
+    return max([0.0, *calm, *again])
 
 
 def _same_weekday(amounts: Sequence[int], day: int) -> float | None:

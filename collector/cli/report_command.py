@@ -16,7 +16,7 @@ from collector.cli.table import console, printable
 from collector.cli.window import Window, window
 
 
-def _conditions(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def conditions(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """`key=value` texts as pairs."""
     pairs = []
     for text in texts:
@@ -44,7 +44,7 @@ def _conditions(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -
     "--where",
     multiple=True,
     metavar="KEY=VALUE",
-    callback=_conditions,
+    callback=conditions,
     help="Only calls with this value of a dimension or attribute; repeat for several.",
 )
 @click.option("--tz", default="UTC", show_default=True, metavar="AREA/CITY", help="Time zone of days, hours and dates.")

@@ -9,7 +9,7 @@ from statistics import median
 
 import pytest
 
-from benchmarks.seasonal import HELD_OUT, TUNED, Kind, Series, series
+from benchmarks.seasonal import HELD_OUT, TUNED, UNSEEN, Kind, Series, series
 from collector.analysis.hours import HOURS, rest_of_day, usual_hours
 from collector.analysis.projections import History, Projected, project
 from collector.analysis.trend import trend_of
@@ -169,7 +169,7 @@ def _errors(kinds: Mapping[str, Kind], seeds: range, months: range) -> tuple[lis
     return errors, within
 
 
-@pytest.mark.parametrize("kinds", [TUNED, HELD_OUT], ids=["tuned", "held out"])
+@pytest.mark.parametrize("kinds", [TUNED, HELD_OUT | UNSEEN], ids=["tuned", "held out"])
 def test_a_month_is_known_to_a_tenth_at_its_middle_and_bands_hold(kinds: Mapping[str, Kind]) -> None:
     """Median over all kinds; seeds are others than those that constants were chosen with."""
     errors, within = _errors(kinds, range(100, 102), range(4, 6))
@@ -178,7 +178,7 @@ def test_a_month_is_known_to_a_tenth_at_its_middle_and_bands_hold(kinds: Mapping
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("kinds", [TUNED, HELD_OUT], ids=["tuned", "held out"])
+@pytest.mark.parametrize("kinds", [TUNED, HELD_OUT, UNSEEN], ids=["tuned", "held out", "unseen"])
 def test_the_same_over_many_seeds(kinds: Mapping[str, Kind]) -> None:
     errors, within = _errors(kinds, range(200, 220), range(3, 7))
     assert median(errors) <= 0.06
