@@ -11,12 +11,14 @@ from zoneinfo import ZoneInfo
 
 from collector.budget_desk import BudgetDesk
 from collector.budgets.model import Event
+from collector.compare_desk import CompareDesk
 from collector.config import Endpoint
 from collector.errors import CannotListen
 from collector.serve.api.app import Page, Path, build_app
 from collector.serve.api.badge import badge_path
 from collector.serve.api.budgets import budget_paths, event_json
 from collector.serve.api.budgets_approvals import approval_paths
+from collector.serve.api.compared import Compare, compare_path
 from collector.serve.api.config import ApiConfig
 from collector.serve.api.exports import export_paths
 from collector.serve.api.forecasts import forecast_paths
@@ -53,7 +55,8 @@ class ApiDesk:
         zone = ZoneInfo(config.time_zone)
         self._reading = Reading(store.layout.published, zone)
         viewer = Viewer(self._reading, zone)
-        paths = all_paths(viewer, budgets, cards, partial(_asked, store), self.news, config.jaeger)
+        compare = CompareDesk(store.layout.published, cards)
+        paths = all_paths(viewer, budgets, cards, partial(_asked, store), compare, self.news, config.jaeger)
         pages: list[Page] = [approvals_page()]
         app = build_app(config, paths, pages, page_routes(), {"jaeger": config.jaeger})
         tls = None if config.tls is None else server_context(config.tls)
@@ -87,6 +90,7 @@ def all_paths(
     budgets: BudgetDesk,
     cards: Callable[[], Cards],
     ask_sql: AskSql,
+    compare: Compare,
     news: News,
     jaeger: str | None,
 ) -> list[Path]:
@@ -102,6 +106,7 @@ def all_paths(
         *forecast_paths(viewer, budgets),
         *export_paths(viewer),
         badge_path(viewer),
+        compare_path(viewer, compare),
         price_path(viewer, lambda: cards().card()),
         sql_path(ask_sql),
         news_path(news),

@@ -20,7 +20,7 @@ OF_EVERY_API = {("GET", "/api/v1", "viewer"), ("GET", "/api/v1/openapi.json", "v
 
 def test_every_route_is_documented_with_its_role() -> None:
     nobody = cast(Any, None)  # routes are made without being asked
-    paths = all_paths(Viewer(nobody, ZoneInfo("UTC")), nobody, nobody, nobody, News(), None)
+    paths = all_paths(Viewer(nobody, ZoneInfo("UTC")), nobody, nobody, nobody, nobody, News(), None)
     known = {
         (path.method, template(path), "anybody" if path.is_open else path.role.name.lower())
         for path in (*paths, *login_paths(nobody, NO_LINKS))

@@ -23,11 +23,11 @@ from collector.cli.budgets_api import EXIT_WRONG
 from collector.cli.budgets_ledger import AFTER_ALL_NS, NO_TIME_NS, calls_between
 from collector.cli.budgets_proposed import read_rules_file
 from collector.cli.budgets_simulated import as_json, print_simulated
-from collector.cli.compare import most_on
 from collector.cli.ledger import Ledger, db_option
 from collector.cli.prices_folder import card_named
 from collector.cli.table import console
 from collector.cli.window import Window, window
+from collector.comparing import most_on
 from collector.config import ConfigError
 from collector.repricing import PriceAgain
 from collector.store.layout import Layout

@@ -11,13 +11,13 @@ from rich.text import Text
 
 from collector.analysis.compare_models import Target, choose, target_of
 from collector.catalogue.describe import nearest
-from collector.cli.compare import BY, Usage, compare, usage_of
 from collector.cli.compare_output import as_json, print_comparison
 from collector.cli.held_cards import overrides_of
 from collector.cli.ledger import Ledger, ledger_option
 from collector.cli.prices_folder import card_named, card_option
 from collector.cli.table import console, printable
 from collector.cli.window import window
+from collector.comparing import BY, Usage, compare, usage_of
 from collector.store.layout import Layout
 from otel_cost.pricing import RateCard
 from otel_cost.pricing.overrides import Cards, Overrides

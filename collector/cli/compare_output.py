@@ -14,9 +14,9 @@ from collector.analysis.compare_models import Target
 from collector.analysis.compare_tokens import family_of, ratio
 from collector.cli.amounts import count, decimals_for, exact, percent, usd
 from collector.cli.amounts import ratio as share_of
-from collector.cli.compare import Usage
 from collector.cli.table import Column, print_table, printable
 from collector.cli.window import Window
+from collector.comparing import Usage
 from otel_cost.pricing.money import PPM
 
 CHEAPEST = "*"

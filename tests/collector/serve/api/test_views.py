@@ -226,6 +226,17 @@ def test_a_badge_is_a_picture_that_says_what_is_missing(collector: Collector) ->
     assert b"<script>" not in answer.body
 
 
+def test_the_same_calls_are_priced_on_other_models(collector: Collector) -> None:
+    """Groups are exactly the total; the model that was used costs what was paid."""
+    shown = collector.get("/compare", since="all", models="gpt-4o,gpt-4o-mini", by="agent")
+    assert sum(Decimal(group["cost_usd"]) for group in shown["groups"]) == Decimal(shown["total"]["cost_usd"])
+    assert shown["total"]["cheapest"] == "gpt-4o-mini"
+    assert shown["left_out"] == [{"reason": "unpriced", "calls": 15, "cost_usd": None}]
+    only = collector.get("/breakdown", since="all", by="model", model="gpt-4o")["total"]["cost_usd"]
+    assert Decimal(shown["total"]["models"][0]["low_usd"]) > Decimal(only)
+    assert error(collector, "/compare?models=gpt-4oo")["where"] == "models"
+
+
 def test_prices_of_the_card_in_use_are_found_by_name(collector: Collector) -> None:
     shown = collector.get("/prices", provider="openai", model="gpt-4o", current="true")
     rates = {row["variant"]: row["rates"] for row in shown["rows"]}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,6 @@ import pyarrow.compute as pc
 from collector.analysis.compare import Amounts, Comparison, Group, comparison
 from collector.analysis.compare_models import Target, Used
 from collector.analysis.compare_tokens import SAME, Ratio, family_of, ratio
-from collector.cli.ledger import Ledger
-from collector.cli.prices_spend import CALLS_AT_A_TIME
-from collector.cli.window import Window
 from collector.decode.columns import LEDGER_USAGE_COLUMNS
 from collector.price.arrow import ints
 from collector.repricing import PriceAgain
@@ -38,6 +35,23 @@ NO_TEXT = (
 )
 """Operations that a text model does not do."""
 
+CALLS_AT_A_TIME = 100_000
+"""More: the memory of each part. Fewer: each one is a query."""
+
+Ask = Callable[[str, Mapping[str, object]], pa.Table]
+"""Runs one statement over the published ledger, with its named parameters."""
+
+
+class Period(Protocol):
+    """Instants, start included, end excluded; None: open."""
+
+    @property
+    def since(self) -> datetime | None: ...
+
+    @property
+    def until(self) -> datetime | None: ...
+
+
 _TOKENS = "_tokens"
 _FALLBACK, _VARIANT = int(Flag.RATE_FALLBACK), int(Flag.VARIANT_NOT_PRICED)
 Ints = npt.NDArray[np.int64]
@@ -54,13 +68,10 @@ class Usage:
     estimated_calls: int
 
 
-def usage_of(ledger: Ledger, window: Window) -> Usage:
-    """What the calls of a window used.
-
-    Raises:
-        click.ClickException: there is no ledger, or it cannot answer.
-    """
-    lines = ledger(query("compare_used").format(operations=_listed(NO_TEXT)), _ends(window)).to_pylist()
+def usage_of(ask: Ask, period: Period, org: str | None = None) -> Usage:
+    """What the calls of a period used, those of one organisation or of all. Raises what `ask` raises."""
+    sql = query("compare_used").format(operations=_listed(NO_TEXT), organization=_of(org))
+    lines = ask(sql, {**_ends(period), **_named(org)}).to_pylist()
     models: dict[tuple[str | None, str | None], list[int]] = {}
     left_out: dict[str, tuple[int, Decimal]] = {}
     compared = [line for line in lines if line["kind"] == COMPARED]
@@ -76,21 +87,29 @@ def usage_of(ledger: Ledger, window: Window) -> Usage:
     used = [Used(provider, model, *sums) for (provider, model), sums in models.items()]
     used.sort(key=lambda each: (-each.cost_pico_usd, -each.calls, str(each)))
     partial, estimated = (sum(line[name] for line in compared) for name in ("partial_calls", "estimated_calls"))
-    return Usage(tuple(used), tuple(_parts(compared, window)), left_out, partial, estimated)
+    return Usage(tuple(used), tuple(_parts(compared, period)), left_out, partial, estimated)
+
+
+def _of(org: str | None) -> str:
+    return "TRUE" if org is None else "org_id = $org"
+
+
+def _named(org: str | None) -> dict[str, object]:
+    return {} if org is None else {"org": org}
 
 
 def _listed(texts: Sequence[str]) -> str:
     return ", ".join(f"'{text}'" for text in texts)
 
 
-def _ends(window: Window) -> dict[str, datetime]:
+def _ends(window: Period) -> dict[str, datetime]:
     """Naive UTC, as the ledger keeps time; the end of what a nanosecond timestamp can say where the window is open."""
     since = window.since.astimezone(UTC).replace(tzinfo=None) if window.since else datetime(1970, 1, 1)
     until = window.until.astimezone(UTC).replace(tzinfo=None) if window.until else datetime(2200, 1, 1)
     return {"since": since, "until": until}
 
 
-def _parts(lines: Sequence[dict[str, Any]], window: Window) -> Iterator[tuple[datetime, datetime]]:
+def _parts(lines: Sequence[dict[str, Any]], window: Period) -> Iterator[tuple[datetime, datetime]]:
     """Periods of whole hours with at most `CALLS_AT_A_TIME` calls, or of one hour that holds more."""
     ends = _ends(window)
     start, held = ends["since"], 0
@@ -107,15 +126,22 @@ def _parts(lines: Sequence[dict[str, Any]], window: Window) -> Iterator[tuple[da
 
 
 def compare(
-    ledger: Ledger, usage: Usage, card: RateCard, overrides: Overrides, by: str | None, targets: Sequence[Target]
+    ask: Ask,
+    usage: Usage,
+    card: RateCard,
+    overrides: Overrides,
+    by: str | None,
+    targets: Sequence[Target],
+    org: str | None = None,
 ) -> Comparison:
-    """Price all calls of `usage` on every target, by the prices that hold when each call started."""
+    """Price all calls of `usage` (of the same organisation) on every target, by the prices of when each one started."""
     price = PriceAgain(Cards(card, overrides))
     columns = dict.fromkeys((*price.columns, "model", *((by,) if by else ())))
-    sql = query("compare_calls").format(columns=", ".join(f'"{name}"' for name in columns), operations=_listed(NO_TEXT))
+    listed = ", ".join(f'"{name}"' for name in columns)
+    sql = query("compare_calls").format(columns=listed, operations=_listed(NO_TEXT), organization=_of(org))
     groups: dict[str | None, Group] = {}
     for since, until in usage.parts:
-        rows = ledger(sql, {"since": since, "until": until})
+        rows = ask(sql, {"since": since, "until": until, **_named(org)})
         if rows.num_rows:
             _add(groups, _Part(rows, by), price, targets)
     return comparison(groups, targets)

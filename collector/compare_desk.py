@@ -1,0 +1,48 @@
+"""Comparisons with other models, asked for over the API: over the published file, with the rates in use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from collector.analysis.compare_models import Target, choose, target_of
+from collector.catalogue.describe import nearest
+from collector.comparing import compare, usage_of
+from collector.questions.selection import Selection
+from collector.serve.api.compared import MAX_CALLS, Compared, TooManyCalls, UnknownModel
+from collector.store.query import query_published
+from otel_cost.pricing import RateCard
+from otel_cost.pricing.overrides import Cards
+
+
+class CompareDesk:
+    """See `collector.serve.api.compared.Compare`."""
+
+    def __init__(self, published: Path, cards: Callable[[], Cards]) -> None:
+        self._ask = partial(query_published, published)
+        self._cards = cards
+
+    def __call__(self, selection: Selection, models: tuple[str, ...], by: str | None) -> Compared:
+        cards = self._cards()
+        card, org = cards.card(), selection.org_id
+        asked = _targets(card, models)
+        usage = usage_of(self._ask, selection.window, org)
+        calls = sum(each.calls for each in usage.used)
+        if calls > MAX_CALLS:
+            raise TooManyCalls(f"{calls:,}")
+        targets = asked or choose(card, usage.used, time.time_ns())
+        found = compare(self._ask, usage, cards.base, cards.overrides, by, targets, org)
+        return Compared(found, tuple(targets), card.digest, usage.left_out)
+
+
+def _targets(card: RateCard, models: Sequence[str]) -> list[Target]:
+    found = []
+    for name in models:
+        target = target_of(card, name)
+        if target is None:
+            provider, _, rest = name.rpartition("/")
+            raise UnknownModel(name[:80], ", ".join(nearest(card, provider or None, rest) or nearest(card, None, rest)))
+        found.append(target)
+    return list(dict.fromkeys(found))

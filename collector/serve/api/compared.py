@@ -1,0 +1,184 @@
+"""What if: the same calls on other models."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from decimal import Decimal
+from http import HTTPStatus
+from typing import NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from collector.analysis.compare import Comparison, Group
+from collector.analysis.compare_models import Target
+from collector.errors import CollectorError
+from collector.questions.selection import Selection
+from collector.serve.api.config import Role
+from collector.serve.api.errors import ApiError, invalid
+from collector.serve.api.parameters import Parameter, choice, comma_list
+from collector.serve.api.path import Path, Returns
+from collector.serve.api.responses import json_response
+from collector.serve.api.selected import SINCE, UNTIL, ZONE, SelectionShown, shown
+from collector.serve.api.shapes import as_json
+from collector.serve.api.viewing import Viewer
+from otel_cost.pricing.money import PICO_PER_USD
+
+MAX_MODELS = 8
+MAX_CALLS = 300_000
+"""Of one comparison: each call is priced on each model, a second or so for a hundred thousand of them on six models."""
+BY = ("agent", "feature", "model", "customer", "team")
+_MODELS = comma_list("models", "Models to compare with, also as provider/model; without it some are chosen", MAX_MODELS)
+MODELS: Parameter[tuple[str, ...]] = Parameter(
+    _MODELS.name, _MODELS.summary, _MODELS.schema, (), _MODELS.read, repeated=True
+)
+GROUP_BY = choice("by", "One row for each value of", BY, None)
+PARAMETERS = (MODELS, GROUP_BY, SINCE, UNTIL, ZONE)
+
+
+class TooManyCalls(Exception):
+    """More than `MAX_CALLS`."""
+
+
+class UnknownModel(Exception):
+    """The card has no price for one; `nearest` are names that look alike."""
+
+    def __init__(self, name: str, nearest: str) -> None:
+        super().__init__(name)
+        self.nearest = nearest
+
+
+class Compared(NamedTuple):
+    """A comparison, with what was left out of it: reason -> calls and their cost."""
+
+    found: Comparison
+    targets: tuple[Target, ...]
+    card: str
+    left_out: Mapping[str, tuple[int, Decimal]]
+
+
+Compare = Callable[[Selection, tuple[str, ...], str | None], Compared]
+"""In a thread: the calls of a selection's window and organisation, on some models, by a name. Raises TooManyCalls,
+UnknownModel, CollectorError."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnModel:
+    """What calls would cost on a model: exactly, or from one amount to another where it counts tokens otherwise.
+    Differences to what they cost are null where the amounts are not of all calls."""
+
+    provider: str
+    model: str
+    cheapest: bool
+    complete: bool
+    low_usd: Decimal
+    high_usd: Decimal
+    difference_low_usd: Decimal | None
+    difference_high_usd: Decimal | None
+    unpriced_calls: int
+    partial_calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedGroup:
+    """Calls of one value (null: none; of the total, too), as they were made and on each model."""
+
+    value: str | None
+    calls: int
+    cost_usd: Decimal
+    cheapest: str | None
+    cheapest_is_certain: bool
+    models: tuple[OnModel, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Calls that cannot be compared; `cost_usd` null: not known."""
+
+    reason: str
+    calls: int
+    cost_usd: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonShown:
+    """The same calls on other models. Groups, the dearest first, together are exactly `total`."""
+
+    selection: SelectionShown
+    by: str | None
+    card: str
+    total: ComparedGroup
+    groups: tuple[ComparedGroup, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def compare_path(viewer: Viewer, compare: Compare) -> Path:
+    """`GET /compare`. One comparison at a time."""
+    threads = ThreadPoolExecutor(1, "otel-cost-compare")
+
+    async def compared(request: Request) -> Response:
+        asked = viewer.read(request, PARAMETERS)
+        by = asked[GROUP_BY]
+        loop = asyncio.get_running_loop()
+        try:
+            answer = await loop.run_in_executor(threads, compare, asked.selection, asked[MODELS], by)
+        except UnknownModel as error:
+            raise invalid(f"the card has no price for {error}", where="models", allowed=error.nearest) from None
+        except TooManyCalls as error:
+            raise invalid(f"{error} calls are too many", where="since", allowed=f"{MAX_CALLS} calls at most") from None
+        except CollectorError as error:
+            raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", str(error)) from None
+        return json_response(request, as_json(_shown(answer, by, shown(asked.selection))))
+
+    summary = "the same calls on other models, and which of them is the cheapest"
+    return Path(
+        "GET", "/compare", Role.VIEWER, compared, summary, parameters=PARAMETERS, returns=Returns(ComparisonShown)
+    )
+
+
+def _shown(answer: Compared, by: str | None, selection: SelectionShown) -> ComparisonShown:
+    left_out = (
+        LeftOut(reason, calls, None if reason == "unpriced" else cost)
+        for reason, (calls, cost) in answer.left_out.items()
+    )
+    groups = tuple(_group(group, answer.targets) for group in answer.found.groups) if by else ()
+    return ComparisonShown(
+        selection, by, answer.card, _group(answer.found.total, answer.targets), groups, tuple(left_out)
+    )
+
+
+def _group(group: Group, targets: tuple[Target, ...]) -> ComparedGroup:
+    cheapest = group.cheapest
+    models = tuple(_on(group, target, is_cheapest=target == cheapest) for target in targets)
+    return ComparedGroup(
+        group.value,
+        group.calls,
+        _usd(group.cost_pico_usd),
+        cheapest.model if cheapest else None,
+        group.cheapest_is_certain,
+        models,
+    )
+
+
+def _on(group: Group, target: Target, *, is_cheapest: bool) -> OnModel:
+    amounts, difference = group.models[target], group.difference(target)
+    low, high = (None, None) if difference is None else (_usd(difference[0]), _usd(difference[1]))
+    return OnModel(
+        target.provider,
+        target.model,
+        is_cheapest,
+        amounts.complete,
+        _usd(amounts.low_pico_usd),
+        _usd(amounts.high_pico_usd),
+        low,
+        high,
+        amounts.unpriced_calls,
+        amounts.partial_calls,
+    )
+
+
+def _usd(amount_pico_usd: int) -> Decimal:
+    return Decimal(amount_pico_usd) / PICO_PER_USD
