@@ -12,10 +12,12 @@ from rich.text import Text
 
 from collector.cli.amounts import count, decimals_for, exact, percent, ratio, short_count, usd
 from collector.cli.ledger import HOW_TO_SEND, Ledger
-from collector.cli.report import AS_BILLED, CURRENT, TIMES, Measures, Report, Row, Selection, extent
+from collector.cli.report import AS_BILLED, CURRENT, TIMES, Report, Row, Selection, extent
 from collector.cli.table import Column, print_table, printable
+from collector.questions.measures import Measures
 
 AGENTS_WIDTH = 24
+_NOT_IN_REPORTS = ("failed_calls",)
 
 
 def print_report(out: Console, report: Report, selection: Selection) -> None:
@@ -96,6 +98,15 @@ class _Count:
         return Column(self.title, [text(each) for each in shown], [text(each) for each in footer], self.rank)
 
 
+def _per_execution(measures: Measures) -> Decimal | None:
+    return ratio(measures.cost_usd, Decimal(measures.executions)) if measures.executions else None
+
+
+def _per_1k_useful(measures: Measures) -> Decimal | None:
+    useful_tokens = measures.useful_output_tokens
+    return ratio(measures.cost_usd * 1000, Decimal(useful_tokens)) if useful_tokens else None
+
+
 _COST = _Money("cost", 0, lambda each: each.cost_usd)
 _AFTER_SHARE = (
     _Count("calls", 1, lambda each: each.calls),
@@ -103,8 +114,8 @@ _AFTER_SHARE = (
 )
 _OF_AGENTS = (
     _Count("runs", 3, lambda each: each.executions),
-    _Money("per run", 3, lambda each: each.cost_per_execution_usd),
-    _Money("per 1k useful", 3, lambda each: each.cost_per_1k_useful_output_tokens_usd),
+    _Money("per run", 3, _per_execution),
+    _Money("per 1k useful", 3, _per_1k_useful),
 )
 _TOKENS = (
     _Count("in", 5, lambda each: each.input_tokens),
@@ -209,11 +220,13 @@ def _json_row(report: Report, row: Row) -> dict[str, Any]:
 def _json_measures(measures: Measures, total: Measures) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for field in fields(Measures):
+        if field.name in _NOT_IN_REPORTS:
+            continue
         figure = getattr(measures, field.name)
         shown[field.name] = exact(figure) if isinstance(figure, Decimal) else figure
     shown["share"] = _text(ratio(measures.cost_usd, total.cost_usd))
-    shown["cost_per_execution_usd"] = _text(measures.cost_per_execution_usd)
-    shown["cost_per_1k_useful_output_tokens_usd"] = _text(measures.cost_per_1k_useful_output_tokens_usd)
+    shown["cost_per_execution_usd"] = _text(_per_execution(measures))
+    shown["cost_per_1k_useful_output_tokens_usd"] = _text(_per_1k_useful(measures))
     return shown
 
 

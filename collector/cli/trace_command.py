@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 
 from collector.cli.held_cards import HeldCards, overrides_of
 from collector.cli.ledger import Ledger, db_option
 from collector.cli.table import console
-from collector.cli.trace import receipt, span_of, tree
 from collector.cli.trace_output import as_json, print_trace
+from collector.questions.selection import Selection, Window
+from collector.questions.tree import Trace, receipt
+from collector.questions.tree import trace as one_trace
 from collector.store.statements import query as statement
 
+EVERYTHING = Selection(None, Window(None, None, ZoneInfo("UTC")))
 LATEST = "latest"
 CANDIDATES = 5
 _PREFIX = re.compile(r"[0-9a-f]{1,32}")
@@ -57,8 +62,7 @@ def command(
     """
     ledger = Ledger(db)
     found = _resolve(ledger, trace_id)
-    lines = ledger(statement("trace_spans"), {"trace_id": found}).to_pylist()
-    trace = tree(found, [span_of(line) for line in lines])
+    trace = one_trace(ledger, EVERYTHING, found, sys.maxsize) or Trace(found, ())
     held = HeldCards(db, overrides_of(config_file))
     spans = [node.span for node in trace.nodes() if receipts and node.span.counted]
     derived = {span.span_id: receipt(span, held.card(span.card)) for span in spans}

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from collector.cli.amounts import count, decimals_for, duration, exact, exact_usd, short_count, usd
 from collector.cli.table import GAP, printable
-from collector.cli.trace import Node, ReceiptLine, Span, Trace, share
+from collector.questions.tree import Node, ReceiptLine, Span, Trace, share
 from otel_cost.pricing import units
 from otel_cost.pricing.money import PICO_PER_USD
 

@@ -21,6 +21,7 @@ MAX_SPANS = 20_000
 """Of a trace: the first ones. More are neither drawn nor read in reasonable time."""
 MAX_TRACES = 200
 """Of a run, the dearest ones."""
+_MOST = 1 << 40
 USAGE_COLUMNS = (units.INPUT, units.OUTPUT, units.CACHE_READ, units.CACHE_WRITE)
 
 
@@ -167,12 +168,12 @@ class RunDetails:
     traces: tuple[RunTrace, ...]
 
 
-def trace(ask: Ask, selection: Selection, trace_id: str) -> Trace | None:
+def trace(ask: Ask, selection: Selection, trace_id: str, most_spans: int = MAX_SPANS) -> Trace | None:
     """All spans of a trace that the selection's organisation may see, whatever its window and filters; None: none."""
-    lines = Scope(ask, selection).rows("trace_spans", {"trace_id": trace_id, "limit": MAX_SPANS + 1})
+    lines = Scope(ask, selection).rows("trace_spans", {"trace_id": trace_id, "limit": min(most_spans, _MOST) + 1})
     if not lines:
         return None
-    return tree(trace_id, [span_of(line) for line in lines[:MAX_SPANS]], truncated=len(lines) > MAX_SPANS)
+    return tree(trace_id, [span_of(line) for line in lines[:most_spans]], truncated=len(lines) > most_spans)
 
 
 def run(ask: Ask, selection: Selection, run: str) -> RunDetails | None:
@@ -279,7 +280,7 @@ def receipt(span: Span, card: RateCard) -> tuple[ReceiptLine, ...] | None:
         return None
     try:
         lines = receipt_lines(card, span.rate_row, span.usage, span.duration_ns)
-    except (KeyError, OtelCostError):
+    except (KeyError, ValueError, OtelCostError):
         return None
     if sum(line.cost_pico_usd for line in lines) != span.cost_usd * PICO_PER_USD:
         return None

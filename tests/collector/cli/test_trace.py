@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from collector.cli.trace import receipt, span_of
+from collector.questions.tree import receipt, span_of
 from otel_cost.pricing import default_card
 from tests.collector.cli.scenario import (
     CRITIC,

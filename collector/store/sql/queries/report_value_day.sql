@@ -1,1 +1,0 @@
-strftime(date_trunc('day', timezone($tz, timezone('UTC', calls.start_time))), '%Y-%m-%d')
