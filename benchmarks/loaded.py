@@ -69,7 +69,7 @@ def prepared(rows: int) -> Path:
     return folder
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy(source: Path, target: Path) -> None:
     """Segments are never changed, so they are linked; all else is copied."""
     for path in source.rglob("*"):
         if path.is_file():
@@ -116,7 +116,7 @@ class _Lag(Thread):
 def run(said: argparse.Namespace, folder: Path) -> Outcome:
     """Load, ask and watch."""
     server = OtelCost(folder / "server")
-    _copy(prepared(said.rows), server.folder)
+    copy(prepared(said.rows), server.folder)
     server.start()
     try:
         time.sleep(SETTLE_SECONDS)
