@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from collector.errors import StoreUnavailable
 from collector.store.layout import Layout
-from collector.store.rollups import UNSUMMED_ROWS, Piece, Rolled, Rollups, pieces, relate
+from collector.store.rollups import UNSUMMED_ROWS, Piece, Rolled, Rollups, copied, pieces, relate
 from collector.store.statements import execute
 
 LOOK_SECONDS = 0.5
@@ -30,6 +30,11 @@ LOOK_SECONDS = 0.5
 
 SUMMING_SECONDS = 5.0
 """Then a generation is made of what has been summed up so far, and a newer publication is looked for."""
+
+MOST_COPIED_ROWS = 200_000
+"""Of spans without sums, whose calls are then kept in memory: 0.5 KB each."""
+BUSY_SECONDS = 60.0
+"""So long after a question more are expected, and the newest calls are made ready for them."""
 
 State = tuple[datetime, int]
 """When it was published (UTC), and the last seq in it."""
@@ -94,6 +99,7 @@ class Generations:
         self._lock = threading.Lock()
         self._current: Generation | None = None
         self._attached: set[str] = set()
+        self._busy_until_seconds = 0.0
         self._count = 0
         self._connection: Any = None
 
@@ -134,6 +140,7 @@ class Generations:
             if generation is None:
                 raise StoreUnavailable("the ledger has not been published yet")
             generation.users += 1
+            self._busy_until_seconds = time.monotonic() + BUSY_SECONDS
         cursor = self._connection.cursor()
         try:
             cursor.execute(f"USE {generation.name}")
@@ -199,6 +206,8 @@ class Generations:
         left = [piece for piece in found if piece not in summed]
         covered = relate(self._connection, f"covered_{name}", name, list(summed), amendments=False)
         uncovered = relate(self._connection, f"uncovered_{name}", name, left, amendments=True)
+        if sum(piece.rows for piece in left) <= MOST_COPIED_ROWS and time.monotonic() < self._busy_until_seconds:
+            uncovered = copied(self._connection, uncovered)
         parts = f"covered_{name}.main.parts"
         self._connection.execute(
             f"CREATE TABLE {parts} AS SELECT unnest(?::INTEGER[]) AS part", [list(summed.values())]

@@ -154,6 +154,13 @@ def relate(connection: Any, catalog: str, generation: str, some: Sequence[Piece]
     return f"{catalog}.main.calls"
 
 
+def copied(connection: Any, relation: str) -> str:
+    """The calls of such a catalog as a table of it: planned and read in less time by each question."""
+    copy = relation.removesuffix("calls") + "copied"
+    connection.execute(f"CREATE TABLE {copy} AS SELECT * FROM {relation}")
+    return copy
+
+
 def refer(connection: Any, catalog: str, generation: str, some: Sequence[Piece], *, amendments: bool) -> None:
     """Make the `calls` of such a catalog those of other segments."""
     clean = [Path(piece.file) for piece in some if not piece.amended]
