@@ -139,7 +139,7 @@ def test_what_is_shown_adds_up(browser: Browser, collector: CollectorProcess, by
                 rows = shown.locator("tbody tr, tfoot tr.other")
                 costs = rows.locator(".money").evaluate_all(FIRST_OF_ROWS)
                 total = shown.locator("tfoot tr.total .money").first.inner_text()
-                assert sum(map(dollars, costs)) == dollars(total), address
+                assert sum(map(dollars, costs)) == dollars(total), (address, shown.inner_text())
 
 
 FIRST_OF_ROWS = (
@@ -149,6 +149,7 @@ FIRST_OF_ROWS = (
 
 def dollars(text: str) -> Decimal:
     """As it is written; what is too little for the column counts nothing there."""
+    assert re.fullmatch(r"<?\$[\d,]+\.\d+", text), text
     return Decimal(0) if text.startswith("<") else Decimal(text.replace("$", "").replace(",", ""))
 
 

@@ -12,7 +12,11 @@ VIEWS = {
     "agents": "/?view=agents",
     "customers": "/?view=customers",
     "projects": "/?view=customers&of=project",
+    "budgets": "/?view=budgets",
+    "forecast": "/?view=forecast",
+    "what if": "/?view=what-if&models=gpt-5-mini,claude-haiku-4-5&by=model",
     "waste": "/?view=waste",
+    "prices": "/?view=prices",
 }
 """Name to address; {run} stands for a run of the ledger."""
 FILTER_KEYS = (

@@ -62,11 +62,20 @@ export function showLive(state) {
   button.lastChild.data = LIVE[state][0];
 }
 
+const HAPPENED = {
+  warn: (event) => `${event.threshold_percent}% of the limit is used`,
+  exceed: (event) => (event.threshold_percent > 100 ? `${event.threshold_percent}% of the limit is used` : "the limit is used up"),
+  approval_requested: () => "somebody asks for more",
+  approved: () => "a raise was approved",
+  denied: () => "a raise was denied",
+  rule_changed: () => "the rule was changed",
+};
+
 /** What budgets have to say, above the view, until it is put away. */
 export const notices = {
   add(event, page) {
-    const said = event.event ?? event;
-    const text = said.message ?? `Budget ${said.rule}: ${said.kind ?? "event"}${said.scope_value ? ` (${said.scope_value})` : ""}`;
+    const scope = event.scope_value ? `, ${event.scope_value}` : "";
+    const text = `Budget ${event.rule}${scope}: ${HAPPENED[event.kind]?.(event) ?? event.kind.replaceAll("_", " ")}`;
     const notice = h("div", { class: "notice", role: "status" }, h("span", {}, text), h("span", { class: "gap" }), h("a", { href: page.link({ view: "budgets" }) }, "Budgets"), h("button", { type: "button", class: "remove", "aria-label": "Put away", onclick: () => notice.remove() }, "×"));
     const content = document.getElementById("content");
     for (const old of [...content.querySelectorAll(":scope > .notice")].slice(2)) old.remove();

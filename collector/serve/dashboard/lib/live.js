@@ -55,8 +55,9 @@ export class Live {
         const { as_of: asOf, freshness } = await get("/ticker");
         this.state("polling");
         this.news({ as_of: asOf, last: freshness?.last_span_at });
-      } catch {
+      } catch (error) {
         this.state("offline");
+        if (error.status === 401) this.onchange(); // the panels then show the login
       }
     }, POLL_MS);
   }

@@ -9,6 +9,7 @@ export const VIEWS = [
   { id: "customers", title: "Customers", load: () => import("./customers.js") },
   { id: "budgets", title: "Budgets", filters: false, load: () => import("./budgets.js") },
   { id: "forecast", title: "Forecast", load: () => import("./forecast.js") },
+  { id: "what-if", title: "What if", load: () => import("./what_if.js") },
   { id: "waste", title: "Waste", load: () => import("./waste.js") },
   { id: "prices", title: "Prices", load: () => import("./prices.js") },
 ];

@@ -144,6 +144,6 @@ function whatIf(page, answer) {
     {},
     h("b", {}, name), ` costs the most here: ${usd(cost(first.measures))}, ${percent(ratio(cost(first.measures), parse(answer.total.cost_usd)))} of the spend. `,
     "The same calls can be priced on other models, with the cheapest marked: ",
-    h("a", { href: page.link({ view: "what-if", filters: { model: [name] } }) }, `compare ${name}`), ".",
+    h("a", { href: page.link({ view: "what-if", own: { by: "model" } }) }, "compare"), ".",
   );
 }

@@ -1,0 +1,123 @@
+// What the same calls would have cost on other models: a range where tokens are counted otherwise, the cheapest marked.
+import { get, pairs } from "../lib/api.js";
+import { h } from "../lib/dom.js";
+import { options, select } from "../lib/dimension.js";
+import { nothing } from "../lib/empty.js";
+import { count, named, percent, plural } from "../lib/format.js";
+import { exact, parse, places, ratio, usd } from "../lib/money.js";
+import { bar, pill } from "../lib/spark.js";
+import { heading, said, selection } from "../lib/state.js";
+import { money, table } from "../lib/table.js";
+
+const KINDS = ["agent", "feature", "model", "customer", "team"];
+
+export function panels(page) {
+  const by = KINDS.includes(page.own("by")) ? page.own("by") : "agent";
+  const models = page.own("models");
+  const times = selection({ ...page.state, filters: new Map() }); // all calls of the time: the question knows no filters
+  const compared = () => get("/compare", [...times, ...pairs({ by, models })]);
+  return [
+    {
+      id: "compared", title: "The same calls on other models", shape: "list",
+      tools: () => form(page, models),
+      ask: async () => {
+        const answer = await compared();
+        return { answer, none: answer.total.calls === 0 ? await nothing(page) : null };
+      },
+      draw: ({ answer, none }) => none ?? [unfiltered(page), grid(answer), notes(answer)],
+      still: true,
+    },
+    {
+      id: "compared-by", title: `For each ${by}`, shape: "list", still: true,
+      tools: () => select({ label: "For each", name: "by", value: by, options: options(KINDS.map((one) => [one, said(one)])), onchange: (value) => page.go({ own: { by: value === "agent" ? null : value } }) }),
+      ask: compared,
+      draw: (answer) => byGroup(page, by, answer),
+    },
+  ];
+}
+
+function unfiltered(page) {
+  return page.state.filters.size ? h("p", { class: "notice" }, "This is about all calls of the time: the filters above do not hold here.") : null;
+}
+
+function form(page, models) {
+  const field = h("input", { type: "search", name: "models", value: models ?? "", placeholder: "gpt-5-mini, claude-haiku-4-5", "aria-label": "Models to compare with", autocomplete: "off", spellcheck: "false" });
+  const send = (event) => {
+    event.preventDefault();
+    page.go({ own: { models: event.target.elements.models.value.trim() || null } });
+  };
+  return h("form", { class: "row", onsubmit: send }, field, h("button", {}, "Compare"));
+}
+
+/** An amount as it may be: one, or the two ends of a range. */
+function range(low, high, digits) {
+  const [least, most] = [parse(low), parse(high)];
+  if (least === null) return pill("no price", "warn");
+  return least === most ? money(least, digits) : h("span", { class: "money", title: `${exact(least)} to ${exact(most)}` }, `${usd(least, digits)} – ${usd(most, digits)}`);
+}
+
+const middle = (model) => (model.low_usd === null ? null : (parse(model.low_usd) + parse(model.high_usd)) / 2n);
+
+function grid(answer) {
+  const spent = parse(answer.total.cost_usd);
+  const { models } = answer.total;
+  const digits = places([spent, ...models.map(middle)]);
+  const most = [spent, ...models.map((model) => parse(model.high_usd))].reduce((top, amount) => (amount !== null && amount > top ? amount : top), 1n);
+  const rows = [{ as: "was", cost: spent }, ...[...models].sort((a, b) => compareAmounts(middle(a), middle(b)))];
+  const isPast = (row) => row.as === "was";
+  const length = (row) => (isPast(row) ? [{ ratio: ratio(spent, most) }] : [{ ratio: ratio(parse(row.low_usd) ?? 0n, most) }, { ratio: ratio((parse(row.high_usd) ?? 0n) - (parse(row.low_usd) ?? 0n), most), class: "bar-range" }]);
+  return table({
+    caption: "Cost of the same calls by model", rows, rowKey: (row) => (isPast(row) ? "was" : `${row.provider}/${row.model}`),
+    columns: [
+      { key: "model", label: "Model", head: true, cell: (row) => (isPast(row) ? h("b", {}, "As they were made") : [row.model, " ", h("span", { class: "soft" }, row.provider)]) },
+      { key: "mark", label: "", cell: (row) => (row.cheapest ? pill(answer.total.cheapest_is_certain ? "cheapest" : "cheapest, within its range", "good") : "") },
+      { key: "cost", label: "Cost", class: "cost", align: "end", cell: (row) => (isPast(row) ? money(spent, digits) : range(row.low_usd, row.high_usd, digits)) },
+      { key: "bar", label: "", class: "mix", cell: (row) => bar(length(row)) },
+      { key: "saving", label: "Difference", align: "end", cell: (row) => (isPast(row) ? "" : difference(row, spent)) },
+      { key: "what", label: "Not the same", cell: (row) => (isPast(row) ? "" : h("span", { class: "soft" }, caveats(row))) },
+    ],
+  });
+}
+
+const compareAmounts = (a, b) => (a === null ? 1 : b === null ? -1 : a < b ? -1 : a > b ? 1 : 0);
+
+function difference(model, spent) {
+  if (model.difference_low_usd === null) return h("span", { class: "soft", title: "not all of the calls have a price there" }, "–");
+  const ends = [parse(model.difference_low_usd), parse(model.difference_high_usd)].map((amount) => ratio(amount, spent));
+  const shown = ends.map((part) => (part === null ? "–" : `${part > 0 ? "+" : ""}${percent(part)}`));
+  return h("span", { class: ends[1] < 0 ? "down" : ends[0] > 0 ? "up" : "soft" }, shown[0] === shown[1] ? shown[0] : `${shown[0]} – ${shown[1]}`);
+}
+
+function caveats(model) {
+  const told = [];
+  if (model.unpriced_calls) told.push(`${plural(model.unpriced_calls, "call")} without a price`);
+  if (model.partial_calls) told.push(`${plural(model.partial_calls, "call")} priced in part`);
+  if (model.billed_as_parent_calls) told.push(`${plural(model.billed_as_parent_calls, "call")} lose a cheaper rate, such as cached input`);
+  if (model.variant_not_priced_calls) told.push(`${plural(model.variant_not_priced_calls, "call")} at the standard tier`);
+  return told.join("; ");
+}
+
+function notes(answer) {
+  const left = (answer.left_out ?? []).map((one) => `${plural(one.calls, "call")} left out: ${one.reason}`);
+  return h("p", { class: "soft" }, "Prices of each call’s own day, with the other model’s tiers and caches. A range is what another way of counting tokens can make of the same text; answers of another length or quality are not foreseen. ", left.join("; "));
+}
+
+function byGroup(page, by, answer) {
+  if (!answer.groups.length) return h("p", { class: "soft" }, "Nothing to compare in this time.");
+  const digits = places(answer.groups.map((group) => parse(group.cost_usd)));
+  const column = (model, at) => ({ key: `m${at}`, label: model.model, align: "end", cell: (group) => cellOf(group.models[at], digits) });
+  return table({
+    caption: `Cost on other models for each ${by}`, rows: answer.groups, rowKey: (group) => group.value ?? "",
+    columns: [
+      { key: "name", label: heading(by), head: true, cell: (group) => h("a", { class: group.value === null ? "none" : null, href: page.link({ view: "breakdown", filters: { [by]: [group.value ?? ""] }, own: { by: ["model"] } }) }, named(group.value)) },
+      { key: "calls", label: "Calls", class: "calls", align: "end", cell: (group) => count(group.calls) },
+      { key: "cost", label: "As made", class: "cost", align: "end", cell: (group) => money(parse(group.cost_usd), digits) },
+      ...answer.total.models.map(column),
+    ],
+  });
+}
+
+function cellOf(model, digits) {
+  const amount = range(model.low_usd, model.high_usd, digits);
+  return model.cheapest ? h("b", { class: "down", title: "the cheapest here" }, amount, h("span", { class: "unseen" }, " (cheapest)")) : amount;
+}
