@@ -19,7 +19,7 @@ import pyarrow as pa
 from collector.errors import QueryTimedOut
 from collector.store.errors import QueryFailed, QueryRefused
 from collector.store.gate import admit
-from collector.store.scoped import admit_scoped, open_scoped, without_names
+from collector.store.scoped import admit_scoped, attach, make_views, without_names
 
 REFUSED, FAILED, TIMED_OUT = 3, 4, 5
 """Exit codes; the reason is on stderr."""
@@ -56,17 +56,15 @@ def answer(request: dict[str, Any]) -> pa.Table:
 
 def _scoped_answer(request: dict[str, Any]) -> pa.Table:
     """The same over the rows of one organisation: nothing else can be named or reached (`collector.store.scoped`)."""
-    with duckdb.connect() as judge:  # has no file; parsing may touch some
-        judge.execute("SET enable_external_access = false")
-        parsed = admit(judge, request["sql"])
-    if parsed["explained"]:
-        raise QueryRefused("EXPLAIN is not available here")
-    views = admit_scoped(parsed)
     ledger = ""
     with duckdb.connect() as connection:
         try:
-            ledger = open_scoped(connection, request["path"], request["org"], views)
+            ledger = attach(connection, request["path"])
             _lock_up(connection, request["memory_limit_mib"], f"{ledger}.")
+            parsed = admit(connection, request["sql"])
+            if parsed["explained"]:
+                raise QueryRefused("EXPLAIN is not available here")
+            make_views(connection, ledger, request["org"], admit_scoped(parsed))
             return _run(connection, request, f"{ledger}.main.publication")
         except QueryTimedOut:
             raise

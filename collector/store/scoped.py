@@ -57,16 +57,20 @@ def admit_scoped(parsed: Any) -> frozenset[str]:
     return frozenset(named)
 
 
-def open_scoped(connection: Any, path: str, org: str, views: frozenset[str]) -> str:
-    """Attach the publication at `path` to an empty database, and make the views in it; returns the name it got."""
+def attach(connection: Any, path: str) -> str:
+    """Attach the publication at `path` to an empty database; returns the name it got. Settings can be locked then."""
     ledger = f'"{secrets.token_hex(16)}"'
     connection.execute(f"ATTACH {_text(path)} AS {ledger} (READ_ONLY)")
-    for view in sorted(views):
-        select = _OTHERS.get(view, _OWN_ROWS).format(ledger=ledger, view=f'"{view}"', org=_text(org), barrier=_BARRIER)
-        connection.execute(f'CREATE VIEW "{view}" AS {select}')
     connection.execute("SET preserve_insertion_order = false")  # else LIMIT takes one row after the other
     connection.execute("SET python_enable_replacements = false")
     return ledger
+
+
+def make_views(connection: Any, ledger: str, org: str, views: frozenset[str]) -> None:
+    """The views of an organisation, over what is attached as `ledger`."""
+    for view in sorted(views):
+        select = _OTHERS.get(view, _OWN_ROWS).format(ledger=ledger, view=f'"{view}"', org=_text(org), barrier=_BARRIER)
+        connection.execute(f'CREATE VIEW "{view}" AS {select}')
 
 
 def without_names(message: str, ledger: str, path: str) -> str:
