@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from collector.budgets.counting import Amounts, RuleMoves
+from collector.budgets.counting import Amounts, Ints, RuleMoves
+from collector.budgets.model import Rule
 
 _USD = pa.decimal128(38, 12)
 _COUNT = pa.decimal128(38, 0)
@@ -57,6 +59,33 @@ def amounts_of(column: pa.ChunkedArray) -> Amounts:
         return low.copy()
     wide: Amounts = high.astype(object) * _WORD + low.view("<u8").astype(object)
     return wide
+
+
+def moves_of_rows(rule: Rule, rows: pa.Table) -> RuleMoves:
+    """Rows of one rule as moves, one per counter."""
+    names = ["org_id", "scope_value", "window_start_ns"]
+    keys: dict[tuple[str, str, int], int] = {}
+    columns = zip(*(rows.column(name).to_pylist() for name in names), strict=True)
+    place: Ints = np.fromiter((keys.setdefault(key, len(keys)) for key in columns), np.int64, rows.num_rows)
+    amounts = [amounts_of(rows.column(name)) for name in COUNTER_SCHEMA.names[4:]]
+    if len(keys) < rows.num_rows:
+        sums = [np.zeros(len(keys), object) for _ in amounts]
+        for total, each in zip(sums, amounts, strict=True):
+            np.add.at(total, place, each.astype(object))
+        amounts = sums
+    orgs, values, starts = zip(*keys, strict=True)
+    return RuleMoves(rule, orgs, values, starts, *amounts)
+
+
+def without(moves: RuleMoves, out: npt.NDArray[np.bool_]) -> RuleMoves | None:
+    """But some rows; None: nothing is left."""
+    kept = np.flatnonzero(~out)
+    if not len(kept):
+        return None
+    rows = kept.tolist()
+    orgs, values = ([column[row] for row in rows] for column in (moves.orgs, moves.values))
+    starts_ns = [moves.starts_ns[row] for row in rows]
+    return RuleMoves(moves.rule, orgs, values, starts_ns, *(column[kept] for column in moves.amounts))
 
 
 def _column(amounts: Amounts, kind: pa.DataType) -> pa.Array:

@@ -14,10 +14,9 @@ from threading import RLock
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from collector.budgets.counter_rows import COUNTER_SCHEMA, amounts_of, counter_rows
+from collector.budgets.counter_rows import counter_rows, moves_of_rows, without
 from collector.budgets.counting import Ints, RuleMoves, WorstRates, columns_of, count
 from collector.budgets.event_rows import event_rows
 from collector.budgets.model import CounterKey, Event, Rule, Spent, WindowKind
@@ -218,7 +217,7 @@ class Counters:
         self._fired.add(recalled.fired)
         moves = moves_of_rows(found.rule, recalled.rows) if recalled.rows.num_rows else None
         if moves is not None:
-            moves = _without(moves, found.places(moves) != NEW)
+            moves = without(moves, found.places(moves) != NEW)
         found.recall(moves, first_ns, now_ns)
 
     def _let_go(self) -> None:
@@ -362,33 +361,6 @@ def _near(found: RuleCounters, moves: RuleMoves, places: Ints, raises: Mapping[C
 def raise_key(rule: Rule, key: CounterKey) -> CounterKey:
     """Under which a raise of a counter's limit is found."""
     return key._replace(window_start_ns=0) if rule.window.rolling_ns else key
-
-
-def moves_of_rows(rule: Rule, rows: pa.Table) -> RuleMoves:
-    """Rows of one rule as moves, one per counter."""
-    names = ["org_id", "scope_value", "window_start_ns"]
-    keys: dict[tuple[str, str, int], int] = {}
-    columns = zip(*(rows.column(name).to_pylist() for name in names), strict=True)
-    place: Ints = np.fromiter((keys.setdefault(key, len(keys)) for key in columns), np.int64, rows.num_rows)
-    amounts = [amounts_of(rows.column(name)) for name in COUNTER_SCHEMA.names[4:]]
-    if len(keys) < rows.num_rows:
-        sums = [np.zeros(len(keys), object) for _ in amounts]
-        for total, each in zip(sums, amounts, strict=True):
-            np.add.at(total, place, each.astype(object))
-        amounts = sums
-    orgs, values, starts = zip(*keys, strict=True)
-    return RuleMoves(rule, orgs, values, starts, *amounts)
-
-
-def _without(moves: RuleMoves, out: npt.NDArray[np.bool_]) -> RuleMoves | None:
-    """But some rows; None: nothing is left."""
-    kept = np.flatnonzero(~out)
-    if not len(kept):
-        return None
-    rows = kept.tolist()
-    orgs, values = ([column[row] for row in rows] for column in (moves.orgs, moves.values))
-    starts_ns = [moves.starts_ns[row] for row in rows]
-    return RuleMoves(moves.rule, orgs, values, starts_ns, *(column[kept] for column in moves.amounts))
 
 
 def _moved_key(moves: RuleMoves, row: int) -> CounterKey:

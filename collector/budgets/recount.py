@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from collector.budgets.counter_rows import COUNTER_SCHEMA, counter_rows
-from collector.budgets.counters import moves_of_rows
+from collector.budgets.counter_rows import COUNTER_SCHEMA, counter_rows, moves_of_rows
 from collector.budgets.counting import WorstRates, count
 from collector.budgets.model import CounterKey, Rule, Spent
 from collector.budgets.rule_counters import RuleCounters

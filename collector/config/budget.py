@@ -16,6 +16,7 @@ from collector.config import values
 from collector.config.channels import check_channels
 from collector.config.problems import BadValue
 from collector.config.reader import Section
+from otel_cost.attributes import OTEL_COST_INGEST_TOKEN
 from otel_cost.call import ATTRIBUTE
 from otel_cost.pricing.money import PICO_PER_USD
 
@@ -25,7 +26,7 @@ ACTIONS = tuple(action.value for action in Action)
 UNPRICED = tuple(each.value for each in Unpriced)
 UNREACHABLE = ("open", "closed")
 NEVER = "never"
-ALIASES = {"ingest_token": f"{ATTRIBUTE}otel_cost.ingest_token"}
+ALIASES = {"ingest_token": f"{ATTRIBUTE}{OTEL_COST_INGEST_TOKEN}"}
 """Scopes that are attributes which the collector itself sets."""
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.budgets.counter_rows import amounts_of, counter_rows
-from collector.budgets.counters import moves_of_rows
+from collector.budgets.counter_rows import amounts_of, counter_rows, moves_of_rows
 from collector.budgets.counting import MOVED_SCHEMA, WorstRates, columns_of, count, dimensions_of, key_of
 from collector.budgets.model import CounterKey, Rule, Spent, Unit, Unpriced, Window, WindowKind
 from tests.collector.budgets.moved_calls import HOUR_NS, NOON_NS, USD, call, counted, moved, rule
