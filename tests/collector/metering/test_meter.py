@@ -147,7 +147,7 @@ def test_no_counter_ever_falls_through_stops_and_kills(tmp_path: Path) -> None:
     """Scraped after each request, over clean stops and kills: what was shown once is the least that is shown after."""
     metered, before = Metered(tmp_path, MeteringConfig(labels=("agent", "customer"))), Shown()
     chance = Random(2)
-    for number, body in enumerate(bodies(2, 6)):
+    for number, body in enumerate(bodies(2, 4)):
         metered.send(body)
         if chance.random() < 0.5:
             shown = {
