@@ -22,6 +22,8 @@ MAX_CREDENTIAL_CHARS = 16 * 1024
 MAX_ORGANIZATIONS = 1000
 """That one JWT may list."""
 MAX_NAME_CHARS = 200
+_WRONG = (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError, RecursionError)
+"""What PyJWT raises for tokens that anybody may send, said or not: numbers beyond all bounds, a thousand brackets."""
 _CLAIMS = ("exp", "iss", "aud")
 
 
@@ -64,7 +66,7 @@ class Credentials:
     async def _claims(self, shown: str, config: JwtConfig, keys: Keys) -> dict[str, Any]:
         try:
             head = jwt.get_unverified_header(shown)
-        except jwt.PyJWTError:
+        except _WRONG:
             raise unauthorized("the token is not known, and is no JWT") from None
         if "crit" in head:  # RFC 7515, 4.1.11: what is not understood is refused
             raise unauthorized("the JWT demands an extension that is not known here")
@@ -126,7 +128,7 @@ def _verified(shown: str, keys: Sequence[Key], config: JwtConfig) -> dict[str, A
             )
         except jwt.InvalidSignatureError:
             continue
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
+        except _WRONG as error:
             why = str(error)
             break
         if isinstance(claims["exp"], int | float) and claims["exp"] < time.time() + 1e10:

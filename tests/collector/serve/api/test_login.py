@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import http.client
 import json
 import ssl
@@ -161,6 +162,26 @@ def test_a_strict_route_wants_a_jwt_and_the_header(ask: Asking) -> None:
     with served(api(None)) as tokens_only:
         assert tokens_only("GET", "/strict", Authorization=f"Bearer {SEES_ALL.secret}", X_Org_ID="acme").status == 200
         assert tokens_only("GET", "/strict", Authorization=f"Bearer {SEES_ALL.secret}").status == 400
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"[" * 6000, b"[]", b"7", b"\xff", b'{"alg":["HS256"]}', b'{"alg":"HS256","kid":{}}', b'{"alg":"HS256","crit":7}'],
+)
+def test_what_only_looks_like_a_jwt_is_refused(ask: Asking, head: bytes) -> None:
+    """Before and behind a good signature: nothing that anybody can send is an error of ours."""
+    unsigned = f"{jwt.utils.base64url_encode(head).decode()}.e30"
+    assert ask("GET", "/who", Authorization=f"Bearer {unsigned}.eA").status == 401
+    parts = (b'{"alg":"HS256"}', b"[" * 6000)
+    deep = ".".join(jwt.utils.base64url_encode(part).decode() for part in parts)
+    mac = hmac.new(SECRET.encode(), deep.encode(), sha256).digest()
+    signed_well = f"{deep}.{jwt.utils.base64url_encode(mac).decode()}"
+    assert ask("GET", "/who", Authorization=f"Bearer {signed_well}").status == 401
+
+
+@pytest.mark.parametrize("ends", [1e400, -1, 10**30, True, "9" * 20, None, [1]])
+def test_an_end_that_is_no_time_is_refused(ask: Asking, ends: object) -> None:
+    assert ask("GET", "/who", Authorization=signed(exp=ends)).status == 401
 
 
 def test_roles_may_be_words_of_the_provider_and_be_required() -> None:
