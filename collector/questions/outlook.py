@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from collector.analysis.back_test import BackTest as Tested
 from collector.analysis.budget_hits import Counter, hit
-from collector.analysis.hours import HOURS, usual_hours
+from collector.analysis.hours import HOURS, RECENT_DAYS, usual_hours
 from collector.analysis.projections import History, Projected, project
 from collector.questions import buckets
 from collector.questions.scope import Scope
@@ -19,8 +19,10 @@ from collector.questions.selection import Ask, Filter, Selection
 
 HISTORY_DAYS = 180
 """Days that are read: enough for back-tests of several months."""
-HOUR_DAYS = 56
-"""Days whose hours are looked at."""
+HOUR_DAYS = 35
+"""Days whose hours are looked at. More: all their calls are read, where sums are kept by day."""
+BUDGET_DAYS = 56
+"""Days that budgets go on by."""
 SHOWN_DAYS = 35
 """Days of the past in `Outlook.daily`."""
 _PICO = 12
@@ -137,24 +139,42 @@ def projections(ask: Ask, selection: Selection, now: datetime, budgets: Sequence
 def history_of(scope: Scope, now: datetime) -> History:
     """What was spent on each day, from the first that had any call, and in the hours of the last of them."""
     zone = scope.selection.window.zone
-    local = now.astimezone(zone)
-    today = buckets.number(buckets.DAY, now, zone)
-    since = buckets.start(buckets.DAY, today - HISTORY_DAYS, zone)
-    lines = scope.within(since, now).rows("amounts", bucket=buckets.HOUR, named="bucket")
-    days: dict[int, list[int]] = {}
-    for line in lines:
-        start = buckets.start(buckets.HOUR, line["bucket"], zone)
-        hours = days.setdefault(buckets.number(buckets.DAY, start, zone), [0] * HOURS)
-        hours[start.hour] += pico(line["cost_usd"])
-    nothing = [0] * HOURS
-    whole = [days.get(number, nothing) for number in range(_first_whole(days, today), today)]
+    local, today = now.astimezone(zone), buckets.number(buckets.DAY, now, zone)
+    days = _days_of(scope, now, HISTORY_DAYS, "cost_usd")
+    hours = hours_of(scope, now, HOUR_DAYS)
+    first = _first_whole(days, today)
     return History(
         local.date(),
-        [sum(hours) for hours in whole],
-        whole[-HOUR_DAYS:],
-        days.get(today, nothing),
+        [days.get(number, 0) for number in range(first, today)],
+        [hours[number] for number in range(max(first, today - HOUR_DAYS), today)],
+        hours[today],
         local.hour + local.minute / 60,
     )
+
+
+def hours_of(scope: Scope, now: datetime, days: int) -> dict[int, list[int]]:
+    """Number of the day -> pico-USD in each hour by the local clock: of so many days, and today."""
+    zone = scope.selection.window.zone
+    today = buckets.number(buckets.DAY, now, zone)
+    found = {number: [0] * HOURS for number in range(today - days, today + 1)}
+    recent = scope.within(buckets.start(buckets.DAY, today - days, zone), now)
+    for line in recent.rows("amounts", bucket=buckets.HOUR, named="bucket"):
+        start = buckets.start(buckets.HOUR, line["bucket"], zone)
+        found[buckets.number(buckets.DAY, start, zone)][start.hour] += pico(line["cost_usd"])
+    return found
+
+
+def _days_of(scope: Scope, now: datetime, days: int, column: str) -> dict[int, int]:
+    """Number of the day -> amount, of days with calls."""
+    zone = scope.selection.window.zone
+    since = buckets.start(buckets.DAY, buckets.number(buckets.DAY, now, zone) - days, zone)
+    lines = scope.within(since, now).rows("amounts", bucket=buckets.DAY, named="bucket")
+    return {line["bucket"]: _whole(line[column]) for line in lines}
+
+
+def _whole(amount: Decimal | int) -> int:
+    """In whole pico-USD, tokens or calls."""
+    return pico(amount) if isinstance(amount, Decimal) else amount
 
 
 def _first_whole(days: Mapping[int, object], today: int) -> int:
@@ -205,40 +225,30 @@ def _budgets(ask: Ask, selection: Selection, now: datetime, budgets: Sequence[Bu
 def _group(
     scope: Scope, names: tuple[str, ...], group: Sequence[BudgetNow], now: datetime
 ) -> dict[BudgetNow, BudgetOutlook]:
+    """Budgets over the same dimensions: what each has used day by day, and the hours of all of them together."""
     zone = scope.selection.window.zone
-    since = buckets.start(buckets.DAY, buckets.number(buckets.DAY, now, zone) - HOUR_DAYS, zone)
+    today = buckets.number(buckets.DAY, now, zone)
     wanted = [Filter(name, tuple(dict.fromkeys(dict(_owners(budget))[name] for budget in group))) for name in names]
     named = ", ".join(["bucket", *(f"key_{at}" for at in range(len(names)))])
-    recent = scope.having(*wanted).within(since, now)
-    lines = recent.rows("amounts", keys=names, bucket=buckets.HOUR, named=named)
-    series: dict[tuple[str | None, ...], list[dict[str, Any]]] = {}
-    for line in lines:
-        series.setdefault(tuple(line[f"key_{at}"] for at in range(len(names))), []).append(line)
+    mine = scope.having(*wanted)
+    recent = mine.within(buckets.start(buckets.DAY, today - BUDGET_DAYS, zone), now)
+    days: dict[tuple[str | None, ...], dict[int, Mapping[str, Any]]] = {}
+    for line in recent.rows("amounts", keys=names, bucket=buckets.DAY, named=named):
+        days.setdefault(tuple(line[f"key_{at}"] for at in range(len(names))), {})[line["bucket"]] = line
+    hours = list(hours_of(mine, now, RECENT_DAYS).values())[:RECENT_DAYS]
+    local = now.astimezone(zone)
+    weekdays = [(local.weekday() - RECENT_DAYS + place) % 7 for place in range(RECENT_DAYS)]
+    usual = [usual_hours(hours, weekdays, weekday) for weekday in range(7)]
     found = {}
     for budget in group:
-        mine = series.get(tuple(value for _, value in _owners(budget)), [])
-        found[budget] = _one(budget, mine, now.astimezone(zone), zone)
+        used = days.get(tuple(value for _, value in _owners(budget)), {})
+        column = {"USD": "cost_usd", "tokens": "tokens"}.get(budget.unit, "calls")
+        amounts = {number: _whole(line[column]) for number, line in used.items()}
+        whole = [amounts.get(number, 0) for number in range(_first_whole(amounts, today), today)]
+        counter = Counter(budget.spent, budget.limit, budget.window_end, budget.rolling_seconds / 86_400)
+        hits = hit(counter, whole, amounts.get(today, 0), usual, local, zone)
+        found[budget] = BudgetOutlook(budget, *(hits or (None, None)))
     return found
-
-
-def _one(budget: BudgetNow, lines: Sequence[Mapping[str, Any]], now: datetime, zone: ZoneInfo) -> BudgetOutlook:
-    """One budget, from the hours of its calls."""
-    today = buckets.number(buckets.DAY, now, zone)
-    first = today - HOUR_DAYS
-    column = {"USD": "cost_usd", "tokens": "tokens"}.get(budget.unit, "calls")
-    days = {number: [0] * HOURS for number in range(first, today + 1)}
-    for line in lines:
-        start = buckets.start(buckets.HOUR, line["bucket"], zone)
-        amount = line[column]
-        spent = pico(amount) if isinstance(amount, Decimal) else int(amount)
-        days[buckets.number(buckets.DAY, start, zone)][start.hour] += spent
-    seen = [number for number in range(first, today) if any(days[number])]
-    whole = [days[number] for number in range(_first_whole(dict.fromkeys(seen), today), today)]
-    weekdays = [(now.weekday() - len(whole) + place) % 7 for place in range(len(whole))]
-    usual = [usual_hours(whole, weekdays, weekday) for weekday in range(7)]
-    counter = Counter(budget.spent, budget.limit, budget.window_end, budget.rolling_seconds / 86_400)
-    hits = hit(counter, [sum(hours) for hours in whole], sum(days[today]), usual, now, zone)
-    return BudgetOutlook(budget, None, None) if hits is None else BudgetOutlook(budget, hits.projected, hits.at)
 
 
 def _owners(budget: BudgetNow) -> tuple[tuple[str, str | None], ...]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from collector.analysis.anomalies import Found, Slice, find
 from collector.analysis.causes import explain
 from collector.analysis.decompose import Used
-from collector.analysis.hours import spent_share, usual_hours
+from collector.analysis.hours import RECENT_DAYS, spent_share, usual_hours
 from collector.questions import buckets
 from collector.questions.arithmetic import ratio
-from collector.questions.outlook import history_of, pico, usd
+from collector.questions.outlook import hours_of, pico, usd
 from collector.questions.scope import Scope
 from collector.questions.selection import Ask, Selection
 
@@ -21,6 +22,8 @@ DIMENSIONS = ("agent", "feature", "team", "customer", "model")
 """Where causes are looked for; the first that shows one tells it."""
 LARGEST = 20
 """Values of each that are looked at, by cost: what matters to the whole is among them."""
+MODELLESS = ("customer", "user", "run", "conversation")
+"""Of which sums of days are kept without models: what another model adds there counts as tokens."""
 BEFORE_DAYS = 45
 """Days before the window that show what is usual."""
 MOST_DAYS = 100
@@ -62,7 +65,10 @@ def anomalies(ask: Ask, selection: Selection, now: datetime, by: Sequence[str] =
     first = max(buckets.number(buckets.DAY, since, zone), last - MOST_DAYS + 1)
     begin = first - BEFORE_DAYS
     scope = Scope(ask, selection).within(buckets.start(buckets.DAY, begin, zone), until)
-    slices = [each for name in (None, *by) for each in _slices(scope, name, begin, last)]
+    if not scope.rows("amounts", bucket=buckets.DAY, named="bucket"):
+        return ()
+    rates = {(line["bucket"], line["model"]): line["rate"] for line in _rates(scope)}
+    slices = [each for name in (None, *by) for each in _slices(scope, name, begin, last, rates)]
     if not slices:
         return ()
     start = next((place for place, day in enumerate(slices[0].days) if day), 0)  # before, there was nothing to compare
@@ -71,19 +77,27 @@ def anomalies(ask: Ask, selection: Selection, now: datetime, by: Sequence[str] =
     return tuple(_spike(each, begin + start, scope) for each in reversed(found))
 
 
-def _slices(scope: Scope, name: str | None, begin: int, last: int) -> list[Slice]:
-    """All calls, or those of each of the largest values of a dimension."""
-    lines = scope.rows(
-        "used",
-        {"limit": LARGEST},
-        keys=(name,) if name else (),
-        bucket=buckets.DAY,
-        key="key_0" if name else "CAST(NULL AS VARCHAR)",
-    )
+def _rates(scope: Scope) -> list[dict[str, Any]]:
+    """What each model was billed by, day by day: nearly always one row of one card."""
+    return scope.rows("billed_by", keys=("model", "rate_row", "card"), bucket=buckets.DAY)
+
+
+def _slices(
+    scope: Scope, name: str | None, begin: int, last: int, rates: Mapping[tuple[int, str | None], str]
+) -> list[Slice]:
+    """All calls, or those of each of the largest values of a dimension; by model, where sums of days know models."""
+    keys: tuple[str, ...] = () if name is None else (name,)
+    if name not in MODELLESS:
+        keys = tuple(dict.fromkeys((*keys, "model", "cost_status")))
+    place = {key: f"key_{at}" for at, key in enumerate(keys)}
+    nothing = "CAST(NULL AS VARCHAR)"
+    model, key = place.get("model", nothing), nothing if name is None else place[name]
+    lines = scope.rows("used", {"limit": LARGEST}, keys=keys, bucket=buckets.DAY, key=key, model=model)
     values: dict[str | None, list[list[Used]]] = {}
     for line in lines:
         days = values.setdefault(line["value"], [[] for _ in range(last - begin + 1)])
-        used = Used(line["model"], line["rate"], line["calls"], line["tokens"], pico(line["cost_usd"]))
+        rate = rates.get((line["bucket"], line["model"]))
+        used = Used(line["model"], rate, line["calls"], line["tokens"] or 0, pico(line["cost_usd"]))
         days[line["bucket"] - begin].append(used)
     return [Slice(name, value, days) for value, days in values.items()]
 
@@ -94,9 +108,9 @@ def _share_over(scope: Scope, until: datetime) -> float:
     elapsed = local.hour + local.minute / 60
     if not elapsed and not local.second:
         return 1.0
-    history = history_of(scope, until)
-    weekdays = [(local.weekday() - len(history.hours) + place) % 7 for place in range(len(history.hours))]
-    return spent_share(usual_hours(history.hours, weekdays, local.weekday()), elapsed)
+    hours = list(hours_of(scope, until, RECENT_DAYS).values())
+    weekdays = [(local.weekday() - RECENT_DAYS + place) % 7 for place in range(RECENT_DAYS)]
+    return spent_share(usual_hours(hours[:RECENT_DAYS], weekdays, local.weekday()), elapsed)
 
 
 def _spike(found: Found, begin: int, scope: Scope) -> Spike:

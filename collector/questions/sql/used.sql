@@ -1,26 +1,15 @@
--- Priced calls per bucket, key, model and rate, for the $limit keys that cost most; `costs` is what decides.
-WITH priced AS NOT MATERIALIZED (
+-- Priced calls per bucket, key and model, of the $limit keys that cost most; all NULL is a key too.
+WITH cells AS MATERIALIZED (
     SELECT
         bucket,
         {key} AS value,
-        model,
-        concat(rate_row, ' ', card) AS rate,
-        cost_usd,
-        coalesce(input_tokens, 0) + coalesce(output_tokens, 0) AS tokens
-    FROM chosen
-    WHERE cost_usd IS NOT NULL
-),
-cells AS MATERIALIZED (
-    SELECT
-        bucket,
-        value,
-        model,
-        rate,
-        CAST(count(*) AS BIGINT) AS calls,
-        CAST(sum(tokens) AS BIGINT) AS tokens,
+        {model} AS model,
+        CAST(sum(calls - unpriced_calls) AS BIGINT) AS calls,
+        CAST(sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)) FILTER (WHERE unpriced_calls < calls) AS BIGINT) AS tokens,
         CAST(sum(cost_usd) AS DECIMAL(38, 12)) AS cost_usd
-    FROM priced
+    FROM facts
     GROUP BY ALL
+    HAVING sum(calls - unpriced_calls) > 0
 ),
 largest AS (
     SELECT value
