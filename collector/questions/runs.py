@@ -90,7 +90,7 @@ def runs(ask: Ask, selection: Selection, listing: Listing) -> Runs:
         search="contains(lower(run), lower($search))" if listing.search else "TRUE",
     )
     ids = [line["run"] for line in page if line["run"] is not None]
-    total = scope.total(executions=True)
+    total = replace(scope.total(), executions=scope.executions() if listing.search else int(page[0]["groups"]))
     found = described(scope, ids)
     shown = tuple(found[run] for run in ids)
     hidden = len(shown) < (total.executions or 0)

@@ -36,7 +36,8 @@ _EAGER_SECONDS = 3.0
 seconds is spared a process."""
 _PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZDIR")
 
-_Waiting = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
+_Waiting = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Any]
+"""Where an answer is waited for, and the process that is to give it."""
 
 
 class Reading:
@@ -111,8 +112,9 @@ class Reading:
             if len(self._waiting) >= MOST_WAITING:
                 raise StoreUnavailable("too many questions wait; ask again in a moment")
             self._number += 1
-            self._waiting[self._number] = (loop, future)
-            return self._number, self._running()
+            process = self._running()
+            self._waiting[self._number] = (loop, future, process)
+            return self._number, process
 
     def _running(self) -> Any:
         """The process, started anew where it has died. Under the lock."""
@@ -134,7 +136,7 @@ class Reading:
             raise StoreUnavailable(f"the process that answers has ended: {error}") from None
 
     def _listen(self, process: Any) -> None:
-        """Hand out answers until the process ends; then everybody who waits is told."""
+        """Hand out answers until the process ends; then everybody who waits for it is told."""
         with suppress(OSError, EOFError, ValueError):
             while (frame := read_frame(process.stdout)) is not None:
                 number, value, error = frame
@@ -142,17 +144,19 @@ class Reading:
                     self._settle(number, value, error)
                 else:
                     self._state = value
-        with self._lock:
-            mine = self._process is process or self._process is None
-            left = list(self._waiting) if mine else []
+        with self._lock:  # it may not be known to be dead yet, but nobody would hear its answers
+            if self._process is process:
+                self._process = None
+            left = [number for number, (_, _, asked_of) in self._waiting.items() if asked_of is process]
         for number in left:
             self._settle(number, None, StoreUnavailable("the process that answers has ended; ask again"))
+        _end(process)
 
     def _settle(self, number: int, value: Any, error: Exception | None) -> None:
         with self._lock:
             waiting = self._waiting.pop(number, None)
         if waiting is not None:
-            loop, future = waiting
+            loop, future, _ = waiting
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(_set, future, value, error)
 

@@ -1,0 +1,127 @@
+"""Questions of a service are answered by a process of their own, and from sums that may be lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from collector.errors import QueryTimedOut, StoreUnavailable
+from collector.questions.breakdown import Grouping, breakdown
+from collector.questions.scope import Scope
+from collector.questions.selection import Ask, Selection, Window
+from collector.questions.spend import spend
+from collector.store.asking import Reading
+from collector.store.generations import Generations
+from collector.store.layout import Layout
+from tests.collector.store.conftest import OpenStore
+from tests.collector.store.ledger_rows import attribute, batch, call
+
+EVERYTHING = Selection(None, Window(None, None, ZoneInfo("UTC")))
+CALL = Decimal("0.0125")
+PATIENCE_SECONDS = 60.0
+
+
+@pytest.fixture
+def start_reading(ledger_path: Path) -> Iterator[Callable[[], Reading]]:
+    started: list[Reading] = []
+
+    def start() -> Reading:
+        started.append(Reading(ledger_path))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for reading in started:
+        reading.stop()
+
+
+def pid_of(_: Ask) -> int:
+    return os.getpid()
+
+
+def for_ever(ask: Ask) -> int:
+    return len(ask("SELECT max(a.range * b.range) FROM range(1000000) AS a, range(1000000) AS b", {}))
+
+
+def calls_by_now(ask: Ask) -> int:
+    return Scope(ask, EVERYTHING).total().calls
+
+
+def test_questions_are_answered_in_another_process(open_store: OpenStore, start_reading: Callable[[], Reading]) -> None:
+    """With the figures of the publication and its age; wrong questions and long ones end as errors of their own kind.
+
+    A process that dies fails what it was asked; the next question is answered by another one.
+    """
+    store = open_store()
+    store.append(batch([call(1, 1), call(1, 2)]), attribute)
+    store.publish()
+
+    async def ask() -> None:
+        reading = start_reading()
+        found = await reading.answer(spend, EVERYTHING, timeout_seconds=PATIENCE_SECONDS)
+        assert found.value.total.cost_usd == 2 * CALL
+        assert found.last_seq == store.position.seq == 2
+        assert reading.as_of() == (found.as_of, 2)
+        with pytest.raises(ValueError, match="none of cost"):
+            await reading.answer(breakdown, EVERYTHING, Grouping(("agent",), sort="colour"))
+        with pytest.raises(QueryTimedOut):
+            await reading.answer(for_ever, timeout_seconds=0.2)
+        pid = (await reading.answer(pid_of)).value
+        assert pid != os.getpid()
+        waiting = asyncio.create_task(reading.answer(for_ever, timeout_seconds=PATIENCE_SECONDS))
+        await reading.answer(pid_of)  # so that it is under way
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(StoreUnavailable):
+            await waiting
+        assert (await reading.answer(pid_of)).value != pid
+        reading.stop()
+        with pytest.raises(StoreUnavailable):
+            await reading.answer(pid_of)
+
+    asyncio.run(ask())
+
+
+def test_a_new_publication_is_read_while_an_older_one_is_in_use(open_store: OpenStore, ledger_path: Path) -> None:
+    """All statements of a question see one state; the next question sees the newest."""
+    store = open_store()
+    store.append(batch([call(1, 1)]), attribute)
+    store.publish()
+    generations = Generations(ledger_path, ZoneInfo("UTC"), unsummed_rows=0)
+    generations.open()
+    generations.step()
+    with generations.current() as ask:
+        assert calls_by_now(ask) == 1
+        store.append(batch([call(2, 1), call(3, 1)]), attribute)
+        store.publish()
+        generations.step()
+        assert calls_by_now(ask) == 1
+        with generations.current() as newer:
+            assert calls_by_now(newer) == 3
+        assert calls_by_now(ask) == 1
+    generations.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"no database", None], ids=["empty", "foreign", "cut"])
+def test_sums_that_are_damaged_are_made_anew(open_store: OpenStore, ledger_path: Path, content: bytes | None) -> None:
+    """What they are made of is in the ledger."""
+    store = open_store()
+    store.append(batch([call(trace, 1) for trace in range(30)]), attribute)
+    store.publish()
+    for _ in range(2):
+        generations = Generations(ledger_path, ZoneInfo("UTC"), unsummed_rows=0)
+        generations.open()
+        generations.step()
+        with generations.current() as ask:
+            assert ask.rolled is not None
+            assert spend(ask, EVERYTHING).total.cost_usd == 30 * CALL
+            assert ask(f"SELECT * FROM {ask.rolled.parts}", {}).num_rows == 1
+        generations.close()
+        path = Layout.of(ledger_path).rollups
+        path.write_bytes(path.read_bytes()[:5_000] if content is None else content)
