@@ -20,6 +20,7 @@ from collector.budgets.counters import Raise, raise_key
 from collector.budgets.event_rows import insert_audit, insert_events
 from collector.budgets.ledger import Ledger
 from collector.budgets.model import DEFAULT_MAX_RAISE, PPM, CounterKey, Event, EventKind, Rule
+from collector.budgets.statements import statement
 from collector.budgets.tickets import Ticket, TicketState, insert_tickets, ticket_id, tickets_of, update_tickets
 from collector.budgets.windows import window_at
 
@@ -246,9 +247,7 @@ class Approvals:
 
     def _load(self) -> None:
         """Take what the ledger has; what was asked for and is not there yet stays."""
-        rows = self._ledger.read(
-            lambda snapshot: snapshot.rows("SELECT * FROM _ledger.budget_approval ORDER BY asked_at_ns")
-        )
+        rows = self._ledger.read(lambda snapshot: snapshot.rows(statement("approvals")))
         known = tickets_of(rows)
         with self._lock:
             for each in known:

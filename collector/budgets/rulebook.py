@@ -13,14 +13,12 @@ from typing import Any, NamedTuple
 from collector.budgets.event_rows import insert_audit
 from collector.budgets.ledger import Ledger, Snapshot
 from collector.budgets.model import Rule
+from collector.budgets.statements import statement
 from collector.config.problems import ConfigError
 from collector.config.written_rule import as_json, from_json
 
 logger = logging.getLogger(__name__)
 
-
-_MADE = "SELECT name, definition FROM _ledger.budget_rule WHERE deleted_at_ns IS NULL ORDER BY created_at_ns, name"
-_AUDIT = "SELECT at_ns, actor, action, subject, before, after FROM _ledger.budget_audit ORDER BY at_ns DESC LIMIT ?"
 
 MAX_AUDIT_ROWS = 100_000
 """Among which those of one organisation are looked for."""
@@ -79,7 +77,7 @@ class RuleBook:
     def start(self) -> None:
         """Raises StoreUnavailable."""
         self._made = {}
-        for name, definition in self._ledger.read(lambda snapshot: snapshot.rows(_MADE)):
+        for name, definition in self._ledger.read(lambda snapshot: snapshot.rows(statement("made_rules"))):
             if self.is_configured(name):
                 logger.warning("the budget %s that was made at run time gives way to that of the config", name)
                 continue
@@ -144,7 +142,7 @@ class RuleBook:
         """Who changed what, the newest first; all of it, or what is about one organisation. Raises StoreUnavailable."""
 
         def read(snapshot: Snapshot) -> list[AuditRow]:
-            rows = snapshot.rows(_AUDIT, [limit if org is None else MAX_AUDIT_ROWS])
+            rows = snapshot.rows(statement("audit"), [limit if org is None else MAX_AUDIT_ROWS])
             found = [
                 AuditRow(at_ns, actor, action, subject, _parsed(before), _parsed(after))
                 for at_ns, actor, action, subject, before, after in rows

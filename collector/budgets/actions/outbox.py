@@ -19,6 +19,7 @@ from collector.budgets.actions.receivers import Tried, Verdict
 from collector.budgets.event_rows import events_of
 from collector.budgets.ledger import Snapshot
 from collector.budgets.model import Event
+from collector.budgets.statements import statement
 
 NOBODY = ""
 """The channel of events that nobody is told of."""
@@ -82,24 +83,13 @@ def renewed(delivery: Delivery, now_ns: int) -> Delivery:
 
 def unplanned(snapshot: Snapshot) -> list[Event]:
     """The oldest events without a row."""
-    return events_of(
-        snapshot.table(
-            "SELECT * FROM _ledger.budget_event AS event WHERE event_id IS NOT NULL AND NOT EXISTS ("
-            "SELECT 1 FROM _ledger.budget_delivery AS delivery WHERE delivery.event_id = event.event_id"
-            f") ORDER BY happened_at_ns LIMIT {MAX_PLANNED}"
-        )
-    )
+    return events_of(snapshot.table(statement("unplanned_events"), [MAX_PLANNED]))
 
 
 def pending(snapshot: Snapshot) -> list[tuple[Delivery, Event]]:
     """Every message that is to be sent, with its event."""
-    rows = snapshot.rows("SELECT * FROM _ledger.budget_delivery WHERE state = 'pending' ORDER BY next_try_at_ns")
-    events = events_of(
-        snapshot.table(
-            "SELECT * FROM _ledger.budget_event WHERE event_id IN ("
-            "SELECT event_id FROM _ledger.budget_delivery WHERE state = 'pending')"
-        )
-    )
+    rows = snapshot.rows(statement("pending_deliveries"))
+    events = events_of(snapshot.table(statement("pending_events")))
     known = {event.event_id: event for event in events}
     return [(found, known[found.event_id]) for found in map(_delivery, rows) if found.event_id in known]
 
@@ -110,21 +100,16 @@ def found(snapshot: Snapshot, delivery_id: str) -> tuple[Delivery, Event] | None
     if not rows:
         return None
     delivery = _delivery(rows[0])
-    events = events_of(snapshot.table("SELECT * FROM _ledger.budget_event WHERE event_id = ?", [delivery.event_id]))
+    events = events_of(snapshot.table(statement("events_by_id"), [[delivery.event_id]]))
     return (delivery, events[0]) if events else None
 
 
 def listed(snapshot: Snapshot, states: Sequence[str], limit: int) -> list[tuple[Delivery, Event]]:
     """The newest messages in some states, with their events."""
-    marks = ", ".join("?" * len(states))
-    rows = snapshot.rows(
-        f"SELECT * FROM _ledger.budget_delivery WHERE channel <> '' AND state IN ({marks}) "
-        "ORDER BY created_at_ns DESC, id LIMIT ?",
-        [*states, limit],
-    )
+    rows = snapshot.rows(statement("listed_deliveries"), [list(states), limit])
     deliveries = [_delivery(row) for row in rows]
     ids = list({delivery.event_id for delivery in deliveries})
-    events = events_of(snapshot.table("SELECT * FROM _ledger.budget_event WHERE event_id IN (SELECT unnest(?))", [ids]))
+    events = events_of(snapshot.table(statement("events_by_id"), [ids]))
     known = {event.event_id: event for event in events}
     return [(delivery, known[delivery.event_id]) for delivery in deliveries if delivery.event_id in known]
 

@@ -1,0 +1,1 @@
+SELECT * FROM _ledger.budget_approval ORDER BY asked_at_ns

@@ -1,0 +1,1 @@
+SELECT * FROM _ledger.budget_event WHERE event_id IN (SELECT unnest(?))
