@@ -56,14 +56,15 @@ class Reading:
         self._number = 0
         self._state: tuple[datetime, int] | None = None
         self._open = False
+        self._timer: threading.Timer | None = None
 
     def start(self) -> None:
         """It may be asked at once. The process is started by the first question, or soon."""
         with self._lock:
             self._open = True
-        timer = threading.Timer(_EAGER_SECONDS, self._warm)
-        timer.daemon = True
-        timer.start()
+            self._timer = threading.Timer(_EAGER_SECONDS, self._warm)
+            self._timer.daemon = True
+            self._timer.start()
 
     def _warm(self) -> None:
         with self._lock:
@@ -75,6 +76,10 @@ class Reading:
         with self._lock:
             self._open = False
             process, self._process = self._process, None
+            timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+            timer.join()
         if process is not None:
             _end(process)
 
