@@ -34,7 +34,7 @@ class CompareDesk:
             raise TooManyCalls(f"{calls:,}")
         targets = asked or choose(card, usage.used, time.time_ns())
         found = compare(self._ask, usage, cards.base, cards.overrides, by, targets, org)
-        return Compared(found, tuple(targets), card.digest, usage.left_out)
+        return Compared(found, tuple(targets), card.digest, usage.left_out, usage.partial_calls, usage.estimated_calls)
 
 
 def _targets(card: RateCard, models: Sequence[str]) -> list[Target]:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from collector.analysis.compare import Comparison, Group
 from collector.analysis.compare_models import Target
+from collector.analysis.compare_tokens import family_of
 from collector.errors import CollectorError
 from collector.questions.selection import Selection
 from collector.serve.api.config import Role
@@ -28,6 +29,7 @@ from collector.serve.api.viewing import Viewer
 from otel_cost.pricing.money import PICO_PER_USD
 
 MAX_MODELS = 8
+MAX_GROUPS = 500
 MAX_CALLS = 300_000
 """Of one comparison: each call is priced on each model, a second or so for a hundred thousand of them on six models."""
 BY = ("agent", "feature", "model", "customer", "team")
@@ -58,6 +60,8 @@ class Compared(NamedTuple):
     targets: tuple[Target, ...]
     card: str
     left_out: Mapping[str, tuple[int, Decimal]]
+    partial_calls: int
+    estimated_calls: int
 
 
 Compare = Callable[[Selection, tuple[str, ...], str | None], Compared]
@@ -68,18 +72,23 @@ UnknownModel, CollectorError."""
 @dataclass(frozen=True, slots=True)
 class OnModel:
     """What calls would cost on a model: exactly, or from one amount to another where it counts tokens otherwise.
-    Differences to what they cost are null where the amounts are not of all calls."""
+
+    Amounts are null where it has a price for none of the calls, differences where it has not for all of them.
+    """
 
     provider: str
     model: str
     cheapest: bool
     complete: bool
-    low_usd: Decimal
-    high_usd: Decimal
+    exact: bool
+    low_usd: Decimal | None
+    high_usd: Decimal | None
     difference_low_usd: Decimal | None
     difference_high_usd: Decimal | None
     unpriced_calls: int
     partial_calls: int
+    billed_as_parent_calls: int
+    variant_not_priced_calls: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +113,28 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class ComparedModel:
+    """A model that is compared with, and how it cuts texts into tokens."""
+
+    provider: str
+    model: str
+    tokenizer: str
+    tokenizer_source: str
+
+
+@dataclass(frozen=True, slots=True)
 class ComparisonShown:
-    """The same calls on other models. Groups, the dearest first, together are exactly `total`."""
+    """The same calls on other models; groups are the dearest 500. Of the calls some have a price for a part only, or
+    estimated tokens."""
 
     selection: SelectionShown
     by: str | None
     card: str
+    models: tuple[ComparedModel, ...]
     total: ComparedGroup
     groups: tuple[ComparedGroup, ...]
+    partial_calls: int
+    estimated_calls: int
     left_out: tuple[LeftOut, ...]
 
 
@@ -146,8 +169,21 @@ def _shown(answer: Compared, by: str | None, selection: SelectionShown) -> Compa
     )
     groups = tuple(_group(group, answer.targets) for group in answer.found.groups) if by else ()
     return ComparisonShown(
-        selection, by, answer.card, _group(answer.found.total, answer.targets), groups, tuple(left_out)
+        selection=selection,
+        by=by,
+        card=answer.card,
+        models=tuple(_model(target) for target in answer.targets),
+        total=_group(answer.found.total, answer.targets),
+        groups=groups[:MAX_GROUPS],
+        partial_calls=answer.partial_calls,
+        estimated_calls=answer.estimated_calls,
+        left_out=tuple(left_out),
     )
+
+
+def _model(target: Target) -> ComparedModel:
+    family = family_of(target.model)
+    return ComparedModel(target.provider, target.model, family.name, family.source)
 
 
 def _group(group: Group, targets: tuple[Target, ...]) -> ComparedGroup:
@@ -165,18 +201,22 @@ def _group(group: Group, targets: tuple[Target, ...]) -> ComparedGroup:
 
 def _on(group: Group, target: Target, *, is_cheapest: bool) -> OnModel:
     amounts, difference = group.models[target], group.difference(target)
+    is_priced = group.calls > amounts.unpriced_calls
     low, high = (None, None) if difference is None else (_usd(difference[0]), _usd(difference[1]))
     return OnModel(
         target.provider,
         target.model,
         is_cheapest,
         amounts.complete,
-        _usd(amounts.low_pico_usd),
-        _usd(amounts.high_pico_usd),
+        amounts.exact and amounts.complete,
+        _usd(amounts.low_pico_usd) if is_priced else None,
+        _usd(amounts.high_pico_usd) if is_priced else None,
         low,
         high,
         amounts.unpriced_calls,
         amounts.partial_calls,
+        amounts.fallback_calls,
+        amounts.variant_calls,
     )
 
 
