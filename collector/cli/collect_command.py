@@ -78,7 +78,7 @@ def _checked(config_file: Path | None, allow_unauthenticated: bool) -> Config:
     for path, endpoint in exposed:
         click.echo(
             f"{config_file}: {path}: other machines can reach {endpoint}, and nothing there asks who they are; "
-            "use 127.0.0.1, or say --allow-unauthenticated where the network is trusted",
+            "use 127.0.0.1, ask for tokens (docs/auth.md), or say --allow-unauthenticated where the network is trusted",
             err=True,
         )
     if exposed:

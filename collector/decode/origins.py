@@ -17,9 +17,10 @@ from collector.decode import arrays
 from collector.decode.columns import VALUE_STRING
 from collector.decode.extras import Extra
 from collector.decode.request import NO_ORIGIN, Origin, Request
-from otel_cost.attributes import OTEL_COST_INGEST_TOKEN, OTEL_COST_TOKEN_PREFIX
+from otel_cost.attributes import OTEL_COST_INGEST_TOKEN, OTEL_COST_TAG_PREFIX, OTEL_COST_TOKEN_PREFIX
 
 MAX_ORGANIZATION_CHARS = 200
+_CLAIMS = (OTEL_COST_INGEST_TOKEN, OTEL_COST_TAG_PREFIX + OTEL_COST_INGEST_TOKEN)
 
 
 class Organizations(NamedTuple):
@@ -39,6 +40,20 @@ def marks(requests: Sequence[Request], request_of_resource: arrays.Ints) -> list
             said |= {OTEL_COST_TOKEN_PREFIX + dimension: value for dimension, value in origin.tags}
             extras += [Extra(key, VALUE_STRING, rows, [value] * len(rows)) for key, value in said.items()]
     return extras
+
+
+def without_claims(attributes: pa.Table, requests: Sequence[Request], request_of_span: arrays.Ints) -> pa.Table:
+    """The attributes of spans without those under the token's name, where there is a token: a span's own would be found
+    before its resource's. Rare, so it costs a look at the keys."""
+    if all(request.origin is NO_ORIGIN for request in requests):
+        return attributes
+    keys = arrays.single(attributes.column("key"))
+    claims = [code for code in (keys.dictionary.index(key).as_py() for key in _CLAIMS) if code >= 0]
+    if not claims:
+        return attributes
+    has_token = np.array([bool(request.origin.token) for request in requests])
+    owners = arrays.single(attributes.column("owner_index")).to_numpy()
+    return attributes.filter(pa.array(~(np.isin(keys.indices.to_numpy(), claims) & has_token[request_of_span[owners]])))
 
 
 def organizations(requests: Sequence[Request], request_of_resource: arrays.Ints, table: pa.Table) -> Organizations:

@@ -14,7 +14,7 @@ from collector.decode import arrays, values
 from collector.decode.attributes import LongAttributes, cap_per_owner, long_attributes, two_long_attributes
 from collector.decode.columns import SPAN_SCHEMA, SpanBatch
 from collector.decode.extras import resource_extras, span_extras, with_extras
-from collector.decode.origins import marks, organizations, texts_of
+from collector.decode.origins import marks, organizations, texts_of, without_claims
 from collector.decode.remainder import attributes_json
 from collector.decode.request import DecodeLimits, Request
 from collector.decode.slices import Lists, Slices
@@ -87,6 +87,7 @@ def span_columns(levels: LevelTables, requests: Sequence[Request], limits: Decod
     resources = _resources(levels, long_of_resources, requests, limits, verdict)
     _undecodable_spans(levels, verdict, "attribute", long.undecodable)
     attributes, lost = cap_per_owner(long.table, levels.attributes.counts, limits)
+    attributes = without_claims(attributes, requests, levels.request_of_span)
     columns = {
         **_identity(levels.spans, verdict),
         **_texts(levels, verdict),

@@ -184,11 +184,16 @@ def test_what_a_sender_writes_under_the_names_of_tokens_is_lost() -> None:
     request = request_of(["span"])
     for key in ("otel_cost.ingest_token", "otel_cost.token.team"):
         request.resource_spans[0].resource.attributes.add(key=key).value.string_value = "forged"
+    for key in ("otel_cost.ingest_token", "otel_cost.tag.otel_cost.ingest_token", "kept"):
+        request.resource_spans[0].scope_spans[0].spans[0].attributes.add(key=key).value.string_value = "said"
     sender = identify(SenderConfig(TOKENS))(f"Bearer {BOUND}", None)
     batch = decode_requests([Request(request.SerializeToString(), *sender)]).batch
     (resource,) = [json.loads(text) for text in batch.resources.column("attributes_json").to_pylist()]
     assert (resource["otel_cost.ingest_token"], resource["otel_cost.token.team"]) == ("shop", "search")
     assert BOUND not in str(resource)
+    assert batch.attributes.column("key").to_pylist() == ["kept"]
+    plain = decode_requests([Request(request.SerializeToString(), "acme")]).batch
+    assert len(plain.attributes) == 3
 
 
 def test_the_journal_keeps_who_sent(tmp_path: Path) -> None:
