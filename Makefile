@@ -41,8 +41,8 @@ check: $(VENV)/.dev  ## format check, lint, types, import contracts, tests
 soak: $(VENV)/.dev  ## the long forms of kills, faults and fuzzing
 	$(PYTEST) -m soak
 
-interop: $(VENV)/.dev  ## unchanged apps of other projects' SDKs, in an environment per case; a real Prometheus, Jaeger, Grafana where they can be had
-	$(PYTEST) -m interop tests/interop tests/dashboards
+interop: $(VENV)/.dev  ## unchanged apps of other projects' SDKs, in an environment per case; a real Prometheus, Jaeger, Grafana, Chromium where they can be had
+	$(PYTEST) -m interop tests/interop tests/dashboards tests/browser
 
 bench: $(VENV)/.dev  ## what the app half costs, beside its peers, in one run
 	$(BIN)/python -m benchmarks.app_overhead
