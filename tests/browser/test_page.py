@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -137,14 +138,16 @@ def test_what_is_shown_adds_up(browser: Browser, collector: CollectorProcess, by
             settle(page)
             for shown in page.locator("table:has(tfoot)").all():
                 rows = shown.locator("tbody tr, tfoot tr.other")
-                costs = rows.locator(".money").evaluate_all(FIRST_OF_ROWS)
-                total = shown.locator("tfoot tr.total .money").first.inner_text()
+                costs = rows.locator(".cost .money").all_inner_texts()
+                total = shown.locator("tfoot tr.total .cost .money").inner_text()
                 assert sum(map(dollars, costs)) == dollars(total), (address, shown.inner_text())
+                calls = rows.locator("td.calls").all_inner_texts()
+                assert sum(map(whole, calls)) == whole(shown.locator("tfoot tr.total td.calls").inner_text()), address
 
 
-FIRST_OF_ROWS = (
-    """all => all.filter(one => one === one.closest('tr').querySelector('.money')).map(one => one.innerText)"""
-)
+def whole(text: str) -> int:
+    """A count, as it is written."""
+    return int(text.replace(",", ""))
 
 
 def dollars(text: str) -> Decimal:
@@ -219,3 +222,40 @@ def test_a_token_is_asked_for_where_the_api_wants_one(browser: Browser, tmp_path
         assert query(page) == {"view": ["models"], "since": ["7d"]}
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_label("API token or JWT")).to_be_visible()
+
+
+def test_money_on_the_page_is_exact(browser: Browser, collector: CollectorProcess) -> None:
+    """Amounts go through the page's arithmetic as whole pico-dollars; what a column shows adds up to its total."""
+    chance = random.Random(7)
+    columns = [
+        [chance.randrange(10 ** chance.randint(1, 18)) for _ in range(chance.randint(1, 40))] for _ in range(200)
+    ]
+    with opened(browser, collector.api_url) as page:
+        page.goto("/")
+        settle(page)
+        for column in columns:
+            texts, total = [pico_text(amount) for amount in column], pico_text(sum(column))
+            for digits in (2, 4, 6):
+                exact, shown, whole = page.evaluate(MONEY, [texts, total, digits])
+                assert [Decimal(text) for text in exact] == [Decimal(text) for text in texts]
+                assert sum(map(Decimal, shown)) == Decimal(whole)
+                step = Decimal(1).scaleb(-digits)
+                assert all(abs(Decimal(one) - Decimal(text)) < step for one, text in zip(shown, texts, strict=True))
+
+
+def pico_text(amount: int) -> str:
+    """As the API writes it."""
+    return f"{Decimal(amount).scaleb(-12):.12f}"
+
+
+MONEY = """
+async ([texts, total, digits]) => {
+  const main = document.querySelector('script[type=module]').src;
+  const { apportioned, exact, parse, usd } = await import(main.replace('main.js', 'lib/money.js'));
+  const plain = (text) => text.replace(/[$,]/g, '');
+  const amounts = texts.map(parse);
+  const shown = apportioned(amounts, parse(total), digits).map((amount) => plain(usd(amount, digits)));
+  return [amounts.map((amount) => plain(exact(amount))), shown, usd(parse(total), digits).startsWith('<') ? '0' : plain(usd(parse(total), digits))];
+}
+"""
+"""Runs in the page: what it makes of amounts."""
