@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
-# A process per core; a test file's fixtures are mostly made once, since each process takes a run of neighbours.
-PARALLEL := -n auto --maxprocesses 4 --dist worksteal
+# Three processes for two cores, as some tests wait for others that they start. A test file's fixtures are mostly made
+# once, since each process takes a run of neighbours.
+PARALLEL := -n $(shell $(PYTHON) -c "import os; print(min(6, 3 * os.cpu_count() // 2))") --dist worksteal
 
 # Tests start many processes; without its bytecode each one compiles everything again.
 unexport PYTHONDONTWRITEBYTECODE

@@ -25,6 +25,7 @@ from collector.store import billed, manifest, retired, views
 from collector.store.amendment_versions import Ints, Versions
 from collector.store.config import StoreConfig
 from collector.store.database import STORAGE_VERSION
+from collector.store.descriptors import require_descriptors
 from collector.store.layout import Layout
 from collector.store.manifest import Segment
 from collector.store.statements import query, registered
@@ -112,6 +113,7 @@ class Publisher:
 
         Raises OSError, duckdb.Error, StoreUnavailable; the published file is as it was then.
         """
+        require_descriptors()
         content = read(self._content)
         self._replace(content)
         self._named = frozenset(segment.file for segment in content.segments)

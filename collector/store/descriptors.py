@@ -1,0 +1,21 @@
+"""Room for files: DuckDB ends the process when it cannot open one half way through, so it begins only where it can."""
+
+from __future__ import annotations
+
+import os
+
+NEEDED = 16
+"""What one piece of work opens at the same time, twice over: a file, its log, the segments that its views name. With
+fewer, a process out of descriptors is ended by an exception in a destructor of DuckDB (2.0); with more, work waits
+that would have had room."""
+
+
+def require_descriptors() -> None:
+    """Return if so many files can be opened. Raises OSError (EMFILE): too many are open, which may pass."""
+    held: list[int] = []
+    try:
+        for _ in range(NEEDED):
+            held.append(os.open(os.devnull, os.O_RDONLY))
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
