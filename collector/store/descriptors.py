@@ -14,8 +14,7 @@ def require_descriptors() -> None:
     """Return if so many files can be opened. Raises OSError (EMFILE): too many are open, which may pass."""
     held: list[int] = []
     try:
-        for _ in range(NEEDED):
-            held.append(os.open(os.devnull, os.O_RDONLY))
+        held.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(NEEDED))  # keeps what was opened before it failed
     finally:
         for descriptor in held:
             os.close(descriptor)
