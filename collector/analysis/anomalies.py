@@ -169,7 +169,7 @@ def _calls(judged: _Judged, days: Iterable[int]) -> list[Used]:
     return [each for day in days if day >= 0 for each in judged.slice.days[day]]
 
 
-def _change(slice: Slice, now: Iterable[Used], before: Iterable[Used]) -> Cause | None:
+def _change(slice: Slice, now: Sequence[Used], before: Sequence[Used]) -> Cause | None:
     """Whether a model is billed at a rate that was not known, or took over from others."""
     if slice.dimension == "model":
         known = {each.rate for each in before}
@@ -238,8 +238,14 @@ def _is_same(one: Found, other: Found) -> bool:
     return not one.new_models.isdisjoint(other.new_models)
 
 
-def _new_models(now: Iterable[Used], before: Iterable[Used]) -> frozenset[str | None]:
+def _new_models(now: Sequence[Used], before: Sequence[Used]) -> frozenset[str | None]:
     """Models that took over from others; none where there was nothing before."""
+    usual: dict[str | None, int] = {}
+    for each in before:
+        usual[each.model] = usual.get(each.model, 0) + each.cost_pico_usd
+    total = sum(usual.values())
+    if all(usual.get(each.model, 0) > OLD_SHARE * total for each in now):
+        return frozenset()  # as on nearly every day
     earlier = model_shares(before)
     shares = model_shares(now).items() if earlier else ()
     return frozenset(name for name, share in shares if share >= NEW_SHARE and earlier.get(name, 0) <= OLD_SHARE)

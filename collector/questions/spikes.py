@@ -65,10 +65,7 @@ def anomalies(ask: Ask, selection: Selection, now: datetime, by: Sequence[str] =
     first = max(buckets.number(buckets.DAY, since, zone), last - MOST_DAYS + 1)
     begin = first - BEFORE_DAYS
     scope = Scope(ask, selection).within(buckets.start(buckets.DAY, begin, zone), until)
-    if not scope.rows("amounts", bucket=buckets.DAY, named="bucket"):
-        return ()
-    rates = {(line["bucket"], line["model"]): line["rate"] for line in _rates(scope)}
-    slices = [each for name in (None, *by) for each in _slices(scope, name, begin, last, rates)]
+    slices = _slices(scope, by, begin, last)
     if not slices:
         return ()
     start = next((place for place, day in enumerate(slices[0].days) if day), 0)  # before, there was nothing to compare
@@ -77,29 +74,66 @@ def anomalies(ask: Ask, selection: Selection, now: datetime, by: Sequence[str] =
     return tuple(_spike(each, begin + start, scope) for each in reversed(found))
 
 
-def _rates(scope: Scope) -> list[dict[str, Any]]:
-    """What each model was billed by, day by day: nearly always one row of one card."""
-    return scope.rows("billed_by", keys=("model", "rate_row", "card"), bucket=buckets.DAY)
+def _slices(scope: Scope, by: Sequence[str], begin: int, last: int) -> list[Slice]:
+    """All calls first; then those of each of the largest values of each dimension, in the order of `by`."""
+    by_model = [name for name in by if name not in (*MODELLESS, "model")]
+    lines = _used(scope, by_model, has_models=True)
+    if not lines:
+        return []
+    rates = {(line["bucket"], line["model"]): line["rate"] for line in _rates(scope)}
+    whole = [line for line in lines if line["place"] < 0]
+    found: dict[str | None, list[dict[str, Any]]] = {None: whole}
+    for place, name in enumerate(by_model):
+        found[name] = [line for line in lines if line["place"] == place]
+    for name in by:
+        if name in MODELLESS:
+            found[name] = [line for line in _used(scope, (name,), has_models=False) if line["place"] == 0]
+    if "model" in by:
+        found["model"] = [{**line, "value": line["model"]} for line in whole]
+    return [each for name in (None, *by) for each in _by_value(name, found[name], begin, last, rates)]
 
 
-def _slices(
-    scope: Scope, name: str | None, begin: int, last: int, rates: Mapping[tuple[int, str | None], str]
+def _used(scope: Scope, names: Sequence[str], *, has_models: bool) -> list[dict[str, Any]]:
+    """What was used, in one reading of all dimensions whose sums of days are kept together."""
+    keys = (*names, "model", "cost_status") if has_models else tuple(names)
+    model = f"key_{len(names)}" if has_models else "CAST(NULL AS VARCHAR)"
+    columns = [f"key_{at}" for at in range(len(names))]
+    base = ["bucket", model] if has_models else ["bucket"]
+    sets = [base, *([*base, column] for column in columns)]
+    whens = " ".join(f"WHEN grouping({column}) = 0 THEN {{}}" for column in columns)
+    places, values = whens.format(*range(len(columns))), whens.format(*columns)
+    return scope.rows(
+        "used",
+        {"limit": LARGEST},
+        keys=keys,
+        bucket=buckets.DAY,
+        model=model,
+        place=f"CASE {places} ELSE -1 END" if columns else "-1",
+        value=f"CASE {values} END" if columns else "CAST(NULL AS VARCHAR)",
+        sets=", ".join(f"({', '.join(each)})" for each in sets),
+    )
+
+
+def _by_value(
+    name: str | None,
+    lines: Sequence[Mapping[str, Any]],
+    begin: int,
+    last: int,
+    rates: Mapping[tuple[int, str | None], str],
 ) -> list[Slice]:
-    """All calls, or those of each of the largest values of a dimension; by model, where sums of days know models."""
-    keys: tuple[str, ...] = () if name is None else (name,)
-    if name not in MODELLESS:
-        keys = tuple(dict.fromkeys((*keys, "model", "cost_status")))
-    place = {key: f"key_{at}" for at, key in enumerate(keys)}
-    nothing = "CAST(NULL AS VARCHAR)"
-    model, key = place.get("model", nothing), nothing if name is None else place[name]
-    lines = scope.rows("used", {"limit": LARGEST}, keys=keys, bucket=buckets.DAY, key=key, model=model)
     values: dict[str | None, list[list[Used]]] = {}
     for line in lines:
         days = values.setdefault(line["value"], [[] for _ in range(last - begin + 1)])
         rate = rates.get((line["bucket"], line["model"]))
         used = Used(line["model"], rate, line["calls"], line["tokens"] or 0, pico(line["cost_usd"]))
         days[line["bucket"] - begin].append(used)
-    return [Slice(name, value, days) for value, days in values.items()]
+    largest = sorted(values.items(), key=lambda pair: -sum(used.cost_pico_usd for day in pair[1] for used in day))
+    return [Slice(name, value, days) for value, days in largest[:LARGEST]]
+
+
+def _rates(scope: Scope) -> list[dict[str, Any]]:
+    """What each model was billed by, day by day: nearly always one row of one card."""
+    return scope.rows("billed_by", keys=("model", "rate_row", "card"), bucket=buckets.DAY)
 
 
 def _share_over(scope: Scope, until: datetime) -> float:
