@@ -14,6 +14,7 @@ from collector.budgets.model import Event
 from collector.compare_desk import CompareDesk
 from collector.config import Endpoint
 from collector.errors import CannotListen
+from collector.questions.asking import Asking
 from collector.serve.api.app import Page, Path, build_app
 from collector.serve.api.badge import badge_path
 from collector.serve.api.budgets import budget_paths, event_json
@@ -61,6 +62,11 @@ class ApiDesk:
         app = build_app(config, paths, pages, page_routes(), {"jaeger": config.jaeger})
         tls = None if config.tls is None else server_context(config.tls)
         self._server = ApiServer(config.endpoint, app, tls)
+
+    @property
+    def asking(self) -> Asking:
+        """Answers questions about the ledger, between `start` and `stop`."""
+        return self._reading
 
     async def start(self) -> Endpoint | None:
         """Listen. Where nobody asked for the API and its address is taken, go on without it: None.

@@ -23,6 +23,7 @@ from collector.metering.meter import Meter
 from collector.metering.shown import figures_of, show_metrics
 from collector.normalise import ESSENTIAL_KEYS
 from collector.pipeline import Pipeline
+from collector.questions.asking import Asking
 from collector.receive.config import ReceiverConfig
 from collector.receive.senders import DEFAULT_ORGANIZATION
 from collector.receivers import build_receivers
@@ -85,7 +86,7 @@ class Service:
         )
         layout = self.store.layout
         self.meter = Meter(config.metering, self.store, layout.metrics)
-        self._figures = figures_of(self.store, config, self.budgets)
+        self._figures = figures_of(self.store, config, self.budgets, self._asking)
         show_metrics(self.telemetry, self.meter, self._figures, self.budgets)
         if config.prometheus is not None:
             self.store.listen(Listener(self.meter.columns, self.meter.moved))
@@ -164,8 +165,6 @@ class Service:
         self._timer.start()
         self._desk.start()
         self._upkeep.start()
-        if self.config.prometheus is not None:
-            self._figures.start()
         for forwarder in self._forwarders:
             forwarder.start()
         for receiver in self._receivers.values():
@@ -177,6 +176,8 @@ class Service:
             health_check=self._probe("health_check", self.config.health_check, health_pages(self.why_unhealthy)),
             api=None if self._api is None else await self._api.start(),
         )
+        if self.config.prometheus is not None:
+            self._figures.start()
         memory.settle()
         self._serving = True
         return addresses
@@ -206,6 +207,9 @@ class Service:
         address = probe.start()
         self._probes.append(probe)
         return address
+
+    def _asking(self) -> Asking | None:
+        return None if self._api is None else self._api.asking
 
     def _stop_threads(self) -> None:
         self._figures.stop()

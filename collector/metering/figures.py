@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from collector.budgets.counters import Counters
@@ -31,6 +32,8 @@ LOOK_SECONDS = 15.0
 BUSY_SHARE = 50
 """Reading takes at most one part in so many of the time, however large the ledger is."""
 
+Answer = Callable[..., Any]
+"""Runs a question, such as `periods`, with its arguments after the first, which is an `Ask`. May raise."""
 DeadLetters = Callable[[], Sequence[tuple[str, int]]]
 """How many messages were given up, by channel."""
 
@@ -57,13 +60,13 @@ class FigureGauges:
 
     def __init__(
         self,
-        ask: Ask,
+        answer: Answer,
         zone: ZoneInfo,
         refresh_seconds: float,
         budgets: Callable[[], Sequence[BudgetNow]],
         dead_letters: DeadLetters,
     ) -> None:
-        self._ask = ask
+        self._answer = answer
         self._selection = Selection(None, Window(None, None, zone))
         self._refresh_seconds = refresh_seconds
         self._budgets = budgets
@@ -98,24 +101,26 @@ class FigureGauges:
             for name, read in reads.items():
                 if time.monotonic() >= next_seconds[name] and not self._stopped.is_set():
                     started_seconds = time.monotonic()
-                    self._note(name, read)
+                    pause_seconds = pauses[name] if self._note(name, read) else LOOK_SECONDS
                     took_seconds = time.monotonic() - started_seconds
-                    next_seconds[name] = time.monotonic() + max(pauses[name], took_seconds * BUSY_SHARE)
+                    next_seconds[name] = time.monotonic() + max(pause_seconds, took_seconds * BUSY_SHARE)
             if self._stopped.wait(max(0.5, min(next_seconds.values()) - time.monotonic())):
                 return
 
-    def _note(self, name: str, read: Callable[[], list[tuple[Metric, Sample]]]) -> None:
+    def _note(self, name: str, read: Callable[[], list[tuple[Metric, Sample]]]) -> bool:
         try:
             self._of[name] = read()
             self._read_at = time.time()
             self._told.discard(name)
+            return True
         except Exception as error:
             if name not in self._told:
                 self._told.add(name)
                 logger.warning("metrics of %s cannot be read now: %s", name, error)
+            return False
 
     def _periods(self) -> list[tuple[Metric, Sample]]:
-        found = periods(self._ask, self._selection, datetime.now(UTC))
+        found: Periods = self._answer(periods, self._selection, datetime.now(UTC))
         samples = []
         for name, measures in (("today", found.today), ("month", found.month), ("all", found.all)):
             label = (("period", name),)
@@ -128,7 +133,8 @@ class FigureGauges:
 
     def _projections(self) -> list[tuple[Metric, Sample]]:
         budgets = self._budgets()
-        return list(_shown(projections(self._ask, self._selection, datetime.now(UTC), budgets)))
+        found: Outlook = self._answer(projections, self._selection, datetime.now(UTC), budgets)
+        return list(_shown(found))
 
     def _given_up(self) -> list[tuple[Metric, Sample]]:
         return [

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -15,15 +17,21 @@ from collector.budgets.counters import Counters, Moves
 from collector.budgets.leases import LeaseBook
 from collector.budgets.rulebook import RuleBook
 from collector.config import Config
+from collector.errors import StoreUnavailable
 from collector.metering import table
 from collector.metering.budgets import BudgetGauges, events_of
 from collector.metering.figures import FigureGauges, budgets_now
 from collector.metering.meter import Meter
 from collector.process_metrics import show_process
+from collector.questions.asking import Asking
 from collector.store import Store
 from collector.store.query import query_published
 from collector.store.statements import query
 from collector.telemetry import Telemetry
+
+LARGE_SPANS = 1_000_000
+"""From so many on figures are asked of a process of its own: reading them takes more than half a second. Below that the
+process, a second of CPU and 100 MB, costs more."""
 
 
 class Desk(Protocol):
@@ -35,18 +43,28 @@ class Desk(Protocol):
     deliveries: Deliveries
 
 
-def figures_of(store: Store, config: Config, desk: Desk) -> FigureGauges:
-    """What is read from the published file, apart from everything else."""
+def figures_of(store: Store, config: Config, desk: Desk, asking: Callable[[], Asking | None]) -> FigureGauges:
+    """What is read from the published file, apart from everything else.
+
+    `asking` answers the API's questions in a process of its own, which knows sums of past days; None: there is none.
+    """
 
     def ask(statement: str, parameters: Mapping[str, object]) -> pa.Table:
         return query_published(store.layout.published, statement, parameters)
+
+    def answer(question: Callable[..., Any], *arguments: Any) -> Any:
+        found = asking() if store.position.seq >= LARGE_SPANS else None
+        if found is not None:
+            with suppress(StoreUnavailable):  # it is not up, or has too much to do
+                return asyncio.run(found.answer(question, *arguments)).value
+        return question(ask, *arguments)
 
     def dead_letters() -> Sequence[tuple[str, int]]:
         rows: list[tuple[str, int]] = store.read(lambda reader: reader.rows(query("dead_letters")))
         return rows
 
     return FigureGauges(
-        ask,
+        answer,
         ZoneInfo(config.api.time_zone if config.api is not None else "UTC"),
         config.metering.refresh_seconds,
         lambda: budgets_now(desk.rulebook.rules, desk.counters, time.time_ns()),
