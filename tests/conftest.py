@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from collector import pipeline
+from collector.price.table import card_table as make
 from otel_cost.pricing import RateCard
 
 
@@ -31,7 +32,6 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def _tables_of_cards_are_made_once() -> Iterator[None]:
     """Half a second each, which every ledger of a test would pay; a table depends on its card alone."""
     made: dict[str, pa.Table] = {}
-    make = pipeline.card_table
 
     def card_table(card: RateCard) -> pa.Table:
         if card.digest not in made:

@@ -29,7 +29,7 @@ export function panels(page) {
     },
     { id: "sources", title: "Where costs come from", shape: "list", size: "half", ask: () => page.ask("/breakdown", { by: "cost_status", limit: 10 }), draw: (answer) => sources(page, answer) },
     { id: "runs", title: "Price runs", shape: "list", size: "half", ask: () => page.ask("/price-runs"), draw: ({ runs }) => priceRuns(page, runs) },
-    { id: "rates", title: "Rates", shape: "tall", still: true, tools: () => find(page), ask: () => get("/prices", { search: page.own("search"), limit: ROWS }), draw: (answer) => rates(page, answer) },
+    { id: "rates", title: "Rates", shape: "tall", still: true, tools: () => find(page), ask: () => (page.own("search") ? get("/prices", { search: page.own("search"), limit: ROWS }) : page.ask("/prices", { used: "true", limit: ROWS })), draw: (answer) => rates(page, answer) },
   ];
 }
 
@@ -100,7 +100,7 @@ function rates(page, answer) {
           columns: [
             { key: "model", label: "Model", head: true, cell: (row) => h("span", { title: row.rate_row }, row.model) },
             { key: "provider", label: "Provider", cell: (row) => h("span", { class: "soft" }, row.provider) },
-            { key: "terms", label: "Terms", class: "why", cell: (row) => terms(page, row) },
+            { key: "terms", label: "Terms", class: "why", cell: terms },
             ...SHOWN.map((unit) => ({ key: unit, label: unit.replace("_tokens", "").replaceAll("_", " "), align: "end", cell: (row) => rate(row.rates[unit]) })),
             { key: "others", label: "Others", narrow: "hide", cell: (row) => others(row) },
             { key: "source", label: "Source", narrow: "hide", cell: (row) => h("span", { class: "soft" }, row.source) },
@@ -108,6 +108,7 @@ function rates(page, answer) {
         })
       : h("p", { class: "soft" }, "No rate of that name. The nearest spelling is found by the beginning of a model's or a provider's name."),
     more > 0 ? h("p", { class: "soft" }, `${count(more)} more: find them by name.`) : null,
+    page.own("search") ? null : h("p", { class: "soft" }, `Those that the calls of this time were priced with; the card has ${count(card.rows)}: find them by name.`),
   ];
 }
 
@@ -119,10 +120,10 @@ function others(row) {
   return left.length ? h("span", { class: "soft", title: left.map(([unit, one]) => `${unit.replaceAll("_", " ")}: ${usd(parse(one.usd), 4)} per ${count(one.per)}`).join("\n") }, plural(left.length, "more", "more")) : "";
 }
 
-function terms(page, row) {
+function terms(row) {
   const said = [
     row.variant === "standard" ? null : row.variant, row.region, row.input_tokens_above === null ? null : `above ${count(row.input_tokens_above)} input tokens`, row.hours_utc ? `${row.hours_utc} UTC` : null,
-    row.valid_from ? `from ${instant(row.valid_from, page.zone())}` : null, row.valid_to ? `until ${instant(row.valid_to, page.zone())}` : null, row.multiplier ? `× ${row.multiplier}` : null,
+    row.valid_from ? `from ${row.valid_from}` : null, row.valid_to ? `until ${row.valid_to}` : null, row.multiplier ? `× ${row.multiplier}` : null,
   ];
   return h("span", { class: "soft" }, said.filter(Boolean).join(", "));
 }
