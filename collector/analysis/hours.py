@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 HOURS = 24
 LEAST_LIKE_DAYS = 3
@@ -47,3 +48,12 @@ def rest_of_day(expected: float, spent: int, usual: Sequence[float], elapsed_hou
         return 0.0
     pace = (belief + spent) / (belief + over * expected)
     return expected * (1 - over) * min(_MOST, pace)
+
+
+def shortest(hours: Sequence[int], share: Fraction) -> tuple[int, int] | None:
+    """The fewest hours in a row (first, and one past the last) that have this share of all; None of nothing."""
+    wanted = sum(hours) * share
+    if not wanted:
+        return None
+    spans = ((first, first + length) for length in range(1, HOURS + 1) for first in range(HOURS - length + 1))
+    return next((first, end) for first, end in spans if sum(hours[first:end]) >= wanted)

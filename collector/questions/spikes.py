@@ -6,17 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from collector.analysis.anomalies import Found, Slice, find
 from collector.analysis.causes import explain
 from collector.analysis.decompose import Used
-from collector.analysis.hours import RECENT_DAYS, spent_share, usual_hours
+from collector.analysis.hours import HOURS, RECENT_DAYS, shortest, spent_share, usual_hours
 from collector.questions import buckets
 from collector.questions.arithmetic import ratio
 from collector.questions.outlook import hours_of, pico, usd
 from collector.questions.scope import Scope
-from collector.questions.selection import Ask, Selection
+from collector.questions.selection import Ask, Filter, Selection
 
 DIMENSIONS = ("agent", "feature", "team", "customer", "model")
 """Where causes are looked for; the first that shows one tells it."""
@@ -28,6 +29,12 @@ BEFORE_DAYS = 45
 """Days before the window that show what is usual."""
 MOST_DAYS = 100
 """Of a window; of a longer one the last are looked at."""
+
+
+MOSTLY, SHORT_HOURS = Fraction(3, 5), 5
+"""So much of a day's cost within so few hours is worth telling: of an office's day it takes seven."""
+MOST_SPIKES = 50
+"""In one answer, the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,7 @@ def anomalies(ask: Ask, selection: Selection, now: datetime, by: Sequence[str] =
     start = next((place for place, day in enumerate(slices[0].days) if day), 0)  # before, there was nothing to compare
     cut = [Slice(each.dimension, each.value, each.days[start:]) for each in slices]
     found = find(cut, max(0, first - begin - start), _share_over(scope, until))
-    return tuple(_spike(each, begin + start, scope) for each in reversed(found))
+    return tuple(_spike(each, begin + start, scope) for each in reversed(found[-MOST_SPIKES:]))
 
 
 def _slices(scope: Scope, by: Sequence[str], begin: int, last: int) -> list[Slice]:
@@ -148,9 +155,10 @@ def _share_over(scope: Scope, until: datetime) -> float:
 
 
 def _spike(found: Found, begin: int, scope: Scope) -> Spike:
-    parts = found.parts
+    parts, zone = found.parts, scope.selection.window.zone
+    at, end = (buckets.start(buckets.DAY, begin + found.day + more, zone) for more in (0, 1))
     return Spike(
-        at=buckets.start(buckets.DAY, begin + found.day, scope.selection.window.zone),
+        at=at,
         bucket=buckets.DAY,
         dimension=found.slice.dimension,
         value=found.slice.value,
@@ -158,6 +166,21 @@ def _spike(found: Found, begin: int, scope: Scope) -> Spike:
         expected_usd=usd(found.expected),
         ratio=ratio(found.cost, found.expected),
         cause=found.cause.value,
-        explanation=explain(found),
+        explanation=explain(found) if found.lasts else f"{explain(found)}{_when(found, scope.within(at, end))}",
         parts=CostParts(usd(parts.volume), usd(parts.tokens), usd(parts.model), usd(parts.price)),
     )
+
+
+def _when(found: Found, scope: Scope) -> str:
+    """In which hours most of the day's cost came, where that were few."""
+    name = found.slice.dimension
+    chosen = scope if name is None else scope.having(Filter(name, (found.slice.value,)))
+    hours = [0] * HOURS
+    zone = scope.selection.window.zone
+    for line in chosen.rows("amounts", bucket=buckets.HOUR, named="bucket"):
+        hours[buckets.start(buckets.HOUR, line["bucket"], zone).hour] += pico(line["cost_usd"])
+    burst = shortest(hours, MOSTLY)
+    if burst is None or burst[1] - burst[0] > SHORT_HOURS:
+        return ""
+    share = sum(hours[burst[0] : burst[1]]) * 100 // sum(hours)
+    return f" {share} % of it came between {burst[0]:02}:00 and {burst[1] % HOURS:02}:00."

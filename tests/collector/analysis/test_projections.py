@@ -5,12 +5,13 @@ from __future__ import annotations
 from calendar import monthrange
 from collections.abc import Mapping
 from datetime import date, timedelta
+from fractions import Fraction
 from statistics import median
 
 import pytest
 
 from benchmarks.seasonal import HELD_OUT, TUNED, UNSEEN, Kind, Series, series
-from collector.analysis.hours import HOURS, rest_of_day, usual_hours
+from collector.analysis.hours import HOURS, rest_of_day, shortest, usual_hours
 from collector.analysis.projections import History, Projected, project
 from collector.analysis.trend import trend_of
 
@@ -138,6 +139,14 @@ def test_weekends_have_hours_of_their_own() -> None:
     assert usual_hours(days, [number % 7 for number in range(21)], 5)[21] == 0.25
     assert usual_hours(days, [number % 7 for number in range(21)], 0)[10] == 0.125
     assert usual_hours([], [], 0) == (1 / 24,) * 24
+
+
+def test_the_hours_in_which_most_was_spent() -> None:
+    hours = [1] * HOURS
+    hours[13:16] = [20, 30, 20]
+    assert shortest(hours, Fraction(3, 5)) == (13, 16)
+    assert shortest([0] * 23 + [5], Fraction(1)) == (23, 24)
+    assert shortest([0] * HOURS, Fraction(1, 2)) is None
 
 
 def test_bands_never_fall_below_what_is_spent() -> None:
