@@ -27,6 +27,7 @@ from collector.config.channels import check_channels
 from collector.config.problems import Problems
 from collector.config.reader import Section
 from collector.config.written_rule import written
+from collector.serve.api import budget_shapes as shapes
 from collector.serve.api.app import Path
 from collector.serve.api.config import Role
 from collector.serve.api.errors import ApiError, invalid, not_found
@@ -55,18 +56,53 @@ def budget_paths(desk: Desk) -> list[Path]:
     """All routes of budgets but approvals and deliveries."""
     routes = _Routes(desk)
     return [
-        Path("POST", "/budgets/check", Role.VIEWER, routes.check, "may this call be made?"),
-        Path("POST", "/budgets/lease", Role.EDITOR, routes.lease, "a slice of the budgets that a call counts in"),
-        Path("POST", "/budgets/settle", Role.EDITOR, routes.settle, "what calls under a lease cost"),
-        Path("POST", "/budgets/release", Role.EDITOR, routes.release, "give a lease back"),
-        Path("GET", "/budgets", Role.VIEWER, routes.overview, "every budget as it is now"),
+        Path("POST", "/budgets/check", Role.VIEWER, routes.check, "may this call be made?", body=dict),
         Path(
-            "GET", "/budgets/events", Role.VIEWER, routes.events, "thresholds crossed and approvals, the newest first"
+            "POST",
+            "/budgets/lease",
+            Role.EDITOR,
+            routes.lease,
+            "a slice of the budgets that a call counts in",
+            body=dict,
         ),
-        Path("GET", "/budgets/audit", Role.ADMIN, routes.audit, "who changed which rule"),
-        Path("GET", "/budgets/rules", Role.VIEWER, routes.rules, "all rules, of the config and made at run time"),
-        Path("PUT", "/budgets/rules/{name}", Role.ADMIN, routes.put_rule, "make or change a rule"),
-        Path("DELETE", "/budgets/rules/{name}", Role.ADMIN, routes.delete_rule, "remove a rule made at run time"),
+        Path("POST", "/budgets/settle", Role.EDITOR, routes.settle, "what calls under a lease cost", body=dict),
+        Path("POST", "/budgets/release", Role.EDITOR, routes.release, "give a lease back", body=dict),
+        Path("GET", "/budgets", Role.VIEWER, routes.overview, "every budget as it is now", returns=shapes.OVERVIEW),
+        Path(
+            "GET",
+            "/budgets/events",
+            Role.VIEWER,
+            routes.events,
+            "thresholds crossed and approvals, the newest first",
+            parameters=(shapes.SINCE_NS, shapes.LIMIT),
+            returns=shapes.EVENTS,
+        ),
+        Path("GET", "/budgets/audit", Role.ADMIN, routes.audit, "who changed which rule", parameters=(shapes.LIMIT,)),
+        Path(
+            "GET",
+            "/budgets/rules",
+            Role.VIEWER,
+            routes.rules,
+            "all rules, of the config and made at run time",
+            returns=shapes.RULES,
+        ),
+        Path(
+            "PUT",
+            "/budgets/rules/{name}",
+            Role.ADMIN,
+            routes.put_rule,
+            "make or change a rule",
+            body=dict,
+            returns=shapes.CHANGED,
+        ),
+        Path(
+            "DELETE",
+            "/budgets/rules/{name}",
+            Role.ADMIN,
+            routes.delete_rule,
+            "remove a rule made at run time",
+            returns=shapes.GONE,
+        ),
         Path("GET", "/budgets/{name}", Role.VIEWER, routes.one, "one budget: its rule and its counters"),
     ]
 
