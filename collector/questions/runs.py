@@ -104,18 +104,28 @@ def runs(ask: Ask, selection: Selection, listing: Listing) -> Runs:
     )
 
 
-def described(scope: Scope, ids: Sequence[str]) -> dict[str, Run]:
-    """Some runs, as far as their calls are in the scope."""
+def around(scope: Scope, ids: Sequence[str]) -> Scope | None:
+    """The calls of some runs, looked for no longer than from the first to the last of them; None: there is none."""
     if not ids:
-        return {}
+        return None
     some = scope.having(Filter("run", tuple(ids)))
     ends = some.rows("extent")[0]
     if ends["first_ns"] is None:
-        return {}
+        return None
     window = scope.selection.window
     first, last = instant(ends["first_ns"]), instant(ends["last_ns"]) + timedelta(microseconds=1)
-    some = some.within(max(first, window.since or first), min(last, window.until or last))
-    lines = some.rows("run_details", keys=("run", "agent"), measures=measures_sql())
+    return some.within(max(first, window.since or first), min(last, window.until or last))
+
+
+def described(scope: Scope, ids: Sequence[str]) -> dict[str, Run]:
+    """Some runs, as far as their calls are in the scope."""
+    some = around(scope, ids)
+    return {} if some is None else of_all(some)
+
+
+def of_all(scope: Scope) -> dict[str, Run]:
+    """Every run of a scope."""
+    lines = scope.rows("run_details", keys=("run", "agent"), measures=measures_sql())
     agents: dict[str, list[Mapping[str, Any]]] = {}
     for line in lines:
         if not line["is_whole"]:

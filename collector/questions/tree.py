@@ -10,9 +10,9 @@ from decimal import Decimal
 from typing import Any
 
 from collector.questions.arithmetic import ratio
-from collector.questions.runs import Run, described, instant
+from collector.questions.runs import Run, around, instant, of_all
 from collector.questions.scope import Scope
-from collector.questions.selection import Ask, Filter, Selection
+from collector.questions.selection import Ask, Selection
 from otel_cost.errors import OtelCostError
 from otel_cost.pricing import RateCard, receipt_lines, units
 from otel_cost.pricing.money import PICO_PER_USD, PPM
@@ -179,10 +179,11 @@ def trace(ask: Ask, selection: Selection, trace_id: str, most_spans: int = MAX_S
 def run(ask: Ask, selection: Selection, run: str) -> RunDetails | None:
     """A run as far as its calls are in the selection; None: there is no such call."""
     scope = Scope(ask, selection)
-    found = described(scope, [run]).get(run)
-    if found is None:
+    mine = around(scope, [run])
+    found = None if mine is None else of_all(mine).get(run)
+    if mine is None or found is None:
         return None
-    lines = scope.having(Filter("run", (run,))).rows("run_traces", {"limit": MAX_TRACES})
+    lines = mine.rows("run_traces", {"limit": MAX_TRACES})
     ids = [line["trace_id"] for line in lines]
     ends = {"first_ns": min(line["first_ns"] for line in lines), "last_ns": max(line["last_ns"] for line in lines)}
     names = {line["trace_id"]: line["name"] for line in scope.rows("root_names", {"trace_ids": ids, **ends})}

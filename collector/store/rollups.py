@@ -43,6 +43,8 @@ FEW = (
     "environment",
 )
 """Names that have so few values, and go together so often, that a day has few combinations of them."""
+RATES = ("card", "rate_row")
+"""What priced a call."""
 OWNERS = ("agent", "feature", "team", "project", "environment")
 """Those of them by which runs are counted: a run has few combinations of these."""
 MANY = ("run", "customer", "user", "conversation")
@@ -103,6 +105,8 @@ class Rolled:
         columns = ", ".join([*(f"sums.{name}" for name in (*_MONEY, *_SUMMED)), "sums.first_ns", "sums.last_ns"])
         if not names:
             return self._relation("whole", names, columns)
+        if names <= set(RATES):
+            return self._relation("rated", names, columns)
         return self._relation("many" if names <= set(MANY) else "few", names, columns)
 
     def runs(self, names: frozenset[str]) -> str | None:
@@ -241,7 +245,7 @@ class Rollups:
             with self._connection.cursor() as cursor:
                 cursor.execute("USE rollups")
                 cursor.begin()
-                for table in ("few", "many", "whole", "ran", "part"):
+                for table in ("few", "many", "whole", "rated", "ran", "part"):
                     cursor.execute(f"DELETE FROM {table} WHERE part IN (SELECT unnest(?::INTEGER[]))", [parts])
                 cursor.commit()
 
@@ -289,6 +293,11 @@ class Rollups:
             f"INSERT INTO many SELECT {part}, day, org_id, {many}, {sums} "
             f"FROM ({facts(many)}) GROUP BY day, org_id, {many}"
         )
+        rates = ", ".join(RATES)
+        cursor.execute(
+            f"INSERT INTO rated SELECT {part}, day, org_id, {rates}, {sums} "
+            f"FROM ({facts(rates)}) GROUP BY day, org_id, {rates}"
+        )
         owners = ", ".join(f'"{name}"' for name in OWNERS)
         ran = question("ran").format(
             names=f"{day} AS day, calls.org_id, {owners},", calls="summing.main.calls", spans="", where="TRUE"
@@ -321,8 +330,9 @@ class Rollups:
             *(f"{name} DECIMAL(38, 12)" for name in _MONEY),
             *(f"{name} BIGINT" for name in (*_SUMMED, "first_ns", "last_ns")),
         ]
-        few, many, owners = (" VARCHAR, ".join(f'"{name}"' for name in names) for names in (FEW, MANY, OWNERS))
-        return statement("rollups", "tables").format(few=few, many=many, owners=owners, sums=", ".join(sums))
+        said = {"few": FEW, "many": MANY, "rates": RATES, "owners": OWNERS}
+        names = {name: " VARCHAR, ".join(f'"{column}"' for column in columns) for name, columns in said.items()}
+        return statement("rollups", "tables").format(**names, sums=", ".join(sums))
 
     def _version(self) -> str:
         """Changes whenever the sums would."""

@@ -16,6 +16,8 @@ CREATE TABLE few (part INTEGER NOT NULL, day INTEGER NOT NULL, combination UBIGI
 
 CREATE TABLE many (part INTEGER NOT NULL, day INTEGER NOT NULL, org_id VARCHAR NOT NULL, {many} VARCHAR, {sums});
 
+CREATE TABLE rated (part INTEGER NOT NULL, day INTEGER NOT NULL, org_id VARCHAR NOT NULL, {rates} VARCHAR, {sums});
+
 -- Runs of each day and owner: what counts distinct runs.
 CREATE TABLE ran (part INTEGER NOT NULL, day INTEGER NOT NULL, org_id VARCHAR NOT NULL, {owners} VARCHAR, execution UBIGINT NOT NULL);
 
