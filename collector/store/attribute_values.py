@@ -39,10 +39,16 @@ def attribute_column(rows: pa.Table, name: str) -> pa.Array:
     """The values of an attribute (`ATTRIBUTE` and its key) of spans, NULL where nothing is said. `rows` have
     `READ_COLUMNS`, or whole attributes and the resource."""
     key = name.removeprefix(ATTRIBUTE)
-    texts = one_chunk(rows.column("attributes"))
-    said = _unmarked(_values(texts, key), rows)
-    tagged = _unmarked(_values(texts, OTEL_COST_TAG_PREFIX + key), rows)
-    return _said(pc.coalesce(_said(said), _said(tagged), _of_resources(rows.column("resource"), key)))
+    of_resource = _of_resources(rows.column("resource"), key)
+    # One look at all texts: the tag of the same name ends like it.
+    says = pc.match_substring(one_chunk(rows.column("attributes")), f"{_text(key)[1:]}:")
+    at = np.flatnonzero(says.to_numpy(zero_copy_only=False))
+    if not len(at):
+        return of_resource
+    some = rows.select([each for each in READ_COLUMNS if each in rows.column_names]).take(pa.array(at))
+    texts = one_chunk(some.column("attributes"))
+    said, tagged = (_said(_unmarked(_values(texts, each), some)) for each in (key, OTEL_COST_TAG_PREFIX + key))
+    return _replaced(of_resource, at, pc.coalesce(said, tagged, of_resource.take(pa.array(at))))
 
 
 def with_attributes(rows: pa.Table, columns: frozenset[str]) -> pa.Table:
@@ -62,9 +68,13 @@ def _of_resources(resources: pa.ChunkedArray, key: str) -> pa.Array:
     return _said(found).take(whole.indices)
 
 
+def _text(key: str) -> str:
+    return json.dumps(key, ensure_ascii=False)
+
+
 def _values(texts: pa.Array, key: str) -> pa.Array:
     """Values by key in JSON objects. Objects within objects, escapes and lists are read one by one: they are rare."""
-    name = json.dumps(key, ensure_ascii=False)
+    name = _text(key)
     has_key = pc.match_substring(texts, f"{name}:")
     if not pc.any(has_key).as_py():
         return pa.nulls(len(texts), pa.string())
@@ -75,7 +85,9 @@ def _values(texts: pa.Array, key: str) -> pa.Array:
     plain = pc.struct_field(found, "plain")
     values = pc.if_else(pc.equal(plain, ""), pc.struct_field(found, "text"), plain)
     values = pc.if_else(pc.equal(plain, "null"), pa.scalar(None, pa.string()), values)
-    is_hard = pc.or_(pc.is_null(found), pc.or_(pc.match_substring(some, ":{"), pc.match_substring(values, "\\")))
+    is_hard = pc.or_kleene(
+        pc.is_null(found), pc.or_kleene(pc.match_substring(some, ":{"), pc.match_substring(values, "\\"))
+    )
     hard = np.flatnonzero(pc.fill_null(is_hard, False).to_numpy(zero_copy_only=False))
     if len(hard):
         alone = pa.array([_parsed(some[row].as_py(), key) for row in hard.tolist()], pa.string())

@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from collector.decode.columns import MARKS
@@ -39,6 +39,7 @@ def without(value: dict[str, Any]) -> dict[str, Any]:
 
 
 @settings(max_examples=150, deadline=None)
+@example([({"a": {"otel_cost.tag.region": None}, "otel_cost.tag.region": "0"}, {})])
 @given(st.lists(st.tuples(OBJECTS, OBJECTS), min_size=1, max_size=6))
 def test_values_are_those_of_reports(spans: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
     found = attribute_column(
