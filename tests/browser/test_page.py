@@ -255,7 +255,8 @@ async ([texts, total, digits]) => {
   const plain = (text) => text.replace(/[$,]/g, '');
   const amounts = texts.map(parse);
   const shown = apportioned(amounts, parse(total), digits).map((amount) => plain(usd(amount, digits)));
-  return [amounts.map((amount) => plain(exact(amount))), shown, usd(parse(total), digits).startsWith('<') ? '0' : plain(usd(parse(total), digits))];
+  const whole = usd(parse(total), digits);
+  return [amounts.map((amount) => plain(exact(amount))), shown, whole.startsWith('<') ? '0' : plain(whole)];
 }
 """
 """Runs in the page: what it makes of amounts."""
