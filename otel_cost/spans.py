@@ -1,8 +1,9 @@
 """Spans of the SDK: what is read of them, and how attributes get onto one that has ended.
 
 The SDK freezes a span's attributes before it calls `_on_ending` (opentelemetry-sdk 1.45;
-https://github.com/open-telemetry/opentelemetry-python/issues/5614), so a plain `set_attributes` there is lost. This is
-the only module that touches private fields of the SDK, each use guarded by what `detect()` found out on a real span.
+https://github.com/open-telemetry/opentelemetry-python/issues/5614), so a plain `set_attributes` there is lost. Beside
+`otel_cost.instrument.bound_histogram` this is the only module that touches private fields of the SDK, each use guarded
+by what `detect()` found out on a real span.
 """
 
 from __future__ import annotations
