@@ -24,6 +24,7 @@ OTEL_COST_PROJECT = "otel_cost.project"
 OTEL_COST_ENVIRONMENT = "otel_cost.environment"
 OTEL_COST_CONVERSATION = "otel_cost.conversation"
 OTEL_COST_TAG_PREFIX = "otel_cost.tag."
+OTEL_COST_ORGANIZATION = "otel_cost.organization"  # on resources: whose spans they are, where senders may say so
 OTEL_COST_TOKEN_PREFIX = "otel_cost.token."  # + owner dimension, on resources: the tag of the ingest token
 OTEL_COST_INGEST_TOKEN = (
     "otel_cost.ingest_token"  # on resources: name of the token that sent them; the collector's word

@@ -17,12 +17,12 @@ from collector.config.tls import read_server_tls
 from collector.receive.senders import (
     DEFAULT_ORGANIZATION,
     MAX_TAG_CHARS,
-    ORGANIZATION_ATTRIBUTE,
     IngestToken,
     SenderConfig,
     Source,
 )
 from collector.serve.api.config import TRACE_PLACE, ApiConfig, ApiToken, JwksUrl, JwtConfig, Role
+from otel_cost.attributes import OTEL_COST_ORGANIZATION
 from otel_cost.call import DIMENSIONS
 
 MIN_TOKEN_CHARACTERS = 16
@@ -87,7 +87,7 @@ def read_senders(part: Section) -> SenderConfig:
     config = SenderConfig(
         tokens,
         said.take("sources", _sources, _NO_SOURCES),
-        said.take("attribute", values.text, ORGANIZATION_ATTRIBUTE),
+        said.take("attribute", values.text, OTEL_COST_ORGANIZATION),
         None if is_required else default,
     )
     if is_required and not config.sources and not tokens:

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from collector.decode.request import NO_ORIGIN, Origin
 from collector.errors import MalformedRequest, PermissionDenied, Unauthenticated
+from otel_cost.attributes import OTEL_COST_ORGANIZATION
 
 DEFAULT_ORGANIZATION = "default"
-ORGANIZATION_ATTRIBUTE = "otel_cost.organization"
 MAX_ORGANIZATION_CHARS = 200
 MAX_TAG_CHARS = 200
 
@@ -52,7 +52,7 @@ class SenderConfig:
 
     tokens: tuple[IngestToken, ...] = ()
     sources: tuple[Source, ...] = ()  # the first that says something counts
-    attribute: str = ORGANIZATION_ATTRIBUTE
+    attribute: str = OTEL_COST_ORGANIZATION
     default: str | None = DEFAULT_ORGANIZATION  # where nobody says; None: such spans are refused
 
 
