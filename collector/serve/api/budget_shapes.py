@@ -78,7 +78,7 @@ class BudgetEvents(TypedDict):
 class BudgetRules(TypedDict):
     """Rules as a config writes them, each with `from`: config or api."""
 
-    rules_revision: int
+    rules_revision: str
     rules: list[dict[str, Any]]
 
 
