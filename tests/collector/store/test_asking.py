@@ -21,7 +21,7 @@ from collector.store.asking import Reading
 from collector.store.generations import Generations
 from collector.store.layout import Layout
 from tests.collector.store.conftest import OpenStore
-from tests.collector.store.ledger_rows import attribute, batch, call
+from tests.collector.store.ledger_rows import attribute, batch, call, span
 
 EVERYTHING = Selection(None, Window(None, None, ZoneInfo("UTC")))
 CALL = Decimal("0.0125")
@@ -106,6 +106,23 @@ def test_a_new_publication_is_read_while_an_older_one_is_in_use(open_store: Open
             assert calls_by_now(newer) == 3
         assert calls_by_now(ask) == 1
     generations.close()
+
+
+def test_sums_follow_each_change_of_what_was_summed_up(open_store: OpenStore, ledger_path: Path) -> None:
+    """Two calls of one segment learn one after the other, from late spans, who pays."""
+    store = open_store()
+    generations = Generations(ledger_path, ZoneInfo("UTC"), unsummed_rows=0)
+    generations.open()
+    found = []
+    for late in ([call(1, 2, 1), call(2, 2, 1)], [span(1, 1, customer="a")], [span(2, 1, customer="b")]):
+        store.append(batch(late), attribute)
+        store.publish()
+        generations.step()
+        with generations.current() as ask:
+            rows = breakdown(ask, EVERYTHING, Grouping(("customer",), sort="name")).rows
+            found.append({row.key[0]: row.measures.cost_usd for row in rows})
+    generations.close()
+    assert found == [{None: 2 * CALL}, {"a": CALL, None: CALL}, {"a": CALL, "b": CALL}]
 
 
 @pytest.mark.parametrize("content", [b"", b"no database", None], ids=["empty", "foreign", "cut"])
