@@ -25,6 +25,7 @@ from collector.store.query import query_published
 from examples.demo.parts import (
     DEFAULT_GRPC_PORT,
     DEFAULT_HTTP_PORT,
+    DEFAULT_PAGE_PORT,
     Collector,
     DemoError,
     Place,
@@ -67,19 +68,22 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--db", type=Path, default=Path(DEFAULT_LEDGER), help="ledger file (default: %(default)s)")
     parser.add_argument("--grpc-port", type=int, default=DEFAULT_GRPC_PORT, help="default: %(default)s")
     parser.add_argument("--http-port", type=int, default=DEFAULT_HTTP_PORT, help="default: %(default)s")
+    parser.add_argument("--page-port", type=int, default=DEFAULT_PAGE_PORT, help="default: %(default)s")
     return parser.parse_args()
 
 
 @contextmanager
 def _collector(arguments: argparse.Namespace, scratch: str) -> Iterator[tuple[Place, Collector]]:
-    place = Place(arguments.db.absolute(), port_or_free(arguments.grpc_port), port_or_free(arguments.http_port))
-    for wanted, chosen in ((arguments.grpc_port, place.grpc_port), (arguments.http_port, place.http_port)):
+    asked = (arguments.grpc_port, arguments.http_port, arguments.page_port)
+    place = Place(arguments.db.absolute(), *map(port_or_free, asked))
+    for wanted, chosen in zip(asked, (place.grpc_port, place.http_port, place.page_port), strict=True):
         if wanted and wanted != chosen:
             _say(f"port {wanted} is taken; using {chosen}")
     collector = Collector(place, Path(scratch))
     try:
         collector.start()
         _say(f"collector: gRPC 127.0.0.1:{place.grpc_port}, HTTP 127.0.0.1:{place.http_port}")
+        _say(f"page: {place.page}")
         yield place, collector
     finally:
         collector.stop()
@@ -138,7 +142,8 @@ def _farewell(place: Place, *, once: bool) -> None:
     _say(f'  {_command()} sql "SELECT agent, model, cost_usd FROM calls ORDER BY start_time"{database}')
     if once:
         return
-    _say("\nstill collecting; to see what your own app costs:")
+    _say(f"\nstill collecting; the page: {place.page}")
+    _say("to see what your own app costs:")
     _say(f"  OTEL_EXPORTER_OTLP_ENDPOINT={place.endpoint} opentelemetry-instrument python your_app.py")
     _say(f"  {_command()} report --by model{database}")
     _say("\nCtrl-C stops.")

@@ -15,7 +15,7 @@ from pathlib import Path
 from examples.replay import Exchange, load_exchange
 
 HERE = Path(__file__).parent
-DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT = 4317, 4318
+DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT, DEFAULT_PAGE_PORT = 4317, 4318, 8321
 READY_SECONDS, STOP_SECONDS, APP_SECONDS = 60.0, 30.0, 120.0
 
 
@@ -62,6 +62,11 @@ class Place:
     database: Path
     grpc_port: int
     http_port: int
+    page_port: int
+
+    @property
+    def page(self) -> str:
+        return f"http://127.0.0.1:{self.page_port}/"
 
     @property
     def endpoint(self) -> str:
@@ -74,7 +79,9 @@ class Place:
             f"      grpc: {{endpoint: '127.0.0.1:{self.grpc_port}'}}\n"
             f"      http: {{endpoint: '127.0.0.1:{self.http_port}'}}\n"
             f"exporters:\n  duckdb: {{path: '{self.database}'}}\n"
-            "service:\n  pipelines:\n    traces: {receivers: [otlp], exporters: [duckdb]}\n"
+            f"extensions:\n  api: {{endpoint: '127.0.0.1:{self.page_port}'}}\n"
+            "service:\n  extensions: [api]\n"
+            "  pipelines:\n    traces: {receivers: [otlp], exporters: [duckdb]}\n"
         )
 
 
