@@ -6,6 +6,7 @@ const TRIES = 3;
 const LEAST_MS = 2000;
 const EASE = 4; // between two looks at least this many times what the last one took: many open pages cost little
 const MOST_MS = 10_000;
+const SETTLED_MS = 5000;
 
 /** Calls `onchange()` after changes of the ledger, one at a time and not too often, and `onbudget(event)` at once. */
 export class Live {
@@ -65,7 +66,9 @@ export class Live {
   news(said) {
     const now = said.last_seq ?? said.last ?? said.as_of;
     if (now === this.last) return;
+    const isKnown = this.last === null && Date.parse(said.as_of) < Date.now() - SETTLED_MS; // said on connecting: the page has just asked
     this.last = now;
+    if (isKnown) return;
     this.waiting = true;
     this.soon();
   }
