@@ -40,6 +40,8 @@ def demo(ledger: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
             "0",
             "--http-port",
             "0",
+            "--page-port",
+            "0",
             *arguments,
         ],
         stdout=subprocess.PIPE,
