@@ -55,7 +55,7 @@ def test_five_mistakes_are_reported_at_once_with_place_and_nearest_spelling() ->
         'allowed: tls, endpoint, max_recv_msg_size_mib; did you mean "endpoint"?',
         "processors.memory_limiter.limit_mib: must be a whole number (got lots)",
         "processors.budget.rules[1].scope: unknown scope (got agnet); "
-        f'allowed: {", ".join(SCOPES)}; did you mean "agent"?',
+        f'allowed: {", ".join(SCOPES)}, ingest_token, attribute.KEY; did you mean "agent"?',
         "processors.budget.rules[2].limit: must be 0 or more (got -5 USD/month)",
         'service.pipelines.traces.exporters: "otlp/jager" is not defined under exporters; did you mean "otlp/jaeger"?',
     ]
