@@ -17,10 +17,11 @@ def test_every_key_is_written_once() -> None:
 
 
 def test_tables_name_constants_only() -> None:
-    """Every key that a table reads is a constant (or a quantity under our usage prefix)."""
+    """Every key that a table reads is a constant (or a quantity or a token's tag, under our own prefixes)."""
     known = set(CONSTANTS.values())
     unknown = {key.partition(INSIDE)[0] for key in KEYS} - known
-    assert {key for key in unknown if not key.startswith(attributes.OTEL_COST_USAGE_PREFIX)} == set()
+    prefixes = (attributes.OTEL_COST_USAGE_PREFIX, attributes.OTEL_COST_TOKEN_PREFIX)
+    assert {key for key in unknown if not key.startswith(prefixes)} == set()
 
 
 def test_every_owner_dimension_has_a_key_of_ours() -> None:

@@ -109,7 +109,7 @@ def test_windows_end_by_the_clock_of_the_place(start: str, period: str, end: str
 def test_a_ledger_without_history_says_so(ledger: str) -> None:
     said = run_json("projections", "--db", ledger)
     assert said["month"]["value_usd"] is None
-    assert "complete days of history" in said["month"]["method"]
+    assert "of history; 3 are needed" in said["month"]["method"]
     assert said["budgets"] == []
     assert outlook.budgets(Ledger(Path(ledger)), DAY, ZoneInfo("UTC")) == []
     assert run_json("anomalies", "--db", ledger)["spikes"] == []
