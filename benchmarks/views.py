@@ -75,7 +75,7 @@ VIEWS = {
     "cost optimization": "admin/metrics/cost-optimization",
     "spend, 365 days": f"spend?{_LONG}",
     "series by provider, 365 days": f"timeseries?{_LONG}by=provider",
-    "agents, 365 days": f"agents?{_LONG}sparkline=week",
+    "agents, 365 days": f"agents?{_LONG}sparkline=day",
     "models, 365 days": f"models?{_LONG}",
     "customers, 365 days": f"customers?{_LONG}",
 }

@@ -96,12 +96,10 @@ def test_what_is_verified_has_no_differences(counted: str) -> None:
 
 
 def _buckets(counted: str) -> int:
-    """Of the rolling budget: its buckets are five minutes long."""
+    """Of the rolling budget: its buckets are an hour long, and calls may lie on both sides of a full one."""
     with duckdb.connect(counted, read_only=True) as connection:
-        starts = connection.execute(
-            "SELECT count(DISTINCT epoch_ns(start_time) // 300_000_000_000) FROM calls"
-        ).fetchall()
-    return int(starts[0][0])
+        starts = connection.execute("SELECT count(DISTINCT epoch_ns(start_time) // 3_600_000_000_000) FROM calls")
+        return int(starts.fetchall()[0][0])
 
 
 def test_a_counter_that_is_wrong_is_a_difference(counted: str, tmp_path: Path) -> None:
