@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from collector.questions import optimization as optimizing
 from collector.questions import outlook as outlooks
 from collector.questions import spikes as spiked
 from collector.questions import ticker as tickers
+from collector.questions.asking import Answered
 from collector.questions.selection import Selection
 from collector.serve.api import selected
 from collector.serve.api.config import Role
@@ -38,13 +39,16 @@ from collector.serve.api.forecast_shapes import (
 from collector.serve.api.path import Path, Returns
 from collector.serve.api.responses import json_response
 from collector.serve.api.shapes import as_json
-from collector.serve.api.viewing import Asked, Question, View, Viewer, answer_json
+from collector.serve.api.viewing import Asked, Question, Viewer, answer_json
 
 MAX_BUDGETS = 50
 """With a projection: those nearest to their limit. Each costs a question of its own."""
 KEPT_SECONDS = 30.0
 """The month's projection in the ticker: it is asked for every few seconds, and moves in hours."""
+SPIKES_KEPT_SECONDS = 300.0
+"""Odd days: a question of seconds over ten million spans, about days. Its answer says as of when it is."""
 MAX_KEPT = 200
+_Days = tuple[Selection, date | None, datetime | None]
 _UNPROJECTED = (WindowKind.RUN, WindowKind.HOUR)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -68,15 +72,13 @@ class Desk(Protocol):
 def forecast_paths(viewer: Viewer, desk: Desk) -> list[Path]:
     """All routes of this module."""
     routes = _Routes(viewer, desk)
-    spikes = View(
-        "/anomalies", "days that cost more than they should have, and why", _ask_spikes, show_spikes, SpikesShown
-    )
     return [
         viewer.route_of("/ticker", "today, yesterday, the month and its projection, runs, freshness",
                         routes.ticker, TickerShown),
         viewer.route_of("/projections", "what today, the week, the month and each budget will come to",
                         routes.projections, ProjectionsShown),
-        viewer.route(spikes),
+        viewer.route_of("/anomalies", "days that cost more than they should have, and why",
+                        routes.spikes, SpikesShown),
         Path("GET", "/admin/metrics/cost-optimization", Role.VIEWER, routes.optimization,
              "today, the month and its projection, by provider and by agent, and the monthly budget", strict=True,
              parameters=(selected.ZONE,), returns=Returns(CostOptimization)),
@@ -88,6 +90,7 @@ class _Routes:
         self._viewer = viewer
         self._desk = desk
         self._kept: dict[Selection, tuple[float, outlooks.Projection]] = {}
+        self._spikes: dict[_Days, tuple[float, Answered[tuple[spiked.Spike, ...]]]] = {}
 
     async def ticker(self, request: Request, asked: Asked) -> Response:
         """Filters of the selection hold; its times do not."""
@@ -99,6 +102,19 @@ class _Routes:
         nows = sorted(self._budgets(asked), key=lambda now: -(now.spent * 10**6 // max(1, now.limit)))[:MAX_BUDGETS]
         answered = await self._viewer.answer(Question(outlooks.projections, (asked.selection, asked.now, nows)))
         return answer_json(request, asked, answered, show_projections(answered.value))
+
+    async def spikes(self, request: Request, asked: Asked) -> Response:
+        """Kept for minutes: of the window, only its days matter."""
+        window = asked.selection.window
+        since = None if window.since is None else window.since.astimezone(window.zone).date()
+        key = selected.timeless(asked.selection), since, window.until
+        kept = self._spikes.get(key)
+        if kept is None or kept[0] < time.monotonic() - SPIKES_KEPT_SECONDS:
+            answered = await self._viewer.answer(Question(spiked.anomalies, (asked.selection, asked.now)))
+            if len(self._spikes) >= MAX_KEPT:
+                self._spikes.clear()
+            kept = self._spikes[key] = time.monotonic(), answered
+        return answer_json(request, asked, kept[1], show_spikes(kept[1].value, asked))
 
     async def optimization(self, request: Request) -> Response:
         asked = self._viewer.read(request, (selected.ZONE,))
@@ -184,7 +200,3 @@ def _scope(rule: Rule, key: CounterKey) -> tuple[tuple[str, str | None], ...]:
     names = [name for name, _ in rule.scope]
     values = [key.scope_value] if len(names) < 2 else json.loads(key.scope_value)
     return tuple(zip(names, values, strict=False))
-
-
-def _ask_spikes(asked: Asked) -> Question:
-    return Question(spiked.anomalies, (asked.selection, asked.now))

@@ -18,7 +18,7 @@ export function panels(page) {
   return [
     { id: "periods", title: "Forecast", shape: "tiles", plain: true, ask: asked, draw: (answer) => h("dl", { class: "tiles" }, PERIODS.map(([key, name]) => tile(answer[key], name))) },
     { id: "days", title: "Day by day", shape: "tall", ask: asked, draw: (answer) => days(answer.daily) },
-    { id: "spikes", title: "Out of the ordinary", shape: "list", ask: () => page.ask("/anomalies"), draw: ({ spikes }) => spikeTable(page, spikes) },
+    { id: "spikes", title: "Out of the ordinary", shape: "list", still: true, ask: () => page.ask("/anomalies"), draw: ({ spikes }) => spikeTable(page, spikes) },
     { id: "method", title: "How good the forecast is", shape: "list", ask: asked, draw: backTests },
   ];
 }
