@@ -174,7 +174,8 @@ class Scope:
         if _reads(body, "ran"):
             sources["ran"] = self._facts("ran", keys, bucket, given, "")
         if _reads(body, "details"):
-            sources["details"] = self._calls("details", self._columns(keys, bucket, given), given)
+            columns = self._columns(keys, bucket, given)
+            sources["details"] = self._calls("facts", f"{columns}\n    {statement('detail_columns')}", given)
         if _reads(body, "chosen"):
             sources["chosen"] = self._calls("chosen", self._columns(keys, bucket, given), given)
         for view in _OF_AN_ORGANISATION:

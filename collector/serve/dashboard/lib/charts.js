@@ -148,7 +148,14 @@ export function bucketAxis(theme, labels, width) {
   };
 }
 
+/** Steps below a thousand are written out: SI would say "m" for a thousandth, which people read as a million. */
+const TICKS = [
+  { dtickrange: [null, 1], value: ",.9~f" },
+  { dtickrange: [1, 1000], value: "," },
+  { dtickrange: [1000, null], value: "~s" },
+];
+
 /** An axis of amounts of dollars from 0. */
 export function moneyAxis(theme, prefix = "$") {
-  return { tickprefix: prefix, tickformat: prefix ? "~s" : "~s", rangemode: "tozero", fixedrange: true, gridcolor: theme.line, zerolinecolor: theme.line, nticks: 5, tickfont: { color: theme.soft, size: 11 } };
+  return { tickprefix: prefix, tickformatstops: TICKS, rangemode: "tozero", fixedrange: true, gridcolor: theme.line, zerolinecolor: theme.line, nticks: 5, tickfont: { color: theme.soft, size: 11 } };
 }
