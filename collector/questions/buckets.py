@@ -66,9 +66,14 @@ def number(bucket: str, instant: datetime, zone: ZoneInfo) -> int:
 
 
 def start(bucket: str, number: int, zone: ZoneInfo) -> datetime:
-    """When a bucket begins, on the zone's clock; a day without midnight begins when it begins."""
+    """When a bucket begins, on the zone's clock; a day without midnight begins when it begins.
+
+    Where a clock is put back by half an hour, the hour's second part begins with that.
+    """
     if bucket == HOUR:
-        return datetime.fromtimestamp(number, UTC).astimezone(zone)
+        offsets = pieces(zone, number, number + _HOUR_SECONDS - 1)
+        begun = (number + offsets[0][1]) % _HOUR_SECONDS == 0
+        return datetime.fromtimestamp(number if begun else offsets[-1][0], UTC).astimezone(zone)
     if bucket == MONTH:
         day = date(number // 12, number % 12 + 1, 1)
     else:
