@@ -311,10 +311,12 @@ class Counters:
         raises: Mapping[CounterKey, Raise],
     ) -> list[Event]:
         before, delta = found.amounts(places[near]), moved_amounts(moves)[near]
+        now_start_ns = window_at(moves.rule.window, now_ns).start_ns
         events: list[Event] = []
         for row, held, added in zip(near.tolist(), before.tolist(), delta.tolist(), strict=True):
             key = _moved_key(moves, row)
-            reached = Reached(key, held, held + added, self.limit(moves.rule, key, now_ns, raises))
+            limit, is_over = self.limit(moves.rule, key, now_ns, raises), key.window_start_ns < now_start_ns
+            reached = Reached(key, held, held + added, limit, is_over)
             events += self._fired.events(moves.rule, reached, now_ns)
         return events
 
@@ -337,7 +339,8 @@ class Counters:
                 added = sum(delta for start, delta in deltas.items() if end - rule.window.rolling_ns <= start < end)
                 if before + added < found.least:
                     continue
-                reached = Reached(CounterKey(owner[0], rule.name, owner[1], end - step), before, before + added, limit)
+                key = CounterKey(owner[0], rule.name, owner[1], end - step)
+                reached = Reached(key, before, before + added, limit, end < now_end_ns)
                 fired = list(self._fired.events(rule, reached, now_ns, also))
                 also.add(fired)
                 events += fired

@@ -3,6 +3,7 @@
 A threshold of a calendar window, of a run or of a total fires once per counter: when its amount is there and it has
 not fired yet, whatever the order in which calls came. Going down and up again changes nothing. Where a limit was
 raised since (by an approval, or in the rule) it fires once more, for the new limit, when the counter comes from below.
+Of a window that has ended only what crosses it now is told: a rule that is new says nothing of what was over before.
 
 Of a rolling window the sum is looked at as of the end of each bucket that a batch has changed it for, up to now. The
 event is of the bucket at whose end the sum is over the threshold; it fires again only for a bucket that is at least
@@ -35,6 +36,8 @@ class Reached(NamedTuple):
     before: int
     after: int
     limit: int
+    is_over: bool = False
+    """Whether its window has ended: what it held before is told no more."""
 
 
 def thresholds_of(rule: Rule) -> list[Threshold]:
@@ -83,7 +86,8 @@ class Fired:
             if also is not None:
                 priors.append(also._prior(rule, mark, reached.key.window_start_ns))
             prior = max((each for each in priors if each is not None), default=None)
-            if prior is None or (reached.limit > prior and reached.before < amount):
+            is_crossed = reached.before < amount
+            if (is_crossed or not reached.is_over) if prior is None else (is_crossed and reached.limit > prior):
                 yield Event(reached.key, kind, ppm, now_ns, reached.after, reached.limit, rule.unit)
 
     def next_amount(self, rule: Rule, key: CounterKey, after: int) -> int:

@@ -102,6 +102,20 @@ def test_a_lower_limit_fires_by_itself_what_is_crossed_now() -> None:
     assert said(take(counters, call())) == [("exceed", 1_000_000)]
 
 
+@pytest.mark.parametrize("window", [Window(WindowKind.DAY), ROLLING])
+def test_a_new_rule_says_nothing_of_windows_that_were_over_their_limit_before_it_came(window: Window) -> None:
+    """Not when it comes, and not when a late call or a price run moves them; what crosses one of them now is told."""
+    counters, then_ns = Counters([rule(limit=1000 * USD, window=window)]), NOON_NS - 48 * HOUR_NS
+    take(counters, *[call(start_time_ns=then_ns)] * 12)
+    counters.replace_rules([rule(limit=10 * USD, window=window)], {})
+    assert counters.due(NOON_NS, ["r"]) == []
+    assert take(counters, call(start_time_ns=then_ns)) == []
+    assert take(counters, call(start_time_ns=then_ns, sign=-1), call(start_time_ns=then_ns, cost_pico_usd=9)) == []
+    assert take(counters, *[call(start_time_ns=then_ns, sign=-1)] * 5) == []
+    assert said(take(counters, *[call(start_time_ns=then_ns)] * 5)) == [("warn", 800_000), ("exceed", 1_000_000)]
+    assert said(take(counters, *[call()] * 8)) == [("warn", 800_000)], "in a window of now"
+
+
 def test_other_rules_keep_their_counters_when_one_is_counted_anew() -> None:
     counters = Counters([rule("a"), rule("b")])
     take(counters, call())

@@ -87,6 +87,18 @@ def test_what_others_spend_ends_leases_when_their_holders_are_heard_of() -> None
     assert book.settle(lease.lease_id, [], NOON_NS) == 0, "nothing is left"
 
 
+def test_what_others_hold_counts_as_what_they_have_spent() -> None:
+    """Nothing is in the ledger yet: of what is left, leases are taken."""
+    _, book = books(rule_of("r", 100))
+    early = granted(book, 5, holder="early")
+    granted(book, 80, holder="large")
+    late = granted(book, 1, holder="late")
+    assert (early.expires_in_ns, late.expires_in_ns) == (30 * SECOND_NS, SECOND_NS), "little is left"
+    assert book.settle(early.lease_id, [], NOON_NS) == SECOND_NS
+    book.settle(late.lease_id, [SettledCall(0, Amounts(1, 10, 1), Amounts(16, 10, 1))], NOON_NS)
+    assert book.settle(early.lease_id, [], NOON_NS) == 0, "a call of another cost more than there was"
+
+
 def test_no_lease_is_used_beyond_its_window() -> None:
     """What begins in the next window counts there, and needs a lease of that."""
     midnight_ns = NOON_NS - NOON_NS % DAY_NS + DAY_NS
