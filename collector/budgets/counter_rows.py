@@ -30,20 +30,33 @@ COUNTER_SCHEMA = pa.schema(
 """What is added to a counter. All rows of one key together are the counter."""
 
 
+_NO_ROWS = COUNTER_SCHEMA.empty_table()
+_AMOUNTS = COUNTER_SCHEMA.types[4:]
+
+
 def counter_rows(moves: Sequence[RuleMoves]) -> pa.Table:
     """`COUNTER_SCHEMA`, one row per counter that moves."""
-    parts = [COUNTER_SCHEMA.empty_table()]
-    for each in moves:
-        amounts = zip(each.amounts, COUNTER_SCHEMA.types[4:], strict=True)
-        columns = [
-            pa.array(each.orgs, pa.string()),
-            pa.repeat(pa.scalar(each.rule.name), len(each.values)),
-            pa.array(each.values, pa.string()),
-            pa.array(each.starts_ns, pa.int64()),
-            *(_column(values, kind) for values, kind in amounts),
-        ]
-        parts.append(pa.Table.from_arrays(columns, schema=COUNTER_SCHEMA))
-    return pa.concat_tables(parts)
+    if not moves:
+        return _NO_ROWS
+    parts = [pa.RecordBatch.from_arrays(_columns(each), schema=COUNTER_SCHEMA) for each in moves]
+    return pa.Table.from_batches(parts)
+
+
+def _columns(moves: RuleMoves) -> list[pa.Array]:
+    amounts = (_column(values, kind) for values, kind in zip(moves.amounts, _AMOUNTS, strict=True))
+    return [
+        _repeated(moves.orgs, pa.string()),
+        pa.repeat(moves.rule.name, len(moves.values)),
+        pa.array(moves.values, pa.string()),
+        _repeated(moves.starts_ns, pa.int64()),
+        *amounts,
+    ]
+
+
+def _repeated(values: Sequence[str] | Sequence[int], kind: pa.DataType) -> pa.Array:
+    """A column that mostly is of one value."""
+    is_one = list(values).count(values[0]) == len(values)
+    return pa.repeat(pa.scalar(values[0], kind), len(values)) if is_one else pa.array(values, kind)
 
 
 def amounts_of(column: pa.ChunkedArray) -> Amounts:

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from collector.budgets.model import CounterKey, Event, EventKind, Unit
+from collector.budgets.statements import insert, statement
 
 _USD = pa.decimal128(38, 12)
 _WHOLE = pa.decimal128(38, 0)
@@ -35,13 +36,12 @@ EVENT_SCHEMA = pa.schema(
 )
 """Rows of `_ledger.budget_event`."""
 
-_EVENT = "INSERT INTO _ledger.budget_event BY NAME SELECT * FROM new_event"
-_AUDIT = "INSERT INTO _ledger.budget_audit VALUES (?, ?, ?, ?, ?, ?)"
+_NO_ROWS = EVENT_SCHEMA.empty_table()
 
 
 def event_rows(events: Sequence[Event]) -> pa.Table:
     """`EVENT_SCHEMA`."""
-    return pa.Table.from_pylist([_row(event) for event in events], schema=EVENT_SCHEMA)
+    return _NO_ROWS if not events else pa.Table.from_pylist([_row(event) for event in events], schema=EVENT_SCHEMA)
 
 
 def events_of(rows: pa.Table) -> list[Event]:
@@ -51,17 +51,14 @@ def events_of(rows: pa.Table) -> list[Event]:
 
 def insert_events(connection: Any, events: Sequence[Event]) -> None:
     """Add events, inside a transaction of the ledger's writer."""
-    if events:
-        connection.register("new_event", event_rows(events))
-        connection.execute(_EVENT)
-        connection.unregister("new_event")
+    insert(connection, "insert_events", event_rows(events))
 
 
 def insert_audit(
     connection: Any, at_ns: int, actor: str, action: str, subject: str, before: str | None, after: str | None
 ) -> None:
     """Note who changed what, inside a transaction of the ledger's writer. `before` and `after` are JSON."""
-    connection.execute(_AUDIT, [at_ns, actor, action, subject, before, after])
+    connection.execute(statement("insert_audit"), [at_ns, actor, action, subject, before, after])
 
 
 def _row(event: Event) -> dict[str, Any]:

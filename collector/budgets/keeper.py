@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -28,7 +28,7 @@ from collector.store import Store
 from collector.store import budgets as ledger_budgets
 from collector.store.manifest import live
 from collector.store.readers import Reader
-from collector.store.statements import fetch, query, registered
+from collector.store.statements import fetch, query
 
 logger = logging.getLogger(__name__)
 
@@ -138,14 +138,14 @@ class BudgetKeeper:
     def _redefine(self, connection: Any, rules: Sequence[Rule]) -> _Redefined:
         """In the writer, in a transaction: count rules that are not, forget those that are gone."""
         now_ns = self._clock_ns()
-        stored = _counted_of(fetch(connection, "SELECT * FROM _ledger.budget_counted"))
+        stored = _counted_of(fetch(connection, query("budget_counted")))
         counted = {} if self._is_broken else dict(stored)
         fresh = [rule for rule in rules if rule.name not in counted or counted[rule.name].counting != counting_of(rule)]
         worst = self._worst() if any(rule.unpriced is Unpriced.WORST_CASE for rule in fresh) else WorstRates()
         for rule in fresh:
             counted[rule.name] = _Counted(counting_of(rule), _since(rule, stored.get(rule.name), now_ns), worst)
         kept = [rule.name for rule in rules if rule not in fresh]
-        _delete_but(connection, "budget_counter", kept)
+        connection.execute(query("forget_budget_counters_but"), [kept])
         rows: dict[str, pa.Table] = {}
         if fresh:
             columns = columns_of(fresh)
@@ -153,13 +153,11 @@ class BudgetKeeper:
             moved = (ledger_budgets.calls_of(some, columns, 1) for some in calls)
             rows = rows_of(fresh, recount(fresh, moved, dict.fromkeys((rule.name for rule in fresh), worst)))
             for table in rows.values():
-                with registered(connection, counter=table):
-                    connection.execute("INSERT INTO _ledger.budget_counter BY NAME SELECT * FROM counter")
-        connection.execute("DELETE FROM _ledger.budget_counted")
+                ledger_budgets.add_rows(connection, query("insert_budget_counters"), table)
+        connection.execute(query("forget_budget_counted"))
         counted = {rule.name: counted[rule.name] for rule in rules}
-        if rules:
-            with registered(connection, counted_rule=pa.Table.from_pylist([_row(r, counted[r.name]) for r in rules])):
-                connection.execute("INSERT INTO _ledger.budget_counted BY NAME SELECT * FROM counted_rule")
+        written = pa.Table.from_pylist([_row(rule, counted[rule.name]) for rule in rules])
+        ledger_budgets.add_rows(connection, query("insert_budget_counted"), written)
         fired = events_of(fetch(connection, query("budget_events_fired")))
         return _Redefined(tuple(rules), counted, rows, fired)
 
@@ -177,7 +175,7 @@ class BudgetKeeper:
         return events
 
     def _verify(self, reader: Reader) -> list[Difference]:
-        counted = _counted_of(reader.table("SELECT * FROM _ledger.budget_counted"))
+        counted = _counted_of(reader.table(query("budget_counted")))
         rules = [
             rule
             for rule in self.counters.rules
@@ -249,7 +247,3 @@ def _row(rule: Rule, counted: _Counted) -> dict[str, object]:
         "limit_amount": rule.limit,
         "warn_ppm": min(ppm for _, ppm in thresholds_of(rule)),
     }
-
-
-def _delete_but(connection: Any, table: str, kept: Iterable[str]) -> None:
-    connection.execute(f"DELETE FROM _ledger.{table} WHERE NOT list_contains(?::VARCHAR[], budget)", [list(kept)])

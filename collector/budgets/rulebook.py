@@ -158,11 +158,10 @@ class RuleBook:
 
 def _write_row(connection: Any, name: str, definition: str, by: str, now_ns: int, *, is_deleted: bool = False) -> None:
     """Put a rule's row in the place of the one before, inside the transaction: an update would hold checkpoints up."""
-    found = connection.execute("SELECT created_at_ns, created_by FROM _ledger.budget_rule WHERE name = ?", [name])
-    created_at_ns, created_by = found.fetchone() or (now_ns, by)
-    connection.execute("DELETE FROM _ledger.budget_rule WHERE name = ?", [name])
+    created_at_ns, created_by = connection.execute(statement("rule_made"), [name]).fetchone() or (now_ns, by)
+    connection.execute(statement("forget_rule"), [name])
     row = [name, definition, created_at_ns, created_by, now_ns, by, now_ns if is_deleted else None]
-    connection.execute("INSERT INTO _ledger.budget_rule VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    connection.execute(statement("insert_rule"), row)
 
 
 def _is_about(row: AuditRow, org: str) -> bool:

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from collector.budgets.model import CounterKey, Unit
+from collector.budgets.statements import statement
 
 _TICKET_DIGITS = 16
 
@@ -55,16 +56,14 @@ def ticket_id(key: CounterKey, limit: int, number: int) -> str:
 
 def insert_tickets(connection: Any, tickets: Iterable[Ticket]) -> None:
     """Add new ones, inside the transaction that is under way."""
-    rows = [_row(ticket) for ticket in tickets]
-    if rows:
-        marks = ", ".join("?" * len(rows[0]))
-        connection.executemany(f"INSERT INTO _ledger.budget_approval VALUES ({marks})", rows)
+    for ticket in tickets:
+        connection.execute(statement("insert_ticket"), _row(ticket))
 
 
 def update_tickets(connection: Any, tickets: Iterable[Ticket]) -> None:
     """Write what became of them, inside the transaction that is under way."""
     for ticket in tickets:
-        connection.execute("DELETE FROM _ledger.budget_approval WHERE ticket = ?", [ticket.ticket])
+        connection.execute(statement("forget_ticket"), [ticket.ticket])
         insert_tickets(connection, [ticket])
 
 

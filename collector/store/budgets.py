@@ -18,15 +18,12 @@ from collector.store.attribute_values import READ_COLUMNS, attributes_in, with_a
 from collector.store.attribution import Judged
 from collector.store.manifest import Segment
 from collector.store.rows import pico_usd, plain_column
-from collector.store.statements import fetch, query, registered
+from collector.store.statements import fetch, query
 from collector.store.swap import in_transaction
 from otel_cost.attributes import OTEL_COST_LEASE
 from otel_cost.call import DIMENSIONS
 
 _TEXTS = ("provider", "model", *DIMENSIONS)
-_ROWS_AND_COUNTERS = (
-    "SELECT count(*), count(DISTINCT (org_id, budget, scope_value, window_start_ns)) FROM _ledger.budget_counter"
-)
 _LEASE = f'"{OTEL_COST_LEASE}":"'
 _LEASE_VALUE = '"' + OTEL_COST_LEASE.replace(".", r"\.") + r'":"(?P<lease_id>[^"\\]*)"'
 
@@ -98,7 +95,7 @@ class Counting:
     def load(self, connection: Any, keeper: BudgetMoves | None) -> None:
         """Have `keeper` read everything that the ledger has of counters, and keep them from now on."""
         self.keeper = keeper
-        counted = fetch(connection, "SELECT * FROM _ledger.budget_counted")
+        counted = fetch(connection, query("budget_counted"))
         self._uncounts = keeper is None and counted.num_rows > 0
         if keeper is not None:
             events = fetch(connection, query("budget_events_fired"))
@@ -130,12 +127,10 @@ class Counting:
     def write(self, connection: Any, moved: Moved | None) -> None:
         """Inside the transaction of what has moved them."""
         if self._uncounts:
-            connection.execute("DELETE FROM _ledger.budget_counted")
+            connection.execute(query("forget_budget_counted"))
         elif moved is not None:
-            for table, rows in (("budget_counter", moved.rows), ("budget_event", moved.event_rows)):
-                if rows.num_rows:
-                    with registered(connection, moved_row=rows):
-                        connection.execute(f"INSERT INTO _ledger.{table} BY NAME SELECT * FROM moved_row")
+            add_rows(connection, query("insert_budget_counters"), moved.rows)
+            add_rows(connection, query("insert_budget_events"), moved.event_rows)
 
     def apply(self, moved: Moved | None) -> None:
         """That transaction is committed."""
@@ -169,9 +164,10 @@ def _moved_by(keeper: BudgetMoves, judged: Judged, content: Content) -> Moved | 
 
 def compact(connection: Any) -> None:
     """Add up the rows of each counter when there are many. One transaction."""
-    if connection.execute("SELECT count(*) FROM _ledger.budget_counter").fetchall()[0][0] < COMPACT_ROWS:
+    (rows,) = connection.execute(query("budget_counter_rows")).fetchall()[0]
+    if rows < COMPACT_ROWS:
         return
-    rows, distinct = connection.execute(_ROWS_AND_COUNTERS).fetchall()[0]
+    (distinct,) = connection.execute(query("budget_counters_distinct")).fetchall()[0]
     if rows < 2 * distinct:
         return
     whole = fetch(connection, query("budget_counters"))
@@ -179,9 +175,17 @@ def compact(connection: Any) -> None:
 
 
 def _put_in_place(connection: Any, whole: pa.Table) -> None:
-    connection.execute("DELETE FROM _ledger.budget_counter")
-    with registered(connection, whole_counter=whole):
-        connection.execute("INSERT INTO _ledger.budget_counter BY NAME SELECT * FROM whole_counter")
+    connection.execute(query("forget_budget_counters_but"), [[]])
+    add_rows(connection, query("insert_budget_counters"), whole)
+
+
+def add_rows(connection: Any, sql: str, added_row: pa.Table) -> None:
+    """Run an INSERT of everything in `added_row`, inside a transaction; does nothing if that has no rows.
+
+    DuckDB finds the table here by that name itself, which a small commit notices: to register it takes as long again.
+    """
+    if added_row.num_rows:
+        connection.execute(sql)
 
 
 def moved_calls(judged: Judged, columns: frozenset[str], content: Content) -> pa.Table | None:

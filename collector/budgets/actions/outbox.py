@@ -19,7 +19,7 @@ from collector.budgets.actions.receivers import Tried, Verdict
 from collector.budgets.event_rows import events_of
 from collector.budgets.ledger import Snapshot
 from collector.budgets.model import Event
-from collector.budgets.statements import statement
+from collector.budgets.statements import insert, statement
 
 NOBODY = ""
 """The channel of events that nobody is told of."""
@@ -96,7 +96,7 @@ def pending(snapshot: Snapshot) -> list[tuple[Delivery, Event]]:
 
 def found(snapshot: Snapshot, delivery_id: str) -> tuple[Delivery, Event] | None:
     """One message and its event."""
-    rows = snapshot.rows("SELECT * FROM _ledger.budget_delivery WHERE id = ?", [delivery_id])
+    rows = snapshot.rows(statement("delivery_by_id"), [delivery_id])
     if not rows:
         return None
     delivery = _delivery(rows[0])
@@ -120,17 +120,13 @@ def add(connection: Any, deliveries: Iterable[Delivery]) -> None:
     if not rows:
         return
     columns = [pa.array(column, kind) for column, kind in zip(zip(*rows, strict=True), _TYPES, strict=True)]
-    connection.register("new_delivery", pa.Table.from_arrays(columns, names=list(_NAMES)))
-    try:
-        connection.execute("INSERT INTO _ledger.budget_delivery BY NAME SELECT * FROM new_delivery")
-    finally:
-        connection.unregister("new_delivery")
+    insert(connection, "insert_deliveries", pa.Table.from_arrays(columns, names=list(_NAMES)))
 
 
 def record(connection: Any, delivery: Delivery) -> None:
     """Write what became of one, inside the transaction that is under way."""
     # Not an update: that holds checkpoints up.
-    connection.execute("DELETE FROM _ledger.budget_delivery WHERE id = ?", [delivery.id])
+    connection.execute(statement("forget_delivery"), [delivery.id])
     add(connection, [delivery])
 
 

@@ -1,0 +1,1 @@
+DELETE FROM _ledger.budget_approval WHERE ticket = ?

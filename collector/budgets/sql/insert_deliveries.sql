@@ -1,0 +1,1 @@
+INSERT INTO _ledger.budget_delivery BY NAME SELECT * FROM added_row

@@ -1,0 +1,1 @@
+INSERT INTO _ledger.budget_rule VALUES (?, ?, ?, ?, ?, ?, ?)

@@ -1,0 +1,1 @@
+SELECT * FROM _ledger.budget_counted

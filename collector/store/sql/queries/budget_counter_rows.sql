@@ -1,0 +1,1 @@
+SELECT count(*) FROM _ledger.budget_counter

@@ -1,0 +1,1 @@
+INSERT INTO _ledger.budget_counter BY NAME SELECT * FROM added_row
