@@ -18,6 +18,7 @@ from collector.budgets.leases import LeaseBook
 from collector.budgets.model import Event, Rule
 from collector.budgets.rulebook import RuleBook
 from collector.budgets.worst import dearest
+from collector.errors import StoreUnavailable
 from collector.store import Store
 from collector.store.statements import query
 from otel_cost.pricing import RateCard
@@ -99,5 +100,8 @@ class BudgetDesk:
         while not self._stopping.wait(TICK_SECONDS):
             try:
                 self.book.expire()
+                self.rulebook.catch_up()
+            except StoreUnavailable as error:
+                logger.warning("changed budgets wait for the ledger: %s", error)
             except Exception:
-                logger.exception("leases could not be looked at")
+                logger.exception("leases and rules of budgets could not be looked at")

@@ -16,6 +16,7 @@ from collector.budgets.model import Rule
 from collector.budgets.statements import statement
 from collector.config.problems import ConfigError
 from collector.config.written_rule import as_json, from_json
+from collector.errors import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,10 @@ class AuditRow(NamedTuple):
 
 
 class RuleBook:
-    """`start()` reads the ledger. `changed` is told all rules after each change, in the thread that made it."""
+    """`start()` reads the ledger. `changed` is told all rules after each change, in the thread that made it.
+
+    A change that fails on its way may be in the ledger all the same: `catch_up` has what is there hold.
+    """
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class RuleBook:
         self._clock_ns = clock_ns
         self._made: dict[str, Rule] = {}
         self._changing = Lock()  # for as long as a change takes: the ledger and what is told of it keep one order
+        self._is_behind = False  # a change has failed: what the ledger has may not be what was told
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -76,25 +81,27 @@ class RuleBook:
 
     def start(self) -> None:
         """Raises StoreUnavailable."""
-        self._made = {}
+        made: dict[str, Rule] = {}
         for name, definition in self._ledger.read(lambda snapshot: snapshot.rows(statement("made_rules"))):
             if self.is_configured(name):
                 logger.warning("the budget %s that was made at run time gives way to that of the config", name)
                 continue
             try:
-                self._made[name] = from_json(definition)
+                made[name] = from_json(definition)
             except ConfigError as error:
                 logger.error("the budget %s that was made at run time is not understood: %s", name, error)
+        self._made = made
 
     def put(self, rule: Rule, by: str, org: str | None = None) -> bool:
         """Make a rule, or change it; whether it is new. `org`: whose rules may be changed; None: all.
 
         Raises:
             CannotChange: the config has a rule of this name, or another organisation.
-            StoreUnavailable: nothing is changed.
+            StoreUnavailable: whether it is changed says the ledger, when it answers again (`catch_up`).
         """
         self._refuse_configured(rule.name)
         with self._changing:
+            self._catch_up()
             return self._put(rule, by, org)
 
     def _put(self, rule: Rule, by: str, org: str | None) -> bool:
@@ -109,9 +116,7 @@ class RuleBook:
                 connection, now_ns, by, action, rule.name, None if before is None else as_json(before), definition
             )
 
-        self._ledger.write(write)
-        self._made = {**self._made, rule.name: rule}
-        self._changed(self.rules)
+        self._change(write, {**self._made, rule.name: rule})
         return before is None
 
     def delete(self, name: str, by: str, org: str | None = None) -> None:
@@ -119,11 +124,36 @@ class RuleBook:
 
         Raises:
             CannotChange: there is none of this name, or it is the config's.
-            StoreUnavailable: nothing is changed.
+            StoreUnavailable: as for `put`.
         """
         self._refuse_configured(name)
         with self._changing:
+            self._catch_up()
             self._delete(name, by, org)
+
+    def catch_up(self) -> None:
+        """Read and tell the rules again if a change has failed. Cheap if none has. Raises StoreUnavailable."""
+        if self._is_behind:
+            with self._changing:
+                self._catch_up()
+
+    def _catch_up(self) -> None:
+        if not self._is_behind:
+            return
+        self._is_behind = False  # what fails for another reason would fail each time
+        try:
+            self.start()
+            self._changed(self.rules)
+        except StoreUnavailable:
+            self._is_behind = True
+            raise
+
+    def _change(self, write: Callable[[Any], None], made: dict[str, Rule]) -> None:
+        self._is_behind = True
+        self._ledger.write(write)
+        self._made = made
+        self._changed(self.rules)
+        self._is_behind = False
 
     def _delete(self, name: str, by: str, org: str | None) -> None:
         before, now_ns = self._made.get(name), self._clock_ns()
@@ -134,9 +164,7 @@ class RuleBook:
             _write_row(connection, name, as_json(before), by, now_ns, is_deleted=True)
             insert_audit(connection, now_ns, by, "rule_deleted", name, as_json(before), None)
 
-        self._ledger.write(write)
-        self._made = {key: rule for key, rule in self._made.items() if key != name}
-        self._changed(self.rules)
+        self._change(write, {key: rule for key, rule in self._made.items() if key != name})
 
     def audit(self, limit: int, org: str | None = None) -> list[AuditRow]:
         """Who changed what, the newest first; all of it, or what is about one organisation. Raises StoreUnavailable."""

@@ -17,6 +17,6 @@ def statement(name: str) -> str:
 
 
 def insert(connection: Any, name: str, added_row: pa.Table) -> None:
-    """Run an INSERT of all rows of `added_row`, which DuckDB finds here by that name; does nothing if there are none."""
+    """Run an INSERT of all rows of `added_row`, which DuckDB finds here by that name; if there are none, nothing."""
     if added_row.num_rows:
         connection.execute(statement(name))
