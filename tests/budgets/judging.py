@@ -27,7 +27,7 @@ class Outcome:
     """Sum of `real - claimed` of calls whose cost the collector did not know at the last grant: more may not be
     overspent."""
     unasked: int
-    """Calls that were let through since nobody answered."""
+    """Calls that were let through since nobody answered: by rules that are open then, or that were not heard of yet."""
     unasked_cost: int
 
 
@@ -54,7 +54,12 @@ def outcome_of(notes: Sequence[Note], customer: str) -> Outcome:
 
 def failures(notes: Sequence[Note]) -> list[Note]:
     """What should not have happened in the app."""
-    return [note for note in notes if note["kind"] in ("failed", "unanswered")]
+    return [note for note in notes if note["kind"] == "failed"]
+
+
+def unanswered(notes: Sequence[Note]) -> list[Note]:
+    """Requests that the collector gave no answer to, in the time that the guard waits for one."""
+    return [note for note in notes if note["kind"] == "unanswered"]
 
 
 def _had_room(note: Note) -> bool:

@@ -9,14 +9,14 @@ import pytest
 from tests.budgets.budgeted import hard_budget, settled_counters, verified
 from tests.budgets.calls import Plan
 from tests.budgets.fleet import Fleet
-from tests.budgets.judging import failures, outcome_of
+from tests.budgets.judging import failures, outcome_of, unanswered
 from tests.support.collector_process import CollectorProcess
 
 MEAN_CALL_USD = 0.035
 """Of `calls.Caller`; budgets have room for two fifths of the calls."""
 STARVED_SECONDS = 60.0
-"""The collector is one of 65 processes that want to run, perhaps on one core: calls that nobody answers for are not
-what is looked at here."""
+"""So long the guard waits for an answer, instead of 2 s: the collector is one of 65 processes that want to run, perhaps
+on one core, and has to be asked for there to be a race at all."""
 
 
 @pytest.mark.parametrize("has_exact_estimates", [True, False], ids=["exact", "rough"])
@@ -32,7 +32,12 @@ def test_a_budget_that_many_processes_spend_at_once_holds(
     tmp_path: Path, processes: int, calls: int, seeds: range, has_exact_estimates: bool
 ) -> None:
     """Overspend is at most what calls in flight cost beyond their estimates: nothing, with exact ones. Each refusal's
-    own figures say that there was no room."""
+    own figures say that there was no room.
+
+    The rule is closed when the collector cannot be reached, so that the same bound holds for calls that got no answer.
+    (What is open then, as rules are by default, may be overspent by all calls that got none.) A process that has heard
+    nothing yet knows no rule: calls that it lets through are told apart, and count on top.
+    """
     with CollectorProcess(tmp_path, processors=race_budget(processes * calls), has_api=True) as collector:
         for seed in seeds:
             race(collector, tmp_path / f"seed-{seed}", processes, calls, seed, has_exact_estimates)
@@ -63,13 +68,13 @@ def race(
     print(
         f"seed {seed}: {found.made} calls made, {found.blocked} blocked, {found.refusals} refusals, spent "
         f"{counter.spent / counter.limit:.4f} of the limit, overspent {overspent / 1e12} of at most "
-        f"{found.underestimated_in_flight / 1e12} USD, {len(failures(notes))} failures"
+        f"{found.underestimated_in_flight / 1e12} USD, {len(unanswered(notes))} requests without an answer"
     )
     assert failures(notes) == []
-    assert found.unasked == 0
+    assert found.unasked == 0 or unanswered(notes), "calls passed that nobody was asked about"
     assert found.blocked > 0
     assert found.wrongly_refused == []
     assert counter.spent == found.cost, "the counter is what the calls cost"
-    assert counter.leased == 0, "all is given back"
-    assert overspent <= found.underestimated_in_flight
+    assert counter.leased == 0 or unanswered(notes), "all is given back"
+    assert overspent <= found.underestimated_in_flight + found.unasked_cost
     assert found.underestimated_in_flight == 0 or not has_exact_estimates
