@@ -1,6 +1,7 @@
 // Starts the page: who asks, what the address says, and the view that shows it.
-import { get, pairs } from "./lib/api.js";
+import { forget, get, pairs } from "./lib/api.js";
 import { redrawCharts } from "./lib/charts.js";
+import { whenIdle } from "./lib/idle.js";
 import { failure, empty } from "./lib/empty.js";
 import { filterBar } from "./lib/filters.js";
 import { frame, notices, showLive } from "./lib/frame.js";
@@ -11,6 +12,8 @@ import { closeMenus } from "./lib/menu.js";
 import { Board } from "./lib/panels.js";
 import { changed, Location, query, selection } from "./lib/state.js";
 import { VIEWS } from "./views/index.js";
+
+const LONGEST_MS = 5000; // a view that takes longer is followed all the same
 
 const content = document.getElementById("content");
 const bar = document.getElementById("bar");
@@ -56,13 +59,18 @@ const page = {
 };
 
 const live = new Live({
-  onchange: () => board.refresh(),
+  onchange: news,
   onbudget: (event) => {
     notices.add(event, page);
-    board.refresh();
+    news();
   },
   onstate: showLive,
 });
+
+function news() {
+  forget();
+  return board.refresh();
+}
 
 async function start() {
   try {
@@ -80,8 +88,9 @@ async function start() {
   }
   frame(page, VIEWS, live, redrawCharts, signedOut);
   content.replaceChildren(board.root);
-  live.start();
-  await show();
+  await Promise.race([show(), new Promise((resolve) => setTimeout(resolve, LONGEST_MS))]);
+  if (me) live.start(); // after the first answers: a browser opens six connections, and this one stays open
+  whenIdle(() => VIEWS.forEach((view) => view.load().catch(() => {})));
 }
 
 async function show() {

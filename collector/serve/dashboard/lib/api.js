@@ -14,17 +14,40 @@ export class ApiFailure extends Error {
   }
 }
 
-const asking = new Map();
+const KEPT_MS = 15_000;
+/** Answers hold until there is news (`forget`), but no longer than this: ages and "today" move without any. */
+const kept = new Map(); // address -> {promise, until}
 
-/** `GET path` with parameters, a list of pairs or an object whose values may be lists; null values are left out. */
+/**
+ * `GET path` with parameters, a list of pairs or an object whose values may be lists; null values are left out. Who asks
+ * the same while nothing has changed gets the same answer: panels that share one, and a view that is opened again.
+ */
 export function get(path, params = []) {
   const url = address(path, params);
-  if (!asking.has(url)) asking.set(url, send(url, { method: "GET" }).finally(() => asking.delete(url)));
-  return asking.get(url);
+  const known = kept.get(url);
+  if (known && performance.now() < known.until) return known.promise;
+  const asked = { promise: send(url, { method: "GET" }), until: Infinity };
+  kept.set(url, asked);
+  const drop = () => kept.get(url) === asked && kept.delete(url);
+  asked.promise.then(() => (asked.until = performance.now() + KEPT_MS), drop);
+  return asked.promise;
+}
+
+/** There is news: everything is asked anew. */
+export function forget() {
+  kept.clear();
 }
 
 /** `POST path` with a JSON body; also "PUT" and "DELETE". */
-export function post(path, body = {}, method = "POST") {
+export async function post(path, body = {}, method = "POST") {
+  try {
+    return await sent(path, body, method);
+  } finally {
+    forget();
+  }
+}
+
+function sent(path, body, method) {
   return send(address(path), { method, body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
 }
 

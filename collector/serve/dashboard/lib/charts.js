@@ -1,7 +1,11 @@
-// Charts by Plotly, which is loaded when the first chart is on screen and after the first paint. Every chart has a table.
+// Charts: drawn at once by hand (sketch.js), and by Plotly as soon as the page has nothing else to do or somebody points at
+// one. Every chart has a table.
 import { h, uid } from "./dom.js";
+import { whenIdle } from "./idle.js";
+import { sketch } from "./sketch.js";
 
 const SOURCE = document.querySelector('meta[name="otel-cost-charts"]')?.content ?? "";
+const LIBRARY_MS = 1500; // reading it takes half a second of the browser's only thread: not while somebody may just be clicking on
 const CONFIG = { displayModeBar: false, responsive: false, scrollZoom: false, doubleClick: false, showTips: false };
 
 /** Distinct for readers with any kind of colour vision (after Okabe and Ito), in light and dark; "other" is grey. */
@@ -31,6 +35,12 @@ export function colour(index) {
   return index === null ? OTHER[theme] : PALETTE[theme][index % PALETTE[theme].length];
 }
 
+/** Text that can be read on a colour (relative luminance of WCAG 2). */
+export function ink(fill) {
+  const [red, green, blue] = [1, 3, 5].map((at) => Number.parseInt(fill.slice(at, at + 2), 16) / 255).map((one) => (one <= 0.03928 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#10151b" : "#ffffff";
+}
+
 /** Text of apps within a chart's labels, which read some tags: as it is. (Tags like <b> become style attributes, which
  * the page's policy refuses: use `font.weight`.) */
 export const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
@@ -51,10 +61,6 @@ let loading = null;
 function library() {
   if (window.Plotly) return Promise.resolve(window.Plotly);
   loading ??= new Promise((resolve, reject) => {
-    if (!SOURCE) {
-      reject(new Error("no chart library"));
-      return;
-    }
     const script = document.createElement("script");
     script.src = SOURCE;
     script.onload = () => resolve(window.Plotly);
@@ -62,46 +68,66 @@ function library() {
       loading = null;
       reject(new Error("the chart library did not load"));
     };
-    requestAnimationFrame(() => setTimeout(() => document.head.append(script), 0)); // after what is there is painted
+    document.head.append(script);
   });
   return loading;
 }
 
-const drawnSpecs = new WeakMap();
+const shownSpecs = new WeakMap(); // holder -> what its drawing shows, and which theme and width that has
+const isShown = (holder, how) => ["spec", "theme", "width"].every((key) => shownSpecs.get(holder)?.[key] === how[key]);
+const isLively = (holder) => holder.dataset.drawn === "true";
 const observed = new ResizeObserver((entries) => {
-  for (const { target } of entries) if (target.chart && drawnSpecs.has(target)) draw(target, true);
+  for (const { target } of entries) if (target.chart && target.isConnected) show(target);
 });
 
 /** Draws the charts below `root` that are new or changed. */
 export function drawCharts(root) {
-  const holders = [...root.querySelectorAll(".chart")].filter((holder) => holder.chart && drawnSpecs.get(holder) !== holder.chart);
-  if (holders.length === 0) return;
-  library().then(
-    () => holders.forEach((holder) => draw(holder)),
-    () => holders.forEach((holder) => holder.closest("figure")?.classList.add("no-chart")),
-  );
+  for (const holder of root.querySelectorAll(".chart")) if (holder.chart) show(holder);
 }
 
 /** Draws all charts again, in the theme that is now. */
-export function redrawCharts() {
-  for (const holder of document.querySelectorAll(".chart")) if (drawnSpecs.has(holder)) draw(holder);
+export const redrawCharts = () => drawCharts(document);
+
+function show(holder) {
+  const how = { spec: holder.chart, theme: isDark(), width: holder.clientWidth };
+  if (how.width === 0 || isShown(holder, how)) return;
+  shownSpecs.set(holder, how);
+  if (isLively(holder)) {
+    enliven(holder);
+    return;
+  }
+  const { data, layout } = drawing(holder);
+  holder.replaceChildren(sketch(data, layout));
+  holder.dataset.drawn = "sketch";
+  observed.observe(holder);
+  holder.onpointerenter ??= () => soon(holder);
+  whenIdle(() => soon(holder), window.Plotly ? undefined : LIBRARY_MS);
 }
 
-function draw(holder, resized = false) {
-  if (!holder.isConnected || !window.Plotly) return;
-  const spec = holder.chart;
+/** What the holder's spec says for the theme and the width that are now. */
+function drawing(holder) {
+  const { chart: spec, clientWidth: width } = holder;
   const theme = colours();
-  const width = holder.clientWidth;
-  if (width === 0 || (resized && holder.drawnWidth === width)) return;
-  holder.drawnWidth = width;
-  drawnSpecs.set(holder, spec);
-  const layout = { ...base(theme, width, spec.height ?? 280), ...spec.layout(theme, width) };
-  window.Plotly.react(holder, spec.data(theme), layout, CONFIG).then(() => {
-    holder.dataset.drawn = "true";
-    if (holder.listening) return;
-    holder.listening = true;
-    observed.observe(holder);
-    holder.on("plotly_click", (event) => holder.chart.onpick?.(event.points[0]));
+  return { data: spec.data(theme), layout: { ...base(theme, width, spec.height ?? 280), ...spec.layout(theme, width) } };
+}
+
+/** Has the library draw what is a sketch. */
+function soon(holder) {
+  if (!SOURCE || isLively(holder) || !holder.isConnected) return;
+  library().then(() => enliven(holder), () => {});
+}
+
+function enliven(holder) {
+  if (!holder.isConnected) return;
+  const { data, layout } = drawing(holder);
+  const first = !isLively(holder);
+  const drawn = first ? h("div", { class: "lively" }) : holder.firstChild;
+  if (first) holder.append(drawn); // over the sketch, which stays until this is whole
+  holder.dataset.drawn = "true";
+  window.Plotly.react(drawn, data, layout, CONFIG).then(() => {
+    if (!first) return;
+    holder.replaceChildren(drawn);
+    drawn.on("plotly_click", (event) => holder.chart.onpick?.(event.points[0]));
   });
 }
 

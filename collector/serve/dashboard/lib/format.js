@@ -56,6 +56,23 @@ export function instant(iso, zone) {
   return formatter(zone, options).format(new Date(iso));
 }
 
+/** The same as short as it may be: "1 Dec", "1 Dec 14:30"; with the year where it is another one. */
+export function moment(iso, zone) {
+  if (missing(iso)) return UNKNOWN;
+  const at = new Date(iso);
+  const clock = formatter(zone, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(at);
+  const year = (of) => formatter(zone, { year: "numeric" }).format(of);
+  const day = formatter(zone, { day: "numeric", month: "short", ...(year(at) === year(new Date()) ? {} : { year: "numeric" }) }).format(at);
+  return clock === "00:00" ? day : `${day} ${clock}`;
+}
+
+/** A period as a forecast names it, in words: "2026-10" -> "Oct 2026", "2026-W47" -> "week 47 of 2026". */
+export function periodName(text) {
+  const [, year, week, month, day] = /^(\d+)-(?:W(\d+)|(\d+)(?:-(\d+))?)$/.exec(text) ?? [];
+  if (week) return `week ${Number(week)} of ${year}`;
+  return month ? `${day ? `${Number(day)} ` : ""}${MONTHS[month - 1]} ${year}` : text;
+}
+
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 

@@ -1,5 +1,5 @@
 // News from the collector: its stream of events, and a look now and then where the stream does not come through.
-import { address, get } from "./api.js";
+import { address, forget, get } from "./api.js";
 
 const POLL_MS = 10_000;
 const TRIES = 3;
@@ -53,9 +53,10 @@ export class Live {
     this.timer = setInterval(async () => {
       if (document.hidden || this.paused) return;
       try {
-        const { as_of: asOf, freshness } = await get("/ticker");
+        forget();
+        const answer = await get("/ticker");
         this.state("polling");
-        this.news({ as_of: asOf, last: freshness?.last_span_at });
+        this.news(answer);
       } catch (error) {
         this.state("offline");
         if (error.status === 401) this.onchange(); // the panels then show the login
@@ -64,7 +65,7 @@ export class Live {
   }
 
   news(said) {
-    const now = said.last_seq ?? said.last ?? said.as_of;
+    const now = said.as_of; // spans are not all that changes: a price run brings none
     if (now === this.last) return;
     const isKnown = this.last === null && Date.parse(said.as_of) < Date.now() - SETTLED_MS; // said on connecting: the page has just asked
     this.last = now;

@@ -38,8 +38,17 @@ export function finePlaces(amounts) {
   return middle >= unit(3) ? 4 : middle >= unit(5) ? 6 : 9;
 }
 
+/** How many an amount needs that stands alone. */
+function alone(pico) {
+  if (pico === null || pico === 0n || abs(pico) >= unit(1)) return 2;
+  return abs(pico) >= unit(3) ? 4 : abs(pico) >= unit(5) ? 6 : 9;
+}
+
+/** In a legend, where tables have the cents: "$117", "$3.8", "$0.42". */
+export const brief = (pico) => usd(pico, pico === null || abs(pico) < unit(0) ? alone(pico) : abs(pico) < 10n * unit(0) ? 1 : 0);
+
 /** Rounded to `digits` places, half away from zero: "$1,234.50". Not zero, but rounded to it: "<$0.01". Null: an en dash. */
-export function usd(pico, digits = pico === null ? 2 : places([pico])) {
+export function usd(pico, digits = alone(pico)) {
   if (pico === null) return "–";
   const step = unit(digits);
   const rounded = (abs(pico) + step / 2n) / step;

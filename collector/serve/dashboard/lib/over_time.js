@@ -2,7 +2,7 @@
 import { bucketAxis, chart, colour, hue, moneyAxis, plain } from "./charts.js";
 import { h } from "./dom.js";
 import { bucketName, count, named, plural } from "./format.js";
-import { apportioned, height, parse, places, sum, usd } from "./money.js";
+import { apportioned, brief, exact, height, parse, places, sum, usd } from "./money.js";
 import { pill, swatch } from "./spark.js";
 import { money, table } from "./table.js";
 
@@ -80,12 +80,12 @@ function unpriced(answer, at) {
 
 function legend(series, before, link) {
   const item = (one) => h("li", {}, swatch(colour(one.hue)), link && one.hue !== null ? h("a", { href: link(one.key), title: `Only ${one.name}` }, one.name) : one.name, amount(one));
-  return h("ul", { class: "legend" }, series.map(item), before ? h("li", {}, h("span", { class: "dash", "aria-hidden": "true" }), "Period before", h("span", { class: "soft" }, usd(sum(before)))) : null);
+  return h("ul", { class: "legend" }, series.map(item), before ? h("li", {}, h("span", { class: "dash", "aria-hidden": "true" }), "Period before", h("span", { class: "soft", title: exact(sum(before)) }, brief(sum(before)))) : null);
 }
 
 function amount(one) {
   if (one.total === null && one.unpriced) return pill("unpriced", "warn", `${plural(one.unpriced, "call")} without a price`);
-  return [h("span", { class: "soft" }, usd(one.total)), one.unpriced ? pill(`+${count(one.unpriced)}`, "warn", `and ${plural(one.unpriced, "call")} without a price`) : null];
+  return [h("span", { class: "soft", title: exact(one.total) }, brief(one.total)), one.unpriced ? pill(`+${count(one.unpriced)}`, "warn", `and ${plural(one.unpriced, "call")} without a price`) : null];
 }
 
 function asTable(answer, series, names, totals, digits, label, when = null) {

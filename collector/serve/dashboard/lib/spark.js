@@ -29,7 +29,7 @@ export function bar(parts, { label = null } = {}) {
 }
 
 /** A small square of a colour, as the key of a legend. */
-export const swatch = (fill) => svg("svg", { class: "swatch", width: 10, height: 10, "aria-hidden": "true" }, svg("rect", { width: 10, height: 10, rx: 2, fill }));
+export const swatch = (fill, opacity = 1) => svg("svg", { class: "swatch", width: 10, height: 10, "aria-hidden": "true" }, svg("rect", { width: 10, height: 10, rx: 2, fill, opacity }));
 
 /** A pill: "partial", "estimated". */
 export const pill = (text, kind = "", title = null) => h("span", { class: `pill ${kind}`, title }, text);

@@ -5,7 +5,7 @@ import { missing, nothing } from "../lib/empty.js";
 import { named, percent } from "../lib/format.js";
 import { groupTable, sortOf, WHOLE } from "../lib/groups.js";
 import { cost } from "../lib/measures.js";
-import { parse, places, ratio } from "../lib/money.js";
+import { apportioned, parse, places, ratio, sum } from "../lib/money.js";
 import { stackedOverTime } from "../lib/over_time.js";
 import { bar, swatch } from "../lib/spark.js";
 import { money, table } from "../lib/table.js";
@@ -48,6 +48,7 @@ function mixes(answer, only) {
   }
   const rows = [...agents].map(([agent, parts]) => ({ agent, parts, total: parts.reduce((all, part) => all + (part.cost ?? 0n), 0n) })).filter((row) => row.total > 0n).sort((a, b) => (a.total < b.total ? 1 : -1));
   if (!rows.length) return h("p", { class: "soft" }, "Nothing with a price in this time.");
+  const shown = apportioned(rows.map((row) => row.total), sum(rows.map((row) => row.total)), places([parse(answer.total.cost_usd)])); // as in the table of agents
   const models = [...new Set(answer.rows.filter((row) => cost(row.measures)).map((row) => row.key.model))];
   const digits = places([parse(answer.total.cost_usd)]);
   const mix = (row) => row.parts.filter((part) => part.cost).map((part) => ({ ratio: ratio(part.cost, row.total), fill: colour(hue("model", part.model)), label: `${named(part.model)}: ${percent(ratio(part.cost, row.total))}` }));
@@ -59,7 +60,7 @@ function mixes(answer, only) {
         { key: "agent", label: "Agent", head: true, cell: (row) => h("a", { class: row.agent === null ? "none" : null, href: only(row.agent) }, named(row.agent)) },
         { key: "mix", label: "Models, by cost", class: "mix", cell: (row) => bar(mix(row), { label: mix(row).map((part) => part.label).join(", ") }) },
         { key: "main", label: "Most on", cell: (row) => h("span", { class: "soft" }, `${named(row.parts[0].model)} ${percent(ratio(row.parts[0].cost, row.total))}`) },
-        { key: "cost", label: "Cost", class: "cost", align: "end", cell: (row) => money(row.total, digits) },
+        { key: "cost", label: "Cost", class: "cost", align: "end", cell: (row, at) => money(row.total, digits, { shown: shown[at] }) },
       ],
     }),
   ];

@@ -2,7 +2,7 @@
 import { get, post } from "../lib/api.js";
 import { h, svg } from "../lib/dom.js";
 import { code, empty } from "../lib/empty.js";
-import { count, instant, percent, plural } from "../lib/format.js";
+import { count, instant, moment, percent, plural } from "../lib/format.js";
 import { parse, usd } from "../lib/money.js";
 import { pill } from "../lib/spark.js";
 import { table } from "../lib/table.js";
@@ -45,8 +45,8 @@ function fullest(counters, most) {
   });
 }
 
-/** "month", "7d", "run": as the rule says it. */
-const per = (counter) => counter.rule?.limit?.split("/")[1]?.trim() ?? counter.budget.window;
+/** "month", "7 days", "run": as the rule says it. */
+const per = (counter) => (counter.rule?.limit?.split("/")[1]?.trim() ?? counter.budget.window).replace(/^(\d+)d$/, (_, days) => plural(Number(days), "day"));
 
 /** An amount of a budget: dollars, or a count of tokens or calls. */
 const amount = (value, unit) => (value === null || value === undefined ? "–" : unit === "USD" ? usd(parse(String(value))) : `${count(Number(value))} ${unit}`);
@@ -88,17 +88,31 @@ function meter(counter, kind, label) {
 }
 
 function outlookOf(page, counter, ahead) {
-  const ends = counter.budget.window === "rolling" ? `the last ${per(counter)} at any time` : counter.budget.resets_at ? `starts anew ${instant(counter.budget.resets_at, page.zone())}` : "";
+  const ends = endOf(page, counter);
   if (counter.state === "exceeded") return ends || "has no end by itself";
   if (ahead?.hit_at) return h("span", { class: "bad" }, `at this rate used up ${near(page, ahead.hit_at)}`);
   if (ahead?.projected) return `${amount(ahead.projected, counter.budget.unit)} expected by the end; ${ends}`;
   return ends;
 }
 
-/** "in 3 days (25 Nov ...)". */
-function near(page, at) {
+function endOf(page, counter) {
+  const { budget } = counter;
+  if (budget.window === "rolling") return `always the last ${per(counter)}`;
+  return budget.resets_at ? `starts anew ${moment(budget.resets_at, page.zone())}` : "";
+}
+
+/** What a window comes to, or when its limit is reached before. */
+function expected(page, { ahead, budget, state }) {
+  if (state !== "exceeded" && ahead?.hit_at) return h("span", { class: "bad", title: `at this rate used up ${moment(ahead.hit_at, page.zone())}` }, `used up ${soon(ahead.hit_at)}`);
+  return ahead?.projected ? amount(ahead.projected, budget.unit) : "";
+}
+
+/** "in 3 days (25 Nov 14:30)". */
+const near = (page, at) => `${soon(at)} (${moment(at, page.zone())})`;
+
+function soon(at) {
   const days = Math.floor((Date.parse(at) - Date.now()) / DAY_MS);
-  return `${days < 1 ? "within a day" : `in ${plural(days, "day")}`} (${instant(at, page.zone())})`;
+  return days < 1 ? "within a day" : `in ${plural(days, "day")}`;
 }
 
 function nothing() {
@@ -118,16 +132,17 @@ function counterTable(page, known) {
     table({
       caption: "Budgets with what is spent of them", rows: shown, rowKey: (one) => JSON.stringify([one.budget.name, one.org, one.scope_value]),
       columns: [
-        { key: "name", label: "Budget", head: true, cell: (one) => one.budget.name },
-        { key: "whose", label: "Of", cell: (one) => whose(one, many) },
+        { key: "name", label: "Budget", head: true, cell: (one) => [one.budget.name, h("span", { class: "soft only-phone" }, whose(one, many))] },
+        { key: "whose", label: "Of", narrow: "hide", cell: (one) => whose(one, many) },
         { key: "used", label: "Used", align: "end", cell: (one) => percent(one.percent / 100) },
         { key: "meter", label: "", class: "fill", narrow: "hide", cell: (one) => meter(one, (STATES[one.state] ?? ["", ""])[1], `${percent(one.percent / 100)} used`) },
         { key: "spent", label: "Spent", align: "end", cell: (one) => amount(one.spent, one.budget.unit) },
-        { key: "leased", label: "Promised", title: "Leased to calls that are under way", align: "end", narrow: "hide", cell: (one) => (Number(one.leased) ? amount(one.leased, one.budget.unit) : "") },
+        ...(shown.some((one) => Number(one.leased)) ? [{ key: "leased", label: "Promised", title: "Leased to calls that are under way", align: "end", narrow: "hide", cell: (one) => (Number(one.leased) ? amount(one.leased, one.budget.unit) : "") }] : []),
         { key: "limit", label: "Limit", align: "end", cell: (one) => `${amount(one.limit, one.budget.unit)}` },
         { key: "window", label: "Per", cell: per },
         { key: "does", label: "At the limit", narrow: "hide", cell: (one) => h("span", { class: "soft" }, (one.rule?.on_exceed ?? []).map(action).join(", ")) },
-        { key: "ahead", label: "Expected", class: "why", narrow: "hide", cell: (one) => h("span", { class: "soft" }, outlookOf(page, one, one.ahead)) },
+        { key: "ahead", label: "Expected", title: "By the end of the window", align: "end", narrow: "hide", cell: (one) => h("span", { class: "soft" }, expected(page, one)) },
+        { key: "ends", label: "Starts anew", narrow: "hide", cell: (one) => h("span", { class: "soft", title: endOf(page, one) }, one.budget.window === "rolling" ? "rolling" : one.budget.resets_at ? moment(one.budget.resets_at, page.zone()) : "") },
         { key: "state", label: "", cell: (one) => pill(...(STATES[one.state] ?? [one.state])) },
       ],
     }),
@@ -142,9 +157,9 @@ function eventTable(page, events) {
   return table({
     caption: "Thresholds that were crossed, and decisions", rows: events, rowKey: (event) => event.id,
     columns: [
-      { key: "at", label: "When", cell: (event) => instant(event.happened_at, page.zone()) },
-      { key: "rule", label: "Budget", head: true, cell: (event) => event.rule },
-      { key: "whose", label: "Of", cell: (event) => event.scope_value },
+      { key: "at", label: "When", cell: (event) => h("span", { title: instant(event.happened_at, page.zone()) }, moment(event.happened_at, page.zone())) },
+      { key: "rule", label: "Budget", head: true, cell: (event) => [event.rule, h("span", { class: "soft only-phone" }, event.scope_value)] },
+      { key: "whose", label: "Of", narrow: "hide", cell: (event) => event.scope_value },
       { key: "what", label: "What", cell: (event) => pill(event.threshold_percent ? `${event.threshold_percent}%` : event.kind.replaceAll("_", " "), HAPPENED[event.kind] ?? "", event.detail || null) },
       { key: "spent", label: "Spent", align: "end", cell: (event) => amount(event.spent, event.unit) },
       { key: "limit", label: "Limit", align: "end", cell: (event) => amount(event.limit, event.unit) },
@@ -154,8 +169,33 @@ function eventTable(page, events) {
 
 function deadLetters(page, deliveries) {
   if (!deliveries.length) return h("p", { class: "soft" }, "All messages were delivered.");
-  const again = (delivery) => post(`/budgets/deliveries/${encodeURIComponent(delivery.id)}/retry`).then(() => page.refresh(), (error) => page.say(error.message));
-  return h("ul", { class: "letters" }, deliveries.map((delivery) => h("li", { "data-key": delivery.id }, h("b", {}, delivery.channel), ` ${plural(delivery.attempts, "attempt")}: ${delivery.error ?? ""} `, h("button", { type: "button", onclick: () => again(delivery) }, "Send again"))));
+  const mayRetry = page.me.role !== "viewer";
+  return h("ul", { class: "letters" }, deliveries.map((delivery) => letter(page, delivery, mayRetry)));
+}
+
+function letter(page, { id, channel, event, attempts, last_error: why, tried_at: at }, mayRetry) {
+  const failed = h("p", { class: "failure-text", role: "alert" });
+  const again = (pressed) => {
+    pressed.target.disabled = true;
+    post(`/budgets/deliveries/${encodeURIComponent(id)}/retry`).then(
+      () => {
+        page.say(`The message to ${channel} is sent again`);
+        page.refresh();
+      },
+      (error) => {
+        pressed.target.disabled = false;
+        failed.textContent = error.message;
+      },
+    );
+  };
+  return h(
+    "li",
+    { "data-key": id, owned: true },
+    h("p", {}, h("b", {}, channel), ` about ${event.rule}, ${event.scope_value}: ${event.kind.replaceAll("_", " ")}, ${moment(event.happened_at, page.zone())}`),
+    h("p", { class: "soft" }, `${why || "it gave no reason"} (${plural(attempts, "attempt")}, the last ${moment(at, page.zone())})`),
+    mayRetry ? h("button", { type: "button", onclick: again }, "Send again") : null,
+    failed,
+  );
 }
 
 function queue(page, approvals) {

@@ -2,9 +2,9 @@
 import { chart, bucketAxis, colour, moneyAxis } from "../lib/charts.js";
 import { h } from "../lib/dom.js";
 import { empty } from "../lib/empty.js";
-import { bucketName, count, named, percent, plural } from "../lib/format.js";
+import { bucketName, count, named, percent, periodName, plural } from "../lib/format.js";
 import { height, parse, places, usd } from "../lib/money.js";
-import { pill } from "../lib/spark.js";
+import { pill, swatch } from "../lib/spark.js";
 import { heading } from "../lib/state.js";
 import { money, table } from "../lib/table.js";
 
@@ -56,7 +56,12 @@ function days(daily) {
       { key: "band", label: "Most likely", align: "end", cell: (row) => row.band },
     ],
   });
-  return chart({ label: "Spend per day, and what is expected until the end of the month", height: 288, data, layout, table: asTable });
+  return chart({ label: "Spend per day, and what is expected until the end of the month", height: 288, data, layout, legend: legend(), table: asTable });
+}
+
+function legend() {
+  const key = (name, opacity) => h("li", {}, swatch(colour(0), opacity), name);
+  return h("ul", { class: "legend" }, key("Spent", 1), key("Expected", PALE), h("li", {}, h("span", { class: "band", "aria-hidden": "true" }), "Most likely between"));
 }
 
 function errors(theme, expected, low, high) {
@@ -73,11 +78,11 @@ function backTests(answer) {
       caption: "Errors of past forecasts", rows, rowKey: (row) => row.name,
       columns: [
         { key: "name", label: "Of", head: true, cell: (row) => row.name },
-        { key: "method", label: "Method", cell: (row) => h("span", { class: "soft" }, row.method) },
+        { key: "method", label: "Method", narrow: "hide", cell: (row) => h("span", { class: "soft" }, row.method) },
         { key: "tried", label: "Tried", align: "end", cell: (row) => (row.back_test ? count(row.back_test.periods) : "") },
         { key: "error", label: "Usual error", title: "Half of the forecasts were off by less", align: "end", cell: (row) => percent(row.back_test?.median_error_ratio) },
         { key: "held", label: "Within the band", align: "end", cell: (row) => percent(row.back_test?.coverage_ratio) },
-        { key: "last", label: "The last one", cell: (row) => (last(row) ? `${last(row).period}: ${usd(parse(last(row).forecast_usd))} forecast, ${usd(parse(last(row).actual_usd))} spent, off by ${percent(Math.abs(last(row).error_ratio))}` : "") },
+        { key: "last", label: "The last one", cell: (row) => (last(row) ? `${periodName(last(row).period)}: ${usd(parse(last(row).forecast_usd))} forecast, ${usd(parse(last(row).actual_usd))} spent, off by ${percent(Math.abs(last(row).error_ratio))}` : "") },
       ],
     }),
   ];

@@ -109,7 +109,7 @@ function modelTable(page, answer) {
       foot: [...foot, { class: "total", cells: { name: "Total", cost: costCell(answer.total, digits), tokens: short(tokens(answer.total)), calls: count(answer.total.calls) } }],
       columns: [
         { key: "name", label: "Model", head: true, cell: name },
-        { key: "provider", label: "Provider", cell: (row) => h("span", { class: "soft" }, named(row.key.provider)) },
+        { key: "provider", label: "Provider", narrow: "hide", cell: (row) => h("span", { class: "soft" }, named(row.key.provider)) },
         { key: "cost", label: "Cost", class: "cost", align: "end", cell: (row, at) => costCell(row.measures, digits, shown[at]) },
         { key: "share", label: "Share", align: "end", cell: (row) => percent(ratio(cost(row.measures), total)) },
         { key: "calls", label: "Calls", class: "calls", align: "end", cell: (row) => count(row.measures.calls) },

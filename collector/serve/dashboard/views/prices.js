@@ -6,6 +6,7 @@ import { count, instant, named, percent, plural, short } from "../lib/format.js"
 import { cost, costCell } from "../lib/measures.js";
 import { apportioned, exact, parse, places, ratio, usd } from "../lib/money.js";
 import { pill } from "../lib/spark.js";
+import { heading } from "../lib/state.js";
 import { money, table } from "../lib/table.js";
 
 const ROWS = 40;
@@ -41,7 +42,7 @@ function unpriced(page, answer) {
     caption: "Calls without a price, and why", rows: answer.rows, rowKey: (row) => JSON.stringify([row.provider, row.request_model, row.response_model, row.cost_status, row.cost_reason]),
     columns: [
       { key: "model", label: "Model", head: true, cell: (row) => h("a", { href: page.link({ view: "breakdown", filters: { [key(row)]: [row[key(row)] ?? ""], cost_status: [row.cost_status] }, own: { by: "agent" } }) }, model(row)) },
-      { key: "provider", label: "Provider", cell: (row) => h("span", { class: "soft" }, named(row.provider)) },
+      { key: "provider", label: "Provider", narrow: "hide", cell: (row) => h("span", { class: "soft" }, named(row.provider)) },
       { key: "calls", label: "Calls", align: "end", cell: (row) => count(row.calls) },
       { key: "tokens", label: "Tokens", align: "end", cell: (row) => short((row.input_tokens ?? 0) + (row.output_tokens ?? 0)) },
       { key: "why", label: "Why", class: "why", cell: (row) => [pill(row.cost_status, "warn"), " ", row.cost_reason] },
@@ -73,9 +74,10 @@ function priceRuns(page, runs) {
   return table({
     caption: "Price runs", rows: runs, rowKey: (run) => run.name,
     columns: [
-      { key: "name", label: "Run", head: true, cell: (run) => [run.name, " ", run.undone_at ? pill("taken back") : null] },
+      { key: "name", label: "Run", head: true, cell: (run) => [run.name, " ", run.undone_at ? pill("taken back", "", `${instant(run.undone_at, page.zone())}${run.undone_by ? ` by ${run.undone_by}` : ""}`) : null] },
       { key: "at", label: "When", cell: (run) => instant(run.applied_at, page.zone()) },
-      { key: "changed", label: "Changed", align: "end", cell: (run) => `${count(run.changed_calls)} of ${plural(run.calls, "call")}` },
+      { key: "changed", label: "Changed", align: "end", cell: (run) => h("span", { title: `by card ${run.card}${run.applied_by ? `, applied by ${run.applied_by}` : ""}` }, `${count(run.changed_calls)} of ${plural(run.calls, "call")}`) },
+      { key: "unpriced", label: "Unpriced", title: "Calls without a price, before and after", align: "end", cell: (run) => (run.unpriced_before === run.unpriced_after ? count(run.unpriced_after) : `${count(run.unpriced_before)} → ${count(run.unpriced_after)}`) },
       { key: "delta", label: "Difference", align: "end", cell: (run) => (run.delta_usd === null ? "–" : money(parse(run.delta_usd))) },
     ],
   });
@@ -101,7 +103,7 @@ function rates(page, answer) {
             { key: "model", label: "Model", head: true, cell: (row) => h("span", { title: row.rate_row }, row.model) },
             { key: "provider", label: "Provider", cell: (row) => h("span", { class: "soft" }, row.provider) },
             { key: "terms", label: "Terms", class: "why", cell: terms },
-            ...SHOWN.map((unit) => ({ key: unit, label: unit.replace("_tokens", "").replaceAll("_", " "), align: "end", cell: (row) => rate(row.rates[unit]) })),
+            ...SHOWN.map((unit) => ({ key: unit, label: heading(unit.replace("_tokens", "").replaceAll("_", " ")), align: "end", cell: (row) => rate(row.rates[unit]) })),
             { key: "others", label: "Others", narrow: "hide", cell: (row) => others(row) },
             { key: "source", label: "Source", narrow: "hide", cell: (row) => h("span", { class: "soft" }, row.source) },
           ],

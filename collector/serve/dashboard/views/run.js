@@ -1,9 +1,9 @@
 // One run: who spent what in it, and each of its traces as an icicle of inclusive cost and as a tree with receipts.
-import { chart, colour, plain } from "../lib/charts.js";
+import { chart, colour, ink, plain } from "../lib/charts.js";
 import { h } from "../lib/dom.js";
 import { options, select } from "../lib/dimension.js";
 import { empty } from "../lib/empty.js";
-import { count, duration, instant, named, percent, plural, short } from "../lib/format.js";
+import { count, duration, instant, moment, named, percent, plural, short } from "../lib/format.js";
 import { cost, costCell } from "../lib/measures.js";
 import { exact, finePlaces, height, parse, ratio, usd } from "../lib/money.js";
 import { pill, swatch } from "../lib/spark.js";
@@ -52,7 +52,7 @@ function summary(page, answer) {
       columns: [
         { key: "agent", label: "Agent", head: true, cell: (share) => [swatch(colour(agentHue(share.agent))), " ", h("a", { class: share.agent === null ? "none" : null, href: page.link({ view: "breakdown", filters: { run: [answer.run], agent: [share.agent ?? ""] }, own: { by: "model" } }) }, named(share.agent))] },
         { key: "cost", label: "Cost", align: "end", cell: (share) => shareCost(share, digits) },
-        { key: "share", label: "Share", align: "end", cell: (share) => percent(share.share) },
+        { key: "share", label: "Share", align: "end", cell: (share) => percent(parse(share.cost_usd) === 0n && share.unpriced_calls ? null : share.share) },
         { key: "bar", label: "", class: "kinds", cell: (share) => agentBar([share]) },
       ],
       foot: [{ class: "total", cells: { agent: "Total", cost: costCell(total, digits) } }],
@@ -75,7 +75,7 @@ function tracesTable(page, answer) {
       caption: "Traces of the run", rows: answer.traces, rowKey: (trace) => trace.trace_id, rowClass: (trace) => (trace.trace_id === chosen ? "chosen" : null),
       columns: [
         { key: "trace", label: "Trace", head: true, cell: (trace) => h("a", { href: page.link({ own: { trace: trace.trace_id } }), title: trace.trace_id, "aria-current": trace.trace_id === chosen ? "true" : null }, trace.name ?? runName(trace.trace_id)) },
-        { key: "started", label: "Started", cell: (trace) => instant(trace.started_at, page.zone()) },
+        { key: "started", label: "Started", cell: (trace) => h("span", { title: instant(trace.started_at, page.zone()) }, moment(trace.started_at, page.zone())) },
         { key: "took", label: "Took", align: "end", cell: (trace) => duration(trace.duration_seconds) },
         { key: "cost", label: "Cost", align: "end", cell: (trace) => costCell({ calls: trace.calls, unpriced_calls: trace.unpriced_calls, cost_usd: trace.cost_usd }, digits) },
         { key: "calls", label: "Calls", align: "end", cell: (trace) => count(trace.calls) },
@@ -103,6 +103,7 @@ function icicle(tree) {
   const own = (span) => height(parse(span.self_cost_usd) ?? 0n);
   const says = (span) => `${usd(parse(span.inclusive_cost_usd))}, ${percent(ratio(parse(span.inclusive_cost_usd), total))}${span.model ? `, ${span.model}` : ""}`;
   const many = roots.length > 1;
+  const fills = (theme) => [...(many ? [theme.line] : []), ...spans.map((span) => colour(agentHue(span.agent)))];
   const data = (theme) => [{
     type: "icicle", leaf: { opacity: 1 }, branchvalues: "remainder", sort: false, tiling: { orientation: "v", pad: 2 }, pathbar: { visible: true, thickness: 22, textfont: { size: 11 } },
     ids: [...(many ? [whole] : []), ...spans.map((span) => span.span_id)],
@@ -110,8 +111,8 @@ function icicle(tree) {
     parents: [...(many ? [""] : []), ...spans.map((span) => (known.has(span.parent_span_id) ? span.parent_span_id : many ? whole : ""))],
     values: [...(many ? [0] : []), ...spans.map(own)],
     customdata: [...(many ? [usd(total)] : []), ...spans.map((span) => plain(says(span)))],
-    marker: { colors: [...(many ? [theme.line] : []), ...spans.map((span) => colour(agentHue(span.agent)))], line: { width: 0 } },
-    texttemplate: "%{label}<br>%{customdata}", hovertemplate: "%{label}<br>%{customdata}<extra></extra>", textfont: { size: 12 },
+    marker: { colors: fills(theme), line: { width: 0 } },
+    texttemplate: "%{label}<br>%{customdata}", hovertemplate: "%{label}<br>%{customdata}<extra></extra>", textfont: { size: 12, color: fills(theme).map(ink) },
   }];
   const layout = () => ({ margin: { l: 0, r: 0, t: 0, b: 0 } });
   const deepest = Math.max(...spans.map((span) => span.depth));

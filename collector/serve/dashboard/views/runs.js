@@ -35,9 +35,9 @@ function distribution(page) {
         "dl",
         { class: "tiles" },
         tile("Runs", count(groups), `${plural(total.calls, "call")} in them`),
-        tile("Half of them cost at most", usd(amounts[0]), "median"),
-        tile("19 of 20 at most", usd(amounts[1]), "95th percentile"),
-        tile("The dearest", usd(amounts[2]), amounts[0] && amounts[2] !== null ? `${count(Number(amounts[2] / amounts[0]))} times the median` : ""),
+        tile("Median", usd(amounts[0]), "half of them cost at most this"),
+        tile("95th percentile", usd(amounts[1]), "19 of 20 cost at most this"),
+        tile("Dearest", usd(amounts[2]), amounts[0] && amounts[2] !== null ? `${count(Number(amounts[2] / amounts[0]))} times the median` : ""),
         tile("Retries", usd(parse(total.retry_cost_usd)), `${plural(total.retries, "repeated call")}; ${usd(parse(total.wasted_cost_usd))} bought nothing`),
       );
     },
@@ -101,7 +101,7 @@ function runsTable(page, answer) {
       { key: "calls", label: "Calls", align: "end", cell: (run) => count(run.measures.calls) },
       { key: "tokens", label: "Tokens", align: "end", cell: (run) => short(tokens(run.measures)) },
       { key: "retries", label: "Retries", title: "Repeated calls, and what they cost", align: "end", cell: (run) => (run.measures.retries ? h("span", { title: `${usd(parse(run.measures.retry_cost_usd))} on retries` }, count(run.measures.retries)) : "") },
-      { key: "models", label: "Models", narrow: "hide", cell: (run) => h("span", { class: "soft" }, run.models.join(", ")) },
+      { key: "models", label: "Models", class: "cut", narrow: "hide", cell: (run) => h("span", { class: "soft", title: run.models.join("\n") }, run.models.join(", ")) },
     ],
   });
 }

@@ -53,7 +53,7 @@ function form(page, models) {
 function range(low, high, digits) {
   const [least, most] = [parse(low), parse(high)];
   if (least === null) return pill("no price", "warn");
-  return least === most ? money(least, digits) : h("span", { class: "money", title: `${exact(least)} to ${exact(most)}` }, `${usd(least, digits)} – ${usd(most, digits)}`);
+  return least === most ? money(least, digits) : h("span", { class: "money", title: `${exact(least)} to ${exact(most)}` }, `${usd(least, digits)} to ${usd(most, digits)}`);
 }
 
 const middle = (model) => (model.low_usd === null ? null : (parse(model.low_usd) + parse(model.high_usd)) / 2n);
@@ -84,8 +84,8 @@ const compareAmounts = (a, b) => (a === null ? 1 : b === null ? -1 : a < b ? -1 
 function difference(model, spent) {
   if (model.difference_low_usd === null) return h("span", { class: "soft", title: "not all of the calls have a price there" }, "–");
   const ends = [parse(model.difference_low_usd), parse(model.difference_high_usd)].map((amount) => ratio(amount, spent));
-  const shown = ends.map((part) => (part === null ? "–" : `${part > 0 ? "+" : ""}${percent(part)}`));
-  return h("span", { class: ends[1] < 0 ? "down" : ends[0] > 0 ? "up" : "soft" }, shown[0] === shown[1] ? shown[0] : `${shown[0]} – ${shown[1]}`);
+  const shown = ends.map((part) => (part === null ? "–" : `${part > 0 ? "+" : part < 0 ? "−" : ""}${percent(Math.abs(part))}`));
+  return h("span", { class: ends[1] < 0 ? "down" : ends[0] > 0 ? "up" : "soft" }, shown[0] === shown[1] ? shown[0] : `${shown[0]} to ${shown[1]}`);
 }
 
 function caveats(model) {
