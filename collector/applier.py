@@ -22,7 +22,7 @@ import pyarrow as pa
 from collector import memory
 from collector import telemetry as metrics
 from collector.decode.columns import SpanBatch
-from collector.decode.concat import batch_bytes
+from collector.decode.request import Decoded, Request
 from collector.errors import Overloaded, StoreUnavailable
 from collector.journal import Journal, Quarantine, Record
 from collector.journal.attempts import HOPELESS, Attempt, pieces
@@ -30,11 +30,9 @@ from collector.journal.record import parts
 from collector.patience import Abandoned, Patience
 from collector.pipeline import Pipeline, Sent, Submitted
 from collector.telemetry import Telemetry
+from collector.units import Unit, batches_of
 
 logger = logging.getLogger(__name__)
-
-_UNIT_BYTES = 32 * 1024
-"""What the Arrow tables of a unit take beside their buffers, roughly: about a hundred columns."""
 
 _LARGE_BYTES = 4 << 20
 """A group from which it is worth giving free memory back. Smaller: small groups are slowed down by that."""
@@ -66,22 +64,6 @@ class ApplierConfig:
 _MEMORY_TRIES = 20
 """Of one request for which memory ran out, about a minute in all. Fewer: a short lack of memory puts spans into
 quarantine. More: a request that never fits keeps others waiting."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """Requests that were acknowledged together: records `first` to `last` of the journal, one per request."""
-
-    first: int
-    last: int
-    received_at_ns: int
-    batch: SpanBatch
-    sent: tuple[Sent, ...] = ()  # only kept for forwarders: columns take less than bodies, and either is enough
-
-    @property
-    def size_bytes(self) -> int:
-        """Memory that it holds."""
-        return _UNIT_BYTES + batch_bytes(self.batch) + sum(len(request.body) for request, _ in self.sent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +153,7 @@ class Applier:
         size_bytes = unit.size_bytes
         with self._changed:
             self._queue.append((unit, size_bytes))
-            self._queued_spans += unit.batch.spans.num_rows
+            self._queued_spans += unit.spans
             self._queued_bytes += size_bytes
             self._unapplied_bytes += size_bytes
             self._oldest_ns = self._oldest_ns or unit.received_at_ns
@@ -262,12 +244,12 @@ class Applier:
         spans = group_bytes = 0
         while self._queue:
             unit, size_bytes = self._queue[0]
-            too_many = spans + unit.batch.spans.num_rows > self._config.group_spans
+            too_many = spans + unit.spans > self._config.group_spans
             if units and (too_many or group_bytes + size_bytes > self._config.group_bytes):
                 break
             self._queue.popleft()
             units.append(unit)
-            spans += unit.batch.spans.num_rows
+            spans += unit.spans
             group_bytes += size_bytes
         self._queued_spans -= spans
         self._queued_bytes -= group_bytes
@@ -277,14 +259,23 @@ class Applier:
         """The group; `units` is emptied, so that its columns go as soon as they have been read."""
         started_seconds = time.perf_counter()
         first, last, sent = units[0].first, units[-1].last, [each for unit in units for each in unit.sent]
-        batches = deque(unit.batch for unit in units)
-        units.clear()
         ledger: pa.Table | None = None
         try:
-            ledger = self._pipeline.ledger(batches)
+            ledger = self._pipeline.ledger(self._batches(units))
         except Exception:
             logger.warning("a group of requests cannot be applied as a whole", exc_info=True)
         return _Group(first, last, size_bytes, sent, ledger, started_seconds)
+
+    def _batches(self, units: list[Unit]) -> deque[SpanBatch]:
+        batches, misjudged = batches_of(units, self._decoded)
+        for record, reason in misjudged:
+            self._put_aside(record, RuntimeError(f"acknowledged as a whole, then: {reason}"))
+        return batches
+
+    def _decoded(self, requests: Sequence[Request]) -> Decoded:
+        decoded = self._pipeline.decode(requests)
+        self._pipeline.count(decoded)
+        return decoded
 
     def _submit(self, group: _Group) -> Submitted:
         return self._pipeline.submit(group.ledger, group.last)

@@ -24,6 +24,7 @@ from collector.attribute.inclusive import inclusive_costs
 from collector.decode import decode_requests
 from collector.decode.columns import SpanBatch
 from collector.decode.concat import concat_batches
+from collector.decode.plain import plain_spans
 from collector.decode.request import Decoded, DecodeLimits, Outcome, Request
 from collector.estimate import Estimator, with_methods
 from collector.forward.costs import added_attributes, inclusive_attributes
@@ -123,6 +124,16 @@ class Pipeline:
         decoded = decode_requests(requests, self._limits)
         self._telemetry.observe(metrics.DECODE_SECONDS, time.perf_counter() - started_seconds)
         return decoded
+
+    def plain(self, requests: Sequence[Request]) -> list[int] | None:
+        """The spans of each request, if decoding would certainly take all of them; None: decoding has to tell."""
+        counts: list[int] = []
+        for request in requests:
+            count = plain_spans(request, self._limits)
+            if count is None:
+                return None
+            counts.append(count)
+        return counts
 
     def count(self, decoded: Decoded) -> None:
         """Note what decoding left out of requests that are now answered."""

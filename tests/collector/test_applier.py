@@ -21,6 +21,7 @@ from collector.journal import Quarantine
 from collector.normalise import normalise_columns
 from collector.store import Appended
 from collector.store.attribution import Attribute
+from collector.units import Unit
 from tests.collector.applying import LIMIT_SECONDS, POISON, Collector, SlowStore, crash_with, request, running
 from tests.support.plain_calls import plain_calls
 
@@ -73,6 +74,41 @@ def test_a_group_that_is_large_enough_waits_no_longer(tmp_path: Path) -> None:
             collector.send(request(number)[0])
         collector.settle()
         assert collector.store.sizes == [spans[0], sum(spans[1:])]
+
+
+def test_small_requests_are_decoded_together_behind_the_acknowledgement(tmp_path: Path) -> None:
+    """Without a request that needs decoding; with one, its group is decoded before, and all keep their order."""
+    sent = [request(number) for number in range(1, 12)]
+    with running(Collector(tmp_path)) as collector:
+        collector.store.gate.clear()
+        collector.send(sent[0][0])
+        collector.until(lambda: bool(collector.store.sizes))
+        before = collector.telemetry.value(metrics.DECODE_SECONDS)
+        for each, ids in sent[1:10]:
+            assert [outcome.accepted_spans for outcome in collector.send(each)] == [len(ids)]
+        assert collector.telemetry.value(metrics.DECODE_SECONDS) == before
+        outcomes = collector.send(Request(b"garbage", "default"), sent[10][0])
+        assert isinstance(outcomes[0].error, MalformedRequest)
+        assert outcomes[1].accepted_spans == len(sent[10][1])
+        assert collector.telemetry.value(metrics.DECODE_SECONDS) > before
+        collector.store.gate.set()
+        collector.settle()
+        assert collector.span_ids() == [span_id for _, ids in sent for span_id in ids]
+
+
+def test_a_request_that_was_taken_for_sound_by_mistake_is_kept_aside(tmp_path: Path) -> None:
+    """What of it can be stored is stored, and so is everything around it; the whole of it lies in the quarantine."""
+    sent = [request(number) for number in range(1, 4)]
+    message = ExportTraceServiceRequest.FromString(sent[1][0].body)
+    message.resource_spans[0].scope_spans[0].spans[0].span_id = b"short"
+    mistaken = Request(message.SerializeToString(), "default")
+    with running(Collector(tmp_path)) as collector:
+        requests = (sent[0][0], mistaken, sent[2][0])
+        first = collector.journal.append(requests, 1)
+        collector.applier.hand_over(Unit(first, first + 2, 1, 30, None, requests))
+        collector.settle()
+        assert collector.span_ids() == [*sent[0][1], *sent[1][1][1:], *sent[2][1]]
+        assert len(list(collector.quarantine.iterdir())) == 2
 
 
 def test_only_accepted_spans_are_journalled(tmp_path: Path) -> None:
