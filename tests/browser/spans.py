@@ -12,20 +12,27 @@ from otel_cost import attributes as k
 from tests.support.collector_process import CollectorProcess
 
 
-def send_call(collector: CollectorProcess, agent: str, input_tokens: int = 1_000_000) -> None:
-    """One call of gpt-4o, a moment ago: 2.50 USD per million input tokens."""
+def send_call(
+    collector: CollectorProcess,
+    agent: str,
+    input_tokens: int = 1_000_000,
+    *,
+    provider: str = "openai",
+    model: str = "gpt-4o",
+) -> None:
+    """One call, a moment ago. Of gpt-4o: 2.50 USD per million input tokens."""
     request = ExportTraceServiceRequest()
     span = (
         request.resource_spans.add()
         .scope_spans.add()
-        .spans.add(trace_id=os.urandom(16), span_id=os.urandom(8), name="chat gpt-4o", kind=3)
+        .spans.add(trace_id=os.urandom(16), span_id=os.urandom(8), name=f"chat {model}", kind=3)
     )
     span.end_time_unix_nano = time.time_ns()
     span.start_time_unix_nano = span.end_time_unix_nano - 1_000_000
     said = {
         k.GEN_AI_OPERATION_NAME: "chat",
-        k.GEN_AI_PROVIDER_NAME: "openai",
-        k.GEN_AI_REQUEST_MODEL: "gpt-4o",
+        k.GEN_AI_PROVIDER_NAME: provider,
+        k.GEN_AI_REQUEST_MODEL: model,
         k.GEN_AI_AGENT_NAME: agent,
     }
     for key, text in said.items():

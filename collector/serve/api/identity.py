@@ -26,6 +26,12 @@ class Caller:
     organizations: tuple[str, ...] | None  # that they may see; None: all
     login: Login
     by_jwt: bool = False  # a JWT has shown it, itself or when the session began
+    choices: tuple[str, ...] | None = None  # of a session: what its credential may see; None: all
+
+    @property
+    def may_choose(self) -> tuple[str, ...] | None:
+        """Organisations whose figures they may turn to; None: all."""
+        return self.choices if self.login == "session" else self.organizations
 
 
 ANYBODY = Caller("local", Role.ADMIN, None, "none")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, replace
+from types import MappingProxyType, NoneType
 from typing import Literal, NotRequired, TypedDict
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from collector.serve.api.auth import Guard
+from collector.serve.api.bearer import unauthorized
 from collector.serve.api.config import Role
 from collector.serve.api.errors import ApiError, invalid
 from collector.serve.api.identity import Caller, Login, organization_of
@@ -38,9 +39,15 @@ class Credential(TypedDict):
     organization: NotRequired[str]
 
 
+class Choice(TypedDict):
+    """The organisation that a session turns to; null: all, for who may see all."""
+
+    organization: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Me:
-    """Who asks, and what they may see. `org` null: all organisations; `orgs` null: all there are."""
+    """Who asks, and what they see. `org` null: all organisations; `orgs`: what they may choose, null: all there are."""
 
     name: str
     role: Literal["viewer", "editor", "admin"]
@@ -63,6 +70,7 @@ def login_paths(guard: Guard, links: Links) -> list[Path]:
     return [
         Path("GET", "/me", viewer, routes.me, "who asks, and what they may see", is_open=True, returns=me),
         Path("POST", "/login", viewer, routes.login, "log in", is_open=True, body=Credential, returns=me),
+        Path("POST", "/organization", viewer, routes.turn, "see another organization", body=Choice, returns=me),
         Path("POST", "/logout", viewer, routes.logout, "log out", is_open=True, returns=Returns(Nobody)),
     ]
 
@@ -78,16 +86,30 @@ class _Routes:
 
     async def login(self, request: Request) -> Response:
         """Begin a session of one organisation, or of all for who may see all."""
-        said = await _said(request)
+        said = await _said(request, "token", "organization")
+        if not said.get("token"):
+            raise invalid("is required", where="token")
         if not self._guard.asks_who:
             return await self.me(request)
-        proof = await self._guard.credentials.read(said["token"])
-        organizations = _chosen(proof.caller, said.get("organization"))
+        proof = await self._guard.credentials.read(said["token"] or "")
+        organizations = _chosen(proof.caller, said.get("organization") or None)
         session = self._guard.sessions.begin(proof, organizations)
-        caller = Caller(proof.caller.name, proof.caller.role, organizations, "session")
+        caller = replace(proof.caller, login="session", organizations=organizations, choices=proof.caller.organizations)
         response = JSONResponse(as_json(self._about(caller, organizations[0] if organizations else None)))
         self._guard.sessions.set_cookie(request, response, session)
         return response
+
+    async def turn(self, request: Request) -> Response:
+        """Have the session see another organisation, or all; others name one in each request."""
+        said = await _said(request, "organization", may_be_null=True)
+        caller = await self._guard.caller(request)
+        if caller.login != "session":
+            raise invalid("is chosen by the header X-Org-ID: there is no session", where="organization")
+        allowed = replace(caller, organizations=caller.choices)
+        turned = self._guard.sessions.turn(request, _chosen(allowed, said.get("organization") or None))
+        if turned is None:
+            raise unauthorized("nobody is logged in")
+        return JSONResponse(as_json(self._about(turned, turned.organizations[0] if turned.organizations else None)))
 
     async def logout(self, request: Request) -> Response:
         self._guard.sessions.end(request)
@@ -97,7 +119,7 @@ class _Routes:
 
     def _about(self, caller: Caller, organization: str | None) -> Me:
         role = _WORDS[caller.role]
-        return Me(caller.name, role, organization, caller.organizations, caller.login, __version__, self._links)
+        return Me(caller.name, role, organization, caller.may_choose, caller.login, __version__, self._links)
 
 
 def _organization(request: Request, caller: Caller) -> str | None:
@@ -122,8 +144,8 @@ def _chosen(caller: Caller, wanted: str | None) -> tuple[str, ...] | None:
     return seen
 
 
-async def _said(request: Request) -> dict[str, str]:
-    """The `Credential` of a request."""
+async def _said(request: Request, *keys: str, may_be_null: bool = False) -> dict[str, str | None]:
+    """The JSON object of a request: texts under some keys."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -133,13 +155,10 @@ async def _said(request: Request) -> dict[str, str]:
         said = json.loads(body)
     except (ValueError, RecursionError):
         raise invalid("the body is no JSON") from None
-    if not isinstance(said, dict) or not all(isinstance(value, str) for value in said.values()):
-        raise invalid("must be a JSON object of texts", allowed="token, organization")
+    kinds = (str, NoneType) if may_be_null else (str,)
+    if not isinstance(said, dict) or not all(isinstance(value, kinds) for value in said.values()):
+        raise invalid("must be a JSON object of texts", allowed=", ".join(keys))
     for key in said:
-        if key not in ("token", "organization"):
-            raise invalid("is not known", where=key, allowed="token, organization")
-    if not said.get("token"):
-        raise invalid("is required", where="token")
-    if "organization" in said and not said["organization"]:
-        del said["organization"]
+        if key not in keys:
+            raise invalid("is not known", where=key, allowed=", ".join(keys))
     return said

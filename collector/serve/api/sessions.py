@@ -41,7 +41,7 @@ class Sessions:
         now = self._clock()
         ends_at = min(now + self._seconds, proof.ends_at if proof.ends_at is not None else float("inf"))
         session = secrets.token_urlsafe(32)
-        caller = replace(proof.caller, login="session", organizations=organizations)
+        caller = replace(proof.caller, login="session", organizations=organizations, choices=proof.caller.organizations)
         self._open[_digest(session)] = Proof(caller, ends_at)
         while len(self._open) > MAX_SESSIONS:
             del self._open[next(iter(self._open))]
@@ -58,6 +58,16 @@ class Sessions:
             return None
         self._open[digest] = proof  # at the end: the last one used is the last to go
         return proof.caller
+
+    def turn(self, request: Request, organizations: tuple[str, ...] | None) -> Caller | None:
+        """Have the session of a request see these from now on; the caller must be known to be allowed to."""
+        caller = self.find(request)
+        if caller is None:
+            return None
+        digest = _digest(_cookie(request) or "")
+        turned = replace(caller, organizations=organizations)
+        self._open[digest] = self._open[digest]._replace(caller=turned)
+        return turned
 
     def end(self, request: Request) -> None:
         """Close the session of a request's cookie, if there is one."""

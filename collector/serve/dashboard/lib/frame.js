@@ -20,7 +20,7 @@ export function frame(page, views, live, redraw, signedOut) {
     document.getElementById("top"),
     h("button", { type: "button", class: "icon only-phone", "data-key": "menu", "aria-expanded": String(document.body.classList.contains("nav-open")), "aria-controls": "views", "aria-label": "Views", onclick: toggleViews }, "☰"),
     h("a", { class: "brand", href: "?" }, mark(), "otel-cost"),
-    page.me.org ? h("span", { class: "org", title: "Organization" }, page.me.org) : null,
+    organization(page.me),
     h("span", { class: "gap" }),
     h("button", { type: "button", class: `live ${liveState}`, "data-key": "live", "aria-pressed": String(!live.paused), title: LIVE[liveState][1], onclick: () => live.pause(!live.paused) }, h("span", { class: "dot", "aria-hidden": "true" }), LIVE[liveState][0]),
     h("button", { type: "button", class: "icon", "data-key": "theme", "aria-label": isDark() ? "Light colours" : "Dark colours", title: isDark() ? "Light colours" : "Dark colours", onclick: () => switchTheme(page, views, live, redraw, signedOut) }, isDark() ? "☀" : "☾"),
@@ -30,6 +30,19 @@ export function frame(page, views, live, redraw, signedOut) {
     document.getElementById("views"),
     h("ul", {}, views.map((view) => h("li", {}, h("a", { href: page.link({ view: view.id, own: {} }), "aria-current": view.id === current ? "page" : null, onclick: () => document.body.classList.remove("nav-open") }, view.title)))),
   );
+}
+
+/** Whose figures these are; a choice where the login is good for several. */
+function organization({ org, orgs }) {
+  if (!orgs || orgs.length < 2) return org ? h("span", { class: "org", title: "Organization" }, org) : null;
+  const choose = async (event) => {
+    await post("/organization", { organization: event.target.value }).catch(() => {});
+    location.reload(); // nothing of the other one stays in the page
+  };
+  const options = orgs.map((one) => h("option", { value: one }, one));
+  const field = h("select", { class: "org", "aria-label": "Organization", onchange: choose }, options);
+  field.value = org;
+  return field;
 }
 
 function mark() {

@@ -198,6 +198,7 @@ def bodies(method: str, path: str, values: Mapping[str, str]) -> object:
         "/budgets/rules/{name}": {"scope": "user", "limit": "5 calls/hour", "organization": OTHER},
         "/approvals/{ticket}/approve": {"raise": "0.0001"},
         "/login": {"token": own(Role.VIEWER).secret, "organization": OTHER},
+        "/organization": {"organization": OTHER},
     }
     return sent.get(path.removeprefix(VERSION), {}) if method != "GET" else None
 

@@ -148,6 +148,30 @@ def test_a_session_sees_the_organisation_that_was_chosen(ask: Asking) -> None:
     assert ask("GET", "/who", Cookie=narrowed, X_Org_ID="globex").status == 403
 
 
+def test_a_session_turns_to_what_its_credential_may_see_and_to_nothing_else(ask: Asking) -> None:
+    """It sees one organisation at a time; who may see all may go back to all."""
+    several = signed(org_id=["acme", "globex"]).removeprefix("Bearer ")
+    begun = ask("POST", "/login", {"token": several, "organization": "globex"})
+    assert (begun.body["org"], begun.body["orgs"]) == ("globex", ["acme", "globex"])
+    cookie = session_of(begun)
+    turned = ask("POST", "/organization", {"organization": "acme"}, Cookie=cookie)
+    assert (turned.status, turned.body) == (200, ask("GET", "/me", Cookie=cookie).body)
+    assert ask("GET", "/who", Cookie=cookie).body == ["ann", "VIEWER", "acme", "session"]
+    assert ask("GET", "/who", Cookie=cookie, X_Org_ID="globex").status == 403
+    for wanted in ("initech", None):
+        assert ask("POST", "/organization", {"organization": wanted}, Cookie=cookie).status == 400
+    assert ask("GET", "/who", Cookie=cookie).body[2] == "acme"
+    assert ask("POST", "/organization", {"organization": "acme"}, Cookie=cookie, Origin="http://evil").status == 401
+    assert ask("POST", "/organization", {"organization": "acme"}, Authorization=f"Bearer {several}").status == 400
+
+    everybody = session_of(ask("POST", "/login", {"token": SEES_ALL.secret, "organization": "acme"}))
+    seen = []
+    for wanted in ("globex", None):
+        assert ask("POST", "/organization", {"organization": wanted}, Cookie=everybody).status == 200
+        seen.append(ask("GET", "/who", Cookie=everybody).body[2])
+    assert seen == ["globex", None]
+
+
 def test_what_is_wrong_with_a_login_is_said(ask: Asking) -> None:
     assert ask("POST", "/login", {"token": "wrong-0123456789abcdef"}).status == 401
     wrong: list[Any] = [{}, [], {"token": 7}, {"token": "x" * 70_000}, {"tokn": "x", "token": "y"}]
