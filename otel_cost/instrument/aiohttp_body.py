@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from aiohttp import ClientConnectionError
+from aiohttp.client_exceptions import ClientConnectionError
 from aiohttp.streams import StreamReader
 
 from otel_cost.instrument import open_exchanges

@@ -244,7 +244,7 @@ class CallSpan:
             return
         if type(metrics.get_meter_provider()).__module__.startswith("opentelemetry.metrics"):
             return  # the API's own: the app has none, or none yet
-        first = outcome.first_chunk_ns
+        first = None if outcome.stream is None else outcome.first_chunk_ns
         _METRICS.record(
             self.asked,
             None if facts is None else facts.reading,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+from otel_cost.instrument import call_span
 from otel_cost.instrument.metrics import MAX_WAITING, SECONDS_BOUNDARIES, TOKENS_BOUNDARIES, Metrics, by_modality
+from otel_cost.instrument.observe import begin
 from otel_cost.instrument.wire.types import Api, Asked, Reading, Request
 
 
@@ -68,6 +71,26 @@ def test_a_call_is_in_every_metric_that_it_says_something_of(reader: InMemoryMet
         "server.address": "api.openai.com",
     }
     assert list(duration.explicit_bounds) == SECONDS_BOUNDARIES
+
+
+def test_only_a_stream_has_a_first_chunk(reader: InMemoryMetricReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some libraries hand every body on in chunks."""
+    monkeypatch.setattr(call_span, "_METRICS", Metrics())
+    monkeypatch.setattr("opentelemetry.metrics.get_meter_provider", lambda: MeterProvider(shutdown_on_exit=False))
+    asked = Request("POST", "https://api.openai.com/v1/chat/completions", {}, b'{"model": "gpt-4o"}')
+    choice = {"index": 0, "delta": {"content": "Hello"}}
+    body = json.dumps(
+        {"model": "gpt-4o", "choices": [choice], "usage": {"prompt_tokens": 5, "completion_tokens": 1}}
+    ).encode()
+    for content_type, data in (("application/json", body), ("text/event-stream", b"data: " + body + b"\n\n")):
+        exchange = begin(asked, "aiohttp")
+        assert exchange is not None
+        exchange.responded(200, {"content-type": content_type}, None)
+        exchange.chunk(data)
+        exchange.ended()
+    found = points(reader)
+    assert found["gen_ai.client.inference.duration"][0].count == 2
+    assert found["gen_ai.client.inference.time_to_first_chunk"][0].count == 1
 
 
 def test_buckets_are_those_of_the_conventions() -> None:
