@@ -127,11 +127,13 @@ def refusal_json(refusal: Refusal) -> Json:
 
 
 def _about(book: LeaseBook, claim: Claim, now_ns: int) -> Json:
-    return {
+    about: Json = {
         "rules_revision": book.revision,
         "match_on": list(book.match_on),
         "unreachable": "closed" if book.is_closed_when_unreachable(claim, now_ns) else "open",
     }
+    closed = book.closed_when_unreachable(claim.org_id, now_ns)
+    return {**about, "closed": [{"rule": name, "calls": calls} for name, calls in closed]} if closed else about
 
 
 def _leased(lease: Lease, about: Mapping[str, Any]) -> Json:

@@ -71,6 +71,13 @@ class HardRule:
         start_ns = self._name_ns if self._start_ns <= at_ns < self._end_ns else self._window_start(at_ns)
         return CounterKey(claim.org_id, self._name, value, start_ns)
 
+    def matches(self, org_id: str, at_ns: int) -> dict[str, str | None] | None:
+        """What calls of an organisation that count in it have: dimension -> value, None: any. None: there are none."""
+        if self._organization not in (None, org_id) or at_ns < self._from_ns:
+            return None
+        found = dict(self._wanted)
+        return found if found.pop("organization", None) in (None, org_id) else None
+
     def quiet(self, limit: int) -> int:
         """Up to this amount the rule says nothing, of a limit."""
         return self.rule.warn_at_ppm[0] * limit // PPM if self.decides_at_warn else limit

@@ -51,6 +51,8 @@ NEAR_NS = 10**9
 """A lease is used so long, unless it is renewed, when little is left: then spending of others, and approvals withdrawn,
 are heard of in time. Shorter: more requests, one each such time from every process with calls."""
 _PRUNE_NS = 30 * 10**9
+MAX_CLOSED = 50
+"""Rules that are told to holders with each answer. More, and answers are longer than what they are about."""
 
 Price = Callable[[Claim, str], int | None]
 """What a claim would cost with another model, in pico-USD; None: not known."""
@@ -120,6 +122,15 @@ class LeaseBook:
         with self.lock:
             found = (hard for hard in self._rules if hard.rule.is_closed_when_unreachable)
             return any(hard.key(claim, now_ns) is not None for hard in found)
+
+    def closed_when_unreachable(self, org_id: str, now_ns: int) -> list[tuple[str, dict[str, str | None]]]:
+        """Rules that want calls of an organisation not made while there is no answer, and which calls: `MAX_CLOSED` of
+        them, templates first."""
+        with self.lock:
+            closed = [hard for hard in self._rules if hard.rule.is_closed_when_unreachable]
+            found = [(hard.rule.name, hard.matches(org_id, now_ns)) for hard in closed]
+        said = [(name, calls) for name, calls in found if calls is not None]
+        return sorted(said, key=lambda each: sum(value is not None for value in each[1].values()))[:MAX_CLOSED]
 
     def lease(self, claim: Claim, holder: str, now_ns: int, most_calls: int | None = None) -> Lease | Refusal:
         """A slice of every hard budget that the claim counts in, for it and perhaps more like it; or why not.

@@ -19,9 +19,8 @@ from typing import Any
 from otel_cost.call import ATTRIBUTE
 from otel_cost.guard.client import Client, Rejected, Unreachable
 from otel_cost.guard.held import Claim, Held
-from otel_cost.guard.refusals import ClosedError, Incomplete, Refused
+from otel_cost.guard.refusals import MAX_POLICIES, Closed, ClosedError, Incomplete, Refused
 from otel_cost.instrument.guard import STATS, guarded
-from otel_cost.recent import Recent
 
 TELL_SECONDS = 0.5
 """How often is told what calls cost. Less often, and other processes hear late that a budget is used up."""
@@ -33,8 +32,6 @@ MAX_TO_TELL = 10_000
 """Settled calls that wait for a collector that is down. More are dropped and counted; what they hold ends by time."""
 CALLS_AT_ONCE = 500
 """Most calls told in one request."""
-MAX_POLICIES = 4096
-"""Kinds of calls whose `unreachable` is remembered (twice as many at most)."""
 EXIT_SECONDS = 2.0
 """How long a process that ends goes on telling. Longer, and an app hangs at its end; shorter, and what it reserved is
 held until it ends by time."""
@@ -83,7 +80,7 @@ class Leases:
         self._usable: dict[_Key, Held] = {}
         self._all: dict[str, Held] = {}
         self._asking: dict[_Key | None, threading.Lock] = {}
-        self._closed: Recent[_Key, str] = Recent(MAX_POLICIES)
+        self._closed = Closed()
         self._wake = threading.Event()
         self._is_running = False
         self._has_exit_hook = False
@@ -142,7 +139,7 @@ class Leases:
             Incomplete: the question was not whole.
             ClosedError: it gives no answer, and nothing is let through then.
             Unreachable: it gives no answer; calls may be made.
-            Rejected: it does not understand us.
+            Rejected: it does not understand us; calls may be made.
         """
         with self._lock:
             key = self._key(claim)
@@ -169,10 +166,9 @@ class Leases:
         asked_at = monotonic()
         try:
             answer = self._client.post("lease", body)
-        except (Unreachable, Rejected) as error:
+        except (Unreachable, Rejected):
             self._end_telling(told, has_heard=False)
-            if isinstance(error, Unreachable):
-                self._fail_closed(key)
+            self._fail_closed(key, claim)
             raise
         self._end_telling(told, has_heard=True)
         with self._lock:
@@ -199,9 +195,9 @@ class Leases:
         asked_at = monotonic()
         try:
             answer = self._client.post("check", body)
-        except Unreachable:
+        except (Unreachable, Rejected):
             with self._lock:
-                self._fail_closed(self._key(claim))
+                self._fail_closed(self._key(claim), claim)
             raise
         with self._lock:
             self._heard(answer, claim, asked_at)
@@ -242,8 +238,9 @@ class Leases:
             for held, calls in told:
                 held.end_telling(calls, has_heard=has_heard)
 
-    def _fail_closed(self, key: _Key | None) -> None:
-        rules = None if key is None else self._closed.get(key)
+    def _fail_closed(self, key: _Key | None, claim: Claim) -> None:
+        """Raises ClosedError if a rule that the call counts in is closed, as far as was heard."""
+        rules = self._closed.of(key, claim)
         if rules:
             raise ClosedError(rules)
 
@@ -259,11 +256,7 @@ class Leases:
             self.attributes = tuple(name for name in match_on if name.startswith(ATTRIBUTE))
         key: _Key = (claim.cost_pico_usd is not None, *map(claim.values.get, match_on))
         lease = answer.get("lease")
-        if answer.get("unreachable") == "closed":
-            grants = lease.get("grants", ()) if lease else [answer.get("refusal") or {}]
-            self._closed.put(key, ", ".join(str(grant.get("rule")) for grant in grants) or "?")
-        else:
-            self._closed.pop(key)
+        self._closed.heard(key, answer)
         if answer.get("decision") != "allow" or not lease:
             return None
         held = Held(lease, claim, key, asked_at)
@@ -382,7 +375,7 @@ class Leases:
             if revision != self._revision:
                 for each in self._usable.values():
                     each.is_retired = True
-                self._usable, self._revision = {}, revision
+                self._usable, self._revision = {}, None  # the next answer brings what is new
 
     @guarded
     def close(self) -> None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from otel_cost.guard.held import Claim
+from otel_cost.recent import Recent
+
+MAX_POLICIES = 4096
+"""Kinds of calls whose `unreachable` is remembered (twice as many at most)."""
 
 
 class Refused(Exception):
@@ -21,3 +27,45 @@ class Incomplete(Exception):
 
 class ClosedError(Exception):
     """Nobody answers, and the rules said that nothing is let through then; the message is the rules' names."""
+
+
+class _ClosedRule(NamedTuple):
+    rule: str
+    calls: Mapping[str, str | None]
+    """Which calls it is about: dimension -> value; None: any."""
+
+    def is_for(self, claim: Claim) -> bool:
+        """Whether a call counts in it, as far as the claim tells."""
+        for name, wanted in self.calls.items():
+            value = claim.values.get(name)
+            if value is None or wanted not in (None, value):
+                return False
+        return True
+
+
+class Closed:
+    """Which calls are not made when nobody answers, as last heard."""
+
+    def __init__(self) -> None:
+        self._of: Recent[Hashable, str] = Recent(MAX_POLICIES)  # by kind of call: the rules that say so
+        self._rules: Sequence[_ClosedRule] = ()
+
+    def clear(self) -> None:
+        """Rules have changed."""
+        self._of.clear()
+        self._rules = ()
+
+    def heard(self, key: Hashable, answer: Mapping[str, Any]) -> None:
+        """An answer of the collector to a claim for a kind of calls."""
+        rules = ""
+        if answer.get("unreachable") == "closed":
+            found = (answer.get("lease") or {}).get("grants") or [answer.get("refusal") or {}]
+            rules = ", ".join(str(each.get("rule")) for each in found) or "?"
+        self._of.put(key, rules)
+        told = answer.get("closed") or ()
+        self._rules = [_ClosedRule(str(each.get("rule")), each.get("calls") or {}) for each in told]
+
+    def of(self, key: Hashable | None, claim: Claim) -> str:
+        """The rules that let a call not pass. A kind of calls that was never asked for is looked for in them."""
+        found = None if key is None else self._of.get(key)
+        return ", ".join(each.rule for each in self._rules if each.is_for(claim)) if found is None else found

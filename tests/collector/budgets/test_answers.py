@@ -10,7 +10,7 @@ import pytest
 
 from collector.budgets.answers import Surroundings, check_answer, lease_answer, release_answer, settle_answer
 from collector.budgets.leases import LeaseBook
-from collector.budgets.model import Action, Rule, Unit, Unpriced
+from collector.budgets.model import Action, Rule, Unit, Unpriced, WindowKind
 from collector.budgets.requests import BadRequest
 from tests.collector.budgets.leasing import NOON_NS, Clocks, Spending, rule_of
 
@@ -81,6 +81,7 @@ def test_a_refusal_says_why() -> None:
         "rules_revision": "r1",
         "match_on": ["organization"],
         "unreachable": "closed",
+        "closed": [{"rule": "tokens", "calls": {}}],
         "refusal": {
             "decision": "block",
             "rule": "tokens",
@@ -96,6 +97,25 @@ def test_a_refusal_says_why() -> None:
         },
     }
     assert check_answer(book_of(rule), ASKED, NOON_NS, AROUND) == answer
+
+
+def test_rules_that_are_closed_are_told_with_every_answer() -> None:
+    """For calls that nobody has asked for when the collector cannot be reached."""
+    templates = (("customer", None), ("organization", None))
+    closed = [
+        rule_of("run", 9, scope=(("agent", "a"),), kind=WindowKind.RUN, is_closed_when_unreachable=True),
+        rule_of("each", 9, scope=templates, is_closed_when_unreachable=True),
+        rule_of("later", 9, from_ns=NOON_NS + 1, is_closed_when_unreachable=True),
+        rule_of("theirs", 9, organization="p", is_closed_when_unreachable=True),
+        rule_of("also", 9, scope=(("organization", "p"),), is_closed_when_unreachable=True),
+    ]
+    answer = lease(book_of(rule_of("open", 10**15), *closed), owners={})
+    assert answer["unreachable"] == "open"
+    assert answer["closed"] == [
+        {"rule": "each", "calls": {"customer": None}},
+        {"rule": "run", "calls": {"agent": "a", "run": None}},
+    ]
+    assert "closed" not in lease(book_of(rule_of("open", 10**15)))
 
 
 def test_a_reset_is_told_in_utc_and_idle_leases_in_the_way_by_when_to_ask_again() -> None:

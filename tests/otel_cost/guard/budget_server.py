@@ -23,6 +23,7 @@ class Budget:
     calls_per_lease: int = 10
     match_on: tuple[str, ...] = ("customer",)
     unreachable: str = "open"
+    closed: tuple[_Body, ...] = ()  # rules, as an answer names them
     expires_in_seconds: float = 30.0
     answer: Callable[[_Body], _Body | None] = lambda _: None  # another answer to a claim
     status: int = 200
@@ -66,7 +67,8 @@ class Budget:
         return [call for of_lease in self.settled.values() for call in of_lease.values()]
 
     def _head(self) -> _Body:
-        return {"rules_revision": "1", "unreachable": self.unreachable, "match_on": list(self.match_on)}
+        head = {"rules_revision": "1", "unreachable": self.unreachable, "match_on": list(self.match_on)}
+        return {**head, "closed": list(self.closed)}
 
     def _lease(self, body: _Body) -> _Body:
         lease: _Body = {"id": f"L{len(self.asked)}", "expires_in_seconds": self.expires_in_seconds, "grants": []}

@@ -148,3 +148,20 @@ def test_a_closed_rule_refuses_and_an_open_one_lets_through_when_nobody_answers(
                 chat(app.client())
                 assert stats()["guard.unreachable"] == before + 1
                 assert held.leases._client.is_paused
+
+
+@pytest.mark.parametrize("status", [503, 401])
+def test_a_closed_rule_holds_for_calls_that_nobody_has_asked_for_yet(status: int) -> None:
+    """A customer that comes while the collector is away, or does not take the guard's token any more."""
+    rules = ({"rule": "each", "calls": {"customer": None}}, {"rule": "search", "calls": {"team": "search"}})
+    budget = Budget(limit_usd="1", match_on=("customer", "team"), closed=rules)
+    with guarded_app(budget, answer()) as app:
+        chat(app.client())
+        budget.status = status
+        client = app.client(max_retries=0)
+        for owners, rule in (({"customer": "new"}, "each"), ({"team": "search"}, "search")):
+            with otel_cost.tags(**owners), pytest.raises(otel_cost.BudgetExceeded) as refused:
+                chat(client)
+            assert refused.value.rule == rule
+        with otel_cost.tags(team="other"):
+            chat(client)
