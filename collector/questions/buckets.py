@@ -81,6 +81,13 @@ def start(bucket: str, number: int, zone: ZoneInfo) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC).astimezone(zone)
 
 
+def after(bucket: str, earlier: int, zone: ZoneInfo) -> int:
+    """A later day or hour: the next; where a clock is put back, maybe the hour after that."""
+    if bucket != HOUR:
+        return earlier + 1
+    return number(HOUR, datetime.fromtimestamp(earlier + _HOUR_SECONDS, UTC), zone)
+
+
 def label(bucket: str, number: int, zone: ZoneInfo) -> str:
     """The bucket's local start as text: `2026-11-22`, of an hour `2026-11-22T09:00+01:00`, of a month `2026-11`."""
     local = start(bucket, number, zone)

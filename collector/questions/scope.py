@@ -14,7 +14,7 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -63,21 +63,40 @@ class Rolled(Protocol):
     """Sums of calls per day of one zone, kept by whoever runs the statements: an `Ask` may have some as `rolled`."""
 
     zone: ZoneInfo
-    covered: str
-    """The calls that are in the sums: a relation like the view `calls`."""
-    uncovered: str
-    """All others."""
+    last: datetime | None
+    """When the last call in the sums started, or a moment later (UTC); None: there is none."""
+
+    def covered(self, since: datetime | None, until: datetime | None) -> str | None:
+        """Calls that are in the sums, all of such a window among them: a relation like the view `calls`. None: none."""
+        ...
+
+    def uncovered(self, since: datetime | None, until: datetime | None) -> str | None:
+        """The same of all other calls."""
+        ...
 
     def sums(self, names: frozenset[str]) -> str | None:
         """A relation with org_id, day (the number of `buckets`), these names, and what `sql/facts.sql` sums.
 
-        None: there are none that tell these names apart.
+        Without names it has `hour` too. None: there are none that tell these names apart.
         """
         ...
 
     def runs(self, names: frozenset[str]) -> str | None:
         """The same with the runs of each day in the place of sums: `execution`, as in `sql/ran.sql`."""
         ...
+
+    def longest(self, names: frozenset[str]) -> str | None:
+        """The same with calls, as in `sql/lengths.sql`: of each day `LONGEST`, or all that there are."""
+        ...
+
+
+class _Whole(NamedTuple):
+    """Which sums help: of which whole hours or days of the window; None: of an open end."""
+
+    relation: str
+    unit: str
+    first: int | None
+    end: int | None
 
 
 class Scope:
@@ -171,8 +190,9 @@ class Scope:
             sources["facts"] = self._facts("facts", keys, bucket, given, "")
         if _reads(body, "before"):
             sources["before"] = self.earlier()._facts("facts", keys, None, given, "before_")
-        if _reads(body, "ran"):
-            sources["ran"] = self._facts("ran", keys, bucket, given, "")
+        for kind in ("ran", "lengths"):
+            if _reads(body, kind):
+                sources[kind] = self._facts(kind, keys, bucket, given, "")
         if _reads(body, "details"):
             columns = self._columns(keys, bucket, given)
             sources["details"] = self._calls("facts", f"{columns}\n    {statement('detail_columns')}", given)
@@ -196,83 +216,100 @@ class Scope:
         return "\n    ".join(columns)
 
     def _facts(self, kind: str, keys: Sequence[str], bucket: str | None, given: dict[str, object], prefix: str) -> str:
-        """`facts` or `ran`, from calls; or from sums of whole days, and calls of the rest."""
+        """`facts`, `ran` or `lengths`, from calls; or from sums of whole days or hours, and calls of the rest."""
         columns = self._columns(keys, bucket, given)
         rolled: Rolled | None = getattr(self._ask, "rolled", None)
-        days = None if rolled is None else self._whole_days(rolled, keys, bucket)
-        if rolled is None or days is None:
+        whole = None if rolled is None else self._whole(rolled, kind, keys, bucket)
+        if rolled is None or whole is None:
             return self._calls(kind, columns, given, prefix)
-        names = frozenset(name for name in (*keys, *(one.key for one in self.selection.filters)) if name not in TIMES)
-        sums = rolled.sums(names) if kind == "facts" else rolled.runs(names)
-        if sums is None:
-            return self._calls(kind, columns, given, prefix)
-        first, end = days
-        window = self.selection.window
-        parts = [self._sums(sums, keys, bucket, given, first, end)]
-        parts.append(self._calls(kind, columns, given, prefix, rolled.uncovered))
-        if window.since is not None and first is not None:
-            head = self.within(window.since, buckets.start(buckets.DAY, first, rolled.zone))
-            if head.is_some():
-                parts.append(head._calls(kind, columns, given, f"{prefix}head_", rolled.covered))
-        if window.until is not None and end is not None:
-            tail = self.within(buckets.start(buckets.DAY, end, rolled.zone), window.until)
-            if tail.is_some():
-                parts.append(tail._calls(kind, columns, given, f"{prefix}tail_", rolled.covered))
+        parts = [self._sums(whole, keys, bucket, given)]
+        if rest := self._rest(rolled, whole, given, prefix):
+            filters = [self._condition(one, f"where_{at}", given) for at, one in enumerate(self.selection.filters)]
+            where = "\n    AND ".join(filters or ["TRUE"])
+            calls = "(\n" + "\nUNION ALL\n".join(rest) + "\n)"
+            parts.append(statement(kind).format(names=columns, calls=calls, spans="", where=where))
         return "\nUNION ALL BY NAME\n".join(parts)
+
+    def _rest(self, rolled: Rolled, whole: _Whole, given: dict[str, object], prefix: str) -> list[str]:
+        """The calls of the window that are not in these sums."""
+        window = self.selection.window
+        some = [(rolled.uncovered, self, prefix)]
+        if window.since is not None and whole.first is not None:
+            begin = buckets.start(whole.unit, whole.first, rolled.zone)
+            head = self.within(window.since, min(begin, window.until or begin))
+            some.append((rolled.covered, head, f"{prefix}head_"))
+        if window.until is not None and whole.end is not None:
+            tail = self.within(buckets.start(whole.unit, whole.end, rolled.zone), window.until)
+            some.append((rolled.covered, tail, f"{prefix}tail_"))
+        found = []
+        for kept, scope, name in some:
+            ends = scope.selection.window
+            if scope.is_some() and (relation := kept(ends.since, ends.until)) is not None:
+                found.append(f"SELECT calls.* FROM {relation} AS calls WHERE {scope._window('calls', given, name)}")
+        return found
 
     def is_some(self) -> bool:
         """Whether there is any time in the window."""
         window = self.selection.window
         return window.since is None or window.until is None or window.since < window.until
 
-    def _whole_days(
-        self, rolled: Rolled, keys: Sequence[str], bucket: str | None
-    ) -> tuple[int | None, int | None] | None:
-        """First day that is whole in the window, and the one after the last; None of an open end.
+    def _whole(self, rolled: Rolled, kind: str, keys: Sequence[str], bucket: str | None) -> _Whole | None:
+        """The sums that help, if any do."""
+        names = frozenset(name for name in (*keys, *(one.key for one in self.selection.filters)) if name not in TIMES)
+        unit = buckets.HOUR if kind == "facts" and not names else buckets.DAY
+        times = {key for key in (*keys, bucket) if key in TIMES}
+        is_too_fine = buckets.HOUR in times and unit != buckets.HOUR
+        if self.selection.as_billed or is_too_fine or (times and rolled.zone.key != self.selection.window.zone.key):
+            return None
+        ends = self._whole_units(rolled, unit)
+        kept = {"facts": rolled.sums, "ran": rolled.runs, "lengths": rolled.longest}[kind]
+        relation = None if ends is None else kept(names)
+        return None if ends is None or relation is None else _Whole(relation, unit, *ends)
 
-        None at all: the sums do not help.
+    def _whole_units(self, rolled: Rolled, unit: str) -> tuple[int | None, int | None] | None:
+        """First day or hour that is whole in the window, and the one after the last; None of an open end.
+
+        None at all: there is none.
         """
         window = self.selection.window
-        times = {key for key in (*keys, bucket) if key in TIMES}
-        if self.selection.as_billed or buckets.HOUR in times or (times and rolled.zone.key != window.zone.key):
-            return None
         first = end = None
         if window.since is not None:
-            first = buckets.number(buckets.DAY, window.since, rolled.zone)
-            first += int(buckets.start(buckets.DAY, first, rolled.zone) < window.since)
-        if window.until is not None:
-            end = buckets.number(buckets.DAY, window.until, rolled.zone)
+            first = buckets.number(unit, window.since, rolled.zone)
+            if buckets.start(unit, first, rolled.zone) < window.since:
+                first = buckets.after(unit, first, rolled.zone)
+        if window.until is not None and rolled.last is not None and window.until <= rolled.last:
+            end = buckets.number(unit, window.until, rolled.zone)
         return None if first is not None and end is not None and first >= end else (first, end)
 
-    def _sums(
-        self,
-        sums: str,
-        keys: Sequence[str],
-        bucket: str | None,
-        given: dict[str, object],
-        first: int | None,
-        end: int | None,
-    ) -> str:
-        """What the whole days of the window add to facts."""
+    def _sums(self, whole: _Whole, keys: Sequence[str], bucket: str | None, given: dict[str, object]) -> str:
+        """What the whole days or hours of the window add to facts."""
+
+        def time(name: str) -> str:
+            return "calls.hour" if name == buckets.HOUR else buckets.sql_of_day(name, "calls.day")
+
         columns = [
-            f"{buckets.sql_of_day(key, 'calls.day') if key in TIMES else self._expression(key, '', given)} AS key_{at},"
+            f"{time(key) if key in TIMES else self._expression(key, '', given)} AS key_{at},"
             for at, key in enumerate(keys)
         ]
         if bucket:
-            columns.append(f"{buckets.sql_of_day(bucket, 'calls.day')} AS bucket,")
+            columns.append(f"{time(bucket)} AS bucket,")
         where = [self._organisation("calls", given)]
-        where += [f"calls.day {operator} {day}" for operator, day in ((">=", first), ("<", end)) if day is not None]
+        ends = ((">=", whole.first), ("<", whole.end))
+        where += [f"calls.{whole.unit} {operator} {number}" for operator, number in ends if number is not None]
         where += [self._condition(one, f"where_{at}", given) for at, one in enumerate(self.selection.filters)]
-        return statement("rolled").format(names="\n    ".join(columns), sums=sums, where="\n    AND ".join(where))
+        return statement("rolled").format(
+            names="\n    ".join(columns),
+            times="day, hour" if whole.unit == buckets.HOUR else "day",
+            sums=whole.relation,
+            where="\n    AND ".join(where),
+        )
 
-    def _calls(
-        self, name: str, columns: str, given: dict[str, object], prefix: str = "", source: str | None = None
-    ) -> str:
+    def _calls(self, name: str, columns: str, given: dict[str, object], prefix: str = "") -> str:
         where = self._where("calls", given, prefix)
         joined = "spans." in columns + where
         return statement(name).format(
             names=columns,
-            calls=source or ("calls_as_billed" if self.selection.as_billed else "calls"),
+            calls="calls_as_billed" if self.selection.as_billed else "calls",
             spans=f"JOIN spans ON spans.seq = calls.seq AND {self._window('spans', given, prefix)}" if joined else "",
             where=where,
         )

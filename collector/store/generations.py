@@ -22,7 +22,9 @@ import pyarrow as pa
 
 from collector.errors import StoreUnavailable
 from collector.store.layout import Layout
-from collector.store.rollups import UNSUMMED_ROWS, Piece, Rolled, Rollups, copied, pieces, relate
+from collector.store.pieces import Piece, calls_of, pieces
+from collector.store.rolled import NOBODYS_ENDS, Ends, Rolled
+from collector.store.rollups import UNSUMMED_ROWS, Rollups
 from collector.store.statements import execute
 
 LOOK_SECONDS = 0.5
@@ -202,22 +204,30 @@ class Generations:
         return Generation(name, identity, published_at.replace(tzinfo=UTC), last_seq, found, rolled)
 
     def _rolled(self, name: str, found: list[Piece]) -> Rolled:
-        summed = self._rollups.parts(found)
-        left = [piece for piece in found if piece not in summed]
-        covered = relate(self._connection, f"covered_{name}", name, list(summed), amendments=False)
-        uncovered = relate(self._connection, f"uncovered_{name}", name, left, amendments=True)
+        parts, ends = self._rollups.parts(found), self._rollups.ends()
+        left = [piece for piece in found if piece not in parts]
+        self._connection.execute(f"ATTACH ':memory:' AS sums_{name}")
+        relation, left_ends = calls_of(left, name, amendments=True), None
         if sum(piece.rows for piece in left) <= MOST_COPIED_ROWS and time.monotonic() < self._busy_until_seconds:
-            uncovered = copied(self._connection, uncovered)
-        parts = f"covered_{name}.main.parts"
+            relation, left_ends = self._copied(f"sums_{name}.main.calls", relation)
+        listed = f"sums_{name}.main.parts"
         self._connection.execute(
-            f"CREATE TABLE {parts} AS SELECT unnest(?::INTEGER[]) AS part", [list(summed.values())]
+            f"CREATE TABLE {listed} AS SELECT unnest(?::INTEGER[]) AS part", [list(parts.values())]
         )
-        return Rolled(self._rollups.zone, covered, uncovered, parts)
+        summed = {piece: ends[part] for piece, part in parts.items() if part in ends}
+        return Rolled(self._rollups.zone, name, summed, relation, left_ends, listed)
+
+    def _copied(self, table: str, relation: str) -> tuple[str, Ends]:
+        """The calls of a relation as a table: planned and read in less time by each question."""
+        self._connection.execute(f"CREATE TABLE {table} AS SELECT * FROM {relation}")
+        said = f"SELECT epoch_ns(min(start_time)), epoch_ns(max(start_time)) FROM {table}"
+        first, last = self._connection.execute(said).fetchall()[0]
+        return table, (NOBODYS_ENDS if first is None else (first, last))
 
     def _detach(self, generation: Generation) -> None:
         """If nobody reads it any more, and nobody will. Under the lock."""
         if generation.users == 0 and generation is not self._current and generation.name in self._attached:
-            for name in (f"covered_{generation.name}", f"uncovered_{generation.name}", generation.name):
+            for name in (f"sums_{generation.name}", generation.name):
                 with suppress(duckdb.Error):
                     self._connection.execute(f"DETACH {name}")
             self._attached.discard(generation.name)

@@ -89,17 +89,18 @@ def create_sources(connection: Any, clean: Iterable[Path], amended: Iterable[Pat
     connection.execute(statement("views", "call_log").format(parts=_union(parts)))
 
 
-def create_calls(connection: Any, clean: Iterable[Path], amended: Iterable[Path], *, amendments: bool) -> None:
-    """Create or replace `attempts` and `calls` over some segments, without what amendments speak of.
+def calls_of(clean: Iterable[Path], amended: Iterable[Path], ledger: str, *, amendments: bool) -> str:
+    """The relation `calls` over some segments, without what amendments speak of, as text for any statement.
 
-    With `amendments` they themselves are added. They are those of `_ledger.amendment`.
+    With `amendments` they themselves are added. They are those of the schema `ledger`.
     """
     clean, amended = list(clean), list(amended)
     parts = [_AMENDMENTS] if amendments else []
     parts += [_judged(_listed(files), rest) for files, rest in ((amended, _AMENDED), (clean, "")) if files]
-    connection.execute(statement("views", "call_log").format(parts=_union(parts)))
-    for name in ("attempts", "calls"):
-        connection.execute(statement("views", name).format(**_SAID))
+    log = _union(parts).replace("_ledger.amendment", f"{ledger}.amendment")
+    attempts, calls = (statement("views", name).format(**_SAID).partition(" AS\n")[2] for name in ("attempts", "calls"))
+    attempts = attempts.replace("_ledger.call_log", f"(\n{log}\n) AS call_log")
+    return f"({calls.replace('FROM attempts', f'FROM ({attempts}) AS attempts')})"
 
 
 def create_billed(connection: Any, files: Iterable[Path]) -> None:

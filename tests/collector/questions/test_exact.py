@@ -27,6 +27,7 @@ from collector.questions.spend import spend
 from collector.questions.sums import sums
 from collector.questions.timeseries import Stacking, timeseries
 from collector.questions.values import values
+from collector.questions.waste import LONGEST, waste
 from collector.store import Store, StoreConfig
 from collector.store.generations import Cursor, Generations
 from collector.store.upkeep import Keep, Retention
@@ -42,6 +43,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ADDED = ("cost_usd", "calls", "unpriced_calls", "failed_calls", "input_tokens", "retries", "useful_output_tokens")
 _ROWS = f"""
 SELECT org_id, epoch_ns(start_time) AS ns, {", ".join(f'"{name}"' for name in COLUMNS)},
+    trace_id, span_id, output_tokens,
     coalesce(cost_usd, 0)::DECIMAL(38, 12) AS cost_usd, 1 AS calls, (cost_usd IS NULL)::INT AS unpriced_calls,
     failed::INT AS failed_calls, (attempt > 1)::INT AS retries, input_tokens,
     CASE WHEN failed OR wasted THEN 0 ELSE coalesce(output_tokens, 0) END AS useful_output_tokens
@@ -94,7 +96,7 @@ class World:
             else chance.choice(("priced", "estimated", "partial", "reported")),
             "failed": chance.random() < 0.15,
             "input_tokens": chance.choice((None, 0, 1_000, chance.randrange(10**9))),
-            "output_tokens": chance.choice((None, 100)),
+            "output_tokens": chance.choice((None, 100, chance.randrange(2_000))),
         }
 
     def it_is_merged(self) -> None:
@@ -196,10 +198,20 @@ def check(ask: Ask, rows: Rows, selection: Selection, chance: random.Random) -> 
     shown = [run.measures for run in listed.runs] + ([listed.other] if listed.other else [])
     assert added([said_by(part) for part in shown]) == said_by(listed.total) == whole
     assert listed.groups == listed.total.executions == len({row["run"] for row in mine})
+    _check_longest(ask, mine, selection)
     agents = grouped(mine, ("agent",), zone)
     assert {one.value: one.cost_usd for one in values(ask, selection, "agent")} == {
         key[0]: group["cost_usd"] for key, group in agents.items()
     }
+
+
+def _check_longest(ask: Ask, mine: Rows, selection: Selection) -> None:
+    known = [row for row in mine if row["output_tokens"] is not None]
+    known.sort(key=lambda row: row["span_id"])
+    known.sort(key=lambda row: row["trace_id"])
+    known.sort(key=lambda row: (row["output_tokens"], not row["unpriced_calls"], row["cost_usd"]), reverse=True)
+    expected = [(row["trace_id"], row["span_id"], row["output_tokens"]) for row in known[:LONGEST]]
+    assert [(one.trace_id, one.span_id, one.output_tokens) for one in waste(ask, selection).longest] == expected
 
 
 def _check_series(ask: Ask, mine: Rows, selection: Selection, chance: random.Random) -> None:
@@ -214,11 +226,12 @@ def _check_series(ask: Ask, mine: Rows, selection: Selection, chance: random.Ran
     }
     expected = {key[0]: (one["cost_usd"], one["unpriced_calls"]) for key, one in grouped(mine, (bucket,), zone).items()}
     assert {label: one for label, one in spent.items() if any(one) or label in expected} == expected
-    cells = sums(ask, selection, bucket, ("provider",))
-    assert {
-        (buckets.label(bucket, buckets.number(bucket, cell.start, zone), zone), *cell.key): said_by(cell.measures)
-        for cell in cells
-    } == grouped(mine, (bucket, "provider"), zone)
+    for by in ((), ("provider",)):
+        cells = sums(ask, selection, bucket, by)
+        assert {
+            (buckets.label(bucket, buckets.number(bucket, cell.start, zone), zone), *cell.key): said_by(cell.measures)
+            for cell in cells
+        } == grouped(mine, (bucket, *by), zone)
 
 
 def live(path: Path, seed: int, steps: int, asked: int) -> int:

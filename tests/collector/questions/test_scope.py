@@ -13,7 +13,7 @@ from collector.store import views
 FOLDER = Path(str(files("collector.questions")))
 PUBLIC_OF_ALL = {"prices", "price_runs"}
 """Views without anybody's calls."""
-SOURCES = {"facts", "ran", "chosen", "rolled"}
+SOURCES = {"facts", "ran", "lengths", "chosen", "rolled"}
 """Texts that `scope` fills with the organisation's condition."""
 STATEMENTS = sorted(path for path in (FOLDER / "sql").glob("*.sql") if path.stem not in SOURCES)
 

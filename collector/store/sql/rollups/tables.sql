@@ -16,9 +16,23 @@ CREATE TABLE few (part INTEGER NOT NULL, day INTEGER NOT NULL, combination UBIGI
 
 CREATE TABLE many (part INTEGER NOT NULL, day INTEGER NOT NULL, org_id VARCHAR NOT NULL, {many} VARCHAR, {sums});
 
-CREATE TABLE rated (part INTEGER NOT NULL, day INTEGER NOT NULL, org_id VARCHAR NOT NULL, {rates} VARCHAR, {sums});
+CREATE TABLE rated (part INTEGER NOT NULL, day INTEGER NOT NULL, org_id VARCHAR NOT NULL, {rated} VARCHAR, {sums});
 
 -- Runs of each day and owner: what counts distinct runs.
 CREATE TABLE ran (part INTEGER NOT NULL, day INTEGER NOT NULL, org_id VARCHAR NOT NULL, {owners} VARCHAR, execution UBIGINT NOT NULL);
 
-CREATE TABLE whole (part INTEGER NOT NULL, day INTEGER NOT NULL, org_id VARCHAR NOT NULL, {sums})
+CREATE TABLE whole (part INTEGER NOT NULL, day INTEGER NOT NULL, hour BIGINT NOT NULL, org_id VARCHAR NOT NULL, {sums});
+
+-- The calls of each day that have the longest outputs.
+CREATE TABLE long (
+    part INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    org_id VARCHAR NOT NULL,
+    trace_id VARCHAR NOT NULL,
+    span_id VARCHAR NOT NULL,
+    agent VARCHAR,
+    model VARCHAR,
+    output_tokens BIGINT NOT NULL,
+    cost_usd DECIMAL(38, 12),
+    start_ns BIGINT NOT NULL
+)
