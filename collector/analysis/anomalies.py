@@ -7,7 +7,7 @@ stay: they are told once. Of what one thing shows in several dimensions, only th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -58,6 +58,10 @@ class Slice:
     dimension: str | None
     value: str | None
     days: Sequence[Sequence[Used]]
+    amounts: Sequence[int] | None = None
+    """What each day cost, in whole pico-USD, where that is known."""
+    switches: Container[int] | None = None
+    """Days on which another model may have taken over; None: any day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ class _Judged:
     """A slice with what was usual on each day."""
 
     slice: Slice
-    amounts: list[int]
+    amounts: Sequence[int]
     usual: list[Usual | None]
     odd: set[int] = field(default_factory=set)
     changed: set[int] = field(default_factory=set)
@@ -110,7 +114,7 @@ def find(slices: Sequence[Slice], first: int, share_of_last_day: float = 1.0) ->
 
 
 def _judge(slice: Slice, share_of_last_day: float) -> _Judged:
-    amounts = [sum(each.cost_pico_usd for each in day) for day in slice.days]
+    amounts = slice.amounts or [sum(each.cost_pico_usd for each in day) for day in slice.days]
     usual = usual_days(amounts, odd=ODD)
     last = usual[-1] if usual else None
     if last is not None and share_of_last_day < 1:
@@ -122,13 +126,16 @@ def _judge(slice: Slice, share_of_last_day: float) -> _Judged:
 
 def _look(judged: _Judged, day: int, level: float) -> Found | None:
     """Whether this day of a slice is odd, or the first with another price or model."""
-    usual, now, cost = judged.usual[day], judged.slice.days[day], judged.amounts[day]
-    if usual is None or not now:
+    usual, cost = judged.usual[day], judged.amounts[day]
+    if usual is None:
         return None
+    is_odd, switches = _is_odd(usual, cost, level), judged.slice.switches
+    if not is_odd and switches is not None and day not in switches:
+        return None
+    now = judged.slice.days[day]
     known = _calls(judged, range(day - USUAL_DAYS - LATE_DAYS, day - LATE_DAYS))
     change = _change(judged.slice, now, known)
-    is_odd = _is_odd(usual, cost, level)
-    if not is_odd and change is None:
+    if not now or (not is_odd and change is None):
         return None
     before = _usual_calls(judged, day)
     parts = decompose(now, before, round(usual.expected))

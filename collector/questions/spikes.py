@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
 
-from collector.analysis.anomalies import Found, Slice, find
+from collector.analysis.anomalies import Found, find
 from collector.analysis.causes import explain
-from collector.analysis.decompose import Used
 from collector.analysis.hours import HOURS, RECENT_DAYS, shortest, spent_share, usual_hours
 from collector.questions import buckets
 from collector.questions.arithmetic import ratio
 from collector.questions.outlook import hours_of, pico, usd
 from collector.questions.scope import Scope
 from collector.questions.selection import Ask, Filter, Selection
+from collector.questions.used_days import used_days
 
 DIMENSIONS = ("agent", "feature", "team", "customer", "model")
 """Where causes are looked for; the first that shows one tells it."""
-LARGEST = 20
-"""Values of each that are looked at, by cost: what matters to the whole is among them."""
-MODELLESS = ("customer", "user", "run", "conversation")
-"""Of which sums of days are kept without models: what another model adds there counts as tokens."""
 BEFORE_DAYS = 45
 """Days before the window that show what is usual."""
 MOST_DAYS = 100
@@ -70,77 +65,12 @@ def anomalies(ask: Ask, selection: Selection, now: datetime, by: Sequence[str] =
     last = buckets.number(buckets.DAY, until - timedelta(microseconds=1), zone)
     since = selection.window.since or buckets.start(buckets.DAY, last - MOST_DAYS + 1, zone)
     first = max(buckets.number(buckets.DAY, since, zone), last - MOST_DAYS + 1)
-    begin = first - BEFORE_DAYS
-    scope = Scope(ask, selection).within(buckets.start(buckets.DAY, begin, zone), until)
-    slices = _slices(scope, by, begin, last)
+    scope = Scope(ask, selection).within(buckets.start(buckets.DAY, first - BEFORE_DAYS, zone), until)
+    start, slices = used_days(scope, by, last)
     if not slices:
         return ()
-    start = next((place for place, day in enumerate(slices[0].days) if day), 0)  # before, there was nothing to compare
-    cut = [Slice(each.dimension, each.value, each.days[start:]) for each in slices]
-    found = find(cut, max(0, first - begin - start), _share_over(scope, until))
-    return tuple(_spike(each, begin + start, scope) for each in reversed(found[-MOST_SPIKES:]))
-
-
-def _slices(scope: Scope, by: Sequence[str], begin: int, last: int) -> list[Slice]:
-    """All calls first; then those of each of the largest values of each dimension, in the order of `by`."""
-    by_model = [name for name in by if name not in (*MODELLESS, "model")]
-    lines = _used(scope, by_model, has_models=True)
-    if not lines:
-        return []
-    rates = {(line["bucket"], line["model"]): line["rate"] for line in _rates(scope)}
-    whole = [line for line in lines if line["place"] < 0]
-    found: dict[str | None, list[dict[str, Any]]] = {None: whole}
-    for place, name in enumerate(by_model):
-        found[name] = [line for line in lines if line["place"] == place]
-    for name in by:
-        if name in MODELLESS:
-            found[name] = [line for line in _used(scope, (name,), has_models=False) if line["place"] == 0]
-    if "model" in by:
-        found["model"] = [{**line, "value": line["model"]} for line in whole]
-    return [each for name in (None, *by) for each in _by_value(name, found[name], begin, last, rates)]
-
-
-def _used(scope: Scope, names: Sequence[str], *, has_models: bool) -> list[dict[str, Any]]:
-    """What was used, in one reading of all dimensions whose sums of days are kept together."""
-    keys = (*names, "model", "cost_status") if has_models else tuple(names)
-    model = f"key_{len(names)}" if has_models else "CAST(NULL AS VARCHAR)"
-    columns = [f"key_{at}" for at in range(len(names))]
-    base = ["bucket", model] if has_models else ["bucket"]
-    sets = [base, *([*base, column] for column in columns)]
-    whens = " ".join(f"WHEN grouping({column}) = 0 THEN {{}}" for column in columns)
-    places, values = whens.format(*range(len(columns))), whens.format(*columns)
-    return scope.rows(
-        "used",
-        {"limit": LARGEST},
-        keys=keys,
-        bucket=buckets.DAY,
-        model=model,
-        place=f"CASE {places} ELSE -1 END" if columns else "-1",
-        value=f"CASE {values} END" if columns else "CAST(NULL AS VARCHAR)",
-        sets=", ".join(f"({', '.join(each)})" for each in sets),
-    )
-
-
-def _by_value(
-    name: str | None,
-    lines: Sequence[Mapping[str, Any]],
-    begin: int,
-    last: int,
-    rates: Mapping[tuple[int, str | None], str],
-) -> list[Slice]:
-    values: dict[str | None, list[list[Used]]] = {}
-    for line in lines:
-        days = values.setdefault(line["value"], [[] for _ in range(last - begin + 1)])
-        rate = rates.get((line["bucket"], line["model"]))
-        used = Used(line["model"], rate, line["calls"], line["tokens"] or 0, pico(line["cost_usd"]))
-        days[line["bucket"] - begin].append(used)
-    largest = sorted(values.items(), key=lambda pair: -sum(used.cost_pico_usd for day in pair[1] for used in day))
-    return [Slice(name, value, days) for value, days in largest[:LARGEST]]
-
-
-def _rates(scope: Scope) -> list[dict[str, Any]]:
-    """What each model was billed by, day by day: nearly always one row of one card."""
-    return scope.rows("billed_by", keys=("model", "rate_row", "card"), bucket=buckets.DAY)
+    found = find(slices, max(0, first - start), _share_over(scope, until))
+    return tuple(_spike(each, start, scope) for each in reversed(found[-MOST_SPIKES:]))
 
 
 def _share_over(scope: Scope, until: datetime) -> float:
@@ -154,9 +84,9 @@ def _share_over(scope: Scope, until: datetime) -> float:
     return spent_share(usual_hours(hours[:RECENT_DAYS], weekdays, local.weekday()), elapsed)
 
 
-def _spike(found: Found, begin: int, scope: Scope) -> Spike:
+def _spike(found: Found, start: int, scope: Scope) -> Spike:
     parts, zone = found.parts, scope.selection.window.zone
-    at, end = (buckets.start(buckets.DAY, begin + found.day + more, zone) for more in (0, 1))
+    at, end = (buckets.start(buckets.DAY, start + found.day + more, zone) for more in (0, 1))
     return Spike(
         at=at,
         bucket=buckets.DAY,

@@ -10,4 +10,3 @@ FROM (
     GROUP BY ALL
 )
 GROUP BY bucket, key_0
-ORDER BY bucket, key_0
