@@ -53,8 +53,8 @@ class CommitterConfig:
     """Requests of one group: so many answers take the event loop about 25 ms."""
     longest_linger_seconds: float = 0.025
     """The longest distance at which groups begin. Shorter: more groups. Longer: answers come later."""
-    linger_factor: float = 24.0
-    """Groups begin at a distance of so many times the CPU time of the last one: small ones take a 24th of a core.
+    linger_factor: float = 16.0
+    """Groups begin at a distance of so many times the CPU time of the last one: small ones take a 16th of a core.
     Higher: answers come later. A single sender never waits, and nobody does once all senders wait."""
 
 
