@@ -4,8 +4,8 @@
 
 The ledger is that of `benchmarks.views`. Each view is opened as a new visitor does, whose browser has nothing of the
 page yet, and by a click within the page: until the first paint, until every panel shows its figures, and what the
-browser's main thread worked meanwhile. Browser, collector and generator share the machine. A round before the first is
-not counted: sums are made in it. Exits with 1 if a target is missed.
+browser's main thread and the collector worked meanwhile. Browser, collector and generator share the machine. A round
+before the first is not counted: sums are made in it. Exits with 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -87,14 +87,16 @@ class Took:
 
     paint_ms: list[float] = field(default_factory=list)
     filled_ms: list[float] = field(default_factory=list)
-    busy_ms: list[float] = field(default_factory=list)  # of the browser's main thread, until filled
+    busy_ms: list[float] = field(default_factory=list)  # CPU of the browser's main thread, until filled
+    server_ms: list[float] = field(default_factory=list)  # CPU of the collector's processes, ingest included
 
 
 class Visits:
     """One browser's visits to a collector's page."""
 
-    def __init__(self, browser: Browser, base: str, run: str) -> None:
+    def __init__(self, browser: Browser, base: str, run: str, server_pid: int) -> None:
         self._browser = browser
+        self._server_pid = server_pid
         self._base = base
         self._addresses = {name: address.replace("{run}", run) for name, address in VIEWS.items()}
         self.cold: dict[str, Took] = defaultdict(Took)
@@ -134,6 +136,7 @@ class Visits:
             context.close()
 
     def _arrive(self, page: Page, name: str, address: str, *, is_noted: bool = True) -> None:
+        server_ms = self._server_ms()
         page.goto(self._base + address, wait_until="commit")
         filled_ms = self._filled(page, name)
         if not is_noted or filled_ms is None:
@@ -142,6 +145,7 @@ class Visits:
         self.cold[name].paint_ms += paints
         self.cold[name].filled_ms.append(filled_ms)
         self.cold[name].busy_ms.append(self._busy_ms())
+        self.cold[name].server_ms.append(self._server_ms() - server_ms)
 
     def _follow(self, page: Page, name: str, address: str) -> None:
         """A link of the page is put where a person would press it."""
@@ -165,12 +169,16 @@ class Visits:
         self._filled(page, "breakdown")
 
     def _pressed(self, page: Page, name: str, selector: str) -> None:
-        before = self._busy_ms()
+        before, server_ms = self._busy_ms(), self._server_ms()
         page.eval_on_selector(selector, "(one) => one.click()")
         filled_ms = self._filled(page, name)
         if filled_ms is not None:
             self.clicked[name].filled_ms.append(filled_ms - float(page.evaluate("window.began")))
             self.clicked[name].busy_ms.append(self._busy_ms() - before)
+            self.clicked[name].server_ms.append(self._server_ms() - server_ms)
+
+    def _server_ms(self) -> float:
+        return processes.cpu_seconds(self._server_pid) * 1e3
 
     def _busy_ms(self) -> float:
         metrics = self._session.send("Performance.getMetrics")["metrics"]
@@ -225,7 +233,7 @@ def measured(said: argparse.Namespace, folder: Path) -> Visits:
         run = str(server.query(runs)[0][0])
         with sync_playwright() as playwright, _loaded(server, said.rate):
             browser = playwright.chromium.launch(executable_path=_program(), args=["--no-sandbox"])
-            visits = Visits(browser, f"http://127.0.0.1:{server.api_port}", run)
+            visits = Visits(browser, f"http://127.0.0.1:{server.api_port}", run, server.pid)
             visits.round(said.only)
             visits.forget()
             for _ in range(said.rounds):
@@ -268,10 +276,11 @@ def text(visits: Visits, found: Sequence[Target]) -> str:
         cold, clicked = visits.cold[name], visits.clicked[name]
         paint, filled = of(cold.paint_ms, 50), cold.filled_ms
         by_click = clicked.filled_ms
-        figures = [paint, of(filled, 50), of(filled, 95), of(cold.busy_ms, 50)]
-        return [name, *figures, of(by_click, 50), of(by_click, 95), of(clicked.busy_ms, 50)]
+        figures = [paint, of(filled, 50), of(filled, 95), of(cold.busy_ms, 50), of(cold.server_ms, 50)]
+        return [name, *figures, of(by_click, 50), of(by_click, 95), of(clicked.busy_ms, 50), of(clicked.server_ms, 50)]
 
-    head = ["view", "paint p50", "filled p50", "p95", "busy", "click p50", "p95", "busy"]
+    head = ["view", "paint p50", "filled p50", "p95", "page CPU", "server CPU", "click p50", "p95", "page CPU"]
+    head.append("server CPU")
     return "\n".join(
         [
             "  ".join(f"{name}: {value}" for name, value in machine().items()),
@@ -304,7 +313,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     raw: dict[str, Any] = {"machine": machine(), "errors": visits.errors}
     for how in ("cold", "clicked"):
         raw[how] = {
-            name: {key: getattr(took, key) for key in ("paint_ms", "filled_ms", "busy_ms")}
+            name: {key: getattr(took, key) for key in ("paint_ms", "filled_ms", "busy_ms", "server_ms")}
             for name, took in getattr(visits, how).items()
         }
     raw["targets"] = [one.to_json() for one in found]

@@ -114,6 +114,15 @@ def settle(page: Page) -> None:
     )
 
 
+def enliven(page: Page) -> None:
+    """Point at every chart, and wait until it follows the pointer."""
+    page.evaluate("() => document.querySelectorAll('.chart').forEach((one) => one.onpointerenter?.())")
+    page.wait_for_function(
+        """() => [...document.querySelectorAll('.chart')]
+          .every((one) => one.querySelector('.js-plotly-plot .main-svg') || one.clientWidth === 0)"""
+    )
+
+
 def too_wide(page: Page) -> int:
     """Pixels by which the page is wider than the window."""
     root = "document.documentElement"

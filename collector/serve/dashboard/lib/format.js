@@ -14,11 +14,13 @@ export const count = (value) => (missing(value) ? UNKNOWN : WHOLE.format(value))
 export const short = (value) => (missing(value) ? UNKNOWN : value < 10_000 ? WHOLE.format(value) : SHORT.format(value));
 /** 0.1234 -> "12.3%". */
 export const percent = (value) => (missing(value) ? UNKNOWN : PERCENT.format(value));
+/** What is shown as a change: less is rounded to 0%. */
+export const LEAST_CHANGE = 0.005;
 /** 0.123 -> "▲ 12%". */
 export function change(value) {
   if (missing(value)) return UNKNOWN;
   if (value > 9.995) return `▲ ${WHOLE.format(value + 1)}×`;
-  return `${value > 0.0005 ? "▲" : value < -0.0005 ? "▼" : "="} ${CHANGE.format(Math.abs(value))}`;
+  return `${value >= LEAST_CHANGE ? "▲" : value <= -LEAST_CHANGE ? "▼" : "="} ${CHANGE.format(Math.abs(value))}`;
 }
 /** "1 call", "2 calls". */
 export const plural = (value, one, many = `${one}s`) => `${count(value)} ${value === 1 ? one : many}`;
@@ -66,10 +68,10 @@ export function moment(iso, zone) {
   return clock === "00:00" ? day : `${day} ${clock}`;
 }
 
-/** A period as a forecast names it, in words: "2026-10" -> "Oct 2026", "2026-W47" -> "week 47 of 2026". */
+/** A period as a forecast names it, in words: "2026-10" -> "Oct 2026", "2026-W47" -> "Week 47 of 2026". */
 export function periodName(text) {
   const [, year, week, month, day] = /^(\d+)-(?:W(\d+)|(\d+)(?:-(\d+))?)$/.exec(text) ?? [];
-  if (week) return `week ${Number(week)} of ${year}`;
+  if (week) return `Week ${Number(week)} of ${year}`;
   return month ? `${day ? `${Number(day)} ` : ""}${MONTHS[month - 1]} ${year}` : text;
 }
 

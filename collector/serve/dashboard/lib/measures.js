@@ -1,6 +1,6 @@
 // A row's figures as they are shown everywhere: one rule for what is not priced.
 import { h } from "./dom.js";
-import { count, plural } from "./format.js";
+import { count, LEAST_CHANGE, plural } from "./format.js";
 import { parse } from "./money.js";
 import { pill } from "./spark.js";
 import { money } from "./table.js";
@@ -19,7 +19,7 @@ export function costCell(measures, digits, shown = undefined) {
 
 /** "▲ 12%" in the colour of what it means for the bill. */
 export function changeCell(ratio, text) {
-  return h("span", { class: ratio > 0.0005 ? "up" : ratio < -0.0005 ? "down" : "soft" }, text);
+  return h("span", { class: ratio >= LEAST_CHANGE ? "up" : ratio <= -LEAST_CHANGE ? "down" : "soft" }, text);
 }
 
 /** Tokens of a group in all; null where no call says any. */

@@ -56,6 +56,9 @@ export function usd(pico, digits = alone(pico)) {
   return `${pico < 0n ? "-" : ""}$${plain(rounded, digits)}`;
 }
 
+/** As the API writes it: "0.012300000000". */
+export const decimal = (pico) => `${pico < 0n ? "-" : ""}${abs(pico) / unit(0)}.${(abs(pico) % unit(0)).toString().padStart(PLACES, "0")}`;
+
 /** All digits: "$0.0123". */
 export function exact(pico) {
   if (pico === null) return "unknown";

@@ -50,7 +50,7 @@ function tiles(kind, answer, today) {
     tile("Today, of all", usd(cost(today.today)), exact(cost(today.today)), `yesterday in all ${usd(cost(today.yesterday))}`),
     tile(`${kind[0].toUpperCase()}${kind.slice(1)}s with calls`, count(known), null, known ? `on average ${usd(total === null ? null : (total - (cost(nameless?.measures ?? { calls: 0, cost_usd: "0" }) ?? 0n)) / BigInt(known))} each` : `no call says its ${kind}`),
     tile(`Largest ${kind}`, first ? named(first.key[kind]) : "–", null, first ? `${usd(cost(first.measures))}, ${part(first)} of the spend` : "nothing with a price"),
-    tile(`Without a ${kind}`, part(nameless), null, nameless ? `${usd(cost(nameless.measures))} cannot be allocated` : `every call says its ${kind}`),
+    tile(`Without ${kind === "environment" ? "an" : "a"} ${kind}`, part(nameless), null, nameless ? `${usd(cost(nameless.measures))} cannot be allocated` : `every call says its ${kind}`),
   ]);
 }
 

@@ -4,7 +4,7 @@ import { dimensionSelect, options, select } from "../lib/dimension.js";
 import { nothing } from "../lib/empty.js";
 import { ago, change, count, instant, named, percent, plural } from "../lib/format.js";
 import { changeCell, cost, costCell } from "../lib/measures.js";
-import { apportioned, exact, parse, places, ratio, usd } from "../lib/money.js";
+import { apportioned, decimal, exact, parse, places, ratio, sum, usd } from "../lib/money.js";
 import { stackedOverTime } from "../lib/over_time.js";
 import { bar } from "../lib/spark.js";
 import { heading, said } from "../lib/state.js";
@@ -12,7 +12,7 @@ import { table } from "../lib/table.js";
 
 const TOP = ["provider", "model", "agent", "customer"];
 const TOP_ROWS = 5;
-const SERIES = 7;
+const SERIES = 8; // as many as there are colours
 const SAY_MS = 60_000;
 let lastSaid = -Infinity;
 
@@ -20,18 +20,19 @@ export function panels(page) {
   const by = page.own("by", "provider");
   const bucket = page.own("bucket", "auto");
   const compare = page.own("compare") === "previous";
+  const series = () => page.ask("/timeseries", { by, bucket, limit: SERIES, compare: compare ? "previous" : null });
   return [
     { id: "ticker", title: "Now", plain: true, shape: "tiles", ask: () => page.ask("/ticker"), draw: (data) => ticker(page, data) },
     {
       id: "spend", title: "Spend over time", shape: "tall",
       tools: () => spendTools(page, by, bucket, compare),
       ask: async () => {
-        const answer = await page.ask("/timeseries", { by, bucket, limit: SERIES, compare: compare ? "previous" : null });
+        const answer = await series();
         return { answer, none: isEmpty(answer) ? await nothing(page) : null };
       },
       draw: ({ answer, none }) => none ?? spendChart(page, by, answer),
     },
-    ...TOP.map((dimension) => top(page, dimension)),
+    ...TOP.map((dimension) => top(page, dimension, dimension === by && dimension === "provider" ? series : null)),
   ];
 }
 
@@ -90,13 +91,29 @@ function announce(page, data) {
   page.say(`Spent today: ${usd(cost(data.today))}. This month: ${usd(cost(data.month))}. ${plural(data.unpriced_calls, "unpriced call")}.`);
 }
 
-function top(page, by) {
+/** `series`: asks for a series of every group, where there are so few that the chart has asked for them all. */
+function top(page, by, series) {
   return {
     id: `top-${by}`, title: `By ${said(by)}`, size: "half", shape: "list",
     tools: () => h("a", { href: page.link({ view: "breakdown", own: { by: [by] } }) }, "All", h("span", { class: "unseen" }, ` by ${said(by)}`)),
-    ask: () => page.ask("/breakdown", { by, limit: TOP_ROWS }),
+    ask: async () => (series && summed(by, await series())) ?? page.ask("/breakdown", { by, limit: TOP_ROWS }),
     draw: (answer) => topTable(page, by, answer),
   };
+}
+
+/** What /breakdown would say of the groups of a chart; null where the chart does not have them all. */
+function summed(by, answer) {
+  if (answer.other) return null;
+  const groups = answer.series.map((one) => ({ key: { [by]: one.key }, measures: { calls: one.calls, unpriced_calls: one.unpriced_calls, cost_usd: one.total } }));
+  const rows = groups.slice(0, TOP_ROWS);
+  const rest = groups.slice(TOP_ROWS);
+  return { rows, groups: groups.length, total: added(groups), other: rest.length ? { groups: rest.length, measures: added(rest) } : null };
+}
+
+function added(groups) {
+  const all = (key) => groups.reduce((total, { measures }) => total + measures[key], 0);
+  const known = sum(groups.map(({ measures }) => parse(measures.cost_usd))) ?? 0n;
+  return { calls: all("calls"), unpriced_calls: all("unpriced_calls"), cost_usd: decimal(known) };
 }
 
 function lacking(page, by) {
