@@ -101,7 +101,8 @@ class BudgetDesk:
             try:
                 self.book.expire()
                 self.rulebook.catch_up()
+                self.keeper.mend()
             except StoreUnavailable as error:
-                logger.warning("changed budgets wait for the ledger: %s", error)
+                logger.warning("budgets wait for the ledger: %s", error)
             except Exception:
                 logger.exception("leases and rules of budgets could not be looked at")

@@ -32,6 +32,10 @@ from collector.store.statements import fetch, query
 
 logger = logging.getLogger(__name__)
 
+FIRST_MEND_NS, LAST_MEND_NS = 10 * 10**9, 3600 * 10**9
+"""After a fault in counting all is counted anew so much later, then after twice as long, and so on. Sooner: a fault
+that is there each time keeps the writer busy, seconds for ten million calls. Later: budgets stand still for longer."""
+
 Worst = Callable[[], WorstRates]
 """The dearest rates of the card that is in use."""
 
@@ -65,6 +69,7 @@ class BudgetKeeper:
         self._clock_ns = clock_ns
         self._counted: dict[str, _Counted] = {}
         self._is_broken = False
+        self._mends_at_ns, self._mend_ns = 0, FIRST_MEND_NS
         self._ask: ledger_budgets.Ask | None = None
         store.budgets = self
 
@@ -81,6 +86,15 @@ class BudgetKeeper:
         self._store.write(lambda connection: self._redefine(connection, tuple(rules)), self._redefined)
         if rules:
             self._store.write(self._fire_due, lambda events: self.counters.apply(Moves(events=events)))
+
+    def mend(self) -> None:
+        """Count all anew some time after counting has failed; cheap if it has not. Raises StoreUnavailable, or what
+        counting raises again."""
+        now_ns = self._clock_ns()
+        if self._is_broken and now_ns >= self._mends_at_ns:
+            self._mends_at_ns, self._mend_ns = now_ns + self._mend_ns, min(2 * self._mend_ns, LAST_MEND_NS)
+            self.set_rules(self._wanted)
+            logger.warning("budgets are counted again")
 
     def verify(self) -> list[Difference]:
         """Count all rules anew and compare with the counters in the ledger. Raises StoreUnavailable."""
@@ -129,7 +143,8 @@ class BudgetKeeper:
     def failed(self, error: Exception) -> None:
         """See there."""
         self._is_broken = True
-        logger.error("budgets are not counted any more until the next start, which counts anew", exc_info=error)
+        self._mends_at_ns = self._clock_ns() + self._mend_ns
+        logger.error("budgets are not counted, and will be counted anew, soon or at the next start", exc_info=error)
 
     def _is_counted(self, rule: Rule) -> bool:
         found = self._counted.get(rule.name)

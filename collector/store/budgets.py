@@ -107,6 +107,8 @@ class Counting:
         keeper = self.keeper
         if keeper is None:
             return None
+        if keeper.columns is not None:  # it counts, perhaps again
+            self._uncounts = False
         return self._guarded(lambda: _moved_by(keeper, judged, content))
 
     def restated(self, before: Iterable[pa.Table], after: Iterable[pa.Table]) -> Moved | None:
@@ -114,7 +116,7 @@ class Counting:
         keeper = self.keeper
         if keeper is None or keeper.columns is None:
             return None
-        columns = keeper.columns
+        columns, self._uncounts = keeper.columns, False
         parts = [*(calls_of(rows, columns, -1) for rows in before), *(calls_of(rows, columns, 1) for rows in after)]
         moved = signed(parts)
         return None if moved is None else self._guarded(lambda: keeper.moves(moved, None))

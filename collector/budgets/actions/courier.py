@@ -13,12 +13,15 @@ from collector.budgets.actions.messages import Notice
 from collector.budgets.actions.outbox import Delivery, DeliveryState, after
 from collector.budgets.actions.receivers import Tried, Verdict
 from collector.budgets.model import Event
+from otel_cost.recent import Recent
 
 logger = logging.getLogger(__name__)
 
 LONGEST_SLEEP_SECONDS = 30.0
 """The clock may be set while a courier waits for a time of day."""
 RECORD_AGAIN_SECONDS = 1.0
+MAX_DONE = 4096
+"""Messages that are remembered so that none is sent again that somebody has read as pending a moment before."""
 
 Send = Callable[[Notice], Tried]
 Record = Callable[[Delivery], None]
@@ -47,6 +50,7 @@ class Courier:
         self._changed = Condition()
         self._waiting: list[tuple[int, int, Delivery, Event]] = []
         self._held: set[str] = set()  # ids of what waits or is being tried
+        self._done: Recent[str, int] = Recent(MAX_DONE)  # ids of what is delivered or dead: the tries it took
         self._number = 0
         self._stopping = False
         self._thread: Thread | None = None
@@ -67,9 +71,9 @@ class Courier:
             self._thread.join(timeout_seconds)
 
     def add(self, delivery: Delivery, event: Event) -> None:
-        """Send this when it is due; nothing new when it is here already."""
+        """Send this when it is due; nothing new when it is here already, or was read before its last try."""
         with self._changed:
-            if delivery.id in self._held:
+            if delivery.id in self._held or delivery.attempts < (self._done.get(delivery.id) or 0):
                 return
             self._held.add(delivery.id)
             self._number += 1
@@ -85,6 +89,8 @@ class Courier:
                 return
             with self._changed:
                 self._held.discard(done.id)
+                if done.state is not DeliveryState.PENDING:
+                    self._done.put(done.id, done.attempts)
             if done.state is DeliveryState.PENDING:
                 self.add(done, event)
             elif done.state is DeliveryState.DEAD:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,34 @@ def test_a_fault_in_counting_keeps_no_span_out_and_is_mended_by_the_next_start(
     assert store.read(lambda reader: reader.rows("SELECT count(*) FROM calls")) == [(3,)]
     store, keeper = open_ledger(by_agent())
     assert keeper.counters.all("agents") == {key("a"): Spent(3 * PRICE, 3300, 3)}
+    agreed(store, keeper)
+
+
+@pytest.mark.parametrize("part", ["moves", "apply"])
+@pytest.mark.parametrize("has_commit_between", [True, False])
+def test_a_fault_in_counting_is_mended_while_the_collector_runs(
+    open_ledger: Open, monkeypatch: pytest.MonkeyPatch, part: str, has_commit_between: bool
+) -> None:
+    """Leases are granted by counters meanwhile that stand still."""
+    now_ns = [time.time_ns()]
+    store, keeper = open_ledger(by_agent(limit=PRICE), clock_ns=lambda: now_ns[0])
+    with monkeypatch.context() as broken:
+        broken.setattr(keeper.counters, part, lambda *_, **__: 1 / 0)
+        store.append(batch([call(1, 1, agent="a")]), attribute)
+    if has_commit_between:
+        store.append(batch([call(1, 2, agent="a")]), attribute)
+    keeper.mend()
+    assert keeper.counters.all("agents") == {}, "not at once: the fault may be one that comes again"
+    now_ns[0] += keeping.FIRST_MEND_NS
+    keeper.mend()
+    store.append(batch([call(1, 3, agent="a")]), attribute)
+    calls = 2 + has_commit_between
+    assert keeper.counters.all("agents") == {key("a"): Spent(calls * PRICE, calls * 1100, calls)}
+    assert store.read(lambda reader: reader.rows("SELECT calls FROM budgets")) == [(calls,)]
+    agreed(store, keeper)
+    with monkeypatch.context() as whole:
+        whole.setattr(keeping, "recount", None)  # nothing is counted again
+        store, keeper = open_ledger(by_agent(limit=PRICE))
     agreed(store, keeper)
 
 
