@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.budgets.counter_rows import COUNTER_SCHEMA
@@ -162,6 +162,7 @@ def test_late_calls_cross_a_rolling_window_that_has_passed() -> None:
     assert take(counters, at(50), now_ns=now_ns) == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 30)), max_size=40), st.randoms())
 def test_sums_of_rolling_windows_are_those_of_their_buckets(
     offsets: list[tuple[int, int]], chance: random.Random

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.budgets.counter_rows import amounts_of, counter_rows, moves_of_rows
@@ -61,6 +61,7 @@ RULES = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(CALLS, max_size=30), RULES, st.booleans())
 def test_a_batch_moves_what_its_calls_move_one_by_one(calls: list[dict[str, Any]], one: Rule, encoded: bool) -> None:
     table = moved(calls)
@@ -73,6 +74,7 @@ def test_a_batch_moves_what_its_calls_move_one_by_one(calls: list[dict[str, Any]
     assert found == counted([one], calls, WORST)
 
 
+@settings(deadline=None)
 @given(st.lists(CALLS, max_size=30), RULES)
 def test_moves_come_back_from_their_rows_as_they_were(calls: list[dict[str, Any]], one: Rule) -> None:
     moves = count([one], moved(calls))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.budgets.counting import WorstRates, key_of
@@ -154,6 +154,7 @@ WINDOW = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(NAMES), VALUE), min_size=1, max_size=3, unique_by=lambda pair: pair[0]),
     WINDOW,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.budgets.held import Amounts, CallUnderWay, Held, SettledCall
@@ -65,6 +65,7 @@ def test_a_call_that_nobody_numbers_is_told_once_each_time() -> None:
     assert kept(held) == 4
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, 60),
     st.lists(st.tuples(st.integers(0, 9), st.integers(0, 15), st.permutations("ssgg")), max_size=6),

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.budgets.model import Window, WindowKind
@@ -116,6 +116,7 @@ WINDOWS = st.builds(
 ) | st.builds(lambda hours: Window(WindowKind.ROLLING, rolling_ns=hours * HOUR_NS), st.integers(1, 24 * 40))
 
 
+@settings(deadline=None)
 @given(held=WINDOWS, at=TIMES)
 def test_a_time_lies_in_its_window_and_the_next_one_begins_where_it_ends(held: Window, at: int) -> None:
     found = window_at(held, at)
@@ -126,6 +127,7 @@ def test_a_time_lies_in_its_window_and_the_next_one_begins_where_it_ends(held: W
         assert window_at(held, found.start_ns) == found
 
 
+@settings(deadline=None)
 @given(held=WINDOWS, times=st.lists(TIMES, max_size=20))
 def test_many_times_at_once_have_the_same_windows(held: Window, times: list[int]) -> None:
     at_once = counter_starts(held, np.array(times, np.int64))
