@@ -164,6 +164,13 @@ class Scope:
         lines = self.rows("executions", keys=keys, named=", ".join(names))
         return {tuple(line[name] for name in names): line["executions"] for line in lines}
 
+    def seqs(self, given: dict[str, object]) -> str:
+        """A statement that finds the numbers (`seq`) of the chosen calls, for others to build upon.
+
+        `given` gets its parameters, named `org_id`, `where_...` and `chosen_...`.
+        """
+        return self._calls("seqs", "", given, "chosen_")
+
     def instants(self) -> tuple[datetime, datetime] | None:
         """The window without open ends: they are those of the calls. None: it is open and there are no calls."""
         window = self.selection.window

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from collector.questions.runs import instant
-from collector.questions.scope import Scope
+from collector.questions.scope import Scope, statement
 from collector.questions.selection import Ask, Selection
 
 
@@ -41,7 +41,7 @@ class Unpriced:
 
 def unpriced(ask: Ask, selection: Selection, limit: int = 200) -> Unpriced:
     """Ask the ledger."""
-    lines = Scope(ask, selection).rows("reasons", {"limit": limit})
+    lines = Scope(ask, selection).rows("reasons", {"limit": limit}, suggested_override=statement("suggested_override"))
     calls, groups = (lines[0]["all_calls"], lines[0]["groups"]) if lines else (0, 0)
     return Unpriced(tuple(map(_reason, lines)), calls, groups)
 

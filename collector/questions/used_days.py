@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from collector.analysis.anomalies import Slice
 from collector.analysis.decompose import Used
-from collector.analysis.switches import may_switch
 from collector.questions import buckets
 from collector.questions.scope import Scope, statement
+from collector.questions.switches import may_switch
 
 LARGEST = 20
 """Values of each name that are looked at, by cost: what matters to the whole is among them."""

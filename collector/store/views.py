@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from collector.questions.scope import statement as question
 from collector.store import billed, sources
 from collector.store.rows import DERIVED_BITS
 from collector.store.statements import statement
@@ -72,7 +73,7 @@ def create_public(connection: Any) -> None:
     for name, keys in ROLLUPS.items():
         connection.execute(_rollup(name, keys))
     for name in _OTHERS:
-        connection.execute(statement("views", name))
+        connection.execute(_other(name))
 
 
 def create_sources(connection: Any, clean: Iterable[Path], amended: Iterable[Path]) -> None:
@@ -119,8 +120,14 @@ def create_billed(connection: Any, files: Iterable[Path]) -> None:
 
 def digest() -> str:
     """Changes whenever a view's text does."""
-    texts = [statement("views", name) for name in (*_SOURCES, *_DETAIL, *_OTHERS, _PUBLICATION, "rollup")]
+    texts = [statement("views", name) for name in (*_SOURCES, *_DETAIL, _PUBLICATION, "rollup")]
+    texts += map(_other, _OTHERS)
     return sha256("\n".join([*texts, _AMENDED, repr(ROLLUPS), repr(_SAID)]).encode()).hexdigest()
+
+
+def _other(view: str) -> str:
+    text = statement("views", view)
+    return text.format(suggested_override=question("suggested_override")) if view == "unpriced" else text
 
 
 def _rollup(view: str, keys: str) -> str:

@@ -12,15 +12,7 @@ WITH reasons AS MATERIALIZED (
         CAST(sum(output_tokens) AS BIGINT) AS output_tokens,
         epoch_ns(min(start_time)) AS first_ns,
         epoch_ns(max(end_time)) AS last_ns,
-        CASE
-            WHEN cost_status <> 'unpriced' OR provider IS NULL OR coalesce(response_model, request_model, '') = '' THEN NULL
-            WHEN provider LIKE '%azure%' THEN
-                'aliases: [{{provider: ' || to_json(provider) || ', alias: ' || to_json(coalesce(response_model, request_model))
-                || ', model: ?}}]'
-            ELSE
-                'prices: [{{provider: ' || to_json(provider) || ', model: ' || to_json(coalesce(response_model, request_model))
-                || ', rates: {{input_tokens: ?, output_tokens: ?}}}}]'
-        END AS suggested_override
+        {suggested_override} AS suggested_override
     FROM chosen
     WHERE cost_usd IS NULL OR cost_status = 'partial'
     GROUP BY provider, model, request_model, response_model, cost_status, cost_reason

@@ -13,15 +13,7 @@ SELECT
     CAST(sum(cost_usd) AS DECIMAL(38, 12)) AS cost_usd,
     min(start_time) AS first_call_at,
     max(end_time) AS last_call_at,
-    CASE
-        WHEN cost_status <> 'unpriced' OR provider IS NULL OR coalesce(response_model, request_model, '') = '' THEN NULL
-        WHEN provider LIKE '%azure%' THEN
-            'aliases: [{provider: ' || to_json(provider) || ', alias: ' || to_json(coalesce(response_model, request_model))
-            || ', model: ?}]'
-        ELSE
-            'prices: [{provider: ' || to_json(provider) || ', model: ' || to_json(coalesce(response_model, request_model))
-            || ', rates: {input_tokens: ?, output_tokens: ?}}]'
-    END AS suggested_override
+    {suggested_override} AS suggested_override
 FROM calls
 WHERE cost_usd IS NULL OR cost_status = 'partial'
 GROUP BY org_id, provider, model, request_model, response_model, cost_status, cost_reason

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from collector.analysis.anomalies import Slice, find
 from collector.analysis.decompose import Used
-from collector.analysis.switches import may_switch
+from collector.questions.switches import may_switch
 
 DAYS = 50
 
