@@ -9,8 +9,9 @@ from pathlib import Path
 
 from collector.analysis.compare_models import Target, choose, target_of
 from collector.catalogue.describe import nearest
-from collector.comparing import compare, usage_of
-from collector.questions.selection import Selection
+from collector.comparing import Which, compare, usage_of
+from collector.questions.scope import Scope
+from collector.questions.selection import Ask, Selection
 from collector.serve.api.compared import MAX_CALLS, Compared, TooManyCalls, UnknownModel
 from collector.store.query import query_published
 from otel_cost.pricing import RateCard
@@ -26,15 +27,22 @@ class CompareDesk:
 
     def __call__(self, selection: Selection, models: tuple[str, ...], by: str | None) -> Compared:
         cards = self._cards()
-        card, org = cards.card(), selection.org_id
+        card, which = cards.card(), _which(self._ask, selection)
         asked = _targets(card, models)
-        usage = usage_of(self._ask, selection.window, org)
+        usage = usage_of(self._ask, selection.window, which)
         calls = sum(each.calls for each in usage.used)
         if calls > MAX_CALLS:
             raise TooManyCalls(f"{calls:,}")
         targets = asked or choose(card, usage.used, time.time_ns())
-        found = compare(self._ask, usage, cards.base, cards.overrides, by, targets, org)
+        found = compare(self._ask, usage, cards.base, cards.overrides, by, targets, which)
         return Compared(found, tuple(targets), card.digest, usage.left_out, usage.partial_calls, usage.estimated_calls)
+
+
+def _which(ask: Ask, selection: Selection) -> Which:
+    given: dict[str, object] = {}
+    if selection.filters:
+        return Which(f"seq IN ({Scope(ask, selection).seqs(given)})", given)
+    return Which() if selection.org_id is None else Which("org_id = $org", {"org": selection.org_id})
 
 
 def _targets(card: RateCard, models: Sequence[str]) -> list[Target]:

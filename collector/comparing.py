@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Protocol
@@ -52,6 +52,16 @@ class Period(Protocol):
     def until(self) -> datetime | None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Of which calls of a period: a condition on the rows of `_ledger.call_log`, and the parameters that it names."""
+
+    condition: str = "TRUE"
+    parameters: Mapping[str, object] = field(default_factory=dict)
+
+
+EVERY = Which()
+
 _TOKENS = "_tokens"
 _FALLBACK, _VARIANT = int(Flag.RATE_FALLBACK), int(Flag.VARIANT_NOT_PRICED)
 Ints = npt.NDArray[np.int64]
@@ -68,10 +78,10 @@ class Usage:
     estimated_calls: int
 
 
-def usage_of(ask: Ask, period: Period, org: str | None = None) -> Usage:
-    """What the calls of a period used, those of one organisation or of all. Raises what `ask` raises."""
-    sql = query("compare_used").format(operations=_listed(NO_TEXT), organization=_of(org))
-    lines = ask(sql, {**_ends(period), **_named(org)}).to_pylist()
+def usage_of(ask: Ask, period: Period, which: Which = EVERY) -> Usage:
+    """What the calls of a period used. Raises what `ask` raises."""
+    sql = query("compare_used").format(operations=_listed(NO_TEXT), which=which.condition)
+    lines = ask(sql, {**_ends(period), **which.parameters}).to_pylist()
     models: dict[tuple[str | None, str | None], list[int]] = {}
     left_out: dict[str, tuple[int, Decimal]] = {}
     compared = [line for line in lines if line["kind"] == COMPARED]
@@ -88,14 +98,6 @@ def usage_of(ask: Ask, period: Period, org: str | None = None) -> Usage:
     used.sort(key=lambda each: (-each.cost_pico_usd, -each.calls, str(each)))
     partial, estimated = (sum(line[name] for line in compared) for name in ("partial_calls", "estimated_calls"))
     return Usage(tuple(used), tuple(_parts(compared, period)), left_out, partial, estimated)
-
-
-def _of(org: str | None) -> str:
-    return "TRUE" if org is None else "org_id = $org"
-
-
-def _named(org: str | None) -> dict[str, object]:
-    return {} if org is None else {"org": org}
 
 
 def _listed(texts: Sequence[str]) -> str:
@@ -132,16 +134,16 @@ def compare(
     overrides: Overrides,
     by: str | None,
     targets: Sequence[Target],
-    org: str | None = None,
+    which: Which = EVERY,
 ) -> Comparison:
-    """Price all calls of `usage` (of the same organisation) on every target, by the prices of when each one started."""
+    """Price all calls of `usage` (of the same `which`) on every target, by the prices of when each one started."""
     price = PriceAgain(Cards(card, overrides))
     columns = dict.fromkeys((*price.columns, "model", *((by,) if by else ())))
     listed = ", ".join(f'"{name}"' for name in columns)
-    sql = query("compare_calls").format(columns=listed, operations=_listed(NO_TEXT), organization=_of(org))
+    sql = query("compare_calls").format(columns=listed, operations=_listed(NO_TEXT), which=which.condition)
     groups: dict[str | None, Group] = {}
     for since, until in usage.parts:
-        rows = ask(sql, {"since": since, "until": until, **_named(org)})
+        rows = ask(sql, {"since": since, "until": until, **which.parameters})
         if rows.num_rows:
             _add(groups, _Part(rows, by), price, targets)
     return comparison(groups, targets)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,12 +18,13 @@ from collector.analysis.compare_models import Target
 from collector.analysis.compare_tokens import family_of
 from collector.errors import CollectorError
 from collector.questions.selection import Selection
+from collector.serve.api import selected
 from collector.serve.api.config import Role
 from collector.serve.api.errors import ApiError, invalid
 from collector.serve.api.parameters import Parameter, choice, comma_list
 from collector.serve.api.path import Path, Returns
 from collector.serve.api.responses import json_response
-from collector.serve.api.selected import SINCE, UNTIL, ZONE, SelectionShown, shown
+from collector.serve.api.selected import SelectionShown, shown
 from collector.serve.api.shapes import as_json
 from collector.serve.api.viewing import Viewer
 from otel_cost.pricing.money import PICO_PER_USD
@@ -38,7 +39,7 @@ MODELS: Parameter[tuple[str, ...]] = Parameter(
     _MODELS.name, _MODELS.summary, _MODELS.schema, (), _MODELS.read, repeated=True
 )
 GROUP_BY = choice("by", "One row for each value of", BY, None)
-PARAMETERS = (MODELS, GROUP_BY, SINCE, UNTIL, ZONE)
+PARAMETERS: tuple[Parameter[Any], ...] = (MODELS, GROUP_BY, *selected.PARAMETERS)
 
 
 class TooManyCalls(Exception):
@@ -65,8 +66,10 @@ class Compared(NamedTuple):
 
 
 Compare = Callable[[Selection, tuple[str, ...], str | None], Compared]
-"""In a thread: the calls of a selection's window and organisation, on some models, by a name. Raises TooManyCalls,
-UnknownModel, CollectorError."""
+"""In a thread: the calls of a selection, on some models, by a name.
+
+Raises TooManyCalls, UnknownModel, CollectorError.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +161,10 @@ def compare_path(viewer: Viewer, compare: Compare) -> Path:
 
     summary = "the same calls on other models, and which of them is the cheapest"
     return Path(
-        "GET", "/compare", Role.VIEWER, compared, summary, parameters=PARAMETERS, returns=Returns(ComparisonShown)
+        *("GET", "/compare", Role.VIEWER, compared, summary),
+        parameters=PARAMETERS,
+        takes_attributes=True,
+        returns=Returns(ComparisonShown),
     )
 
 

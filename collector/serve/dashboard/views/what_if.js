@@ -14,8 +14,7 @@ const KINDS = ["agent", "feature", "model", "customer", "team"];
 export function panels(page) {
   const by = KINDS.includes(page.own("by")) ? page.own("by") : "agent";
   const models = page.own("models");
-  const times = selection({ ...page.state, filters: new Map() }); // all calls of the time: the question knows no filters
-  const compared = () => get("/compare", [...times, ...pairs({ by, models })]);
+  const compared = () => get("/compare", [...selection(page.state), ...pairs({ by, models })]);
   return [
     {
       id: "compared", title: "The same calls on other models", shape: "list",
@@ -24,7 +23,7 @@ export function panels(page) {
         const answer = await compared();
         return { answer, none: answer.total.calls === 0 ? await nothing(page) : null };
       },
-      draw: ({ answer, none }) => none ?? [unfiltered(page), grid(answer), notes(answer)],
+      draw: ({ answer, none }) => none ?? [grid(answer), notes(answer)],
       still: true,
     },
     {
@@ -34,10 +33,6 @@ export function panels(page) {
       draw: (answer) => byGroup(page, by, answer),
     },
   ];
-}
-
-function unfiltered(page) {
-  return page.state.filters.size ? h("p", { class: "notice" }, "This is about all calls of the time: the filters above do not hold here.") : null;
 }
 
 function form(page, models) {

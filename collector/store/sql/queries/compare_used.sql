@@ -1,5 +1,5 @@
 -- What a window's counted calls used, by hour and model, and whether they can be priced on another model:
--- 'compared', or the reason why not. Filled in: the operations that are no text calls, and whose calls.
+-- 'compared', or the reason why not. Filled in: the operations that are no text calls, and which calls.
 SELECT
     date_trunc('hour', start_time)::TIMESTAMP AS hour,
     provider,
@@ -18,6 +18,6 @@ SELECT
     CAST(coalesce(sum(output_tokens), 0) AS BIGINT) AS output_tokens,
     coalesce(sum(cost_usd), 0) AS cost_usd
 FROM _ledger.call_log
-WHERE {organization} AND counted AND start_time >= $since AND start_time < $until
+WHERE {which} AND counted AND start_time >= $since AND start_time < $until
 GROUP BY ALL
 ORDER BY hour

@@ -237,6 +237,21 @@ def test_the_same_calls_are_priced_on_other_models(collector: Collector) -> None
     assert error(collector, "/compare?models=gpt-4oo")["where"] == "models"
 
 
+@pytest.mark.parametrize("by", ["agent", "attr.tier"])
+def test_a_comparison_is_of_the_calls_that_pass_the_filters(collector: Collector, by: str) -> None:
+    """Value by value as many calls, at the same cost, as the breakdown has of those that can be compared."""
+    rows = collector.get("/breakdown", since="all", by=by)["rows"]
+    assert len(rows) > 1
+    for row in rows:
+        chosen = {"since": "all", by: row["key"][by] or ""}
+        shown = collector.get("/compare", models="gpt-4o-mini", **chosen)
+        others = sum(left["calls"] for left in shown["left_out"])
+        assert shown["total"]["calls"] + others == row["measures"]["calls"]
+        priced = collector.get("/spend", cost_status="priced", **chosen)["total"]["cost_usd"]
+        assert Decimal(shown["total"]["cost_usd"]) == Decimal(priced)
+        assert list(shown["selection"]["filters"]) == [by]
+
+
 def test_prices_of_the_card_in_use_are_found_by_name(collector: Collector) -> None:
     shown = collector.get("/prices", provider="openai", model="gpt-4o", current="true")
     rates = {row["variant"]: row["rates"] for row in shown["rows"]}
