@@ -25,6 +25,7 @@ import duckdb
 
 from collector.errors import CollectorError, QueryTimedOut, StoreUnavailable
 from collector.questions.asking import Answered
+from collector.store.database import as_unavailable
 from collector.store.generations import Cursor, Generations
 
 THREADS = 3
@@ -112,13 +113,13 @@ def _told(error: Exception, seconds: float) -> Exception:
         return QueryTimedOut(f"stopped after {seconds:g} seconds")
     if isinstance(error, duckdb.OutOfMemoryException | MemoryError):
         return QueryTimedOut("it takes more memory than questions may have; narrow the time or add a filter")
-    if isinstance(error, duckdb.Error | OSError):
+    if isinstance(error, OSError) or (isinstance(error, duckdb.Error) and as_unavailable(error) is not None):
         return StoreUnavailable(str(error).partition("\n")[0])
     if isinstance(error, CollectorError):
         return StoreUnavailable(str(error)) if not isinstance(error, QueryTimedOut | StoreUnavailable) else error
     if isinstance(error, ValueError):
         return error
-    return RuntimeError(f"{type(error).__name__}: {error}")
+    return RuntimeError(f"{type(error).__name__}: {error}")  # our fault, and it will be again
 
 
 def main() -> None:

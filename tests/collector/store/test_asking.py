@@ -50,6 +50,10 @@ def for_ever(ask: Ask) -> int:
     return len(ask("SELECT max(a.range * b.range) FROM range(1000000) AS a, range(1000000) AS b", {}))
 
 
+def of_nothing(ask: Ask) -> int:
+    return len(ask("SELECT nothing FROM calls", {}))
+
+
 def calls_by_now(ask: Ask) -> int:
     return Scope(ask, EVERYTHING).total().calls
 
@@ -71,6 +75,8 @@ def test_questions_are_answered_in_another_process(open_store: OpenStore, start_
         assert reading.as_of() == (found.as_of, 2)
         with pytest.raises(ValueError, match="none of cost"):
             await reading.answer(breakdown, EVERYTHING, Grouping(("agent",), sort="colour"))
+        with pytest.raises(RuntimeError, match='Binder Error: Referenced column "nothing"'):  # ours, not the ledger's
+            await reading.answer(of_nothing)
         with pytest.raises(QueryTimedOut):
             await reading.answer(for_ever, timeout_seconds=0.2)
         pid = (await reading.answer(pid_of)).value
