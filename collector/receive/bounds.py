@@ -16,6 +16,11 @@ MAX_CONNECTIONS = 8_192
 """Open connections of one receiver, or a third of the file descriptors that the process may have, if that is less: the
 rest is for the ledger. Too low: many idle apps shut others out. An idle HTTP connection takes about 5 KB."""
 
+RESERVED_DESCRIPTORS = 64
+"""Of those that the process may have; HTTP connections that would take one of them are closed at once. A read of the
+ledger opens its files of spans together, and DuckDB ends the process when it is started with none left. Too low: a
+flood of connections holds up what is published. Too high: a process that may have few takes no connection."""
+
 MAX_STREAMS_PER_CONNECTION = 256
 """Requests that one gRPC connection may have under way; its client queues the rest. The library collects the bodies of
 all of them, up to `MAX_REQUEST_BYTES` each, before this program sees one."""

@@ -21,6 +21,7 @@ from collector.errors import MalformedRequest, MethodNotAllowed, Overloaded, Sta
 from collector.limits import MAX_SILENCE_SECONDS
 from collector.receive import bounds
 from collector.receive.answers import CONTINUE, Encoder
+from collector.receive.descriptors import leaves_room
 from collector.receive.exchange import HEADERS, Exchange
 from collector.receive.intake import Intake
 from collector.receive.senders import Sender
@@ -58,9 +59,9 @@ class Endpoint:
         self.empty = asyncio.Event()
         self.empty.set()
 
-    def is_full(self) -> bool:
-        """Whether there are more connections than there may be; that is counted."""
-        full = len(self.peers) > self.max_connections
+    def is_full(self, descriptor: int) -> bool:
+        """Whether there are more connections than there may be, this newest one included; that is counted."""
+        full = len(self.peers) > self.max_connections or not leaves_room(descriptor)
         if full:
             self.intake.refused(Overloaded("too many connections are open"))
         return full
@@ -106,7 +107,7 @@ class HttpConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._moved_at = self._endpoint.loop.time()
         self._endpoint.joined(self)
-        if self._endpoint.is_full() or self._intake.draining:
+        if self._endpoint.is_full(transport.get_extra_info("socket").fileno()) or self._intake.draining:
             self._ending = True
             self.abort()
 

@@ -72,7 +72,7 @@ class Handshake:
     async def _shake(self) -> None:
         intake = self._endpoint.intake
         try:
-            if self._endpoint.is_full():
+            if self._endpoint.is_full(self._accepted.fileno()):
                 self._accepted.close()
                 return
             await self._endpoint.loop.connect_accepted_socket(

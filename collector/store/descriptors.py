@@ -1,4 +1,8 @@
-"""Room for files: DuckDB ends the process when it cannot open one half way through, so it begins only where it can."""
+"""Room for files: DuckDB ends the process when an instance of it starts with no descriptor free, so none does then.
+
+Between the look and the start others may take what is free; that receivers leave some to the ledger
+(`collector.receive.descriptors`) is what keeps that from happening.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,7 @@ import os
 
 NEEDED = 16
 """What one piece of work opens at the same time, twice over: a file, its log, the segments that its views name. With
-fewer, a process out of descriptors is ended by an exception in a destructor of DuckDB (2.0); with more, work waits
-that would have had room."""
+fewer, work begins that cannot end; with more, work waits that would have had room."""
 
 
 def require_descriptors() -> None:

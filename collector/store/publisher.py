@@ -209,6 +209,7 @@ class Publisher:
         The instance stays between publications, as starting one costs more than all else; after a failure it does not.
         """
         if self._builder is None:
+            require_descriptors()
             self._builder = duckdb.connect(config={"threads": 1, "memory_limit": "256MiB"})
         connection = self._builder
         try:

@@ -11,11 +11,13 @@ from random import Random
 
 import pytest
 
+from collector.receive.bounds import RESERVED_DESCRIPTORS
 from collector.store.query import query_published
 from collector.tls import TlsFiles
 from tests.collector.receive.certificates import make
-from tests.faults.ledger import Ledger, soak, wait_for, wait_until_applied
+from tests.faults.ledger import WAIT_SECONDS, Ledger, soak, wait_for, wait_until_applied
 from tests.support.collector_process import CollectorProcess
+from tests.support.plain_calls import plain_calls
 from tests.support.ports import free_port
 
 
@@ -64,26 +66,62 @@ def test_each_batch_five_times_in_any_order_across_restarts_counts_once(tmp_path
     assert int(total[0]["usd"] * 10**12) == sum(ledger.costs.values())
 
 
+def test_connections_leave_descriptors_to_the_ledger_and_to_who_asks_how_it_is(ledger: Ledger) -> None:
+    """More come than there is room for: they are cut and counted; one that was there is served, and all is applied."""
+    collector = ledger.collector
+    with _few_descriptors(ledger, RESERVED_DESCRIPTORS + 20) as open_connection, ExitStack() as others:
+        for _ in range(200):
+            last = others.enter_context(socket.create_connection(("127.0.0.1", collector.http_port), WAIT_SECONDS))
+        with suppress(ConnectionError):
+            assert last.recv(1) == b""
+        assert collector.metric("otel_cost_requests_refused_total") >= 100
+        _send_by(open_connection, ledger, 1_000)
+        wait_until_applied(collector)
+        assert collector.health() == 200
+        assert collector.metric("otel_cost_publish_failures_total") == 0
+    assert collector.stop() == 0
+    ledger.check()
+
+
 def test_without_descriptors_nothing_is_lost_or_taken_for_damaged(ledger: Ledger) -> None:
     """No connection and no file can be opened; the one that is there is answered, and its spans wait in the journal."""
     collector = ledger.collector
-    ledger.send(*range(1, 30))
-    wait_until_applied(collector)
-    process = collector.process_id
-    soft, hard = resource.prlimit(process, resource.RLIMIT_NOFILE)
-    with ExitStack() as open_connections:
-        resource.prlimit(process, resource.RLIMIT_NOFILE, (collector.descriptor_count() + 20, hard))
-        for _ in range(200):
-            open_connections.enter_context(socket.create_connection(("127.0.0.1", collector.http_port)))
+    with _few_descriptors(ledger, -1_000) as open_connection:
         wait_for(lambda: collector.health() is None, "nobody gets in")
+        _send_by(open_connection, ledger, 1_000)
+        wait_for(lambda: "Too many open files" in collector.log, "a file could not be opened")
     wait_for(lambda: collector.health() is not None, "somebody gets in")
-    resource.prlimit(process, resource.RLIMIT_NOFILE, (soft, hard))
     assert {answer.status for answer in ledger.send(*range(30, 60))} == {200}
     wait_until_applied(collector)
     assert collector.health() == 200
     assert not (collector.live / "damaged").exists()
     assert collector.stop() == 0
     ledger.check()
+
+
+@contextmanager
+def _few_descriptors(ledger: Ledger, more: int) -> Iterator[socket.socket]:
+    """A collector that has applied spans may open so many more files; a connection that was open before."""
+    collector = ledger.collector
+    ledger.send(*range(1, 30))
+    wait_until_applied(collector)
+    process = collector.process_id
+    soft, hard = resource.prlimit(process, resource.RLIMIT_NOFILE)
+    with socket.create_connection(("127.0.0.1", collector.http_port), timeout=WAIT_SECONDS) as open_connection:
+        _send_by(open_connection, ledger, 999)  # so it is accepted
+        wait_until_applied(collector)
+        resource.prlimit(process, resource.RLIMIT_NOFILE, (max(1, collector.descriptor_count() + more), hard))
+        yield open_connection
+        resource.prlimit(process, resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def _send_by(connection: socket.socket, ledger: Ledger, number: int) -> None:
+    request, costs = plain_calls(number)
+    body = request.SerializeToString()
+    head = "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: "
+    connection.sendall(f"{head}{len(body)}\r\n\r\n".encode() + body)
+    assert connection.recv(10_000).startswith(b"HTTP/1.1 200")
+    ledger.costs.update(costs)
 
 
 ODD = {
