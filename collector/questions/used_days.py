@@ -95,7 +95,7 @@ class _Columns:
         self.calls, self.tokens = (
             table.column(name).fill_null(0).to_numpy().astype(np.int64)[order] for name in ("calls", "tokens")
         )
-        self.low, self.high = (half[order] for half in _halves(table.column("cost_usd").combine_chunks()))
+        self.low, self.high = (half[order] for half in halves(table.column("cost_usd").combine_chunks()))
 
     def slices(self, name: str | None) -> Iterator[Slice]:
         """The largest first."""
@@ -147,8 +147,10 @@ class _Days(Sequence[Sequence[Used]]):
         return self._known[day]
 
 
-def _halves(costs: pa.Array) -> tuple[Ints, Ints]:
+def halves(costs: pa.Array) -> tuple[Ints, Ints]:
     """Whole pico-USD of amounts that are not negative, as the low 32 bits and what is above them."""
+    if not len(costs):
+        return np.empty(0, np.int64), np.empty(0, np.int64)
     words = np.frombuffer(costs.buffers()[1], np.uint64).reshape(-1, 2)[costs.offset : costs.offset + len(costs)]
     low, high = words[:, 0], words[:, 1]
     return (low & _LOW).astype(np.int64), ((low >> _HALF) | (high << _HALF)).astype(np.int64)
