@@ -18,6 +18,7 @@ from collector.cli.importing import Importer
 from collector.store.query import query_published
 from tests.crash.sender import GrpcTransport, HttpTransport, Sender, Transport
 from tests.crash.workload import Counted, Part
+from tests.faults.ledger import wait_for
 from tests.support.collector_process import CollectorProcess
 from tests.support.plain_calls import plain_calls
 from tests.support.wire import varint
@@ -72,6 +73,8 @@ def test_killed_at_random_every_acknowledged_span_is_there_once(
             for sender in senders:
                 sender.thread.join(SENDER_END_SECONDS)
                 assert not sender.thread.is_alive(), f"sender {sender.number} is stuck: {sender.problem}"
+            # A stop leaves what it has no time to apply to the next start; what is compared here is the ledger.
+            wait_for(lambda: collector.metric("otel_cost_apply_lag_seconds") == 0, "the ledger has everything")
     finally:
         enough.set()
         for sender in senders:
