@@ -24,10 +24,24 @@ class Asking(Protocol):
     """Answers questions; every statement of one question sees the same calls."""
 
     async def answer(
-        self, question: Callable[..., T], *arguments: Any, timeout_seconds: float | None = None, **named: Any
+        self,
+        question: Callable[..., T],
+        *arguments: Any,
+        timeout_seconds: float | None = None,
+        hold: int | None = None,
+        **named: Any,
     ) -> Answered[T]:
         """What `question(ask, *arguments, **named)` returns: a function of a module, with picklable values.
 
-        Raises QueryTimedOut (also when it needs too much memory), StoreUnavailable, and the ValueError of the question.
+        Questions with the same `hold`, a number that nobody else uses, are answered from the same publication until
+        `let_go`: `as_of` and `last_seq` are then the same. They are others after minutes without a question, or where
+        the process that answers had to be started again.
+
+        Raises QueryTimedOut (also when it needs too much memory), StoreUnavailable, the
+        ValueError of the question, and RuntimeError for a fault of ours.
         """
+        ...
+
+    def let_go(self, hold: int) -> None:
+        """No question of this hold will follow."""
         ...

@@ -1,9 +1,9 @@
 """The process that answers a service's questions: `python -m collector.store.asked FILE ZONE`, frames on stdin, stdout.
 
-A frame is four bytes of length and a pickle; both ends are ours. In: (number, seconds, question, arguments, named), or
-(number,) to interrupt one. Out: (number, answer or None, error or None), and (0, state, None) whenever another
-publication is read. Each question runs in a thread, on one generation of the published file
-(`collector.store.generations`).
+A frame is four bytes of length and a pickle; both ends are ours. In: (number, seconds, question, arguments, named,
+hold); (number,) to interrupt one; (None, hold) when no question that is to see the generation of a hold will follow.
+Out: (number, answer or None, error or None), and (0, state, None) whenever another publication is read. Each question
+runs in a thread, on one generation of the published file (`collector.store.generations`).
 """
 
 from __future__ import annotations
@@ -64,11 +64,15 @@ class Desk:
         self._lock = threading.Lock()
         self._running: dict[int, Cursor | None] = {}
 
-    def take(self, number: int, seconds: float, question: Callable[..., Any], arguments: Any, named: Any) -> None:
-        """Run a question as soon as a thread is free; its answer is said."""
+    def take(self, number: int, seconds: float, *asked: Any) -> None:
+        """Run a question as soon as a thread is free; its answer is said. `asked`: the rest of its frame."""
         with self._lock:
             self._running[number] = None
-        self._pool.submit(self._run, number, seconds, question, arguments, named)
+        self._pool.submit(self._run, number, seconds, *asked)
+
+    def let_go(self, hold: int) -> None:
+        """No question of this hold will follow."""
+        self._generations.let_go(hold)
 
     def interrupt(self, number: int) -> None:
         """Nobody waits for the answer any more."""
@@ -77,12 +81,12 @@ class Desk:
         if cursor is not None:
             cursor.interrupt()
 
-    def _run(self, number: int, seconds: float, question: Callable[..., Any], arguments: Any, named: Any) -> None:
+    def _run(self, number: int, seconds: float, *asked: Any) -> None:
         with self._lock:
             if number not in self._running:
                 return
         try:
-            answer, error = self._answered(number, seconds, question, arguments, named), None
+            answer, error = self._answered(number, seconds, *asked), None
         except Exception as raised:
             answer, error = None, _told(raised, seconds)
         with self._lock:
@@ -90,9 +94,9 @@ class Desk:
         self._say((number, answer, error))
 
     def _answered(
-        self, number: int, seconds: float, question: Callable[..., Any], arguments: Any, named: Any
+        self, number: int, seconds: float, question: Callable[..., Any], arguments: Any, named: Any, hold: int | None
     ) -> Answered[Any]:
-        with self._generations.current() as cursor:
+        with self._generations.current(hold) as cursor:
             with self._lock:
                 if number not in self._running:
                     raise StoreUnavailable("nobody waits for it")
@@ -151,6 +155,8 @@ def main() -> None:
     while (frame := read_frame(frames)) is not None:
         if len(frame) == 1:
             desk.interrupt(frame[0])
+        elif frame[0] is None:
+            desk.let_go(frame[1])
         else:
             desk.take(*frame)
     os._exit(0)  # nothing here is to be kept; threads may still be at work

@@ -88,7 +88,12 @@ class Reading:
         return self._state
 
     async def answer(
-        self, question: Callable[..., T], *arguments: Any, timeout_seconds: float | None = None, **named: Any
+        self,
+        question: Callable[..., T],
+        *arguments: Any,
+        timeout_seconds: float | None = None,
+        hold: int | None = None,
+        **named: Any,
     ) -> Answered[T]:
         """See `Asking.answer`."""
         seconds = DEFAULT_SECONDS if timeout_seconds is None else timeout_seconds
@@ -96,7 +101,7 @@ class Reading:
         future: asyncio.Future[Answered[T]] = loop.create_future()
         number, process = self._enter(loop, future)
         try:
-            self._send(process, (number, seconds, question, arguments, named))
+            self._send(process, (number, seconds, question, arguments, named, hold))
             return await asyncio.wait_for(asyncio.shield(future), seconds + _GRACE_SECONDS)
         except TimeoutError:
             _end(process)
@@ -109,6 +114,14 @@ class Reading:
             with self._lock:
                 self._waiting.pop(number, None)
             future.cancel()
+
+    def let_go(self, hold: int) -> None:
+        """See `Asking.let_go`."""
+        with self._lock:
+            process = self._process
+        if process is not None:
+            with suppress(StoreUnavailable):
+                self._send(process, (None, hold))
 
     def _enter(self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]) -> tuple[int, Any]:
         with self._lock:

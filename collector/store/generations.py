@@ -38,6 +38,11 @@ MOST_COPIED_ROWS = 200_000
 BUSY_SECONDS = 60.0
 """So long after a question more are expected, and the newest calls are made ready for them."""
 
+HOLD_SECONDS = 300.0
+"""So long after its last question a hold keeps its generation. Files of spans stay for `segment_grace_seconds`."""
+MOST_HELD = 8
+"""Holds at once: each keeps a generation, and the calls that were copied into it."""
+
 State = tuple[datetime, int]
 """When it was published (UTC), and the last seq in it."""
 
@@ -57,6 +62,12 @@ class Generation:
     pieces: list[Piece]
     rolled: Rolled
     users: int = 0
+
+
+@dataclass(slots=True)
+class _Hold:
+    generation: Generation
+    ends_seconds: float
 
 
 class Cursor:
@@ -101,6 +112,7 @@ class Generations:
         self._lock = threading.Lock()
         self._current: Generation | None = None
         self._attached: set[str] = set()
+        self._holds: dict[int, _Hold] = {}
         self._busy_until_seconds = 0.0
         self._count = 0
         self._connection: Any = None
@@ -129,16 +141,21 @@ class Generations:
     def step(self) -> None:
         """Attach a new publication, if there is one, and sum up what it lacks, some seconds long."""
         with self._lock:
+            for hold in [key for key, each in self._holds.items() if each.ends_seconds < time.monotonic()]:
+                self._drop(hold)
             self._look()
         self._sum_up()
 
     @contextmanager
-    def current(self) -> Iterator[Cursor]:
-        """An `Ask` on the newest generation. Raises StoreUnavailable, duckdb.Error."""
+    def current(self, hold: int | None = None) -> Iterator[Cursor]:
+        """An `Ask` on the newest generation, or on the one of the first question of a hold.
+
+        Raises StoreUnavailable, duckdb.Error.
+        """
         with self._lock:
             if self._current is None:
                 self._look()
-            generation = self._current
+            generation = self._current if hold is None else self._held(hold)
             if generation is None:
                 raise StoreUnavailable("the ledger has not been published yet")
             generation.users += 1
@@ -155,6 +172,31 @@ class Generations:
             with self._lock:
                 generation.users -= 1
                 self._detach(generation)
+
+    def let_go(self, hold: int) -> None:
+        """The generation of a hold is not needed for it any more."""
+        with self._lock:
+            self._drop(hold)
+
+    def _held(self, hold: int) -> Generation | None:
+        """The generation of a hold, which begins with the newest. Under the lock. Raises StoreUnavailable."""
+        held = self._holds.get(hold)
+        if held is None:
+            if self._current is None:
+                return None
+            if len(self._holds) >= MOST_HELD:
+                raise StoreUnavailable("too many files are read at once; ask again in a moment")
+            held = self._holds[hold] = _Hold(self._current, 0.0)
+            held.generation.users += 1
+        held.ends_seconds = time.monotonic() + HOLD_SECONDS
+        return held.generation
+
+    def _drop(self, hold: int) -> None:
+        """Under the lock."""
+        held = self._holds.pop(hold, None)
+        if held is not None:
+            held.generation.users -= 1
+            self._detach(held.generation)
 
     def _sum_up(self) -> None:
         """What the current generation lacks; it is attached once more with the new sums, now and then."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from http import HTTPStatus
 from typing import Literal, Protocol
 
 import pyarrow as pa
@@ -16,6 +19,8 @@ from starlette.responses import Response, StreamingResponse
 
 from collector.questions import breakdown as breakdowns
 from collector.questions import exported as exporting
+from collector.questions.selection import Selection
+from collector.serve.api.errors import ApiError
 from collector.serve.api.figures import Figures, figures
 from collector.serve.api.path import Path, Returns
 from collector.serve.api.shapes import as_json
@@ -26,6 +31,9 @@ CSV_TYPE, PARQUET_TYPE = "text/csv", "application/vnd.apache.parquet"
 PAGE_SECONDS = 60.0
 """For one part of a file; each has at most `exporting.SEQS_AT_ONCE` calls."""
 Kind = Literal["csv", "parquet"]
+FORMULA = r"\A([=+\-@\t\r])"
+"""How a text begins that spreadsheets take for a formula."""
+NUMBER = r"\A-?\d+(\.\d+)?\z"
 _WHOLE = pa.decimal128(38, 0)
 _TYPES = {"csv": f"{CSV_TYPE}; charset=utf-8", "parquet": PARQUET_TYPE}
 
@@ -57,32 +65,52 @@ def export_paths(viewer: Viewer) -> list[Path]:
 
 def _file(viewer: Viewer, path: str, form: exporting.Form, kind: Kind, summary: str) -> Path:
     async def answered(_: Request, asked: Asked) -> Response:
-        found = (await viewer.answer(Question(exporting.extent, (asked.selection,)), PAGE_SECONDS)).value
-        first_seq = found.first_seq or 0
-        last_seq = -1 if found.last_seq is None else found.last_seq
-
-        async def table(from_seq: int) -> pa.Table:
-            to_seq = min(from_seq + exporting.SEQS_AT_ONCE - 1, last_seq)
-            question = Question(exporting.exported, (asked.selection, form, from_seq, to_seq))
-            return (await viewer.answer(question, PAGE_SECONDS)).value
-
-        first = await table(first_seq)  # what can be wrong is wrong before anything is sent
-        rest = range(first_seq + exporting.SEQS_AT_ONCE, last_seq + 1, exporting.SEQS_AT_ONCE)
-        return _download(_parts(first, rest, table, kind), f"otel-cost-{form}", kind)
+        parts = _parts(tables_of(viewer, asked.selection, form), kind)
+        first = await anext(parts)  # what can be wrong is wrong before anything is sent
+        return _download(_followed(first, parts), f"otel-cost-{form}", kind)
 
     return viewer.route_of(path, summary, answered, Returns(None, CSV_TYPE if kind == "csv" else PARQUET_TYPE))
 
 
-async def _parts(
-    first: pa.Table, rest: range, table: Callable[[int], Awaitable[pa.Table]], kind: Kind
-) -> AsyncIterator[bytes]:
-    writer: _Writer = _Csv() if kind == "csv" else _Parquet(first.schema)
-    yield await asyncio.to_thread(writer.part, first)
-    for from_seq in rest:
-        page = await table(from_seq)
-        if page.num_rows:
-            yield await asyncio.to_thread(writer.part, page)
-    yield await asyncio.to_thread(writer.end)
+async def tables_of(viewer: Viewer, selection: Selection, form: exporting.Form) -> AsyncGenerator[pa.Table]:
+    """All chosen calls, some at a time, from one publication: prices that change meanwhile are in none of them.
+
+    Raises:
+        ApiError: see `Viewer.answer`; 409, it cannot be read any more.
+    """
+    hold = secrets.randbits(62)
+    try:
+        found = await viewer.answer(Question(exporting.extent, (selection,)), PAGE_SECONDS, hold)
+        first_seq = found.value.first_seq or 0
+        last_seq = -1 if found.value.last_seq is None else found.value.last_seq
+        for from_seq in range(first_seq, max(last_seq, first_seq) + 1, exporting.SEQS_AT_ONCE):
+            to_seq = min(from_seq + exporting.SEQS_AT_ONCE - 1, last_seq)
+            question = Question(exporting.exported, (selection, form, from_seq, to_seq))
+            page = await viewer.answer(question, PAGE_SECONDS, hold)
+            if (page.as_of, page.last_seq) != (found.as_of, found.last_seq):
+                raise ApiError(HTTPStatus.CONFLICT, "conflict", "the ledger has changed since the file was begun")
+            if page.value.num_rows or from_seq == first_seq:
+                yield page.value
+    finally:
+        viewer.let_go(hold)
+
+
+async def _parts(tables: AsyncGenerator[pa.Table], kind: Kind) -> AsyncGenerator[bytes]:
+    writer: _Writer | None = None
+    async with aclosing(tables):
+        async for table in tables:
+            writer = writer or (_Csv() if kind == "csv" else _Parquet(table.schema))
+            yield await asyncio.to_thread(writer.part, table)
+    if writer is not None:
+        yield await asyncio.to_thread(writer.end)
+
+
+async def _followed(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """What is wrong from here on ends the connection before the end of the body, which clients notice."""
+    async with aclosing(rest):
+        yield first
+        async for part in rest:
+            yield part
 
 
 def _download(body: AsyncIterator[bytes], name: str, kind: Kind) -> Response:
@@ -91,7 +119,11 @@ def _download(body: AsyncIterator[bytes], name: str, kind: Kind) -> Response:
 
 
 class _Csv:
-    """RFC 4180 with a header: decimals in full, times as ISO 8601, nothing between commas where nothing is known."""
+    """RFC 4180 with a header: decimals in full, times as ISO 8601, nothing between commas where nothing is known.
+
+    Texts come from whoever sends spans. One that a spreadsheet would run as a formula has a quotation mark before it
+    (OWASP, "CSV Injection").
+    """
 
     def __init__(self) -> None:
         self._is_first = True
@@ -114,6 +146,9 @@ def _as_text(table: pa.Table) -> pa.Table:
             column = pc.strftime(column, format="%Y-%m-%dT%H:%M:%SZ")
         elif pa.types.is_decimal(field.type):
             column = _digits(column, field.type.scale)
+        elif pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            harmless = pc.replace_substring_regex(column, FORMULA, r"'\1")
+            column = pc.if_else(pc.match_substring_regex(column, NUMBER), column, harmless)
         columns.append(column)
     return pa.table(columns, names=table.schema.names)
 

@@ -110,16 +110,19 @@ class Viewer:
         chosen = selected.selection(given, attributes, request.state.org, now, self._zone)
         return Asked(chosen, given, now, dict(request.path_params))
 
-    async def answer(self, question: Question, timeout_seconds: float = QUERY_SECONDS) -> Answered[Any]:
-        """The answer to one question.
+    async def answer(
+        self, question: Question, timeout_seconds: float = QUERY_SECONDS, hold: int | None = None
+    ) -> Answered[Any]:
+        """The answer to one question; `hold` as in `Asking.answer`.
 
         Raises:
             ApiError: 503, the ledger cannot be read now (`unavailable`), or the time is up (`timeout`); 400, the
                 question makes no sense.
         """
         try:
+            held: dict[str, Any] = {} if hold is None else {"hold": hold}
             return await self._asking.answer(
-                question.function, *question.arguments, timeout_seconds=timeout_seconds, **question.named
+                question.function, *question.arguments, timeout_seconds=timeout_seconds, **held, **question.named
             )
         except QueryTimedOut as error:
             raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "timeout", str(error)) from None
@@ -127,6 +130,10 @@ class Viewer:
             raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", str(error)) from None
         except ValueError as error:
             raise invalid(str(error)) from None
+
+    def let_go(self, hold: int) -> None:
+        """No question of this hold will follow."""
+        self._asking.let_go(hold)
 
 
 def answer_json(request: Request, asked: Asked, answered: Answered[Any], shown: Any) -> Response:

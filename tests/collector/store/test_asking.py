@@ -18,7 +18,7 @@ from collector.questions.scope import Scope
 from collector.questions.selection import Ask, Selection, Window
 from collector.questions.spend import spend
 from collector.store.asking import Reading
-from collector.store.generations import Generations
+from collector.store.generations import MOST_HELD, Generations
 from collector.store.layout import Layout
 from tests.collector.store.conftest import OpenStore
 from tests.collector.store.ledger_rows import attribute, batch, call, span
@@ -111,6 +111,31 @@ def test_a_new_publication_is_read_while_an_older_one_is_in_use(open_store: Open
         with generations.current() as newer:
             assert calls_by_now(newer) == 3
         assert calls_by_now(ask) == 1
+    generations.close()
+
+
+def test_questions_of_a_hold_see_one_publication_until_it_is_let_go(open_store: OpenStore, ledger_path: Path) -> None:
+    store = open_store()
+    store.append(batch([call(1, 1)]), attribute)
+    store.publish()
+    generations = Generations(ledger_path, ZoneInfo("UTC"), unsummed_rows=0)
+    generations.open()
+    found = []
+    for number in range(2, 4):
+        with generations.current(7) as ask:
+            found.append((calls_by_now(ask), ask.last_seq))
+        store.append(batch([call(number, 1)]), attribute)
+        store.publish()
+        generations.step()
+    assert found == [found[0]] * 2
+    generations.let_go(7)
+    with generations.current(7) as ask:
+        assert calls_by_now(ask) == 3
+    for other in range(MOST_HELD - 1):
+        with generations.current(100 + other):
+            pass
+    with pytest.raises(StoreUnavailable), generations.current(99):
+        pass
     generations.close()
 
 
