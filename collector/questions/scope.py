@@ -381,5 +381,5 @@ def _behind(sources: str, body: str) -> str:
 
 
 def _json_path(key: str) -> str:
-    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
-    return f'$."{escaped}"'
+    """A pointer (RFC 6901): DuckDB's own paths have no way to name a key `*`."""
+    return "/" + key.replace("~", "~0").replace("/", "~1")
