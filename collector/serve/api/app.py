@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from collector.serve.api.auth import Guard
@@ -89,9 +89,20 @@ def build_app(
 
 def _by_method(methods: dict[str, Handler]) -> Any:
     async def answer(request: Request) -> Response:
-        return await methods["GET" if request.method == "HEAD" else request.method](request)
+        if request.method != "HEAD":
+            return await methods[request.method](request)
+        response = await methods["GET"](request)
+        return _head_of(response) if isinstance(response, StreamingResponse) else response
 
     return answer
+
+
+def _head_of(response: StreamingResponse) -> Response:
+    """Nobody takes what would be made one part after the other, without end for some."""
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    head = Response(status_code=response.status_code, headers=headers)
+    del head.headers["content-length"]
+    return head
 
 
 def _shown(page: Page) -> Handler:

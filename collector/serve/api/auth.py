@@ -16,11 +16,13 @@ from starlette.responses import Response
 from collector.serve.api.bearer import Credentials, unauthorized
 from collector.serve.api.config import ApiConfig, Role
 from collector.serve.api.errors import ApiError, invalid
-from collector.serve.api.identity import ANYBODY, ORGANIZATION_HEADER, Caller, remember
+from collector.serve.api.identity import ANYBODY, ORGANIZATION_HEADER, Caller, organization_of, remember
 from collector.serve.api.path import Handler
 from collector.serve.api.sessions import Sessions
 
 _SAFE_METHODS = ("GET", "HEAD")
+DEPENDS_ON = ("Authorization", "Cookie", ORGANIZATION_HEADER)
+"""Headers of a request by which answers differ."""
 
 
 class Guard:
@@ -50,9 +52,17 @@ class Guard:
             if strict and self.asks_who:
                 self._be_strict(request, caller)
             remember(request, caller)
-            return await handler(request)
+            request.state.may_still = lambda: self._may_still(request)
+            return _for_nobody_else(await handler(request))
 
         return guarded
+
+    async def _may_still(self, request: Request) -> bool:
+        """Whether what a request has shown is good yet, and for the same organisation: it may have ended since."""
+        try:
+            return bool(organization_of(request, await self.caller(request)) == request.state.org)
+        except ApiError:
+            return False
 
     def open(self, handler: Handler) -> Handler:
         """`handler` for everybody who reaches it, but for foreign pages: it shows nothing to those it does not know."""
@@ -61,7 +71,7 @@ class Guard:
             if not self.asks_who:
                 _refuse_foreign_hosts(request)
             _refuse_forms(request)
-            return await handler(request)
+            return _for_nobody_else(await handler(request))
 
         return answered
 
@@ -92,6 +102,15 @@ class Guard:
             raise unauthorized("this needs a JWT")
         if ORGANIZATION_HEADER not in request.headers:
             raise invalid("is required", where=ORGANIZATION_HEADER)
+
+
+def _for_nobody_else(response: Response) -> Response:
+    """Whoever keeps answers is told that this one is for who asked, and is what its type says."""
+    response.headers.setdefault("Cache-Control", "private, no-cache")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    for name in DEPENDS_ON:
+        response.headers.add_vary_header(name)
+    return response
 
 
 def _refuse_foreign_hosts(request: Request) -> None:

@@ -4,17 +4,16 @@ those of tokens and calls are numbers."""
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from collector.serve.api.parameters import Parameter, whole
+from collector.serve.api.parameters import choice, whole
 from collector.serve.api.path import Returns
+from collector.serve.api.shapes import Says
 
 MAX_LISTED = 1000
 Amount = str | int
 UnitName = Literal["USD", "tokens", "calls"]
-SINCE_NS: Parameter[int] = Parameter(
-    "since_ns", "From this Unix time in nanoseconds on", {"type": "integer", "minimum": 0}, 0, int
-)
+SINCE_NS = whole("since_ns", "From this Unix time in nanoseconds on", 0, 0, 2**62)
 LIMIT = whole("limit", "Rows at most", MAX_LISTED, 1, MAX_LISTED)
 
 
@@ -75,17 +74,96 @@ class BudgetEvents(TypedDict):
     events: list[BudgetEvent]
 
 
+Scope = str | list[str] | dict[str, str | None]
+"""`customer`, `[customer, feature]`, or `{agent: vision_v3}`."""
+
+
+class WrittenRule(TypedDict):
+    """A rule as a config writes it (docs/config.md); what is left out is the default."""
+
+    name: str
+    scope: Scope
+    limit: str
+    warn_at: list[str]
+    on_warn: list[str]
+    on_exceed: list[str]
+    time_zone: NotRequired[str]
+    billing_day: NotRequired[int]
+    week_start: NotRequired[str]
+    unpriced: NotRequired[str]
+    start: NotRequired[str]
+    cheaper: NotRequired[dict[str, str]]
+    throttle: NotRequired[str]
+    when_unreachable: NotRequired[Literal["open", "closed"]]
+    organization: NotRequired[str]
+    ask_again: NotRequired[str]
+    max_raise: NotRequired[str]
+
+
+_Origin = TypedDict("_Origin", {"from": Literal["config", "api"]})
+
+
+class ListedRule(WrittenRule, _Origin):
+    """A rule, and where it is from."""
+
+
+class RuleBody(TypedDict):
+    """What `PUT` takes: a rule without its name, or with the name of the path."""
+
+    limit: Annotated[str, Says(description="`5 USD/day`, `2000000 tokens/month`")]
+    scope: str | list[str] | dict[str, Any]
+    name: NotRequired[str]
+    warn_at: NotRequired[str | list[str]]
+    on_warn: NotRequired[str | list[str]]
+    on_exceed: NotRequired[str | list[str]]
+    time_zone: NotRequired[str]
+    billing_day: NotRequired[Annotated[int, Says(minimum=1, maximum=31)]]
+    week_start: NotRequired[str]
+    unpriced: NotRequired[str]
+    start: NotRequired[str]
+    cheaper: NotRequired[dict[str, str]]
+    throttle: NotRequired[str]
+    when_unreachable: NotRequired[Literal["open", "closed"]]
+    organization: NotRequired[str]
+    ask_again: NotRequired[str]
+    max_raise: NotRequired[str]
+
+
 class BudgetRules(TypedDict):
-    """Rules as a config writes them, each with `from`: config or api."""
+    """All rules, each with where it is from."""
 
     rules_revision: str
-    rules: list[dict[str, Any]]
+    rules: list[ListedRule]
 
 
 class BudgetRule(TypedDict):
     """A rule as a config writes it."""
 
-    rule: dict[str, Any]
+    rule: WrittenRule
+
+
+class OneBudget(Budget):
+    """A budget with its rule."""
+
+    rule: WrittenRule
+
+
+class RuleChange(TypedDict):
+    """Who changed what. `before` and `after` are JSON values; null: there was, or is, none."""
+
+    at_ns: int
+    at: str
+    actor: str
+    action: str
+    subject: str
+    before: Any
+    after: Any
+
+
+class Audit(TypedDict):
+    """The newest first."""
+
+    audit: list[RuleChange]
 
 
 class Deleted(TypedDict):
@@ -94,5 +172,263 @@ class Deleted(TypedDict):
     deleted: str
 
 
+class Estimate(TypedDict):
+    """What a call will use; null: nobody knows."""
+
+    usd: str | None
+    tokens: int | None
+    calls: NotRequired[int | None]
+    worst_case_usd: NotRequired[str | None]
+
+
+class Claim(TypedDict):
+    """A call that is to be made, and who pays."""
+
+    estimate: Estimate
+    org: NotRequired[str | None]
+    owners: NotRequired[dict[str, str | None] | None]
+    attributes: NotRequired[dict[str, str | None] | None]
+    provider: NotRequired[str | None]
+    model: NotRequired[str | None]
+
+
+class Used(TypedDict):
+    """Of one call, meant or used."""
+
+    usd: str | None
+    tokens: int | None
+    calls: NotRequired[int | None]
+
+
+class SettledCall(Used):
+    """A call that was made under a lease, and what had been kept for it."""
+
+    call: int
+    reserved: Used
+
+
+class CallUnderWay(TypedDict):
+    """A call that is not over yet, and what is kept for it."""
+
+    call: int
+    reserved: Used
+
+
+class Settlement(TypedDict):
+    """What calls under a lease cost."""
+
+    lease: str
+    calls: NotRequired[list[SettledCall] | None]
+
+
+class Release(TypedDict):
+    """A lease that is given back, but for what calls under way may cost."""
+
+    lease: str
+    in_flight: NotRequired[list[CallUnderWay] | None]
+
+
+class LeaseClaim(Claim):
+    """A call that is to be made, by whom, and what they settle and give back with it."""
+
+    holder: str
+    calls: NotRequired[Annotated[int, Says(minimum=1)] | None]
+    settle: NotRequired[list[Settlement] | None]
+    release: NotRequired[list[str | Release] | None]
+
+
+DecisionName = Literal["allow", "cheaper_model", "throttle", "approval", "block"]
+Unreachable = Literal["open", "closed"]
+
+
+class RefusalShown(TypedDict):
+    """Why not, by which rule, and what to do instead."""
+
+    decision: DecisionName
+    rule: str
+    scope_value: str
+    unit: UnitName
+    limit: Amount
+    spent: Amount
+    leased: Amount
+    resets_at: str | None
+    ticket: str | None
+    model: str | None
+    retry_after_seconds: float | None
+
+
+class ClosedRule(TypedDict):
+    """A rule that refuses where no collector answers, and how many calls it lets pass until then."""
+
+    rule: str
+    calls: int | None
+
+
+class Decided(TypedDict):
+    """May this call be made?"""
+
+    decision: DecisionName
+    refusal: NotRequired[RefusalShown]
+    rules_revision: str
+    match_on: list[str]
+    unreachable: Unreachable
+    closed: NotRequired[list[ClosedRule]]
+
+
+class Grant(TypedDict):
+    """A slice of one counter; `each`: what one more call like this takes of it."""
+
+    rule: str
+    scope_value: str
+    unit: UnitName
+    amount: Amount
+    each: Amount
+
+
+class LeaseShown(TypedDict):
+    """Slices that calls may be made under."""
+
+    id: str
+    expires_in_seconds: float
+    match_on: list[str]
+    unreachable: Unreachable
+    grants: list[Grant]
+
+
+class Leased(Decided):
+    """The same, with a lease where the call may be made."""
+
+    lease: NotRequired[LeaseShown]
+
+
+class Settled(TypedDict):
+    """`known` false: there is no such lease any more; what calls cost is counted when their spans come."""
+
+    lease: str
+    known: bool
+    expires_in_seconds: float
+    rules_revision: str
+
+
+class Released(TypedDict):
+    """`known` false: there was no such lease."""
+
+    lease: str
+    known: bool
+    rules_revision: str
+
+
+TicketShown = TypedDict(
+    "TicketShown",
+    {
+        "ticket": str,
+        "state": Literal["open", "approved", "denied", "expired"],
+        "organization": str,
+        "rule": str,
+        "scope_value": str,
+        "window_start": str | None,
+        "unit": UnitName,
+        "limit": Amount,
+        "spent": Amount,
+        "asked_at": str | None,
+        "asked_by": str | None,
+        "ends_at": str | None,
+        "decided_at": str | None,
+        "decided_by": str | None,
+        "note": str | None,
+        "raise": Amount | None,
+        "raise_ends_at": str | None,
+        "scope": dict[str, str],
+        "raise_at_most": Amount | None,
+    },
+)
+
+
+class Tickets(TypedDict):
+    """Requests to raise a limit."""
+
+    approvals: list[TicketShown]
+
+
+class DecidedTicket(TypedDict):
+    """A request that somebody has decided on."""
+
+    approval: TicketShown
+
+
+Approval = TypedDict(
+    "Approval",
+    {
+        "raise": Annotated[Amount, Says(description="by how much: dollars as a decimal string, others as a number")],
+        "expires_in": NotRequired[str | None],
+        "by": NotRequired[str | None],
+        "note": NotRequired[str | None],
+    },
+)
+
+
+class Denial(TypedDict):
+    """Who refuses, and why."""
+
+    by: NotRequired[str | None]
+    note: NotRequired[str | None]
+
+
+class DeliveredEvent(TypedDict):
+    """What a message is about."""
+
+    id: str
+    kind: str
+    organization: str
+    rule: str
+    scope_value: str
+    happened_at: str | None
+
+
+DeliveryWord = Literal["pending", "delivered", "dead"]
+
+
+class DeliveryShown(TypedDict):
+    """One message to one channel."""
+
+    id: str
+    channel: str
+    state: DeliveryWord
+    attempts: int
+    created_at: str | None
+    tried_at: str | None
+    next_try_at: str | None
+    last_error: str | None
+    event: DeliveredEvent
+
+
+class Messages(TypedDict):
+    """Messages about budgets."""
+
+    deliveries: list[DeliveryShown]
+
+
+class SentAgain(TypedDict):
+    """Which message."""
+
+    id: str
+    channel: str
+    state: DeliveryWord
+
+
+class Retried(TypedDict):
+    """A message that is sent again."""
+
+    delivery: SentAgain
+
+
+STATES_OF_TICKETS = ("open", "approved", "denied", "expired", "all")
+STATES_OF_MESSAGES = ("pending", "delivered", "dead", "all")
+TICKET_STATE = choice("state", "In this state", STATES_OF_TICKETS, "open")
+MESSAGE_STATE = choice("state", "In this state", STATES_OF_MESSAGES, "dead")
+LISTED = whole("limit", "Rows at most", 100, 1, MAX_LISTED)
+
 OVERVIEW, EVENTS, RULES, GONE = (Returns(each) for each in (Budgets, BudgetEvents, BudgetRules, Deleted))
+AUDIT, ONE = Returns(Audit), Returns(OneBudget)
+CHECKED, LEASED, SETTLED, RELEASED = (Returns(each) for each in (Decided, Leased, Settled, Released))
 CHANGED = Returns(BudgetRule, statuses=(HTTPStatus.OK, HTTPStatus.CREATED))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -27,16 +27,19 @@ from collector.config.channels import check_channels
 from collector.config.problems import Problems
 from collector.config.reader import Section
 from collector.config.written_rule import written
+from collector.errors import StoreUnavailable
 from collector.serve.api import budget_shapes as shapes
 from collector.serve.api.app import Path
 from collector.serve.api.config import Role
 from collector.serve.api.errors import ApiError, invalid, not_found
+from collector.serve.api.parameters import Given, Parameter, read_parameters
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """Of a request. A settlement of ten thousand calls takes half of it."""
 MAX_LISTED = 1000
 """Counters of a rule, events or changes in one answer; the rest is in the ledger's views."""
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 class Desk(Protocol):
@@ -56,17 +59,18 @@ def budget_paths(desk: Desk) -> list[Path]:
     """All routes of budgets but approvals and deliveries."""
     routes = _Routes(desk)
     return [
-        Path("POST", "/budgets/check", Role.VIEWER, routes.check, "may this call be made?", body=dict),
-        Path(
-            "POST",
-            "/budgets/lease",
-            Role.EDITOR,
-            routes.lease,
-            "a slice of the budgets that a call counts in",
-            body=dict,
+        Path("POST", "/budgets/check", Role.VIEWER, routes.check, "may this call be made?").of(
+            shapes.Claim, shapes.CHECKED
         ),
-        Path("POST", "/budgets/settle", Role.EDITOR, routes.settle, "what calls under a lease cost", body=dict),
-        Path("POST", "/budgets/release", Role.EDITOR, routes.release, "give a lease back", body=dict),
+        Path("POST", "/budgets/lease", Role.EDITOR, routes.lease, "a slice of the budgets that a call counts in").of(
+            shapes.LeaseClaim, shapes.LEASED
+        ),
+        Path("POST", "/budgets/settle", Role.EDITOR, routes.settle, "what calls under a lease cost").of(
+            shapes.Settlement, shapes.SETTLED
+        ),
+        Path("POST", "/budgets/release", Role.EDITOR, routes.release, "give a lease back").of(
+            shapes.Release, shapes.RELEASED
+        ),
         Path("GET", "/budgets", Role.VIEWER, routes.overview, "every budget as it is now", returns=shapes.OVERVIEW),
         Path(
             "GET",
@@ -77,7 +81,15 @@ def budget_paths(desk: Desk) -> list[Path]:
             parameters=(shapes.SINCE_NS, shapes.LIMIT),
             returns=shapes.EVENTS,
         ),
-        Path("GET", "/budgets/audit", Role.ADMIN, routes.audit, "who changed which rule", parameters=(shapes.LIMIT,)),
+        Path(
+            "GET",
+            "/budgets/audit",
+            Role.ADMIN,
+            routes.audit,
+            "who changed which rule",
+            parameters=(shapes.LIMIT,),
+            returns=shapes.AUDIT,
+        ),
         Path(
             "GET",
             "/budgets/rules",
@@ -92,7 +104,7 @@ def budget_paths(desk: Desk) -> list[Path]:
             Role.ADMIN,
             routes.put_rule,
             "make or change a rule",
-            body=dict,
+            body=shapes.RuleBody,
             returns=shapes.CHANGED,
         ),
         Path(
@@ -103,7 +115,9 @@ def budget_paths(desk: Desk) -> list[Path]:
             "remove a rule made at run time",
             returns=shapes.GONE,
         ),
-        Path("GET", "/budgets/{name}", Role.VIEWER, routes.one, "one budget: its rule and its counters"),
+        Path("GET", "/budgets/{name}", Role.VIEWER, routes.one, "one budget: its rule and its counters").of(
+            None, shapes.ONE
+        ),
     ]
 
 
@@ -136,13 +150,14 @@ class _Routes:
         return JSONResponse({"rule": written(rule), **self._shown(rule, org, time.time_ns())})
 
     async def events(self, request: Request) -> Response:
-        since_ns, limit = _count(request, "since_ns", 0), _count(request, "limit", MAX_LISTED, most=MAX_LISTED)
-        found = await asyncio.to_thread(self._desk.events, since_ns, limit, request.state.org)
+        given = read_query(request, shapes.SINCE_NS, shapes.LIMIT)
+        wanted = given[shapes.SINCE_NS], given[shapes.LIMIT], request.state.org
+        found = await in_thread(lambda: self._desk.events(*wanted))
         return JSONResponse({"events": [event_json(event) for event in found]})
 
     async def audit(self, request: Request) -> Response:
-        limit = _count(request, "limit", MAX_LISTED, most=MAX_LISTED)
-        rows = await asyncio.to_thread(self._desk.rulebook.audit, limit, request.state.org)
+        limit, org = read_query(request, shapes.LIMIT)[shapes.LIMIT], request.state.org
+        rows = await in_thread(lambda: self._desk.rulebook.audit(limit, org))
         return JSONResponse({"audit": [{**row._asdict(), "at": answers.time_json(row.at_ns)} for row in rows]})
 
     async def rules(self, request: Request) -> Response:
@@ -183,7 +198,7 @@ class _Routes:
 
     async def _change(self, change: Callable[[], Any]) -> Any:
         try:
-            return await asyncio.to_thread(change)
+            return await in_thread(change)
         except CannotChange as error:
             status = HTTPStatus.NOT_FOUND if error.is_unknown else HTTPStatus.CONFLICT
             raise ApiError(status, status.name.lower(), str(error)) from None
@@ -294,10 +309,14 @@ async def _json(request: Request) -> Any:
         raise invalid(f"the body is no JSON: {error}") from None
 
 
-def _count(request: Request, name: str, default: int, most: int = 2**62) -> int:
-    said = request.query_params.get(name)
-    if said is None:
-        return default
-    if not said.isdecimal() or int(said) > most:
-        raise invalid(f"must be a whole number (got {said})", where=name, allowed=f"0 to {most}")
-    return int(said)
+def read_query(request: Request, *parameters: Parameter[Any]) -> Given:
+    """What a request says in its query. Raises ApiError."""
+    return read_parameters(request.query_params.multi_items(), parameters)[0]
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Run what waits for the ledger beside the event loop. Raises ApiError: 503, it cannot be asked now."""
+    try:
+        return await asyncio.to_thread(work)
+    except StoreUnavailable as error:
+        raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", str(error)) from None

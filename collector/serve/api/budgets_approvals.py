@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from http import HTTPStatus
@@ -20,18 +19,17 @@ from collector.budgets.requests import BadRequest, Fields
 from collector.budgets.tickets import Ticket, TicketState
 from collector.config.problems import BadValue
 from collector.config.values import duration_ns
-from collector.errors import StoreUnavailable
+from collector.serve.api import budget_shapes as shapes
 from collector.serve.api.app import Path
+from collector.serve.api.budgets import in_thread, read_query
 from collector.serve.api.config import Role
 from collector.serve.api.errors import ApiError, invalid, not_found
 from collector.serve.api.identity import ANYBODY
-
-T = TypeVar("T")
+from collector.serve.api.path import Returns
 
 MAX_BODY_BYTES = 16 * 1024
 MAX_NOTE_CHARS = 1000
 MAX_BY_CHARS = 200
-MAX_LISTED = 1000
 MAX_RAISE_NS = 366 * 86_400 * 10**9
 MIN_RAISE_NS = 60 * 10**9
 """A raise shorter than that is over before whoever asked tries again."""
@@ -53,8 +51,9 @@ def approval_paths(desk: Desk) -> list[Path]:
     """The routes of approvals and deliveries."""
 
     async def tickets(request: Request) -> Response:
-        states = _states(request, TicketState, TicketState.OPEN)
-        org, limit = request.state.org, _limit(request)
+        given = read_query(request, shapes.TICKET_STATE, shapes.LISTED)
+        states, limit = _states(given[shapes.TICKET_STATE], TicketState), given[shapes.LISTED]
+        org = request.state.org
         found = [each for each in desk.approvals.listed(states) if _is_own(each.key.org_id, org)][:limit]
         return JSONResponse({"approvals": [_ticket(desk, each) for each in found]})
 
@@ -79,24 +78,36 @@ def approval_paths(desk: Desk) -> list[Path]:
         return await _decided(desk, lambda: desk.approvals.deny(ticket, by, note))
 
     async def deliveries(request: Request) -> Response:
-        states, limit, org = _states(request, DeliveryState, DeliveryState.DEAD), _limit(request), request.state.org
-        found = await _in_thread(lambda: desk.deliveries.listed(states, limit, org))
+        given = read_query(request, shapes.MESSAGE_STATE, shapes.LISTED)
+        states, limit = _states(given[shapes.MESSAGE_STATE], DeliveryState), given[shapes.LISTED]
+        org = request.state.org
+        found = await in_thread(lambda: desk.deliveries.listed(states, limit, org))
         return JSONResponse({"deliveries": [_delivery(delivery, event) for delivery, event in found]})
 
     async def retry(request: Request) -> Response:
         wanted = request.path_params["id"]
         try:
-            again = await _in_thread(lambda: desk.deliveries.retry(wanted, request.state.caller, request.state.org))
+            again = await in_thread(lambda: desk.deliveries.retry(wanted, request.state.caller, request.state.org))
         except CannotRetry as error:
             raise _refused(str(error), is_unknown=error.is_unknown, where="id") from None
         return JSONResponse({"delivery": {"id": again.id, "channel": again.channel, "state": again.state.value}})
 
     return [
-        Path("GET", "/approvals", Role.VIEWER, tickets, "requests to raise a limit"),
-        Path("POST", "/approvals/{ticket}/approve", Role.EDITOR, approve, "raise the limit for a while"),
-        Path("POST", "/approvals/{ticket}/deny", Role.EDITOR, deny, "refuse a raise"),
-        Path("GET", "/budgets/deliveries", Role.VIEWER, deliveries, "messages that could not be delivered"),
-        Path("POST", "/budgets/deliveries/{id}/retry", Role.EDITOR, retry, "send a dead letter again"),
+        Path("GET", "/approvals", Role.VIEWER, tickets, "requests to raise a limit")
+        .of(None, Returns(shapes.Tickets))
+        ._replace(parameters=(shapes.TICKET_STATE, shapes.LISTED)),
+        Path("POST", "/approvals/{ticket}/approve", Role.EDITOR, approve, "raise the limit for a while").of(
+            shapes.Approval, Returns(shapes.DecidedTicket)
+        ),
+        Path("POST", "/approvals/{ticket}/deny", Role.EDITOR, deny, "refuse a raise").of(
+            shapes.Denial, Returns(shapes.DecidedTicket)
+        ),
+        Path("GET", "/budgets/deliveries", Role.VIEWER, deliveries, "messages that could not be delivered")
+        .of(None, Returns(shapes.Messages))
+        ._replace(parameters=(shapes.MESSAGE_STATE, shapes.LISTED)),
+        Path("POST", "/budgets/deliveries/{id}/retry", Role.EDITOR, retry, "send a dead letter again").of(
+            None, Returns(shapes.Retried)
+        ),
     ]
 
 
@@ -123,17 +134,9 @@ class _Understood:
             raise invalid(str(error), where=error.where or None, allowed=error.allowed or None) from None
 
 
-async def _in_thread(work: Callable[[], T]) -> T:
-    """Run what waits for the ledger beside the event loop."""
-    try:
-        return await asyncio.to_thread(work)
-    except StoreUnavailable as error:
-        raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", str(error)) from None
-
-
 async def _decided(desk: Desk, decide: Callable[[], Ticket]) -> Response:
     try:
-        ticket = await _in_thread(decide)
+        ticket = await in_thread(decide)
     except CannotDecide as error:
         if error.where:
             raise invalid(str(error), where=error.where, allowed=error.allowed or None) from None
@@ -185,21 +188,8 @@ def _duration(written: str | None) -> int | None:
 State = TypeVar("State", TicketState, DeliveryState)
 
 
-def _states(request: Request, states: type[State], default: State) -> list[State]:
-    said = request.query_params.get("state", default.value)
-    words: list[str] = [state.value for state in states]
-    if said == "all":
-        return list(states)
-    if said not in words:
-        raise invalid(f"unknown state (got {said[:40]})", where="state", allowed=", ".join((*words, "all")))
-    return [states(said)]
-
-
-def _limit(request: Request) -> int:
-    said = request.query_params.get("limit", "100")
-    if not (said.isascii() and said.isdigit() and len(said) < 6 and 0 < int(said) <= MAX_LISTED):
-        raise invalid("must be a whole number", where="limit", allowed=f"1 to {MAX_LISTED}")
-    return int(said)
+def _states(said: str | None, states: type[State]) -> list[State]:
+    return [state for state in states if said in (state.value, "all")]
 
 
 def _ticket(desk: Desk, ticket: Ticket) -> dict[str, Any]:

@@ -13,6 +13,12 @@ from starlette.responses import JSONResponse, Response
 
 logger = logging.getLogger(__name__)
 
+RETRY_SECONDS = 2
+"""When to ask again what could not be answered now (`unavailable`): publications and restarts take about as long."""
+_MAX_SHOWN_CHARS = 200
+NOT_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""Of answers that say what somebody may not see, or has done wrong: nobody else is to be shown them."""
+
 
 class ErrorDetail(TypedDict):
     """`where` names the part of the request that is wrong, `allowed` what it may be."""
@@ -70,7 +76,8 @@ async def on_api_error(_: Request, error: Exception) -> Response:
     """Handler of `ApiError`."""
     assert isinstance(error, ApiError)
     body = _body(error.code, error.message, error.where, error.allowed)
-    return JSONResponse(body, error.status, headers=dict(error.headers or {}))
+    later = {"Retry-After": str(RETRY_SECONDS)} if error.code == "unavailable" else {}
+    return JSONResponse(body, error.status, headers={**NOT_KEPT, **later, **(error.headers or {})})
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
@@ -78,20 +85,25 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     messages = {
-        HTTPStatus.NOT_FOUND: f"there is nothing at {request.url.path}",
-        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not possible at {request.url.path}",
+        HTTPStatus.NOT_FOUND: f"there is nothing at {_path(request)}",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not possible at {_path(request)}",
     }
     allowed = (error.headers or {}).get("Allow")
     code = status.name.lower()
-    return JSONResponse(
-        _body(code, messages.get(status, str(error.detail)), None, allowed), status, headers=dict(error.headers or {})
-    )
+    body = _body(code, messages.get(status, str(error.detail)), None, allowed)
+    return JSONResponse(body, status, headers={**NOT_KEPT, **(error.headers or {})})
 
 
 async def on_failure(request: Request, error: Exception) -> Response:
     """Handler of everything else: our fault. The caller learns that it failed, the log learns why."""
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return JSONResponse(_body("internal", "the collector failed to answer; its log says why"), 500)
+    logger.error("%s %s failed", request.method, _path(request), exc_info=error)
+    return JSONResponse(_body("internal", "the collector failed to answer; its log says why"), 500, headers=NOT_KEPT)
+
+
+def _path(request: Request) -> str:
+    """As far as a message or a line of the log repeats it."""
+    plain = "".join(char if char.isprintable() else "?" for char in request.url.path)
+    return plain if len(plain) <= _MAX_SHOWN_CHARS else plain[:_MAX_SHOWN_CHARS] + "..."
 
 
 HANDLERS: Mapping[Any, Any] = {ApiError: on_api_error, HTTPException: on_http_error, Exception: on_failure}

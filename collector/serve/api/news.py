@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -39,6 +39,10 @@ class BudgetNews:
 
     org: str
     body: dict[str, Any]
+
+
+MayStill = Callable[[], Awaitable[bool]]
+"""Whether a listener's credential is good yet: people log out, and tokens end."""
 
 
 class _Listener:
@@ -98,20 +102,23 @@ class News:
             if listener.budgets:
                 listener.woken.set()
 
-    def listen(self, org: str | None) -> AsyncIterator[str]:
-        """The events for whoever may see an organisation (None: all). Raises ApiError: too many listen."""
+    def listen(self, org: str | None, may_still: MayStill) -> AsyncIterator[str]:
+        """The events for whoever may see an organisation (None: all), for as long as they may.
+
+        Raises:
+            ApiError: too many listen.
+        """
         if len(self._listeners) >= MAX_LISTENERS:
             raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", f"{MAX_LISTENERS} pages listen already")
-        listener = _Listener(org)
-        self._listeners.add(listener)
-        return self._told(listener)
+        return self._told(_Listener(org), may_still)
 
-    async def _told(self, listener: _Listener) -> AsyncIterator[str]:
+    async def _told(self, listener: _Listener, may_still: MayStill) -> AsyncIterator[str]:
         told_seconds = 0.0
         try:
+            self._listeners.add(listener)  # not before: what is never begun never ends
             yield f"retry: {RETRY_MS}\n\n"
             listener.changed = True  # where the ledger stands, so that a page knows whether it missed something
-            while not self._stopped:
+            while not self._stopped and await may_still():
                 while listener.budgets:
                     yield _event("budget", {"event": listener.budgets.popleft().body})
                 pause_seconds = told_seconds + LEAST_SECONDS - time.monotonic()
@@ -148,7 +155,8 @@ def news_path(news: News) -> Path:
 
     async def stream(request: Request) -> Response:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(news.listen(request.state.org), media_type=EVENT_STREAM, headers=headers)
+        told = news.listen(request.state.org, request.state.may_still)
+        return StreamingResponse(told, media_type=EVENT_STREAM, headers=headers)
 
     return Path(
         "GET",

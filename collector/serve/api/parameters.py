@@ -117,7 +117,7 @@ def whole(name: str, summary: str, default: int, least: int, most: int) -> Param
     """A whole number in a range."""
 
     def read(said: str) -> int:
-        if not re.fullmatch(r"\d{1,12}", said, re.ASCII) or not least <= int(said) <= most:
+        if not re.fullmatch(r"\d{1,19}", said, re.ASCII) or not least <= int(said) <= most:
             raise Unreadable("must be a whole number", f"{least} to {most}")
         return int(said)
 

@@ -42,6 +42,10 @@ class Path(NamedTuple):
     body: Any = None  # the type of a JSON body
     returns: Returns = Returns()
 
+    def of(self, body: Any, returns: Returns) -> Path:
+        """The same with a JSON body (None: without) and an answer of these types."""
+        return self._replace(body=body, returns=returns)
+
     @property
     def full(self) -> str:
         """As Starlette routes it."""

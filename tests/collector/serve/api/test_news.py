@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import time
 from pathlib import Path
 from typing import Any
 
+from collector.serve.api.news import MAX_LISTENERS, BudgetNews, News
 from tests.collector.serve.api.full import Collector, call, collecting
 
 RULE = {"scope": "customer", "limit": "0.001 USD/day", "warn_at": "80%", "on_exceed": ["notify"]}
@@ -48,3 +50,24 @@ def _next(stream: http.client.HTTPResponse) -> tuple[str, Any]:
             name = line.removeprefix("event: ")
         elif line.startswith("data: "):
             return name, json.loads(line.removeprefix("data: "))
+
+
+def test_who_logs_out_hears_no_more_and_who_never_listens_takes_no_place() -> None:
+    may = [True]
+
+    async def may_still() -> bool:
+        return may[0]
+
+    async def listen() -> None:
+        news = News()
+        news.start()
+        for _ in range(MAX_LISTENERS + 1):
+            news.listen(None, may_still)  # a client that is gone before its answer begins
+        stream = news.listen("acme", may_still)
+        assert (await anext(stream)).startswith("retry")
+        assert "changed" in await anext(stream)
+        may[0] = False
+        news.happened([BudgetNews("acme", {"kind": "warn"})])
+        assert [event async for event in stream] == []
+
+    asyncio.run(listen())

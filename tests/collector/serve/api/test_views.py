@@ -6,6 +6,7 @@ import csv
 import io
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import duckdb
 import pyarrow.parquet as pq
@@ -174,6 +175,50 @@ def test_files_hold_the_chosen_calls_and_their_exact_sum(collector: Collector) -
     empty = collector.request("GET", "/api/v1/export.parquet?agent=nobody")
     assert pq.read_table(io.BytesIO(empty.body)).num_rows == 0
     assert collector.request("GET", "/api/v1/export.csv?agent=nobody").body.count(b"\n") == 1
+
+
+def test_no_text_in_a_csv_file_is_a_formula(collector: Collector) -> None:
+    """Names come from whoever sends spans. Parquet, which nothing runs, has them as they are."""
+    formula = "=cmd|' /C calc'!A0"
+    for path in ("export.csv", "focus.csv", "export/breakdown.csv"):
+        text = collector.request("GET", f"/api/v1/{path}?since=all").body.decode()
+        cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
+        assert [cell for cell in cells if cell[:1] in ("=", "+", "-", "@", "\t", "\r")] == []
+        assert any(f"'{formula}" == cell or formula in cell for cell in cells)
+    table = pq.read_table(io.BytesIO(collector.request("GET", "/api/v1/export.parquet?since=all").body))
+    assert formula in table.column("agent").to_pylist()
+
+
+def test_only_the_head_of_what_is_streamed_is_asked_for(collector: Collector) -> None:
+    for path in ("export.csv", "focus.parquet", "stream"):
+        head = collector.request("HEAD", f"/api/v1/{path}")
+        assert (head.status, head.body) == (200, b"")
+        assert "no-store" in head.headers["cache-control"]
+
+
+@pytest.mark.parametrize("name", ["*", 'a"b', "a\\b", "a/b", "~", "$", "[0]", "a\nb"])
+def test_an_attribute_may_have_any_name(collector: Collector, name: str) -> None:
+    total = collector.get("/spend", **{f"attr.{name}": "x", "since": "all"})["total"]
+    (row,) = collector.get("/breakdown", by=f"attr.{name}", since="all")["rows"]
+    assert (total["calls"], row["key"]) == (0, {f"attr.{name}": None})
+
+
+def test_answers_are_for_who_asked_alone(collector: Collector) -> None:
+    """Whoever keeps answers is told so, and by what they differ; errors are not kept."""
+    for path in ("/spend", "/budgets", "/me", "/export.csv", "/openapi.json"):
+        headers = collector.request("GET", f"/api/v1{path}").headers
+        assert {"authorization", "cookie", "x-org-id"} <= set(headers["vary"].lower().replace(" ", "").split(","))
+        assert "private" in headers["cache-control"] or headers["cache-control"] == "no-store"
+        assert headers["x-content-type-options"] == "nosniff"
+    wrong = collector.request("GET", "/api/v1/nothing")
+    assert (wrong.status, wrong.headers["cache-control"]) == (404, "no-store")
+
+
+@pytest.mark.parametrize(
+    "path", ["/budgets/events?since_ns=" + "9" * 5000, "/budgets/audit?limit=\u0663", "/approvals?x=1"]
+)
+def test_what_budgets_are_asked_is_read_as_strictly_as_the_rest(collector: Collector, path: str) -> None:
+    assert error(collector, quote(path, safe="/?=&"))["code"] == "invalid"
 
 
 def test_a_breakdown_as_a_file_ends_with_what_is_not_shown_and_the_total(collector: Collector) -> None:
