@@ -2,15 +2,19 @@
 
 For every value the SDK checks all attributes, copies them, and sorts and hashes them: four fifths of what recording one
 takes. Its specification has instruments that are bound to attributes for that; opentelemetry-sdk 1.45 has none yet, so
-this reaches past its API, into `Histogram`, `MetricReaderStorage` and `_ViewInstrumentMatch`. Views, readers, exemplars
-and temporalities are the SDK's own and work as ever. An SDK that is built otherwise gets its values through its API.
+this reaches past its API, into `Histogram`, `MetricReaderStorage`, `_ViewInstrumentMatch` and, where nothing is an
+exemplar, the aggregation with explicit buckets. Views, readers, exemplars and temporalities are the SDK's own and work
+as ever. An SDK that is built otherwise gets its values through its API.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from functools import cache
+from operator import itemgetter
 from time import time_ns
-from typing import Any
+from typing import Any, NamedTuple
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import Histogram
@@ -41,6 +45,48 @@ class _Measured:
         self.attributes = attributes
 
 
+class _Sdk(NamedTuple):
+    """Classes of the SDK whose ways are known here."""
+
+    filter_by_span: Any  # what is measured within a sampled span is an exemplar
+    buckets: Any  # the aggregation with explicit buckets
+
+
+@cache
+def _sdk() -> _Sdk:
+    from opentelemetry.sdk.metrics import TraceBasedExemplarFilter
+    from opentelemetry.sdk.metrics._internal import aggregation
+
+    return _Sdk(TraceBasedExemplarFilter, getattr(aggregation, "_ExplicitBucketHistogramAggregation", None))
+
+
+_context_of = itemgetter(1)  # of a `Value`
+_FIELDS = {"_lock", "_value", "_sum", "_min", "_max", "_boundaries", "_record_min_max"}
+
+
+def _add(aggregation: Any, values: Iterable[Value]) -> None:
+    """`aggregate` for several values at once, which are no exemplars."""
+    with aggregation._lock:
+        counts, total, least, most = aggregation._value, aggregation._sum, aggregation._min, aggregation._max
+        boundaries = aggregation._boundaries
+        if counts is None:
+            counts = aggregation._value = [0] * (len(boundaries) + 1)
+        for value, _ in values:
+            total += value
+            if value < least:
+                least = value
+            if value > most:
+                most = value
+            counts[bisect_left(boundaries, value)] += 1
+        aggregation._sum = total
+        if aggregation._record_min_max:
+            aggregation._min, aggregation._max = least, most
+
+
+def _never(*_: object) -> bool:
+    return False
+
+
 class BoundHistogram:
     """Records values under sets of attributes that recur."""
 
@@ -62,14 +108,28 @@ class BoundHistogram:
             for value, context in values:
                 self._histogram.record(value, attributes, context)
             return
-        asks = self._consumer._sdk_config.exemplar_filter.should_sample
-        measured = [_Measured(value, self._histogram, context, attributes) for value, context in values]
-        sampled = [asks(one.value, one.time_unix_nano, attributes, one.context) for one in measured]
+        if not bound:
+            return
+        exemplars = self._consumer._sdk_config.exemplar_filter
+        if type(exemplars) is _sdk().filter_by_span and not any(map(_context_of, values)):
+            measured = None  # a context with nothing in it has no span: none is an exemplar
+        else:
+            measured = self._measured(values, attributes, exemplars.should_sample)
         for lock, find, key, kept in bound:
             with lock:  # a reader of deltas takes all aggregations away when it collects
-                aggregate = find(key, kept).aggregate
-                for one, is_sample in zip(measured, sampled, strict=True):
-                    aggregate(one, is_sample)
+                aggregation = find(key, kept)
+                if measured is None and type(aggregation) is _sdk().buckets and vars(aggregation).keys() >= _FIELDS:
+                    _add(aggregation, values)
+                    continue
+                for one, is_sample in measured or self._measured(values, attributes, _never):
+                    aggregation.aggregate(one, is_sample)
+
+    def _measured(
+        self, values: list[Value], attributes: Mapping[str, str], asks: Callable[..., bool]
+    ) -> list[tuple[_Measured, bool]]:
+        """What the SDK takes of each value, and whether it is an exemplar."""
+        measured = [_Measured(value, self._histogram, context, attributes) for value, context in values]
+        return [(one, asks(one.value, one.time_unix_nano, attributes, one.context)) for one in measured]
 
     def _bound_to(self, name: Hashable, attributes: Mapping[str, str]) -> _Bound | None:
         """Where values of this name go; None: only the API knows."""

@@ -186,7 +186,7 @@ class Exchange:
     @guarded
     def enter(self) -> object:
         """Make our span current, and hide from nested hooks, while the HTTP library works. Returns for `leave`."""
-        context = otel_context.set_value(_OBSERVED, True, self._context)
+        context = Context({**self._context, _OBSERVED: True})
         if self._call is not None:
             context = trace.set_span_in_context(self._call.span, context)
         return context, otel_context.attach(context)

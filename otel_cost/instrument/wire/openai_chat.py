@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from otel_cost.instrument.wire.asking import json_body, model_of
@@ -17,13 +18,13 @@ from otel_cost.instrument.wire.openai_stream import ChatEvents
 from otel_cost.instrument.wire.openai_usage import counted
 from otel_cost.instrument.wire.routes import Route
 from otel_cost.instrument.wire.types import Api, Asked, EventReader, Head, Reading, Request
-from otel_cost.instrument.wire.values import NOTHING, at, items, mapping, objects, text
+from otel_cost.instrument.wire.values import NOTHING, at, each_text, items, mapping, objects, text
 from otel_cost.normalise.vocabulary import DATABRICKS, VERTEX
 
 
 def _ask(request: Request, provider: str, operation: str) -> Asked:
     body = json_body(request)
-    said = mapping(body)
+    said = body if type(body) is dict else mapping(body)
     context: dict[str, str] = {}
     size = text(at(said, "web_search_options", "search_context_size")) if "web_search_options" in said else None
     if size:
@@ -49,12 +50,12 @@ def _whole(asked: Asked, head: Head, body: Any) -> Reading:
 
 def reading_of(asked: Asked, head: Head, body: Any, *, is_stream: bool) -> Reading:
     """What an answer's JSON says (of a stream: the object that its events add up to)."""
-    said = mapping(body)
-    failed = failure(head.status, body)
+    said = body if type(body) is dict else mapping(body)
+    failed = failure(head.status, body) if head.status >= HTTPStatus.BAD_REQUEST or "error" in said else None
     found = counted(asked, head, said)
     choices = objects(said.get("choices"))
     reasons = tuple([reason for choice in choices if (reason := text(choice.get("finish_reason")))])
-    fingerprint = text(said.get("system_fingerprint"))
+    model, response_id, tier, fingerprint = each_text(map(said.get, _NAMES))
     extra = found.extra
     if failed is not None:
         extra |= failed.extra
@@ -64,13 +65,13 @@ def reading_of(asked: Asked, head: Head, body: Any, *, is_stream: bool) -> Readi
         operation=asked.operation,
         provider=asked.provider,
         request_model=asked.model,
-        response_model=text(said.get("model")),
-        response_id=text(said.get("id")),
+        response_model=model,
+        response_id=response_id,
         is_stream=is_stream,
         usage=found.usage,
         finish_reasons=reasons or None,
         error_type=failed.error_type if failed else None,
-        service_tier=text(said.get("service_tier")) or found.service_tier,
+        service_tier=tier or found.service_tier,
         context={**asked.context, **found.context} if asked.context or found.context else NOTHING,
         reported_cost_pico_usd=found.reported_cost_pico_usd,
         is_billable=failed is None or bool(found.usage) or bool(reasons),
@@ -78,6 +79,9 @@ def reading_of(asked: Asked, head: Head, body: Any, *, is_stream: bool) -> Readi
         said=lambda: (request_texts(asked.body), _delivered(choices)),
         extra=extra,
     )
+
+
+_NAMES = ("model", "id", "service_tier", "system_fingerprint")
 
 
 def _stream(asked: Asked, head: Head) -> EventReader:

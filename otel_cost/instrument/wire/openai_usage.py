@@ -7,10 +7,10 @@ DeepSeek, Mistral, OpenRouter, Perplexity, Together, Fireworks, Moonshot, Z.ai; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from otel_cost.instrument.wire.types import Asked, Head, Part
 from otel_cost.instrument.wire.values import at, mapping, micros, objects, pico_usd, put, text, whole
@@ -60,6 +60,8 @@ _OUTPUTS: _Sources = (
 )
 """Units, and the places where their counts may stand: the first that holds one counts."""
 
+_INTS = {int}
+
 _HIDDEN_THINKERS = frozenset({GEMINI, VERTEX})
 """Providers whose thinking shows only in `total_tokens`."""
 
@@ -92,7 +94,8 @@ class Counted:
 
 def counted(asked: Asked, head: Head, body: Mapping[str, Any]) -> Counted:
     """Usage, reported cost and what else decides the price, of an answer's JSON."""
-    said = mapping(body.get("usage")) or mapping(at(body, "x_groq", "usage"))
+    usage = body.get("usage")
+    said = usage if usage and type(usage) is dict else mapping(usage) or mapping(at(body, "x_groq", "usage"))
     has_output = asked.operation != "embeddings"
     found = Counted(tokens(said, asked.provider, has_output=has_output))
     model = text(body.get("model")) or asked.model
@@ -114,15 +117,18 @@ def counted(asked: Asked, head: Head, body: Mapping[str, Any]) -> Counted:
 
 def tokens(said: Mapping[str, Any], provider: str, *, has_output: bool = True) -> dict[str, int]:
     """Token counts by unit; empty for a usage that has none."""
-    usage: dict[str, int] = {}
     into, out = mapping(said.get("prompt_tokens_details")), mapping(said.get("completion_tokens_details"))
-    told = said, into, out
-    for unit, part, key, others in _present(tuple(said), tuple(into), tuple(out), has_output):
-        value = told[part][key]
-        if type(value) is int and 0 <= value <= u.MAX_QUANTITY:  # nearly always
-            usage[unit] = value
-        else:
-            put(usage, unit, value, *[told[part][key] for part, key in others])
+    units, keys, others = _present(tuple(said), tuple(into), tuple(out), has_output)
+    of_said, of_into, of_out = keys
+    values = [*map(said.__getitem__, of_said), *map(into.__getitem__, of_into), *map(out.__getitem__, of_out)]
+    usage: dict[str, int]
+    if set(map(type, values)) == _INTS and min(values) >= 0 and max(values) <= u.MAX_QUANTITY:  # nearly always
+        usage = dict(zip(units, values, strict=True))
+    else:
+        usage = {}
+        told = said, into, out
+        for unit, value in zip(units, values, strict=True):
+            put(usage, unit, value, *[told[part][key] for part, key in others[unit]])
     if has_output:
         _outside(usage, whole(said.get("total_tokens")), provider)
     elif u.INPUT not in usage:
@@ -130,14 +136,25 @@ def tokens(said: Mapping[str, Any], provider: str, *, has_output: bool = True) -
     return usage
 
 
+class _Present(NamedTuple):
+    """Where a usage tells what."""
+
+    units: tuple[str, ...]  # in the order of `keys`
+    keys: tuple[tuple[str, ...], ...]  # of each part: what is read there first
+    others: Mapping[str, Sequence[tuple[int, str]]]  # of each unit: part and key, where that is no count
+
+
 @lru_cache(maxsize=64)
-def _present(
-    said: tuple[str, ...], into: tuple[str, ...], out: tuple[str, ...], has_output: bool
-) -> tuple[tuple[str, int, str, tuple[tuple[int, str], ...]], ...]:
+def _present(said: tuple[str, ...], into: tuple[str, ...], out: tuple[str, ...], has_output: bool) -> _Present:
     """Units that a usage of these keys tells, where, and where else: an app sees few such sets of keys."""
     wanted = _INPUTS + _OUTPUTS if has_output else _INPUTS
     found = ((unit, [at for at in sources if at[1] in (said, into, out)[at[0]]]) for unit, sources in wanted)
-    return tuple((unit, *places[0], tuple(places[1:])) for unit, places in found if places)
+    places = sorted(((unit, places) for unit, places in found if places), key=lambda one: one[1][0][0])
+    return _Present(
+        tuple(unit for unit, _ in places),
+        tuple(tuple(at[0][1] for _, at in places if at[0][0] == part) for part in (_SAID, _INTO, _OUT)),
+        {unit: at[1:] for unit, at in places},
+    )
 
 
 def _outside(usage: dict[str, int], total: int | None, provider: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -20,7 +20,8 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 MAX_TEXT = 512
 """Longest name, id or reason that is kept, in characters: a longer one is no name, and would fill spans."""
 
-_decode = json.JSONDecoder().raw_decode
+_decoder: Any = json.JSONDecoder()
+_decode = _decoder.scan_once  # written in C, and all that `raw_decode` calls; StopIteration: there is no value
 _WHOLE = re.compile(r"[0-9]{1,19}\Z", re.ASCII)
 _MAX_DIGITS = 64
 
@@ -34,10 +35,10 @@ def json_of(data: bytes) -> Any:
     """
     try:
         said = data.decode()
-        value, end = _decode(said)
+        value, end = _decode(said, 0)
         if end == len(said) or not said[end:].strip(" \t\r\n"):
             return value
-    except ValueError:
+    except (ValueError, StopIteration):
         pass
     return json.loads(data)
 
@@ -60,6 +61,11 @@ def whole(value: object) -> int | None:
         value = int(value)
         return value if 0 <= value <= MAX_QUANTITY else None
     return None
+
+
+def each_text(values: Iterable[object]) -> list[str | None]:
+    """`text` of each."""
+    return [value if type(value) is str and 0 < len(value) <= MAX_TEXT else None for value in values]
 
 
 def mapping(value: object) -> Mapping[str, Any]:
