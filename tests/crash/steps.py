@@ -116,6 +116,7 @@ class _Connection:
     def __init__(self, connection: Any, steps: Steps) -> None:
         self._connection = connection
         self._steps = steps
+        connection.execute("SET python_scan_all_frames = true")  # else tables are looked for in `execute` below alone
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
