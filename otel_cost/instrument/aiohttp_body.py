@@ -92,9 +92,11 @@ class ObservedReader(StreamReader):
         try:
             seen = self._eof_callbacks
             seen.interrupted = None
-            seen.chunk(seen.took_again(data) if seen.unread_bytes else data)
+            new = seen.took_again(data) if seen.unread_bytes else data
             if self._eof and not self._buffer:
-                seen.exchange.ended()
+                seen.exchange.last(new)
+            else:
+                seen.chunk(new)
         except Exception as error:
             STATS.failed("aiohttp_body.took", error)
         return data

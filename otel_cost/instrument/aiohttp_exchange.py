@@ -103,8 +103,7 @@ def responded(exchange: Exchange, session: ClientSession, response: ClientRespon
         encoding = None if encoding.strip().lower() in _DECODED else encoding
     exchange.responded(response.status, headers, encoding)
     if response._body is not None:  # a middleware, or a check of the status, has read it
-        exchange.chunk(response._body)
-        exchange.ended()
+        exchange.last(response._body)
         return True
     if response.content is EMPTY_PAYLOAD:
         exchange.ended()

@@ -212,6 +212,16 @@ class Exchange:
         if head is not None and self._takes_end():
             self._finish(wire.read_body(self._asked, head, body))
 
+    def last(self, data: bytes) -> None:
+        """`chunk`, after which nothing comes. Of an answer that came in one piece no piece has to be kept."""
+        head = self._head
+        is_only = self._reader is None and not self._held and self._decode is None
+        if is_only and head is not None and wire.is_whole(self._asked, head):
+            self.whole(data)
+        else:
+            self.chunk(data)
+            self.ended()
+
     def chunk(self, data: bytes) -> None:
         """Bytes of the body as the app is about to get them. They are read some at a time, once content has come."""
         held = self._held

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from otel_cost.instrument.wire.body import BodyReader, read_body
+from otel_cost.instrument.wire.body import BodyReader, is_whole, read_body
 from otel_cost.instrument.wire.detect import asked
 from otel_cost.instrument.wire.exchange import read_exchange
 from otel_cost.instrument.wire.types import Asked, Head, Part, Reading, Request
@@ -23,6 +23,7 @@ __all__ = [
     "Request",
     "asked",
     "body_reader",
+    "is_whole",
     "read_body",
     "read_exchange",
 ]

@@ -55,6 +55,11 @@ def _content_framing(content_type: str) -> str | None:
     return _CONTENT_FRAMINGS.get(content_type.partition(";")[0].strip().lower())
 
 
+def is_whole(asked: Asked, head: Head) -> bool:
+    """Whether an answer is read at its end, and not as it comes."""
+    return _framing(asked, head) is None
+
+
 def _framing(asked: Asked, head: Head) -> str | None:
     """How the answer is framed; None for a body that is read whole, "" where only its first byte will tell."""
     if head.status >= 400 or head.status == 204:

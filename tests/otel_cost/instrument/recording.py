@@ -50,6 +50,10 @@ class Recorded:
         if self.outcome is None:
             self.pieces.append(data)
 
+    def last(self, data: bytes) -> None:
+        self.chunk(data)
+        self.ended()
+
     def ended(self) -> None:
         self._end("ended")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -14,7 +15,8 @@ import otel_cost
 from otel_cost import attributes as k
 from otel_cost.instrument import stats
 from otel_cost.instrument.instrumentor import OtelCostInstrumentor
-from otel_cost.instrument.observe import MAX_HELD_CHUNKS
+from otel_cost.instrument.observe import MAX_HELD_CHUNKS, begin
+from otel_cost.instrument.wire.types import Request
 from otel_cost.ratios import tokens_in
 from otel_cost.spans import starts_unseen
 from tests.otel_cost.instrument.observing import MODEL, USAGE, answer, chat, events, observed, refusal
@@ -48,6 +50,39 @@ def test_a_call_is_a_client_span_of_the_conventions() -> None:
         }.items()
     )
     assert not {k.GEN_AI_REQUEST_STREAM, k.OTEL_COST_STREAM, k.OTEL_COST_WIRE, k.ERROR_TYPE} & said.keys()
+
+
+@pytest.mark.parametrize(
+    ("script", "encoding"),
+    [
+        (answer(), None),
+        (answer(), "gzip"),
+        (refusal(400), None),
+        (Script(events("Hello", usage=USAGE)), None),
+        (Script(events("Hello", is_done=False)), None),
+    ],
+)
+def test_a_last_piece_is_read_as_one_that_the_end_follows(script: Script, encoding: str | None) -> None:
+    """Also where it is the only one; here of the whole body, and of its second half."""
+    asked = Request("POST", "https://api.openai.com/v1/chat/completions", {}, json.dumps({"model": MODEL}).encode())
+    body = script.body if encoding is None else gzip.compress(script.body)
+    told = []
+    for pieces, has_last in (([body], True), ([body], False), ([body[:99], body[99:]], True)):
+        with observed() as app:
+            exchange = begin(asked, "aiohttp")
+            assert exchange is not None
+            exchange.responded(script.status, {"content-type": script.content_type}, encoding)
+            for piece in pieces[: len(pieces) - has_last]:
+                exchange.chunk(piece)
+            if has_last:
+                exchange.last(pieces[-1])
+            else:
+                exchange.ended()
+            told.append(
+                {key: value for key, value in app.only().items() if key != k.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK}
+            )
+    assert told[0] == told[1] == told[2]
+    assert k.GEN_AI_RESPONSE_MODEL in told[0] or k.ERROR_TYPE in told[0]
 
 
 def test_a_stream_says_its_usage_and_when_its_first_chunk_came() -> None:
