@@ -180,7 +180,9 @@ class Service:
         addresses = Addresses(
             grpc=self._listening("grpc", self.config.grpc),
             http=self._listening("http", self.config.http),
-            prometheus=self._probe("prometheus", self.config.prometheus, metrics_pages(self.telemetry)),
+            prometheus=self._probe(
+                "prometheus", self.config.prometheus, metrics_pages(self.telemetry), self.config.scrapers
+            ),
             health_check=self._probe("health_check", self.config.health_check, health_pages(self.why_unhealthy)),
             api=None if self._api is None else await self._api.start(),
         )
@@ -208,10 +210,12 @@ class Service:
     def _listening(self, transport: str, config: ReceiverConfig | None) -> Endpoint | None:
         return None if config is None else Endpoint(config.host, self._receivers[transport].port)
 
-    def _probe(self, name: str, endpoint: Endpoint | None, pages: Pages) -> Endpoint | None:
+    def _probe(
+        self, name: str, endpoint: Endpoint | None, pages: Pages, digests: tuple[bytes, ...] = ()
+    ) -> Endpoint | None:
         if endpoint is None:
             return None
-        probe = ProbeServer(name, endpoint, pages)
+        probe = ProbeServer(name, endpoint, pages, digests)
         address = probe.start()
         self._probes.append(probe)
         return address

@@ -163,8 +163,8 @@ def _exporters(section: Section, defined: Defined, config: Config) -> Config:
         if kind == "duckdb":
             config = replace(config, store=_store(part, config.store))
         elif kind == "prometheus":
-            prometheus, metering = read_prometheus(part, model.PROMETHEUS_ENDPOINT)
-            config = replace(config, prometheus=prometheus, metering=metering)
+            prometheus, metering, digests = read_prometheus(part, model.PROMETHEUS_ENDPOINT)
+            config = replace(config, prometheus=prometheus, metering=metering, scrapers=digests)
         elif kind == "otlp":
             forward.append(forwarding.read_grpc(component_id, part))
         else:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collector.config import values
+from hashlib import sha256
+
+from collector.config import access, values
 from collector.config.parts import Endpoint
 from collector.config.problems import BadValue
 from collector.config.reader import Section
@@ -14,8 +16,8 @@ _MOST_SERIES = 20_000
 _words = values.choices(LABELS, "label")
 
 
-def read_prometheus(section: Section, default: Endpoint) -> tuple[Endpoint, MeteringConfig]:
-    """The address and what is shown there."""
+def read_prometheus(section: Section, default: Endpoint) -> tuple[Endpoint, MeteringConfig, tuple[bytes, ...]]:
+    """The address, what is shown there, and the SHA-256 of tokens of those who may read it; without any, everybody."""
     usual = MeteringConfig()
     endpoint = section.take("endpoint", values.listen_address, default)
     config = MeteringConfig(
@@ -24,8 +26,20 @@ def read_prometheus(section: Section, default: Endpoint) -> tuple[Endpoint, Mete
         exemplars=section.take("exemplars", values.boolean, usual.exemplars),
         refresh_seconds=section.take("refresh_interval", values.seconds(10, 86_400), usual.refresh_seconds),
     )
+    auth = section.section("auth")
+    digests = tuple(_digest(part) for part in auth.sections("tokens"))
+    if "auth" in section and not digests:
+        auth.problem(BadValue("must list at least one token"), key="tokens")
+    auth.close()
     section.close()
-    return endpoint, config
+    return endpoint, config, digests
+
+
+def _digest(part: Section) -> bytes:
+    secret, digest = access.read_secret(part)
+    part.take("name", values.text, "")
+    part.close()
+    return bytes.fromhex(digest) if digest else sha256(secret.encode()).digest()
 
 
 def _labels(value: object) -> tuple[str, ...]:

@@ -53,6 +53,8 @@ class Config:
     forward: tuple[ForwardConfig, ...] = ()
     prometheus: Endpoint | None = PROMETHEUS_ENDPOINT
     metering: MeteringConfig = METERING
+    scrapers: tuple[bytes, ...] = ()
+    """SHA-256 of the tokens of those who may read metrics; without any, whoever reaches them may."""
     health_check: Endpoint | None = HEALTH_CHECK_ENDPOINT
     api: ApiConfig | None = API
     warnings: tuple[str, ...] = ()
@@ -63,7 +65,7 @@ class Config:
         endpoints = [
             ("receivers.otlp.protocols.grpc.endpoint", self._open(self.grpc)),
             ("receivers.otlp.protocols.http.endpoint", self._open(self.http)),
-            ("exporters.prometheus.endpoint", self.prometheus),
+            ("exporters.prometheus.endpoint", None if self.scrapers else self.prometheus),
             ("extensions.health_check.endpoint", self.health_check),
             ("extensions.api.endpoint", None if self.api is None or self.api.asks_who else self.api.endpoint),
         ]

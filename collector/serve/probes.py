@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hmac
 import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from math import inf
@@ -47,12 +49,16 @@ Pages = Mapping[str, Callable[[str], Page]]
 
 
 class ProbeServer:
-    """Serves a few pages at one endpoint from threads of its own, one page a connection."""
+    """Serves a few pages at one endpoint from threads of its own, one page a connection.
 
-    def __init__(self, name: str, endpoint: Endpoint, pages: Pages) -> None:
+    `digests`: SHA-256 of tokens, one of which has to be shown (`Authorization: Bearer TOKEN`); none: nobody is asked.
+    """
+
+    def __init__(self, name: str, endpoint: Endpoint, pages: Pages, digests: Collection[bytes] = ()) -> None:
         self._name = name
         self._endpoint = endpoint
         self._pages = pages
+        self._digests = tuple(digests)
         self._server: ThreadingHTTPServer | None = None
         self._thread: Thread | None = None
 
@@ -63,7 +69,8 @@ class ProbeServer:
             CannotListen: the address is taken or not of this machine.
         """
         try:
-            server = _server_class(self._endpoint)((self._endpoint.host, self._endpoint.port), _handler(self._pages))
+            handler = _handler(self._pages, self._digests)
+            server = _server_class(self._endpoint)((self._endpoint.host, self._endpoint.port), handler)
         except OSError as error:
             raise CannotListen(f"{self._name}: cannot listen on {self._endpoint}: {error.strerror or error}") from None
         self._server = server
@@ -171,16 +178,29 @@ def _server_class(endpoint: Endpoint) -> type[ThreadingHTTPServer]:
     return Server
 
 
+_UNAUTHORIZED = Page(HTTPStatus.UNAUTHORIZED, "text/plain", "a known token is needed: Authorization: Bearer TOKEN\n")
+
+
 def _not_found(_: str) -> Page:
     return Page(HTTPStatus.NOT_FOUND, "text/plain", "not found\n")
 
 
-def _handler(pages: Pages) -> type[BaseHTTPRequestHandler]:
+def _is_known(said: str, digests: Sequence[bytes]) -> bool:
+    """Whether an Authorization header shows one of the tokens (RFC 6750, 2.1)."""
+    scheme, _, token = said.partition(" ")
+    shown = sha256(token.strip().encode("latin-1")).digest()
+    return scheme.lower() == "bearer" and any(hmac.compare_digest(shown, digest) for digest in digests)
+
+
+def _handler(pages: Pages, digests: Sequence[bytes]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = CONNECTION_SECONDS
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            if digests and not _is_known(self.headers.get("Authorization", ""), digests):
+                self._answer(_UNAUTHORIZED)
+                return
             page = pages.get(self.path.partition("?")[0], _not_found)
             try:
                 answer = page(self.headers.get("Accept", ""))
@@ -196,6 +216,8 @@ def _handler(pages: Pages) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Type", page.content_type)
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Connection", "close")
+            if page.status is HTTPStatus.UNAUTHORIZED:
+                self.send_header("WWW-Authenticate", "Bearer")
             self.end_headers()
             self.wfile.write(body)
 

@@ -161,7 +161,7 @@ class AgentCost:
     """One agent in this month; `agent_id` null: calls of no agent."""
 
     agent_id: str | None
-    cost: float
+    cost: float | None
     executions: int
     avg_cost_per_run: float | None
 
@@ -178,10 +178,10 @@ class MonthlyBudget:
 @dataclass(frozen=True, slots=True)
 class CostOptimization:
     """US dollars as numbers, for display. Providers and agents are those of the month; calls without a price are in
-    none of the sums."""
+    none of the sums. What none of its calls has a price for is null, and such a provider is left out."""
 
-    total_cost_today: float
-    total_cost_month: float
+    total_cost_today: float | None
+    total_cost_month: float | None
     projected_monthly: float | None
     by_provider: Mapping[str, float]
     by_agent: tuple[AgentCost, ...]

@@ -20,6 +20,7 @@ from collector.questions import outlook as outlooks
 from collector.questions import spikes as spiked
 from collector.questions import ticker as tickers
 from collector.questions.asking import Answered
+from collector.questions.measures import Measures
 from collector.questions.selection import Selection
 from collector.serve.api import selected
 from collector.serve.api.config import Role
@@ -122,14 +123,20 @@ class _Routes:
         month = await self._month(asked)
         found: optimizing.Optimization = answered.value
         shown = CostOptimization(
-            number(found.today.cost_usd),
-            number(found.month.cost_usd),
+            _known(found.today),
+            _known(found.month),
             None if month.value_usd is None else number(month.value_usd),
-            {str(row.key[0] or "unknown"): number(row.measures.cost_usd) for row in found.providers.rows},
+            {
+                str(row.key[0] or "unknown"): number(row.measures.cost_usd)
+                for row in found.providers.rows
+                if _known(row.measures) is not None
+            },
             tuple(_agent(row) for row in found.agents.rows),
             self._monthly(asked),
         )
-        return json_response(request, as_json(shown))
+        response = json_response(request, as_json(shown))
+        response.headers[UNPRICED_HEADER] = str(found.month.unpriced_calls)
+        return response
 
     async def _month(self, asked: Asked) -> outlooks.Projection:
         """The month's projection, kept for a moment: whoever watches the ticker asks again and again."""
@@ -184,12 +191,19 @@ class _Routes:
 
 
 _ORG = "organization"
+UNPRICED_HEADER = "X-Unpriced-Calls"
+"""Calls of the month that are in none of the sums of `cost-optimization`, whose shape has no place for them."""
+
+
+def _known(measures: Measures) -> float | None:
+    """What calls cost; None: none of them has a price."""
+    return None if measures.calls and measures.unpriced_calls == measures.calls else number(measures.cost_usd)
 
 
 def _agent(row: Any) -> AgentCost:
     shown = figures(row.measures)
     each = shown.cost_per_execution_usd
-    return AgentCost(row.key[0], number(shown.cost_usd), shown.executions or 0, None if each is None else number(each))
+    return AgentCost(row.key[0], _known(row.measures), shown.executions or 0, None if each is None else number(each))
 
 
 def _at(at_ns: int | None) -> datetime | None:

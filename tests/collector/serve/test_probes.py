@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from http import HTTPStatus
 
 import pytest
@@ -22,9 +23,9 @@ from collector.serve.probes import Pages, ProbeServer, health_pages
 
 
 @contextmanager
-def serving(pages: Pages) -> Iterator[Endpoint]:
+def serving(pages: Pages, *digests: bytes) -> Iterator[Endpoint]:
     """The pages on a port of their own."""
-    server = ProbeServer("test", Endpoint("127.0.0.1", 0), pages)
+    server = ProbeServer("test", Endpoint("127.0.0.1", 0), pages, digests)
     try:
         yield server.start()
     finally:
@@ -32,11 +33,11 @@ def serving(pages: Pages) -> Iterator[Endpoint]:
         until(lambda: probe_threads() == 0)
 
 
-def get(endpoint: Endpoint, path: str = "/") -> tuple[int, str]:
+def get(endpoint: Endpoint, path: str = "/", **headers: str) -> tuple[int, str]:
     """Status and body of a page."""
     connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=30)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         return response.status, response.read().decode()
     finally:
@@ -59,6 +60,15 @@ def until(condition: Callable[[], bool]) -> None:
 def probe_threads() -> int:
     """Connections that are served now."""
     return sum("process_request_thread" in thread.name for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("said", [None, "Bearer other-0123456789", "Basic scraper-0123456789", "Bearer", "\xff"])
+def test_pages_with_tokens_are_for_those_who_show_one(said: str | None) -> None:
+    """For any path: also what there is not."""
+    with serving(health_pages(lambda: None), sha256(b"scraper-0123456789").digest()) as endpoint:
+        headers = {} if said is None else {"Authorization": said}
+        assert get(endpoint, **headers)[0] == get(endpoint, "/other", **headers)[0] == 401
+        assert get(endpoint, Authorization="Bearer scraper-0123456789")[0] == 200
 
 
 def test_health_tells_the_reason_while_spans_are_not_taken() -> None:

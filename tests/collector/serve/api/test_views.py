@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +14,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from tests.collector.serve.api.full import Collector
+from tests.collector.serve.api.full import Collector, call, collecting
 
 
 def asked(collector: Collector, sql: str) -> list[tuple[Any, ...]]:
@@ -125,6 +127,19 @@ def test_cost_optimization_has_exactly_the_shape_that_was_asked_for(collector: C
     assert list(shown["budget"]) == ["monthly_limit", "utilization_pct", "alert_threshold_pct"]
     assert isinstance(shown["total_cost_month"], float)
     assert shown["total_cost_month"] == pytest.approx(sum(each["cost"] for each in shown["by_agent"]), abs=1e-5)
+
+
+def test_what_has_no_price_costs_nothing_known_in_cost_optimization(tmp_path: Path) -> None:
+    """A provider of such calls alone is left out, and how many they are stands in a header."""
+    with collecting(tmp_path) as collector:
+        owner: dict[str, Any] = {"gen_ai.agent.name": "a"}
+        collector.send(call(1, 1, time.time_ns(), "house-model-9", (10, 10), **owner))
+        collector.wait_for(1)
+        answer = collector.request("GET", "/api/v1/admin/metrics/cost-optimization")
+    shown = answer.json()
+    assert (shown["total_cost_month"], shown["by_provider"]) == (None, {})
+    assert [agent["cost"] for agent in shown["by_agent"]] == [None]
+    assert answer.headers["x-unpriced-calls"] == "1"
 
 
 @pytest.mark.parametrize(
