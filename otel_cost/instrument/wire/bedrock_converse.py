@@ -70,7 +70,11 @@ def usage_of(reported: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _either(said: Mapping[str, Any], *keys: str) -> int | None:
-    return next((count for key in keys if (count := whole(said.get(key))) is not None), None)
+    for key in keys:
+        count = whole(said[key]) if key in said else None
+        if count is not None:
+            return count
+    return None
 
 
 def message_reading(asked: Asked, said: Mapping[str, Any]) -> Reading:
@@ -92,6 +96,8 @@ def message_reading(asked: Asked, said: Mapping[str, Any]) -> Reading:
 
 def guardrail_units(trace: Any) -> dict[str, int]:
     """What guardrails are billed by, summed over their assessments: `contentPolicyUnits`, `topicPolicyUnits`, ..."""
+    if trace is None:  # nearly always
+        return {}
     assessments: list[Any] = []
     for key in ("inputAssessment", "input"):
         assessments += mapping(at(trace, key)).values()

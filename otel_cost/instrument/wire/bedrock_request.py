@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -50,11 +51,17 @@ class Target(NamedTuple):
 def target_of(url: str) -> Target:
     """Model and region of a URL `https://bedrock-runtime.REGION.amazonaws.com/model/MODEL/ACTION`. On another host
     (a proxy) only an ARN tells the region."""
-    path = url.partition("?")[0].rstrip("/")
+    model, region = _model_and_region(url.partition("?")[0].rstrip("/"))
+    return Target(model, {REGION: region} if region else {})
+
+
+@lru_cache(maxsize=256)
+def _model_and_region(path: str) -> tuple[str | None, str | None]:
+    """An app asks few models."""
     found = _TARGET.search(path)
     model = text(unquote(found.group(1))) if found else None
     where = _REGION.search(path) or _ARN_REGION.search(model or "")
-    return Target(model, {REGION: where.group(1).lower()} if where else {})
+    return model, where.group(1).lower() if where else None
 
 
 def at_latency(context: Mapping[str, str], latency: object) -> dict[str, str]:

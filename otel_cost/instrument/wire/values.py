@@ -88,7 +88,7 @@ def objects(value: object) -> list[Mapping[str, Any]]:
 def at(value: object, *keys: str) -> Any:
     """What is found down a path of object keys; None where it ends early."""
     for key in keys:
-        if type(value) is not dict and not isinstance(value, Mapping):
+        if type(value) is not dict and (value is None or not isinstance(value, Mapping)):
             return None
         value = value.get(key)
         if value is None:
