@@ -195,13 +195,13 @@ def _sparklines(scope: Scope, grouping: Grouping, lines: Lines) -> _Sparks:
     instants = scope.instants()
     if not lines or instants is None or grouping.sparkline is None:
         return _Sparks((), [_Spark((), None) for _ in lines])
+    zone = scope.selection.window.zone
+    numbers = buckets.numbers(grouping.sparkline, *instants, zone)
     names = [f"key_{at}" for at in range(len(grouping.by))]
     cells = _shown(scope, grouping, lines).rows(
         "costs", keys=grouping.by, bucket=grouping.sparkline, named=", ".join(names)
     )
     costs = {(cell["bucket"], *(cell[name] for name in names)): cell["cost_usd"] for cell in cells}
-    zone = scope.selection.window.zone
-    numbers = buckets.numbers(grouping.sparkline, *instants, zone)
     starts = tuple(buckets.start(grouping.sparkline, number, zone) for number in numbers)
     whole = slice(int(starts[0] < instants[0]), -1)
     found = []

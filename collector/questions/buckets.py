@@ -17,8 +17,21 @@ _HOUR_SECONDS, _DAY_SECONDS = 3_600, 86_400
 _MONDAY = 3
 """1970-01-01 was so many days after a Monday."""
 
+MOST = 10_000
+"""Buckets in one list: 27 years of days, 14 months of hours. More take seconds, in which nothing can interrupt them."""
+_LONGEST = {
+    HOUR: timedelta(hours=2),  # some are put back
+    DAY: timedelta(hours=26),
+    WEEK: timedelta(days=8),
+    MONTH: timedelta(days=32),
+}
+
 Pieces = tuple[tuple[int, int], ...]
 """(epoch second, offset in seconds): from then on the clock is so far from UTC. The first holds for all before too."""
+
+
+class TooManyBuckets(ValueError):
+    """A window holds more of the bucket that is asked for than can be made or shown."""
 
 
 def pieces(zone: ZoneInfo, first_s: int, last_s: int) -> Pieces:
@@ -97,7 +110,13 @@ def label(bucket: str, number: int, zone: ZoneInfo) -> str:
 
 
 def numbers(bucket: str, first: datetime, end: datetime, zone: ZoneInfo) -> list[int]:
-    """All buckets from the one of `first` to the last that begins before `end`."""
+    """All buckets from the one of `first` to the last that begins before `end`.
+
+    Raises TooManyBuckets before it makes them.
+    """
+    least = (end - first) // _LONGEST[bucket]
+    if least > MOST:
+        raise TooManyBuckets(f"{least} buckets of one {bucket} or more; {MOST} are made at most")
     last = number(bucket, end - timedelta(microseconds=1), zone)
     found = number(bucket, first, zone)
     if bucket != HOUR:

@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from collector.questions import buckets
+from collector.questions.buckets import TooManyBuckets
 from collector.questions.scope import Scope
 from collector.questions.selection import TIMES, Ask, Selection
 
@@ -80,10 +81,6 @@ class Stacking:
     measure: str = "cost"
     reach: datetime | None = None
     """Buckets of a window with an open end go on to here, though no call may be that late."""
-
-
-class TooManyBuckets(ValueError):
-    """The window holds more than `MAX_BUCKETS` of the bucket that is asked for."""
 
 
 def timeseries(ask: Ask, selection: Selection, stacking: Stacking) -> Timeseries:

@@ -76,7 +76,7 @@ def build_app(
         handlers.setdefault(path.full, {})[path.method] = (
             guard.open(path.handler) if path.is_open else guard(path.role, path.handler, strict=path.strict)
         )
-    return Starlette(
+    app = Starlette(
         routes=[
             *(Route(path, _by_method(methods), methods=list(methods)) for path, methods in handlers.items()),
             *(Route(page.path, _shown(page)) for page in pages),
@@ -85,6 +85,8 @@ def build_app(
         exception_handlers=HANDLERS,
         middleware=[Middleware(GZipMiddleware, minimum_size=MIN_GZIP_BYTES, compresslevel=GZIP_LEVEL)],
     )
+    app.router.redirect_slashes = False  # it would send people to whatever host their request names
+    return app
 
 
 def _by_method(methods: dict[str, Handler]) -> Any:

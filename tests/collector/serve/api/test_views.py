@@ -236,6 +236,19 @@ def test_what_budgets_are_asked_is_read_as_strictly_as_the_rest(collector: Colle
     assert error(collector, quote(path, safe="/?=&"))["code"] == "invalid"
 
 
+def test_a_request_that_names_another_host_is_sent_nowhere(collector: Collector) -> None:
+    answer = collector.request("GET", "/api/v1/spend/", Host="evil.localhost")
+    assert (answer.status, answer.headers.get("location")) == (404, None)
+
+
+@pytest.mark.parametrize(
+    "path", ["/timeseries?bucket=hour&since=1700-01-01", "/breakdown?sparkline=hour&since=1700-01-01"]
+)
+def test_buckets_without_end_are_refused_before_they_are_made(collector: Collector, path: str) -> None:
+    """Making them cannot be interrupted, and keeps others from being answered."""
+    assert "buckets of one hour" in error(collector, path)["message"]
+
+
 def test_a_breakdown_as_a_file_ends_with_what_is_not_shown_and_the_total(collector: Collector) -> None:
     text = collector.request("GET", "/api/v1/export/breakdown.csv?since=all&by=agent&limit=1").body.decode()
     group, other, total = csv.DictReader(io.StringIO(text))
