@@ -93,6 +93,7 @@ class _Routes:
             return await self.me(request)
         proof = await self._guard.credentials.read(said["token"] or "")
         organizations = _chosen(proof.caller, said.get("organization") or None)
+        self._guard.sessions.end(request)  # one browser has one: nobody would ever log out of the other
         session = self._guard.sessions.begin(proof, organizations)
         caller = replace(proof.caller, login="session", organizations=organizations, choices=proof.caller.organizations)
         response = JSONResponse(as_json(self._about(caller, organizations[0] if organizations else None)))

@@ -172,6 +172,13 @@ def test_a_session_turns_to_what_its_credential_may_see_and_to_nothing_else(ask:
     assert seen == ["globex", None]
 
 
+def test_who_logs_in_again_leaves_no_session_behind(ask: Asking) -> None:
+    first = session_of(ask("POST", "/login", {"token": SEES_ALL.secret}))
+    second = session_of(ask("POST", "/login", {"token": SEES_ALL.secret}, Cookie=first))
+    assert ask("GET", "/who", Cookie=first).status == 401
+    assert ask("GET", "/who", Cookie=second).status == 200
+
+
 def test_what_is_wrong_with_a_login_is_said(ask: Asking) -> None:
     assert ask("POST", "/login", {"token": "wrong-0123456789abcdef"}).status == 401
     wrong: list[Any] = [{}, [], {"token": 7}, {"token": "x" * 70_000}, {"tokn": "x", "token": "y"}]
