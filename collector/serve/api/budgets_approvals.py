@@ -19,7 +19,7 @@ from collector.budgets.requests import BadRequest, Fields
 from collector.budgets.tickets import Ticket, TicketState
 from collector.config.problems import BadValue
 from collector.config.values import duration_ns
-from collector.serve.api import budget_shapes as shapes
+from collector.serve.api import approval_shapes as shapes
 from collector.serve.api.app import Path
 from collector.serve.api.budgets import in_thread, read_query
 from collector.serve.api.config import Role
