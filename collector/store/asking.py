@@ -22,6 +22,7 @@ from collector.errors import QueryTimedOut, StoreUnavailable
 from collector.questions.asking import Answered
 from collector.store import asked
 from collector.store.asked import read_frame, write_frame
+from collector.store.layout import Layout
 
 T = TypeVar("T")
 
@@ -32,8 +33,8 @@ MOST_WAITING = 64
 _GRACE_SECONDS = 5.0
 """Beyond a question's own time; then the process is taken for hung and is ended."""
 _EAGER_SECONDS = 3.0
-"""After the start of a service that nobody asks: what is not summed up yet takes a while. A service that only lives for
-seconds is spared a process."""
+"""After the start of a service that nobody asks, where somebody has asked before: what is not summed up yet takes a
+while. A service that only lives for seconds is spared a process, and one that nobody ever asks memory and sums."""
 _PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZDIR")
 
 _Waiting = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Any]
@@ -59,12 +60,14 @@ class Reading:
         self._timer: threading.Timer | None = None
 
     def start(self) -> None:
-        """It may be asked at once. The process is started by the first question, or soon."""
+        """It may be asked at once. The process is started by the first question; where there are sums of earlier
+        questions, soon."""
         with self._lock:
             self._open = True
-            self._timer = threading.Timer(_EAGER_SECONDS, self._warm)
-            self._timer.daemon = True
-            self._timer.start()
+            if Layout.of(self._published).rollups.exists():
+                self._timer = threading.Timer(_EAGER_SECONDS, self._warm)
+                self._timer.daemon = True
+                self._timer.start()
 
     def _warm(self) -> None:
         with self._lock:

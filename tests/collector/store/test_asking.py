@@ -94,6 +94,22 @@ def test_questions_are_answered_in_another_process(open_store: OpenStore, start_
     asyncio.run(ask())
 
 
+def test_only_where_somebody_has_asked_before_is_the_process_there_unasked(
+    open_store: OpenStore, ledger_path: Path, start_reading: Callable[[], Reading], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ledger that is only written to has no second process, and no sums."""
+    monkeypatch.setattr("collector.store.asking._EAGER_SECONDS", 0.0)
+    store = open_store()
+    store.publish()
+    assert start_reading()._timer is None
+    assert not Layout.of(ledger_path).rollups.exists()
+    asyncio.run(start_reading().answer(pid_of))
+    later = start_reading()
+    assert later._timer is not None
+    later._timer.join(PATIENCE_SECONDS)
+    assert later._process is not None
+
+
 def test_a_new_publication_is_read_while_an_older_one_is_in_use(open_store: OpenStore, ledger_path: Path) -> None:
     """All statements of a question see one state; the next question sees the newest."""
     store = open_store()
