@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import accumulate, repeat
 
 import numpy as np
 
@@ -198,11 +199,16 @@ class RuleCounters:
             return at_ns
         if not self.is_rolling or end_ns is None:
             return end_ns if most >= 0 else None
-        step = bucket_ns(window)
-        ends = range(end_ns, end_ns + window.rolling_ns + step, step)
-        number = COLUMN[self.rule.unit]
-        sums = (self._summed(owner, end - window.rolling_ns, end)[number] for end in ends)
-        return next((end - step for end, amount in zip(ends, sums, strict=True) if amount <= most), None)
+        rolling_ns, step, number = window.rolling_ns, bucket_ns(window), COLUMN[self.rule.unit]
+        starts = self._starts(owner[0], end_ns - rolling_ns, end_ns + rolling_ns)
+        before = [0, *accumulate(self.bucket(owner, each)[number] for each in starts)]
+        changes = {each + step for each in starts} | {each + step + rolling_ns for each in starts}
+        for end in sorted(changes):  # between them, sums stay as they are
+            if end_ns < end <= end_ns + rolling_ns:
+                amount = before[bisect_left(starts, end)] - before[bisect_left(starts, end - rolling_ns)]
+                if amount <= most:
+                    return end - step
+        return None
 
     def bucket(self, owner: Owner, start_ns: int) -> Spent:
         """What one counter holds, of whichever window or bucket."""
@@ -211,9 +217,11 @@ class RuleCounters:
     def owners(self, at_ns: int) -> list[Owner]:
         """All that have a counter in the window of a time."""
         start_ns, end_ns = window_at(self.rule.window, at_ns)
-        starts = range(start_ns, end_ns or 0, bucket_ns(self.rule.window)) if self.is_rolling else [start_ns]
-        each = ((org_id, value) for org_id in self._orgs for start in starts for value in self._values(org_id, start))
-        return list(dict.fromkeys(each))
+        found: dict[Owner, None] = {}
+        for org_id in self._orgs:
+            starts = self._starts(org_id, start_ns, end_ns or 0) if self.is_rolling else [start_ns]
+            found |= {(org_id, value): None for start in starts for value in self._values(org_id, start)}
+        return list(found)
 
     def sums(self, owner: Owner, ends: Sequence[int]) -> list[int]:
         """What counts in the rolling windows that end then (ascending), in the rule's unit."""
@@ -271,8 +279,15 @@ class RuleCounters:
         return known.amounts
 
     def _summed(self, owner: Owner, start_ns: int, end_ns: int) -> list[int]:
-        found = [self.bucket(owner, each) for each in range(start_ns, end_ns, bucket_ns(self.rule.window))]
-        return [sum(column) for column in zip(*found, strict=True)]
+        found = [self.bucket(owner, each) for each in self._starts(owner[0], start_ns, end_ns)]
+        return [sum(column) for column in zip(Spent(), *found, strict=True)]
+
+    def _starts(self, org_id: str, start_ns: int, end_ns: int) -> Sequence[int]:
+        """Buckets of a time that may hold something, ascending: a long window has many more than were ever used."""
+        every = range(start_ns, end_ns, bucket_ns(self.rule.window))
+        if len(every) <= len(self._at):
+            return every
+        return sorted(start for known, start in tuple(self._at) if known == org_id and start_ns <= start < end_ns)
 
     def _roll(self, moves: RuleMoves) -> None:
         """Keep the sums of rolling windows right."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from collector.budgets.counter_rows import COUNTER_SCHEMA
 from collector.budgets.counters import Counters, LeasedCall, Moves, Raise
 from collector.budgets.model import CounterKey, Event, EventKind, Rule, Spent, Unit, Window, WindowKind
+from collector.budgets.rule_counters import RuleCounters
 from collector.budgets.windows import window_at
 from tests.collector.budgets.moved_calls import HOUR_NS, NOON_NS, USD, call, counted, moved, rule
 
@@ -200,6 +201,42 @@ def test_listeners_are_told_under_the_lock_what_was_committed() -> None:
     counters.apply(moves)
     assert [each.leased for each in told] == [leased]
     assert told[0].of_rules[0].deltas() == {KEY: Spent(USD, 15, 1, 0)}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(-400, 400), max_size=8), st.integers(-240, 240), st.integers(-1, 8))
+def test_there_is_room_again_from_the_first_time_on_at_which_so_much_counts(
+    minutes: list[int], now: int, most: int
+) -> None:
+    """Looked for bucket by bucket, and also with calls of the future, which will count, and of before the window."""
+    counters = Counters([rolling()])
+    take(counters, *(at(minute) for minute in minutes), now_ns=NOON_NS + 400 * MINUTE_NS)
+    now_ns = NOON_NS + now * MINUTE_NS
+    key = CounterKey("default", "r", "acme", 0)
+    _, end_ns = window_at(ROLLING, now_ns)
+    assert end_ns is not None
+    times = [now_ns, *range(end_ns, end_ns + ROLLING.rolling_ns, 5 * MINUTE_NS)]
+    expected = next((each for each in times if counters.amount(key, each) <= most * USD), None)
+    assert counters.room_at("r", "default", "acme", now_ns, most * USD) == expected
+
+
+def test_a_window_of_decades_takes_as_long_as_what_was_spent_in_it() -> None:
+    """It has a quarter of a million buckets: to go through all of them for each call took seconds."""
+    decades = Window(WindowKind.ROLLING, 30 * 365 * 24 * HOUR_NS)
+    counters = Counters([rule("r", window=decades)])
+    asked: list[int] = []
+    bucket = RuleCounters.bucket
+
+    def noted(self: RuleCounters, owner: tuple[str, str], start_ns: int) -> Spent:
+        asked.append(start_ns)
+        return bucket(self, owner, start_ns)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RuleCounters, "bucket", noted)
+        take(counters, call())
+        assert counters.amount(KEY, NOON_NS) == USD
+        assert counters.room_at("r", "default", "acme", NOON_NS, 0) == NOON_NS + decades.rolling_ns
+    assert len(asked) < 10
 
 
 def test_when_there_is_room_again() -> None:
