@@ -34,7 +34,7 @@ export class Live {
       this.state("live");
     };
     source.addEventListener("changed", (event) => this.news(JSON.parse(event.data)));
-    source.addEventListener("budget", (event) => this.onbudget(JSON.parse(event.data)));
+    source.addEventListener("budget", (event) => this.onbudget(JSON.parse(event.data).event));
     source.onerror = () => {
       this.failures += 1;
       this.state("reconnecting");
