@@ -58,7 +58,7 @@ def hook() -> Iterator[Hook]:
 
 
 def test_a_message_that_did_not_arrive_is_seen_and_sent_again(browser: Browser, tmp_path: Path, hook: Hook) -> None:
-    """With its reason; once the receiver is mended, one press delivers it."""
+    """With its reason; once the receiver is mended, one press delivers it. Budgets' news show by themselves."""
     budget = f"""
   budget:
     channels: {{webhook: {{url: "{hook.url}", secret: {"s" * 16}}}}}
@@ -70,7 +70,11 @@ def test_a_message_that_did_not_arrive_is_seen_and_sent_again(browser: Browser, 
     ):
         page.goto("/?view=budgets")
         expect(page.get_by_text("All messages were delivered.")).to_be_visible()
+        expect(page.locator("button.live")).to_have_class("live live")
         send_call(collector, "spender")
+        notices = page.locator(".notice")
+        expect(notices.filter(has_text="Budget tight, spender: 80% of the limit is used")).to_be_visible()
+        expect(notices.filter(has_text="Budget tight, spender: the limit is used up")).to_be_visible()
         letters = page.locator("[data-key=deliveries] li")
         expect(letters).to_have_count(1)
         expect(letters).to_contain_text("about tight, spender")

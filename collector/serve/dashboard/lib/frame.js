@@ -5,13 +5,14 @@ import { remember } from "./state.js";
 import { isDark } from "./charts.js";
 
 const LIVE = {
+  connecting: ["Connecting", "New spans will show up by themselves. Press to pause."],
   live: ["Live", "New spans show up by themselves. Press to pause."],
   polling: ["Live", "The page looks for news every 10 seconds. Press to pause."],
   paused: ["Paused", "Press to follow new spans again."],
   reconnecting: ["Reconnecting", "The connection to the collector was lost; the page tries again by itself."],
   offline: ["Offline", "The collector does not answer; the page tries again by itself."],
 };
-let liveState = "live";
+let liveState = "connecting";
 
 /** Fills the header and the navigation for the page's state. */
 export function frame(page, views, live, redraw, signedOut) {

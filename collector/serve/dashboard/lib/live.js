@@ -17,6 +17,7 @@ export class Live {
     this.paused = false;
     this.failures = 0;
     this.last = null;
+    this.shown = "connecting";
     document.addEventListener("visibilitychange", () => {
       if (!document.hidden && this.waiting) this.soon();
     });
