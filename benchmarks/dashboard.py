@@ -40,7 +40,7 @@ QUERIES = {
         "SELECT time_bucket(INTERVAL 1 MINUTE, start_time::TIMESTAMP) AS minute, sum(cost_usd) FROM calls "
         "WHERE start_time >= (now() AT TIME ZONE 'UTC')::TIMESTAMP_NS - INTERVAL 15 MINUTE GROUP BY ALL ORDER BY ALL"
     ),
-    "one customer": f"SELECT feature, {_SUMS} FROM calls WHERE {_MONTH} AND customer = 'cust-007' GROUP BY ALL",
+    "one customer": f"SELECT feature, {_SUMS} FROM calls WHERE {_MONTH} AND customer = 'cust0007' GROUP BY ALL",
     "latest 50 calls": "SELECT * FROM calls ORDER BY start_time DESC LIMIT 50",
     "one run": "SELECT * FROM attempts WHERE trace_id = $trace ORDER BY start_time",
     "unpriced": "SELECT provider, model, cost_reason, calls FROM unpriced ORDER BY calls DESC LIMIT 20",

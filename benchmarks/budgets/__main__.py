@@ -1,4 +1,4 @@
-"""What budgets cost and how soon they hold: `python -m benchmarks.budgets [crossing] [leases] [counters]`.
+"""What budgets cost and how soon they hold: `python -m benchmarks.budgets [crossing] [leases] [counters] [ingest]`.
 
 Each part prints its figures and whether it holds its targets; the command exits with 1 if one is missed.
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks.budgets import counters, crossing, leases
+from benchmarks.budgets import counters, crossing, ingest, leases
 
 PARTS: Mapping[str, Callable[[], bool]] = {
     "crossing": crossing.holds,
     "leases": leases.holds,
     "counters": counters.holds,
+    "ingest": ingest.holds,
 }
 
 

@@ -63,7 +63,9 @@ class Generator:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        payload = Payload(spans_per_request=plan.spans_per_request, shape=plan.shape, seed=plan.seed)
+        payload = Payload(
+            spans_per_request=plan.spans_per_request, shape=plan.shape, seed=plan.seed, customers=plan.customers
+        )
         self._blocks: Iterator[Block] = payload.blocks()
         spans = (plan.requests or 0) * plan.spans_per_request
         if spans and spans <= MAX_PREBUILT_SPANS:

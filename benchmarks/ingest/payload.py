@@ -22,16 +22,19 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from benchmarks.ingest.spans import HEXES, MARKERS, MODELS, SIZES, TEXTS, Kind, request_parts, span_kind
 
-Shape = Literal["trace", "flat"]
+Shape = Literal["trace", "half", "flat"]
+"""`trace`: seven calls and the agent around them; `half`: four calls, and four agents; `flat`: calls alone."""
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
-SPANS_PER_TRACE = 8  # seven calls and the agent around them, which ends, and so is sent, last
+SPANS_PER_TRACE = 8  # the last one is the agent around the others, which ends, and so is sent, last
 BLOCK_SPANS = 512
 TEMPLATES = 64
 MINUTE_NS = 60_000_000_000
 _MINUTES = 2  # minutes that a block's starts can touch: they are within 20 ms
 _ONES = np.ones(BLOCK_SPANS)
+_STEP = {"trace": SPANS_PER_TRACE, "half": 2}  # each so-many-th span is an agent
+CUSTOMERS = TEXTS["customer"][1]
 
 # Token counts whose varint takes two bytes, so that they can be written in place.
 INPUT_TOKENS = (300, 16_384)
@@ -84,13 +87,20 @@ class Payload:
     """An endless series of blocks of requests."""
 
     def __init__(
-        self, *, spans_per_request: int, shape: Shape = "trace", seed: int = 1, run: int | None = None
+        self,
+        *,
+        spans_per_request: int,
+        shape: Shape = "trace",
+        seed: int = 1,
+        run: int | None = None,
+        customers: int = CUSTOMERS,
     ) -> None:
-        """Requests of `spans_per_request` spans, which divide a block; `run`: what ids come from (default: now)."""
+        """Requests of `spans_per_request` spans, which divide a block; `run`: what ids come from (default: now);
+        `customers`: how many there are, at most 10,000."""
         if BLOCK_SPANS % spans_per_request:
             raise ValueError(f"{spans_per_request} spans a request do not divide {BLOCK_SPANS}")
         self.spans_per_request = spans_per_request
-        self._shape = shape
+        self._shape, self._customers = shape, customers
         self._values = np.random.default_rng(seed)
         self._ids = np.random.default_rng([seed, time.time_ns() if run is None else run])
         order = random.Random(seed)
@@ -125,7 +135,7 @@ class Payload:
         body = template.body.copy()
         self._fill_ids(template, body)
         for name, (_, count, digits) in TEXTS.items():
-            numbers = self._values.integers(0, count, BLOCK_SPANS)
+            numbers = self._values.integers(0, self._customers if name == "customer" else count, BLOCK_SPANS)
             template.write(body, name, _DIGITS[numbers, -digits:])
         for name, (_, digits) in HEXES.items():
             template.write(body, name, _HEX[self._draw(BLOCK_SPANS, digits) & 15])
@@ -139,7 +149,7 @@ class Payload:
         chosen = [
             kinds[
                 order.randrange(len(MODELS)),
-                self._shape == "trace" and position % SPANS_PER_TRACE == SPANS_PER_TRACE - 1,
+                position % (step := _STEP.get(self._shape, BLOCK_SPANS + 1)) == step - 1,
                 order.random() < 0.5,
             ]
             for position in range(BLOCK_SPANS)
@@ -172,7 +182,7 @@ class Payload:
 
     def _fill_ids(self, template: _Template, body: Bytes) -> None:
         spans = self._draw(BLOCK_SPANS, 8)
-        group = SPANS_PER_TRACE if self._shape == "trace" else 1
+        group = SPANS_PER_TRACE if self._shape in _STEP else 1
         parents = spans[SPANS_PER_TRACE - 1 :: SPANS_PER_TRACE] if group > 1 else self._draw(BLOCK_SPANS, 8)
         template.write(body, "span_id", spans)
         template.write(body, "trace_id", np.repeat(self._draw(BLOCK_SPANS // group, 16), group, axis=0))

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from benchmarks.ingest.payload import Shape, Usage
+from benchmarks.ingest.payload import CUSTOMERS, Shape, Usage
 
 Protocol = Literal["grpc", "http"]
 
@@ -19,6 +19,7 @@ class Plan:
     port: int
     spans_per_request: int = 512
     shape: Shape = "trace"
+    customers: int = CUSTOMERS
     connections: int = 2
     in_flight: int = 4  # HTTP has one request in flight per connection: there it is the number of connections
     requests: int | None = None

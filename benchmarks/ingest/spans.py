@@ -26,7 +26,7 @@ _TRACE_ID, _SPAN_ID, _PARENT_ID = b"T" * 16, b"S" * 8, b"P" * 8
 _START_NS, _END_NS = 0x1122334455667788, 0x1122334455667799
 TEXTS = {  # marker, how many values, and digits of it that vary
     "conversation": (b"conv-@@@@@@", 5_000, 6),
-    "customer": (b"cust-@@@", 500, 3),
+    "customer": (b"cust@@@@", 500, 4),
     "user": (b"user-@@@@@", 20_000, 5),
     "feature": (b"feature-@", 10, 1),
     "team": (b"team-@", 6, 1),

@@ -37,7 +37,9 @@ def _usage(spans: list[Any]) -> dict[tuple[int, int], tuple[int, ...]]:
     return sums
 
 
-@pytest.mark.parametrize(("spans_per_request", "shape"), [(512, "trace"), (1, "flat"), (1, "trace"), (64, "flat")])
+@pytest.mark.parametrize(
+    ("spans_per_request", "shape"), [(512, "trace"), (512, "half"), (1, "flat"), (1, "trace"), (64, "flat")]
+)
 def test_every_request_is_valid_and_every_span_has_twenty_attributes(spans_per_request: int, shape: Shape) -> None:
     """Requests parse, hold the spans asked for, of about 790 bytes each, and no id twice."""
     bodies, _ = Payload(spans_per_request=spans_per_request, shape=shape).take(BLOCK_SPANS // spans_per_request * 2)
@@ -46,7 +48,7 @@ def test_every_request_is_valid_and_every_span_has_twenty_attributes(spans_per_r
     assert {len(span.attributes) for span in spans} == {20}
     assert 700 < sum(len(span.SerializeToString()) for span in spans) / len(spans) < 830
     assert len({span.span_id for span in spans}) == len(spans)
-    group = SPANS_PER_TRACE if shape == "trace" else 1
+    group = 1 if shape == "flat" else SPANS_PER_TRACE
     assert len({span.trace_id for span in spans}) == len(spans) // group
     responses = [_attributes(span).get("gen_ai.response.id") for span in spans]
     assert len({one for one in responses if one}) == sum(1 for one in responses if one)
@@ -63,7 +65,21 @@ def test_a_trace_is_seven_calls_under_the_agent_that_ends_last() -> None:
         assert not any(key.startswith("gen_ai.usage.") for key in _attributes(root))
 
 
-@pytest.mark.parametrize("shape", ["trace", "flat"])
+def test_half_of_the_spans_are_calls_and_customers_as_many_as_asked_for() -> None:
+    """Every second span is an agent, the last one the root; customers are drawn from all there are."""
+    bodies, usage = Payload(spans_per_request=512, shape="half", customers=10_000).take(8)
+    spans = _spans(bodies)
+    assert [any(key.startswith("gen_ai.usage.") for key in _attributes(span)) for span in spans] == [True, False] * (
+        len(spans) // 2
+    )
+    assert sum(calls for calls, *_ in usage.sums.values()) == len(spans) // 2
+    assert len({span.trace_id for span in spans}) == len(spans) // SPANS_PER_TRACE
+    customers = [_attributes(span)["customer.id"] for span in spans]
+    assert len(set(customers)) > 3_000
+    assert max(customers) > "cust9900"
+
+
+@pytest.mark.parametrize("shape", ["trace", "half", "flat"])
 def test_the_usage_that_is_reported_is_what_the_spans_say(shape: Shape) -> None:
     """Sums by model and minute equal those read back from the bytes; cached tokens are never more than input."""
     bodies, usage = Payload(spans_per_request=8, shape=shape, seed=3).take(192)
