@@ -144,6 +144,7 @@ def _parts(scope: Scope, grouping: Grouping) -> dict[str, str]:
     )
     return {
         "named": ", ".join(names),
+        "none": ", ".join(f"NULL AS {name}" for name in names),
         "measures": measures_sql(),
         "search": " OR ".join(f"contains(lower(CAST(lines.{name} AS VARCHAR)), lower($search))" for name in names)
         if grouping.search

@@ -89,9 +89,13 @@ def runs(ask: Ask, selection: Selection, listing: Listing) -> Runs:
         order=_ORDERS[listing.sort],
         search="contains(lower(run), lower($search))" if listing.search else "TRUE",
     )
-    ids = [line["run"] for line in page if line["run"] is not None]
+    lines = [line for line in page if line["run"] is not None]
+    ids = [line["run"] for line in lines]
     total = replace(scope.total(), executions=scope.executions() if listing.search else int(page[0]["groups"]))
-    found = described(scope, ids)
+    some = scope.having(Filter("run", tuple(ids)))
+    found = (
+        of_all(_between(some, [line["first_ns"] for line in lines], [line["last_ns"] for line in lines])) if ids else {}
+    )
     shown = tuple(found[run] for run in ids)
     hidden = len(shown) < (total.executions or 0)
     spread = page[0]
@@ -110,11 +114,14 @@ def around(scope: Scope, ids: Sequence[str]) -> Scope | None:
         return None
     some = scope.having(Filter("run", tuple(ids)))
     ends = some.rows("extent")[0]
-    if ends["first_ns"] is None:
-        return None
+    return None if ends["first_ns"] is None else _between(some, [ends["first_ns"]], [ends["last_ns"]])
+
+
+def _between(scope: Scope, starts_ns: Sequence[int], last_ns: Sequence[int]) -> Scope:
+    """The window cut to what calls of these starts meet."""
     window = scope.selection.window
-    first, last = instant(ends["first_ns"]), instant(ends["last_ns"]) + timedelta(microseconds=1)
-    return some.within(max(first, window.since or first), min(last, window.until or last))
+    first, last = instant(min(starts_ns)), instant(max(last_ns)) + timedelta(microseconds=1)
+    return scope.within(max(first, window.since or first), min(last, window.until or last))
 
 
 def described(scope: Scope, ids: Sequence[str]) -> dict[str, Run]:

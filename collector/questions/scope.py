@@ -8,20 +8,20 @@ of the period before), `ran` (the runs of those calls), `details` and `chosen` (
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
-from typing import Any, NamedTuple, Protocol
-from zoneinfo import ZoneInfo
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from collector.questions import buckets
 from collector.questions.measures import Measures
-from collector.questions.selection import COLUMNS, TIMES, Ask, Filter, Selection, Window
+from collector.questions.rolled import BEFORE, DETAILS, FACTS, FILTERED, KNOWN, LENGTHS, Rolled
+from collector.questions.selection import TIMES, Ask, Filter, Selection, Window
+from collector.questions.texts import behind, json_path, named_in, reads
 from otel_cost.attributes import OTEL_COST_TAG_PREFIX
 
 ATTRIBUTE = "attr."
@@ -30,8 +30,8 @@ ATTRIBUTE = "attr."
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HORIZON = datetime(2100, 1, 1, tzinfo=UTC)
 """Until then clocks are known to be changed. Later: each statement about local days gets longer."""
-_KNOWN = (*COLUMNS, "card", "rate_row")
 _SECONDS = "(epoch_ns(calls.start_time) // 1000000000)"
+_STATUS_OF_CALLS = ("status", "trace_id")
 _CACHE_HIT_FLAG = 1 << 12
 _STATUS = {
     "ok": "NOT calls.failed",
@@ -41,6 +41,11 @@ _STATUS = {
     "cached": f"(coalesce(calls.cache_read_tokens, 0) > 0 OR (calls.flags & {_CACHE_HIT_FLAG}) <> 0)",
 }
 _OF_AN_ORGANISATION = ("attempts", "spans")
+_MADE_OF = {"facts": FACTS, "before": BEFORE, "ran": ("execution",), "lengths": LENGTHS, "details": DETAILS}
+"""Relation -> what it has beside names and bucket."""
+_TEXTS = {"before": "facts", "details": "facts"}
+"""Relation -> the statement that reads it from calls, where that has another name."""
+_OF_CALL_ROWS = {"start_ns": "first_ns"}
 
 
 @cache
@@ -59,35 +64,15 @@ def measures_of(line: Mapping[str, Any]) -> Measures:
     return Measures(**{field.name: line[field.name] for field in fields(Measures)})
 
 
-class Rolled(Protocol):
-    """Sums of calls per day of one zone, kept by whoever runs the statements: an `Ask` may have some as `rolled`."""
+def call_rows(calls: str) -> str:
+    """Calls of a relation like the view `calls` as what statements read: `FILTERED`, `KNOWN` and `FACTS`, `execution`,
+    and `end_ns`."""
+    names = [f'calls."{name}"' for name in (*FILTERED, *KNOWN)]
+    names += ["hash(calls.run) AS execution", "epoch_ns(calls.end_time) AS end_ns", ""]
+    return f"({statement('facts').format(names=', '.join(names), calls=calls, spans='', where='TRUE')})"
 
-    zone: ZoneInfo
-    last: datetime | None
-    """When the last call in the sums started, or a moment later (UTC); None: there is none."""
 
-    def covered(self, since: datetime | None, until: datetime | None) -> str | None:
-        """Calls that are in the sums, all of such a window among them: a relation like the view `calls`. None: none."""
-        ...
-
-    def uncovered(self, since: datetime | None, until: datetime | None) -> str | None:
-        """The same of all other calls."""
-        ...
-
-    def sums(self, names: frozenset[str]) -> str | None:
-        """A relation with org_id, day (the number of `buckets`), these names, and what `sql/facts.sql` sums.
-
-        Without names it has `hour` too. None: there are none that tell these names apart.
-        """
-        ...
-
-    def runs(self, names: frozenset[str]) -> str | None:
-        """The same with the runs of each day in the place of sums: `execution`, as in `sql/ran.sql`."""
-        ...
-
-    def longest(self, names: frozenset[str]) -> str | None:
-        """The same with calls, as in `sql/lengths.sql`: of each day `LONGEST`, or all that there are."""
-        ...
+_Kept = Callable[[datetime | None, datetime | None], str | None]
 
 
 class _Whole(NamedTuple):
@@ -147,7 +132,7 @@ class Scope:
         given: dict[str, object] = dict(parameters or {})
         sources = self._sources(body, keys, bucket, given)
         text = ",\n".join(f"{source} AS NOT MATERIALIZED (\n{query}\n)" for source, query in sources.items())
-        return self._ask(_behind(text, body), given)
+        return self._ask(behind(text, body), given)
 
     def total(self, *, executions: bool = False) -> Measures:
         """Sums over all chosen calls."""
@@ -193,20 +178,15 @@ class Scope:
     def _sources(self, body: str, keys: Sequence[str], bucket: str | None, given: dict[str, object]) -> dict[str, str]:
         """The relations that a statement names."""
         sources = {}
-        if _reads(body, "facts"):
-            sources["facts"] = self._facts("facts", keys, bucket, given, "")
-        if _reads(body, "before"):
-            sources["before"] = self.earlier()._facts("facts", keys, None, given, "before_")
-        for kind in ("ran", "lengths"):
-            if _reads(body, kind):
-                sources[kind] = self._facts(kind, keys, bucket, given, "")
-        if _reads(body, "details"):
-            columns = self._columns(keys, bucket, given)
-            sources["details"] = self._calls("facts", f"{columns}\n    {statement('detail_columns')}", given)
-        if _reads(body, "chosen"):
+        for kind in ("facts", "ran", "lengths", "details"):
+            if reads(body, kind):
+                sources[kind] = self._facts(kind, named_in(body, _MADE_OF[kind]), keys, bucket, given)
+        if reads(body, "before"):
+            sources["before"] = self.earlier()._facts("before", BEFORE, keys, None, given, "before_")
+        if reads(body, "chosen"):
             sources["chosen"] = self._calls("chosen", self._columns(keys, bucket, given), given)
         for view in _OF_AN_ORGANISATION:
-            if _reads(body, f"org_{view}"):
+            if reads(body, f"org_{view}"):
                 sources[f"org_{view}"] = f"SELECT * FROM {view} WHERE {self._organisation(view, given)}"
         return sources
 
@@ -222,56 +202,100 @@ class Scope:
             columns.append(f"{self._bucket(bucket)} AS bucket,")
         return "\n    ".join(columns)
 
-    def _facts(self, kind: str, keys: Sequence[str], bucket: str | None, given: dict[str, object], prefix: str) -> str:
-        """`facts`, `ran` or `lengths`, from calls; or from sums of whole days or hours, and calls of the rest."""
-        columns = self._columns(keys, bucket, given)
+    def _facts(
+        self,
+        kind: str,
+        columns: tuple[str, ...],
+        keys: Sequence[str],
+        bucket: str | None,
+        given: dict[str, object],
+        prefix: str = "",
+    ) -> str:
+        """Some columns of a relation of `_MADE_OF`: from sums of whole days or hours and calls of the rest, or calls
+        alone."""
         rolled: Rolled | None = getattr(self._ask, "rolled", None)
-        whole = None if rolled is None else self._whole(rolled, kind, keys, bucket)
-        if rolled is None or whole is None:
-            return self._calls(kind, columns, given, prefix)
-        parts = [self._sums(whole, keys, bucket, given)]
-        if rest := self._rest(rolled, whole, given, prefix):
-            filters = [self._condition(one, f"where_{at}", given) for at, one in enumerate(self.selection.filters)]
-            where = "\n    AND ".join(filters or ["TRUE"])
-            calls = "(\n" + "\nUNION ALL\n".join(rest) + "\n)"
-            parts.append(statement(kind).format(names=columns, calls=calls, spans="", where=where))
-        return "\nUNION ALL BY NAME\n".join(parts)
+        names = [*keys, *(one.key for one in self.selection.filters)]
+        if rolled is not None and not self.selection.as_billed and all(map(_is_column, names)):
+            whole = self._whole(rolled, kind, columns, keys, bucket)
+            parts = [] if whole is None else [self._sums(whole, columns, keys, bucket, given)]
+            said = [f"calls.{_OF_CALL_ROWS.get(name, name)} AS {name}," for name in columns]
+            summed = self._names_of_sums(rolled, kind, (*keys, bucket))
+            for relation, where in self._rest(rolled, whole, summed, given, prefix):
+                parts.append(self._read(relation, [self._columns(keys, bucket, given), *said], where, given))
+            if parts:
+                return "\nUNION ALL\n".join(parts)
+        more = [statement("detail_columns")] if kind == "details" else []
+        return self._calls(
+            _TEXTS.get(kind, kind), "\n    ".join([self._columns(keys, bucket, given), *more]), given, prefix
+        )
 
-    def _rest(self, rolled: Rolled, whole: _Whole, given: dict[str, object], prefix: str) -> list[str]:
-        """The calls of the window that are not in these sums."""
+    def _read(self, relation: str, columns: Sequence[str], where: str, given: dict[str, object]) -> str:
+        """Columns of the lines of a relation that pass a condition and the filters."""
+        filters = [self._condition(one, f"where_{at}", given) for at, one in enumerate(self.selection.filters)]
+        return statement("rolled").format(
+            columns="\n    ".join(columns).rstrip(","), calls=relation, where="\n    AND ".join([where, *filters])
+        )
+
+    def _names_of_sums(self, rolled: Rolled, kind: str, keys: Sequence[str | None]) -> frozenset[str] | None:
+        """What tells the calls of these keys, and of the filters, apart. None: what is wanted of them is no sums."""
+        is_local = rolled.zone.key == self.selection.window.zone.key
+        if (
+            _TEXTS.get(kind, kind) != "facts"
+            or kind == "details"
+            or (not is_local and any(key in TIMES for key in keys))
+        ):
+            return None
+        names = (*(key for key in keys if key and key not in TIMES), *(one.key for one in self.selection.filters))
+        return frozenset(names)
+
+    def _rest(
+        self,
+        rolled: Rolled,
+        whole: _Whole | None,
+        summed: frozenset[str] | None,
+        given: dict[str, object],
+        prefix: str,
+    ) -> Iterator[tuple[str, str]]:
+        """The calls of the window that are not in these sums: relations, each with a condition."""
         window = self.selection.window
-        some = [(rolled.uncovered, self, prefix)]
-        if window.since is not None and whole.first is not None:
+        some: list[tuple[_Kept, Scope, str]] = [(partial(rolled.uncovered, names=summed), self, prefix)]
+        if whole is None:
+            some.append((rolled.covered, self, prefix))
+        elif window.since is not None and whole.first is not None:
             begin = buckets.start(whole.unit, whole.first, rolled.zone)
             head = self.within(window.since, min(begin, window.until or begin))
             some.append((rolled.covered, head, f"{prefix}head_"))
-        if window.until is not None and whole.end is not None:
+        if whole is not None and window.until is not None and whole.end is not None:
             tail = self.within(buckets.start(whole.unit, whole.end, rolled.zone), window.until)
             some.append((rolled.covered, tail, f"{prefix}tail_"))
-        found = []
         for kept, scope, name in some:
             ends = scope.selection.window
             if scope.is_some() and (relation := kept(ends.since, ends.until)) is not None:
-                found.append(f"SELECT calls.* FROM {relation} AS calls WHERE {scope._window('calls', given, name)}")
-        return found
+                yield relation, scope._window("calls", given, name)
 
     def is_some(self) -> bool:
         """Whether there is any time in the window."""
         window = self.selection.window
         return window.since is None or window.until is None or window.since < window.until
 
-    def _whole(self, rolled: Rolled, kind: str, keys: Sequence[str], bucket: str | None) -> _Whole | None:
+    def _whole(
+        self, rolled: Rolled, kind: str, columns: tuple[str, ...], keys: Sequence[str], bucket: str | None
+    ) -> _Whole | None:
         """The sums that help, if any do."""
         names = frozenset(name for name in (*keys, *(one.key for one in self.selection.filters)) if name not in TIMES)
-        unit = buckets.HOUR if kind == "facts" and not names else buckets.DAY
+        unit = buckets.HOUR if _TEXTS.get(kind, kind) == "facts" and not names else buckets.DAY
         times = {key for key in (*keys, bucket) if key in TIMES}
         is_too_fine = buckets.HOUR in times and unit != buckets.HOUR
-        if self.selection.as_billed or is_too_fine or (times and rolled.zone.key != self.selection.window.zone.key):
+        if kind == "details" or is_too_fine or (times and rolled.zone.key != self.selection.window.zone.key):
             return None
         ends = self._whole_units(rolled, unit)
-        kept = {"facts": rolled.sums, "ran": rolled.runs, "lengths": rolled.longest}[kind]
-        relation = None if ends is None else kept(names)
-        return None if ends is None or relation is None else _Whole(relation, unit, *ends)
+        if ends is None:
+            return None
+        if kind == "ran":
+            relation = rolled.runs(names)
+        else:
+            relation = rolled.longest(names) if kind == "lengths" else rolled.sums(names, columns)
+        return None if relation is None else _Whole(relation, unit, *ends)
 
     def _whole_units(self, rolled: Rolled, unit: str) -> tuple[int | None, int | None] | None:
         """First day or hour that is whole in the window, and the one after the last; None of an open end.
@@ -288,28 +312,25 @@ class Scope:
             end = buckets.number(unit, window.until, rolled.zone)
         return None if first is not None and end is not None and first >= end else (first, end)
 
-    def _sums(self, whole: _Whole, keys: Sequence[str], bucket: str | None, given: dict[str, object]) -> str:
+    def _sums(
+        self, whole: _Whole, columns: tuple[str, ...], keys: Sequence[str], bucket: str | None, given: dict[str, object]
+    ) -> str:
         """What the whole days or hours of the window add to facts."""
 
         def time(name: str) -> str:
             return "calls.hour" if name == buckets.HOUR else buckets.sql_of_day(name, "calls.day")
 
-        columns = [
+        names = [
             f"{time(key) if key in TIMES else self._expression(key, '', given)} AS key_{at},"
             for at, key in enumerate(keys)
         ]
         if bucket:
-            columns.append(f"{time(bucket)} AS bucket,")
+            names.append(f"{time(bucket)} AS bucket,")
         where = [self._organisation("calls", given)]
         ends = ((">=", whole.first), ("<", whole.end))
         where += [f"calls.{whole.unit} {operator} {number}" for operator, number in ends if number is not None]
-        where += [self._condition(one, f"where_{at}", given) for at, one in enumerate(self.selection.filters)]
-        return statement("rolled").format(
-            names="\n    ".join(columns),
-            times="day, hour" if whole.unit == buckets.HOUR else "day",
-            sums=whole.relation,
-            where="\n    AND ".join(where),
-        )
+        said = [f"calls.{name}," for name in columns]
+        return self._read(whole.relation, [*names, *said], "\n    AND ".join(where), given)
 
     def _calls(self, name: str, columns: str, given: dict[str, object], prefix: str = "") -> str:
         where = self._where("calls", given, prefix)
@@ -351,13 +372,13 @@ class Scope:
 
     def _expression(self, key: str, name: str, given: dict[str, object]) -> str:
         """The SQL of one name; the key of an attribute travels as a parameter."""
-        if key in _KNOWN:
+        if key in KNOWN:
             return f'calls."{key}"'
         if key in TIMES:
             return self._bucket(key)
         attribute = key.removeprefix(ATTRIBUTE)
-        given[name] = _json_path(attribute)
-        given[f"{name}_tag"] = _json_path(OTEL_COST_TAG_PREFIX + attribute)
+        given[name] = json_path(attribute)
+        given[f"{name}_tag"] = json_path(OTEL_COST_TAG_PREFIX + attribute)
         return statement("attribute").format(name=name)
 
     def _bucket(self, bucket: str) -> str:
@@ -367,19 +388,5 @@ class Scope:
         return buckets.sql(bucket, _SECONDS, buckets.pieces(self.selection.window.zone, first, last))
 
 
-def _reads(body: str, relation: str) -> bool:
-    return re.search(rf"\b(?:FROM|JOIN)\s+{relation}\b", body) is not None
-
-
-def _behind(sources: str, body: str) -> str:
-    """`body` behind the relations that it reads; it may begin with some of its own."""
-    text = re.sub(r"^(?:--[^\n]*\n)+", "", body)
-    if not sources:
-        return text
-    own = text.removeprefix("WITH ")
-    return f"WITH {sources}{', ' if own != text else ' '}{own}"
-
-
-def _json_path(key: str) -> str:
-    """A pointer (RFC 6901): DuckDB's own paths have no way to name a key `*`."""
-    return "/" + key.replace("~", "~0").replace("/", "~1")
+def _is_column(name: str) -> bool:
+    return name in KNOWN or name in TIMES or name in _STATUS_OF_CALLS

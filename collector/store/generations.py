@@ -21,9 +21,11 @@ import duckdb
 import pyarrow as pa
 
 from collector.errors import StoreUnavailable
+from collector.questions.scope import call_rows
+from collector.store.kept_calls import KeptCalls
 from collector.store.layout import Layout
 from collector.store.pieces import Piece, calls_of, pieces
-from collector.store.rolled import NOBODYS_ENDS, Ends, Rolled
+from collector.store.rolled import NOBODYS_ENDS, Rolled
 from collector.store.rollups import UNSUMMED_ROWS, Rollups
 from collector.store.statements import execute
 
@@ -33,8 +35,6 @@ LOOK_SECONDS = 0.5
 SUMMING_SECONDS = 5.0
 """Then a generation is made of what has been summed up so far, and a newer publication is looked for."""
 
-MOST_COPIED_ROWS = 200_000
-"""Of spans without sums, whose calls are then kept in memory: 0.5 KB each."""
 BUSY_SECONDS = 60.0
 """So long after a question more are expected, and the newest calls are made ready for them."""
 
@@ -61,6 +61,8 @@ class Generation:
     last_seq: int
     pieces: list[Piece]
     rolled: Rolled
+    table: str | None
+    """Of `KeptCalls`, if `rolled` reads one."""
     users: int = 0
 
 
@@ -71,7 +73,7 @@ class _Hold:
 
 
 class Cursor:
-    """An `Ask` on one generation, in one transaction."""
+    """An `Ask` on one generation. None of what it reads ever changes, so that statements need no common transaction."""
 
     def __init__(self, connection: Any, generation: Generation) -> None:
         self._connection = connection
@@ -109,9 +111,10 @@ class Generations:
         self._memory_limit_mib = memory_limit_mib
         self._told = told
         self._rollups = Rollups(Layout.of(published).rollups, zone, unsummed_rows)
+        self._kept = KeptCalls(zone)
         self._lock = threading.Lock()
         self._current: Generation | None = None
-        self._attached: set[str] = set()
+        self._attached: dict[str, Generation] = {}
         self._holds: dict[int, _Hold] = {}
         self._busy_until_seconds = 0.0
         self._count = 0
@@ -125,6 +128,7 @@ class Generations:
         self._connection.execute("SET parquet_metadata_cache = true")
         self._connection.execute("SET preserve_insertion_order = false")
         self._rollups.open(self._connection)
+        self._kept.open(self._connection)
 
     def close(self) -> None:
         """No question may be under way."""
@@ -144,6 +148,7 @@ class Generations:
             for hold in [key for key, each in self._holds.items() if each.ends_seconds < time.monotonic()]:
                 self._drop(hold)
             self._look()
+            self._tidy()
         self._sum_up()
 
     @contextmanager
@@ -160,15 +165,14 @@ class Generations:
                 raise StoreUnavailable("the ledger has not been published yet")
             generation.users += 1
             self._busy_until_seconds = time.monotonic() + BUSY_SECONDS
+            number = self._kept.question_begins()
         cursor = self._connection.cursor()
         try:
             cursor.execute(f"USE {generation.name}")
-            cursor.begin()
             yield Cursor(cursor, generation)
         finally:
-            with suppress(duckdb.Error):
-                cursor.rollback()
             cursor.close()
+            self._kept.question_ends(number)
             with self._lock:
                 generation.users -= 1
                 self._detach(generation)
@@ -238,41 +242,45 @@ class Generations:
             self._connection.execute(f"ATTACH '{_quoted(link)}' AS {name} (READ_ONLY)")
         finally:
             link.unlink()
-        self._attached.add(name)
         said = f"SELECT published_at, last_seq FROM {name}.publication"
         published_at, last_seq = self._connection.execute(said).fetchall()[0]
-        found = pieces(self._connection, name)
-        rolled = self._rolled(name, found)
-        return Generation(name, identity, published_at.replace(tzinfo=UTC), last_seq, found, rolled)
+        found, amendments = pieces(self._connection, name)
+        rolled, table = self._rolled(name, found, amendments)
+        made = Generation(name, identity, published_at.replace(tzinfo=UTC), last_seq, found, rolled, table)
+        self._attached[name] = made
+        return made
 
-    def _rolled(self, name: str, found: list[Piece]) -> Rolled:
+    def _rolled(self, name: str, found: list[Piece], amendments: Piece | None) -> tuple[Rolled, str | None]:
+        """What helps to answer, and the table that it reads."""
         parts, ends = self._rollups.parts(found), self._rollups.ends()
         left = [piece for piece in found if piece not in parts]
-        self._connection.execute(f"ATTACH ':memory:' AS sums_{name}")
-        relation, left_ends = calls_of(left, name, amendments=True), None
-        if sum(piece.rows for piece in left) <= MOST_COPIED_ROWS and time.monotonic() < self._busy_until_seconds:
-            relation, left_ends = self._copied(f"sums_{name}.main.calls", relation)
-        listed = f"sums_{name}.main.parts"
-        self._connection.execute(
-            f"CREATE TABLE {listed} AS SELECT unnest(?::INTEGER[]) AS part", [list(parts.values())]
+        kept = None
+        if time.monotonic() < self._busy_until_seconds:
+            with suppress(duckdb.Error):  # there is no memory for them
+                kept = self._kept.left([*left, *([] if amendments is None else [amendments])], name)
+        rows = call_rows(calls_of(left, name, amendments=True)) if kept is None else kept.rows
+        rolled = Rolled(
+            self._rollups.zone,
+            name,
+            {piece: ends[part] for piece, part in parts.items() if part in ends},
+            tuple(parts.values()),
+            rows,
+            kept and kept.sums,
+            None if kept is None else self._kept.ends(kept.rows) or NOBODYS_ENDS,
+            self._kept.cut,
         )
-        summed = {piece: ends[part] for piece, part in parts.items() if part in ends}
-        return Rolled(self._rollups.zone, name, summed, relation, left_ends, listed)
+        return rolled, kept and kept.table
 
-    def _copied(self, table: str, relation: str) -> tuple[str, Ends]:
-        """The calls of a relation as a table: planned and read in less time by each question."""
-        self._connection.execute(f"CREATE TABLE {table} AS SELECT * FROM {relation}")
-        said = f"SELECT epoch_ns(min(start_time)), epoch_ns(max(start_time)) FROM {table}"
-        first, last = self._connection.execute(said).fetchall()[0]
-        return table, (NOBODYS_ENDS if first is None else (first, last))
+    def _tidy(self) -> None:
+        """Forget calls that no generation reads. Under the lock."""
+        self._kept.keep({generation.table for generation in self._attached.values()})
 
     def _detach(self, generation: Generation) -> None:
         """If nobody reads it any more, and nobody will. Under the lock."""
         if generation.users == 0 and generation is not self._current and generation.name in self._attached:
-            for name in (f"sums_{generation.name}", generation.name):
-                with suppress(duckdb.Error):
-                    self._connection.execute(f"DETACH {name}")
-            self._attached.discard(generation.name)
+            with suppress(duckdb.Error):
+                self._connection.execute(f"DETACH {generation.name}")
+            del self._attached[generation.name]
 
 
 def _quoted(path: Path) -> str:

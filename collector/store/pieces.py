@@ -26,8 +26,8 @@ class Piece:
     amended: str  # digest of the amendments that speak of it; empty: none does
 
 
-def pieces(connection: Any, generation: str) -> list[Piece]:
-    """The segments of an attached publication."""
+def pieces(connection: Any, generation: str) -> tuple[list[Piece], Piece | None]:
+    """The segments of an attached publication, and its amendments, as a piece without a file; None: there are none."""
     amended = Versions.of(connection.sql(f"SELECT seq, revision FROM {generation}._ledger.amendment").to_arrow_table())
     found = []
     for (file,) in connection.execute(f"SELECT file FROM {generation}._ledger.segment_file").fetchall():
@@ -36,7 +36,8 @@ def pieces(connection: Any, generation: str) -> list[Piece]:
             first, last = map(int, seqs.groups())
             at = slice(*np.searchsorted(amended.seqs, [first, last + 1]).tolist())
             found.append(Piece(file, last + 1 - first, _digest(amended, at)))
-    return found
+    count = len(amended.seqs)
+    return found, Piece("", count, _digest(amended, slice(0, count))) if count else None
 
 
 def _digest(amended: Versions, at: slice) -> str:

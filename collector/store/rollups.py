@@ -74,7 +74,7 @@ _TOKENS = (
     "uncached_tokens",
 )
 SUMMED = (*_COUNTS, *_TOKENS)
-_SUMS = ", ".join(
+SUMS = ", ".join(
     [
         *(f"CAST(sum({name}) AS DECIMAL(38, 12)) AS {name}" for name in MONEY),
         *(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in SUMMED),
@@ -131,7 +131,7 @@ class Rollups:
         with self._connection.cursor() as cursor:
             cursor.execute("USE rollups")
             part = max(self._known.values(), default=0) + 1
-            times = self._times(cursor, calls)
+            times = local_times(cursor, calls, self.zone)
             cursor.begin()
             self._insert(cursor, part, calls, times)
             cursor.execute("INSERT INTO part VALUES (?, ?, ?)", [part, piece.file, piece.amended])
@@ -155,14 +155,6 @@ class Rollups:
                     cursor.execute(f"DELETE FROM {table} WHERE part IN (SELECT unnest(?::INTEGER[]))", [parts])
                 cursor.commit()
 
-    def _times(self, cursor: Any, calls: str) -> dict[str, str]:
-        """The numbers of a call's day and hour, as SQL."""
-        said = f"SELECT min(epoch_ns(start_time)), max(epoch_ns(start_time)) FROM {calls}"
-        first, last = (int(end or 0) // 10**9 for end in cursor.execute(said).fetchall()[0])
-        offsets = buckets.pieces(self.zone, first, last)
-        second = "(epoch_ns(calls.start_time) // 1000000000)"
-        return {unit: f"{buckets.sql(unit, second, offsets)} AS {unit}" for unit in (buckets.DAY, buckets.HOUR)}
-
     def _insert(self, cursor: Any, part: int, calls: str, times: Mapping[str, str]) -> None:
         day = times[buckets.DAY]
 
@@ -172,7 +164,7 @@ class Rollups:
         def summed(table: str, names: Sequence[str], units: Sequence[str] = (buckets.DAY,)) -> None:
             named = ", ".join([*units, "org_id", *map(_quoted, names)])
             facts = read("facts", ", ".join([*(times[unit] for unit in units), *map(_of_calls, ("org_id", *names))]))
-            cursor.execute(f"INSERT INTO {table} SELECT {part}, {named}, {_SUMS} FROM ({facts}) GROUP BY {named}")
+            cursor.execute(f"INSERT INTO {table} SELECT {part}, {named}, {SUMS} FROM ({facts}) GROUP BY {named}")
 
         self._insert_few(cursor, part, read("facts", ", ".join([day, *map(_of_calls, ("org_id", *FEW))])))
         summed("whole", (), (buckets.DAY, buckets.HOUR))
@@ -189,7 +181,7 @@ class Rollups:
         few = ", ".join(map(_quoted, FEW))
         cursor.execute(
             f"CREATE OR REPLACE TEMP TABLE summed AS "
-            f"SELECT hash(org_id, {few}) AS combination, day, org_id, {few}, {_SUMS} "
+            f"SELECT hash(org_id, {few}) AS combination, day, org_id, {few}, {SUMS} "
             f"FROM ({facts}) GROUP BY day, org_id, {few}"
         )
         other = " OR ".join(f"known.{name} IS DISTINCT FROM summed.{name}" for name in ("org_id", *few.split(", ")))
@@ -250,6 +242,15 @@ class Rollups:
     def _remove(self) -> None:
         for path in (self._path, self._path.with_name(self._path.name + ".wal")):
             path.unlink(missing_ok=True)
+
+
+def local_times(connection: Any, calls: str, zone: ZoneInfo) -> dict[str, str]:
+    """The numbers of the local day and hour of each of some calls, as SQL."""
+    said = f"SELECT min(epoch_ns(start_time)), max(epoch_ns(start_time)) FROM {calls}"
+    first, last = (int(end or 0) // 10**9 for end in connection.execute(said).fetchall()[0])
+    offsets = buckets.pieces(zone, first, last)
+    second = "(epoch_ns(calls.start_time) // 1000000000)"
+    return {unit: f"{buckets.sql(unit, second, offsets)} AS {unit}" for unit in (buckets.DAY, buckets.HOUR)}
 
 
 def _quoted(name: str) -> str:

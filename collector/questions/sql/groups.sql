@@ -3,23 +3,29 @@
 WITH lines AS MATERIALIZED (
     SELECT
         {named},
-        CASE WHEN grouping({named}) <> 0 THEN 1 ELSE 0 END AS is_total,
+        0 AS is_total,
         {measures}
     FROM facts
-    GROUP BY GROUPING SETS (({named}), ())
+    GROUP BY {named}
 ),
-found AS (
+found AS MATERIALIZED (
     SELECT lines.*, {earlier}
     FROM lines
     {compared}
-    WHERE is_total = 0 AND {search}
+    WHERE {search}
 )
 SELECT
     *,
     (SELECT count(*) FROM found) AS groups,
-    (SELECT count(*) FROM lines) - 1 AS all_groups
+    (SELECT count(*) FROM lines) AS all_groups
 FROM (
-    SELECT *, NULL AS earlier_calls, NULL AS earlier_cost_usd FROM lines WHERE is_total = 1
+    SELECT
+        {none},
+        1 AS is_total,
+        {measures},
+        NULL AS earlier_calls,
+        NULL AS earlier_cost_usd
+    FROM lines
     UNION ALL
     (SELECT * FROM found ORDER BY {order} LIMIT $limit OFFSET $offset)
 )

@@ -1,6 +1,5 @@
--- What is summed of the chosen calls of whole days or hours, in the columns of facts.
+-- What is summed of the chosen calls: from sums of whole days or hours, or from rows of calls.
 SELECT
-    {names}
-    calls.* EXCLUDE (org_id, {times})
-FROM {sums} AS calls
+    {columns}
+FROM {calls} AS calls
 WHERE {where}

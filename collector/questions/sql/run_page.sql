@@ -3,7 +3,8 @@ WITH lines AS MATERIALIZED (
     SELECT
         key_0 AS run,
         CAST(coalesce(sum(cost_usd), 0) AS DECIMAL(38, 12)) AS cost_usd,
-        min(first_ns) AS first_ns
+        min(first_ns) AS first_ns,
+        max(last_ns) AS last_ns
     FROM facts
     GROUP BY key_0
 ),
@@ -16,7 +17,7 @@ spread AS (
         max(cost_usd) AS max_usd
     FROM found
 )
-SELECT spread.*, page.run
+SELECT spread.*, page.run, page.first_ns, page.last_ns
 FROM spread
 LEFT JOIN (SELECT * FROM found ORDER BY {order} LIMIT $limit OFFSET $offset) AS page ON true
 ORDER BY {order}

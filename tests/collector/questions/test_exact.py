@@ -268,7 +268,7 @@ def live(path: Path, seed: int, steps: int, asked: int) -> int:
 
 def _has_sums(cursor: Cursor) -> bool:
     assert cursor.rolled is not None
-    return bool(cursor(f"SELECT count(*) FROM {cursor.rolled.parts}", {}).column(0)[0].as_py())
+    return bool(cursor.rolled.parts)
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -185,7 +185,7 @@ def test_sums_that_are_damaged_are_made_anew(open_store: OpenStore, ledger_path:
         with generations.current() as ask:
             assert ask.rolled is not None
             assert spend(ask, EVERYTHING).total.cost_usd == 30 * CALL
-            assert ask(f"SELECT * FROM {ask.rolled.parts}", {}).num_rows == 1
+            assert len(ask.rolled.parts) == 1
         generations.close()
         path = Layout.of(ledger_path).rollups
         path.write_bytes(path.read_bytes()[:5_000] if content is None else content)
