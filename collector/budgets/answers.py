@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from collector.budgets.held import Amounts, CallUnderWay, SettledCall
 from collector.budgets.leases import LeaseBook
@@ -52,12 +52,12 @@ def lease_answer(book: LeaseBook, request: object, now_ns: int, around: Surround
     claim = _claim(fields, around, org)
     holder = fields.text("holder", MAX_HOLDER_CHARS)
     calls = fields.count("calls", None, least=1)
-    settled = [_settled(each) for each in fields.items("settle")]
+    settlements = [_settlement(each) for each in fields.items("settle")]
     released = [_released(each) for each in fields.items("release", or_text="lease")]
     fields.close()
     with book.lock:  # in one step: what a holder gives back never refuses its next call
-        for lease_id, settled_calls in settled:
-            _settle(book, lease_id, settled_calls, now_ns, org)
+        for settlement in settlements:
+            _settle(book, settlement, now_ns, org)
         for lease_id, under_way in released:
             _release(book, lease_id, under_way, org)
         found = book.lease(claim, holder, now_ns, calls)
@@ -69,10 +69,10 @@ def lease_answer(book: LeaseBook, request: object, now_ns: int, around: Surround
 
 def settle_answer(book: LeaseBook, request: object, now_ns: int, org: str | None = None) -> Json:
     """`POST /api/v1/budgets/settle`."""
-    lease_id, calls = _settled(Fields(request))
-    use_ns = _settle(book, lease_id, calls, now_ns, org)
+    settlement = _settlement(Fields(request))
+    use_ns = _settle(book, settlement, now_ns, org)
     return {
-        "lease": lease_id,
+        "lease": settlement.lease_id,
         "known": use_ns is not None,
         "expires_in_seconds": (use_ns or 0) / 1e9,
         "rules_revision": book.revision,
@@ -81,14 +81,31 @@ def settle_answer(book: LeaseBook, request: object, now_ns: int, org: str | None
 
 def release_answer(book: LeaseBook, request: object, org: str | None = None) -> Json:
     """`POST /api/v1/budgets/release`."""
-    lease_id, under_way = _released(Fields(request))
+    fields = Fields(request)
+    job = fields.optional_text("job", MAX_VALUE_CHARS)
+    if job is not None:
+        fields.close()
+        return {"job": job, "known": book.read(job, org), "rules_revision": book.revision}
+    lease_id, under_way = _released(fields)
     return {"lease": lease_id, "known": _release(book, lease_id, under_way, org), "rules_revision": book.revision}
 
 
-def _settle(book: LeaseBook, lease_id: str, calls: Sequence[SettledCall], now_ns: int, org: str | None) -> int | None:
+class _Settlement(NamedTuple):
+    lease_id: str
+    calls: Sequence[SettledCall]
+    job: str | None  # that the lease is held for from now on
+    hold_ns: int
+
+
+def _settle(book: LeaseBook, settlement: _Settlement, now_ns: int, org: str | None) -> int | None:
     """As `LeaseBook.settle`; leases of other organisations are unknown."""
     with book.lock:
-        return None if book.is_foreign(lease_id, org) else book.settle(lease_id, calls, now_ns)
+        if book.is_foreign(settlement.lease_id, org):
+            return None
+        use_ns = book.settle(settlement.lease_id, settlement.calls, now_ns)
+        if use_ns is not None and settlement.job is not None:
+            return use_ns if book.hold(settlement.lease_id, settlement.job, settlement.hold_ns) else None
+        return use_ns
 
 
 def _release(book: LeaseBook, lease_id: str, under_way: Sequence[CallUnderWay], org: str | None) -> bool:
@@ -183,11 +200,13 @@ def _claim(fields: Fields, around: Surroundings, org: str | None) -> Claim:
     )
 
 
-def _settled(fields: Fields) -> tuple[str, Sequence[SettledCall]]:
+def _settlement(fields: Fields) -> _Settlement:
     lease_id = fields.text("lease", MAX_HOLDER_CHARS)
     calls = [_settled_call(each) for each in fields.items("calls")]
+    job = fields.optional_text("job", MAX_VALUE_CHARS)
+    hold_seconds = None if job is None else fields.count("hold_seconds", least=1)
     fields.close()
-    return lease_id, calls
+    return _Settlement(lease_id, calls, job, (hold_seconds or 0) * 10**9)
 
 
 def _settled_call(fields: Fields) -> SettledCall:

@@ -54,6 +54,7 @@ class State(NamedTuple):
     stored: Sequence[tuple[int, Sequence[int]]]
     pending: Sequence[tuple[int, int, Sequence[int]]]
     under_way: Sequence[tuple[int, Sequence[int]]]
+    job: str | None = None
 
 
 class Held:
@@ -73,6 +74,7 @@ class Held:
         "holder",
         "is_open",
         "is_released",
+        "job",
         "lease_id",
         "until_ns",
     )
@@ -90,6 +92,8 @@ class Held:
         """By the wall clock: the end of the first window of its counters."""
         self.is_released = False
         """Whether its holder gave it back."""
+        self.job: str | None = None
+        """What it is held for, where that takes hours: whether its holder is heard of does not matter then."""
         zeros = [0] * len(grants)
         self._charged = zeros  # what the slice has lost to calls that are settled or stored
         self._settled: set[int] = set()
@@ -195,6 +199,7 @@ class Held:
             list(self._stored.items()),
             [(number, deadline, cost) for number, (deadline, cost) in self._pending.items()],
             list(self._under_way.items()),
+            self.job,
         )
 
     @staticmethod
@@ -203,7 +208,7 @@ class Held:
         grants = tuple(Grant(CounterKey(*found[:4]), Unit(found[4]), found[5]) for found in state.grants)
         held = Held(state.lease_id, state.holder, grants, tuple(state.each))
         held.is_open, held.until_ns, held.ends_ns = state.is_open, state.until_ns, state.ends_ns + offset_ns
-        held.is_released = state.is_released
+        held.is_released, held.job = state.is_released, state.job
         held._charged = list(state.charged)
         held._settled = set(state.settled)
         held._stored = dict(state.stored)

@@ -52,7 +52,7 @@ class LeaseTable:
         """Open leases, and closed ones that are remembered."""
         self.leased: dict[CounterKey, Leased] = {}
         self.holders: dict[str, Holder] = {}
-        self._ends: list[tuple[int, str]] = []  # a heap: each lease once, at the next time to look at it, or before
+        self._ends: list[tuple[int, str]] = []  # a heap: each lease at the next time to look at it, or before
 
     def holder(self, name: str, steady_ns: int) -> Holder:
         """The holder of a name, heard of just now."""
@@ -84,9 +84,18 @@ class LeaseTable:
             held.settle(call, steady_ns + GRACE_NS)
         self._moved(held, before)
         self.holder(held.holder, steady_ns)
-        if held.is_open:
+        if held.is_open and held.job is None:
             held.ends_ns = steady_ns + LEASE_NS
         self._forget_done(held)
+
+    def hold(self, held: Held, job: str, ends_ns: int) -> None:
+        """Keep an open lease for a job until then, whoever is heard of."""
+        held.job, held.ends_ns = job, ends_ns
+        heappush(self._ends, (ends_ns, held.lease_id))
+
+    def held_for(self, job: str) -> list[Held]:
+        """Open leases that are held for a job."""
+        return [held for held in self.held.values() if held.is_open and held.job == job]
 
     def store(self, calls: Iterable[StoredCall]) -> None:
         """Spans of calls are in the ledger."""

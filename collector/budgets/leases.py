@@ -40,7 +40,7 @@ from collector.budgets.lease_lines import (
     time_line,
 )
 from collector.budgets.lease_log import LeaseLog
-from collector.budgets.lease_table import LEASE_NS, Holder, LeaseTable
+from collector.budgets.lease_table import GRACE_NS, LEASE_NS, Holder, LeaseTable
 from collector.budgets.model import Claim, CounterKey, Decision, Grant, Lease, Refusal, Rule
 from collector.budgets.slices import Pace, calls_of, is_near
 
@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 NEAR_NS = 10**9
 """A lease is used so long, unless it is renewed, when little is left: then spending of others, and approvals withdrawn,
 are heard of in time. Shorter: more requests, one each such time from every process with calls."""
+MAX_HOLD_NS = 48 * 3600 * 10**9
+"""Longest that something is held for a job. Longer: what nobody reads the results of keeps budget from others for so
+long. Shorter: batches that take a day are not held to their end."""
 _PRUNE_NS = 30 * 10**9
 MAX_CLOSED = 50
 """Rules that are told to holders with each answer. More, and answers are longer than what they are about."""
@@ -173,6 +176,32 @@ class LeaseBook:
             if self._log is not None:
                 self._write(settled_line(self._steady_ns(), lease_id, calls))
             return self._use_ns(held, now_ns) if held.is_open else 0
+
+    def hold(self, lease_id: str, job: str, hold_ns: int) -> bool:
+        """Keep an open lease for so long, or until the job is `read`, whether or not its holder is heard of. Whether
+        there is such a lease."""
+        with self.lock:
+            self.expire()
+            held = self._table.held.get(lease_id)
+            if held is None or not held.is_open:
+                return False
+            self._hold(held, job, min(hold_ns, MAX_HOLD_NS))
+            return True
+
+    def read(self, job: str, org_id: str | None = None) -> bool:
+        """The results of a job are known, and their spans will come: what is held for it is free in `GRACE_NS`. Whether
+        anything is. `org_id`: only what that organisation's budgets hold."""
+        with self.lock:
+            self.expire()
+            found = [held for held in self._table.held_for(job) if not self.is_foreign(held.lease_id, org_id)]
+            for held in found:
+                self._hold(held, job, min(GRACE_NS, held.ends_ns - self._steady_ns()))
+            return bool(found)
+
+    def _hold(self, held: Held, job: str, hold_ns: int) -> None:
+        now_ns = self._steady_ns()
+        self._table.hold(held, job, now_ns + hold_ns)
+        self._write(state_line(now_ns, held))
 
     def release(self, lease_id: str, under_way: Iterable[CallUnderWay] = ()) -> bool:
         """Give the rest of a lease back, but what is reserved for calls under way. Whether it is known."""
@@ -357,9 +386,12 @@ class LeaseBook:
             return
         if isinstance(line, StateLine):
             held = Held.of_state(line.state, offset_ns)
-            if held.lease_id not in self._table.held:
+            before = self._table.held.get(held.lease_id)
+            if before is None:
                 self._table.open(held)
                 self._table.holder(held.holder, at_ns)
+            elif held.job is not None:
+                self._table.hold(before, held.job, held.ends_ns)
             return
         if isinstance(line, StoredLine):
             self._table.store(line.calls)

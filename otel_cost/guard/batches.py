@@ -1,8 +1,9 @@
 """Batches that are handed in: what all of their requests will cost, by the rates of batches.
 
-They cost when their results are read, hours later, which no lease outlasts. So nothing is held for a batch: whether it
-fits is asked once, when it is handed in. A batch whose requests are in a file that was sent before is let through
-unless nothing at all is left.
+They cost when their results are read, hours later, perhaps by another process. So the lease that a batch is handed in
+under is left to it: the collector holds it, by the name that the provider gives the batch, until somebody has read the
+results, or no results can come any more. Of a batch whose requests are in a file that was sent before nobody knows what
+it will cost: it is let through unless nothing at all is left.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from otel_cost.guard.estimate import Learned, estimate
-from otel_cost.instrument.wire.types import Asked, Request
+from otel_cost.instrument.wire.types import Asked, Reading, Request
 from otel_cost.pricing import RateCard
 
 OPERATION = "batch"
@@ -24,6 +25,8 @@ longer: 50 us a request."""
 
 _CONTEXT = {"processing": "batch"}
 _AT_ENDS = ("/cancel", ":cancel", "/results")
+MAX_JOB_CHARS = 200
+"""Of the name of a batch: real ones have 20 to 60."""
 
 
 class Share(NamedTuple):
@@ -58,6 +61,12 @@ def submitted(asked: Asked, learned: Learned, card: RateCard | None) -> Sequence
         cost = None if None in (before.cost_pico_usd, needs.cost_pico_usd) else _sum(before, needs.cost_pico_usd)
         shares[model] = Share(model, cost, before.tokens + needs.tokens, before.calls + 1)
     return [_grown(share, len(requests), len(looked_at)) for share in shares.values()]
+
+
+def job_of(asked: Asked, reading: Reading) -> str:
+    """What a batch is called, by the answer, else by the address: the last word of it, which is the same in both."""
+    named = reading.response_id or urlsplit(asked.request.url).path.removesuffix("/results")
+    return named.rstrip("/").rpartition("/")[2][:MAX_JOB_CHARS] or "batch"
 
 
 def _sum(before: Share, cost: int | None) -> int:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from otel_cost.guard.client import Unreachable
 from otel_cost.guard.errors import ApprovalRequired, BudgetError, BudgetExceeded, refusal_text
 from otel_cost.guard.held import Claim
-from otel_cost.guard.leases import Admission, Leases
+from otel_cost.guard.leases import Admission, Leases, Together
 from otel_cost.guard.refusals import ClosedError, Incomplete, Refused
 from otel_cost.instrument.guard import STATS
 
@@ -36,10 +36,9 @@ ASKING_THREADS = 8
 
 
 class Whole(NamedTuple):
-    """Calls that are decided on together, and that nothing is held for."""
+    """Calls that are decided on together: a lease is asked for that is for them alone."""
 
     claim: Claim  # what they need in all
-    calls: int
 
 
 Step = Claim | Whole | float
@@ -51,8 +50,11 @@ Complete = Callable[[Claim], Claim]
 """The claim with all attributes that budgets count by."""
 
 
-def deciding(claim: Claim, reclaim: Reclaim, complete: Complete) -> Generator[Step, Answer, Admission]:
+def deciding(
+    claim: Claim, reclaim: Reclaim, complete: Complete, *, is_whole: bool = False
+) -> Generator[Step, Answer, Admission]:
     """Steps to the admission of a call. `complete` is asked when budgets count by attributes that a claim leaves out.
+    `is_whole`: of calls that are decided on together.
 
     Raises:
         BudgetError: the call may not be made.
@@ -60,7 +62,7 @@ def deciding(claim: Claim, reclaim: Reclaim, complete: Complete) -> Generator[St
     asked_for = claim.values.get("model")
     throttled_seconds, has_waited, replaced, completed = 0.0, False, 0, 0
     while True:
-        answer = yield claim
+        answer = yield Whole(claim) if is_whole else claim
         if isinstance(answer, Incomplete) and completed < MAX_COMPLETIONS:
             completed += 1
             claim = complete(claim)
@@ -102,28 +104,22 @@ def deciding(claim: Claim, reclaim: Reclaim, complete: Complete) -> Generator[St
             raise _error(BudgetExceeded, refusal)
 
 
-def deciding_batch(parts: Sequence[Whole], complete: Complete) -> Generator[Step, Answer, Admission]:
-    """Steps to the admission of a batch: each of its parts fits.
+def deciding_batch(parts: Sequence[Claim], complete: Complete) -> Generator[Step, Answer, Admission]:
+    """Steps to the admission of a batch: each of its parts fits, as it is.
 
     Raises:
         BudgetError: it may not be handed in.
     """
-    for part in parts:
-        answer = yield part
-        if isinstance(answer, Incomplete):
-            answer = yield part._replace(claim=complete(part.claim))
-        if isinstance(answer, Admission):
-            continue
-        if not isinstance(answer, Refused):
-            return _without_answer(answer)
-        if answer.decision == "approval":
-            STATS.count("guard.approval_required")
-            raise _error(ApprovalRequired, answer.refusal)
-        if answer.decision != "throttle":  # which is for one call after the other
-            STATS.count("guard.blocked")
-            raise _error(BudgetExceeded, answer.refusal)
-    STATS.count("guard.allowed")
-    return Admission()
+    admitted: list[Admission] = []
+    try:
+        for part in parts:
+            one = yield from deciding(part, lambda _: None, complete, is_whole=True)
+            admitted.append(one)
+    except BaseException:  # it is not handed in
+        for each in admitted:
+            each.settle(0, 0, calls=0)
+        raise
+    return Together(admitted)
 
 
 def _without_answer(problem: object) -> Admission:
@@ -178,7 +174,7 @@ def _admission(stop: StopIteration) -> Admission:
 def _asked(leases: Leases, step: Claim | Whole) -> Answer:
     try:
         if isinstance(step, Whole):
-            return leases.check(step.claim, step.calls)
+            return leases.ask_whole(step.claim)
         return leases.take(step) or leases.ask(step)
     except Exception as error:
         return error

@@ -52,7 +52,7 @@ _gate: Gate | None = None
 class Passage:
     """A call that is made: what to send, and whom to tell what it cost."""
 
-    __slots__ = ("_gate", "_guarded", "_own", "admission", "asked", "replacement")
+    __slots__ = ("_gate", "_guarded", "_is_handed_in", "_own", "admission", "asked", "replacement")
 
     def __init__(
         self,
@@ -62,9 +62,13 @@ class Passage:
         replacement: Replacement | None,
         around: Guarded | None,
         own: Mapping[str, str] = _NOTHING,
+        *,
+        is_handed_in: bool = False,
     ) -> None:
+        """`is_handed_in`: a batch, by this request."""
         self._gate = gate
         self._own = own
+        self._is_handed_in = is_handed_in
         self._guarded = around
         self.admission = admission
         self.asked = asked if replacement is None else replacement.asked
@@ -82,6 +86,9 @@ class Passage:
     @guarded
     def settle(self, reading: Reading | None, bills: Sequence[Bill], stream: str | None) -> None:
         """The call is over. `stream`: how it ended, if it was one."""
+        if self.asked.operation == batches.OPERATION:
+            self._settle_batch(reading, has_results=bool(bills))
+            return
         if reading is None or not bills:
             if self._guarded is None:
                 self.admission.settle(0, 0, calls=0)
@@ -99,6 +106,16 @@ class Passage:
             self.admission.settle(cost, tokens)
         else:
             self._guarded.add(cost, tokens)
+
+    def _settle_batch(self, reading: Reading | None, *, has_results: bool) -> None:
+        """A batch was handed in, or looked at."""
+        if not self._is_handed_in:
+            if has_results and reading is not None:
+                self._gate.leases.job_is_read(batches.job_of(self.asked, reading))
+        elif reading is not None and reading.error_type is None:
+            self.admission.hold(batches.job_of(self.asked, reading))
+        else:
+            self.admission.settle(0, 0, calls=0)
 
     def _cost(self, said: Reading) -> int | None:
         if said.reported_cost_pico_usd is not None:
@@ -158,17 +175,24 @@ class Gate:
         if asked.operation == batches.OPERATION:
             attempt.shares = batches.submitted(asked, self.learned, self.card)
             if not attempt.shares:
+                if asked.request.method == "GET":  # perhaps for results
+                    attempt.passage = Passage(self, asked, Admission(), None, None)
+                    return attempt
                 return None
         around = AROUND.get()
         if around is not None and around.is_open:
-            attempt.passage = Passage(self, asked, around.admission, None, around, around.own)
+            whole = around.leave_to_job() if attempt.shares else None
+            if whole is None:
+                attempt.passage = Passage(self, asked, around.admission, None, around, around.own)
+            else:
+                attempt.whole, attempt.values, attempt.own = whole, whole.values, around.own
             return attempt
         owners: dict[str, str | None] = {**owners_of(context)}
         owners["provider"], owners["model"] = asked.provider, asked.model
         attempt.values = owners
         if self.leases.attributes:
             attempt.find_attributes()
-        if self.leases.is_free(attempt.values):
+        if not attempt.shares and self.leases.is_free(attempt.values):
             STATS.count("guard.allowed")
             attempt.passage = Passage(self, asked, Admission(), None, None, attempt.own)
         return attempt
@@ -179,7 +203,7 @@ class _Attempt:
 
     __slots__ = (
         *("_asked", "_context", "_gate", "_library", "_redirect", "_replacement"),
-        *("own", "passage", "shares", "values"),
+        *("own", "passage", "shares", "values", "whole"),
     )
 
     def __init__(self, gate: Gate, asked: Asked, context: Context, library: str) -> None:
@@ -189,6 +213,7 @@ class _Attempt:
         self.passage: Passage | None = None  # it is decided
         self.values: Mapping[str, str | None] = {}
         self.shares: Sequence[Share] = ()  # of a batch that is handed in
+        self.whole: Claim | None = None  # the same, as the block around it says
         self.own = _NOTHING  # attributes that the call's span is given
 
     def find_attributes(self) -> None:
@@ -199,7 +224,8 @@ class _Attempt:
     def steps(self) -> Generator[deciding.Step, deciding.Answer, Admission]:
         """Steps to the decision."""
         if self.shares:
-            return deciding.deciding_batch([self._whole(share) for share in self.shares], self._complete)
+            parts = [self._of_share(share) for share in self.shares] if self.whole is None else [self.whole]
+            return deciding.deciding_batch(parts, self._complete)
         return deciding.deciding(self._claim(self._asked.model), self._reclaim, self._complete)
 
     def passes(self, admission: Admission) -> Passage:
@@ -209,15 +235,15 @@ class _Attempt:
             raise Redirected(self._redirect)
         if admission.replaced_model is None:
             admission.replaced_model = REPLACED_MODEL.get()
-        return Passage(self._gate, self._asked, admission, self._replacement, None, self.own)
+        is_handed_in = bool(self.shares)
+        return Passage(self._gate, self._asked, admission, self._replacement, None, self.own, is_handed_in=is_handed_in)
 
     def _complete(self, claim: Claim) -> Claim:
         self.find_attributes()
         return claim._replace(values={**self.values, "model": claim.values.get("model")})
 
-    def _whole(self, share: Share) -> deciding.Whole:
-        claim = Claim({**self.values, "model": share.model}, share.cost_pico_usd, share.tokens)
-        return deciding.Whole(claim, share.calls)
+    def _of_share(self, share: Share) -> Claim:
+        return Claim({**self.values, "model": share.model}, share.cost_pico_usd, share.tokens, share.calls)
 
     def _claim(self, model: str | None) -> Claim:
         needs = estimate(self._asked, model, self._gate.learned, self._gate.card)

@@ -22,6 +22,7 @@ class Claim(NamedTuple):
     """What rules may match: owners by dimension, `provider`, `model`, and attributes as `otel_cost.call.ATTRIBUTE`."""
     cost_pico_usd: int | None  # None: the model has no price
     tokens: int
+    calls: int = 1
 
     def body(self) -> dict[str, Any]:
         """As the protocol says it."""
@@ -37,7 +38,7 @@ class Claim(NamedTuple):
             **said,
             "provider": self.values.get("provider"),
             "model": self.values.get("model"),
-            "estimate": {"usd": usd(self.cost_pico_usd), "tokens": self.tokens, "calls": 1},
+            "estimate": {"usd": usd(self.cost_pico_usd), "tokens": self.tokens, "calls": self.calls},
         }
 
 
@@ -63,17 +64,18 @@ class Taken(NamedTuple):
 
     cost_pico_usd: int | None
     tokens: int
+    calls: int = 1
 
     def body(self) -> dict[str, Any]:
         """As the protocol says it."""
-        return {"usd": usd(self.cost_pico_usd), "tokens": self.tokens, "calls": 1}
+        return {"usd": usd(self.cost_pico_usd), "tokens": self.tokens, "calls": self.calls}
 
 
 class Held:
     """One lease. Times are monotonic seconds."""
 
     __slots__ = (
-        *("calls", "claim", "in_flight", "is_renewing", "is_retired", "is_used", "key", "lease_id", "renew_at"),
+        *("calls", "claim", "in_flight", "is_renewing", "is_retired", "is_used", "job", "key", "lease_id", "renew_at"),
         *("slices", "telling", "to_tell", "told_at", "until"),
     )
 
@@ -89,6 +91,7 @@ class Held:
         self.is_retired = False  # another is used instead: told and released when its calls are done
         self.is_renewing = False
         self.is_used = False  # since the collector was last told
+        self.job: str | None = None  # that it is left to: nothing more is told of it by this process
         self.extend(asked_at, float(lease["expires_in_seconds"]))
 
     def extend(self, asked_at: float, expires_in_seconds: float) -> None:
@@ -109,6 +112,12 @@ class Held:
         self.in_flight[number] = Taken(cost_pico_usd, tokens)
         self.is_used = True
         return number
+
+    def take_whole(self) -> int:
+        """The number of the claim that the lease was asked for, all of which it is for: nothing else takes from it."""
+        self.is_retired, self.calls = True, 1
+        self.in_flight[0] = Taken(self.claim.cost_pico_usd, self.claim.tokens, self.claim.calls)
+        return 0
 
     def settle(self, number: int, cost_pico_usd: int | None, tokens: int, calls: int) -> None:
         """A call is done; what it needed beyond its reservation is the collector's to add. Again changes nothing."""

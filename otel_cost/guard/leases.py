@@ -12,7 +12,8 @@ import secrets
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Any
 
@@ -35,6 +36,13 @@ CALLS_AT_ONCE = 500
 EXIT_SECONDS = 2.0
 """How long a process that ends goes on telling. Longer, and an app hangs at its end; shorter, and what it reserved is
 held until it ends by time."""
+
+HOLD_SECONDS = 25 * 3600
+"""How long a batch is held for, unless its results are read before: providers give themselves a day. Longer, and
+batches whose results nobody reads here keep budget from others; shorter, and slow ones are not held to their end."""
+MAX_READ_JOBS = 1000
+"""Batches whose results were read while the collector is down. More are forgotten, the oldest first: what is held for
+them ends by time."""
 
 _Key = tuple[object, ...]
 
@@ -62,6 +70,32 @@ class Admission:
         if held is not None and leases is not None:
             leases.settle(held, self._number, cost_pico_usd, tokens, calls)
 
+    def hold(self, job: str) -> None:
+        """The call was no call but began a job, that will cost hours later: what it has taken is kept for that."""
+        held, leases = self._held, self._leases
+        if held is not None and leases is not None:
+            leases.hold(held, job)
+
+
+class Together(Admission):
+    """Several that are settled, or held, as one."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: Sequence[Admission]) -> None:
+        super().__init__()
+        self._parts = parts
+
+    def settle(self, cost_pico_usd: int | None, tokens: int, calls: int = 1) -> None:
+        """Each by the same."""
+        for part in self._parts:
+            part.settle(cost_pico_usd, tokens, calls)
+
+    def hold(self, job: str) -> None:
+        """Each for the same."""
+        for part in self._parts:
+            part.hold(job)
+
 
 class Leases:
     """All leases of one process from one collector. Safe to use from many threads."""
@@ -79,6 +113,7 @@ class Leases:
         self._revision: object = None
         self._usable: dict[_Key, Held] = {}
         self._all: dict[str, Held] = {}
+        self._read_jobs: deque[str] = deque(maxlen=MAX_READ_JOBS)
         self._asking: dict[_Key | None, threading.Lock] = {}
         self._closed = Closed()
         self._wake = threading.Event()
@@ -149,16 +184,20 @@ class Leases:
         with asking:
             return self.take(claim) or self._ask(claim)
 
+    def ask_whole(self, claim: Claim) -> Admission:
+        """Ask for a lease that is for this claim and nothing else. Raises as `ask`."""
+        return self._ask(claim, is_whole=True)
+
     def _key(self, claim: Claim) -> _Key | None:
         match_on = self._match_on
         return None if match_on is None else (claim.cost_pico_usd is not None, *map(claim.values.get, match_on))
 
-    def _ask(self, claim: Claim) -> Admission:
+    def _ask(self, claim: Claim, is_whole: bool = False) -> Admission:
         with self._lock:  # in one step: a call that ends is told, or in flight
             key = self._key(claim)
             given_back = None if self._client.is_paused else self._give_back(key)
             told = self._to_tell()
-            body: dict[str, Any] = {**claim.body(), "holder": self.holder}
+            body: dict[str, Any] = {**claim.body(), "holder": self.holder, **({"calls": 1} if is_whole else {})}
             if told:
                 body["settle"] = [{"lease": held.lease_id, "calls": calls} for held, calls in told]
             if given_back is not None:
@@ -174,46 +213,33 @@ class Leases:
         with self._lock:
             if given_back is not None and given_back.is_done:
                 self._all.pop(given_back.lease_id, None)
-            held = self._heard(answer, claim, asked_at)
+            held = self._heard(answer, claim, asked_at, is_whole=is_whole)
             if any(name not in claim.values for name in self.attributes):
                 self._drop(held)
                 raise Incomplete
             if held is None:
                 raise Refused(answer)
-            admission = self._take(held, claim)
+            admission = self._take_whole(held) if is_whole else self._take(held, claim)
         if admission is None:
             raise Rejected("a lease that is too small for what was asked")
         return admission
-
-    def check(self, claim: Claim, calls: int) -> Admission:
-        """Ask whether so many calls fit that need what the claim says together; nothing is held for them.
-
-        Raises as `ask`.
-        """
-        body = claim.body()
-        body["estimate"] = {**body["estimate"], "calls": calls}
-        asked_at = monotonic()
-        try:
-            answer = self._client.post("check", body)
-        except (Unreachable, Rejected):
-            with self._lock:
-                self._fail_closed(self._key(claim), claim)
-            raise
-        with self._lock:
-            self._heard(answer, claim, asked_at)
-            if any(name not in claim.values for name in self.attributes):
-                raise Incomplete
-        if answer.get("decision") != "allow":
-            raise Refused(answer)
-        return Admission()
 
     def _drop(self, held: Held | None) -> None:
         """A lease is not for the call that it was asked for: it is released."""
         if held is not None and held.slices:
             held.is_retired = True
-            self._usable.pop(held.key, None)
+            if self._usable.get(held.key) is held:
+                del self._usable[held.key]
             if not self._is_running:
                 self._run_in_background()
+
+    def _take_whole(self, held: Held) -> Admission:
+        if not held.slices:
+            return Admission()
+        number = held.take_whole()
+        if not self._is_running:
+            self._run_in_background()
+        return Admission(self, held, number)
 
     def _give_back(self, key: _Key | None) -> Held | None:
         """The lease that the next one takes the place of, if any: nothing more is taken from it, also if no answer
@@ -244,7 +270,9 @@ class Leases:
         if rules:
             raise ClosedError(rules)
 
-    def _heard(self, answer: Mapping[str, Any], claim: Claim, asked_at: float) -> Held | None:
+    def _heard(
+        self, answer: Mapping[str, Any], claim: Claim, asked_at: float, *, is_whole: bool = False
+    ) -> Held | None:
         """Note what an answer says; its lease, if it has one. Called with the lock held."""
         revision, match_on = answer.get("rules_revision"), tuple(map(str, answer.get("match_on", ())))
         if revision != self._revision or match_on != self._match_on:
@@ -260,6 +288,10 @@ class Leases:
         if answer.get("decision") != "allow" or not lease:
             return None
         held = Held(lease, claim, key, asked_at)
+        if is_whole:
+            if held.slices:
+                self._all[held.lease_id] = held
+            return held
         replaced = self._usable.get(key)
         if replaced is not None:
             replaced.is_retired = True
@@ -273,6 +305,8 @@ class Leases:
     def settle(self, held: Held, number: int, cost_pico_usd: int | None, tokens: int, calls: int) -> None:
         """A call of a lease is done."""
         with self._lock:
+            if held.job is not None:
+                return
             if len(held.to_tell) >= MAX_TO_TELL:
                 STATS.count("guard.settlements_dropped")
                 held.in_flight.pop(number, None)
@@ -280,6 +314,25 @@ class Leases:
             held.settle(number, cost_pico_usd, tokens, calls)
             if not self._is_running:
                 self._run_in_background()
+
+    def hold(self, held: Held, job: str) -> None:
+        """Leave a lease to a job."""
+        with self._lock:
+            if held.in_flight:
+                held.job = job
+                self._soon()
+
+    def job_is_read(self, job: str) -> None:
+        """Its results were read, by whichever process it was begun: what is held for it is not needed any more."""
+        with self._lock:
+            self._read_jobs.append(job)
+            self._soon()
+
+    def _soon(self) -> None:
+        """There is something to tell at once. Called with the lock held."""
+        self._wake.set()
+        if not self._is_running:
+            self._run_in_background()
 
     def _run_in_background(self) -> None:
         """Called with the lock held."""
@@ -298,7 +351,7 @@ class Leases:
                 self._wake.clear()
                 self.tell()
                 with lock:
-                    if not self._all:
+                    if not self._all and not self._read_jobs:
                         self._is_running = False
                         return
         except Exception as error:
@@ -310,8 +363,38 @@ class Leases:
         with self._lock:
             leases = list(self._all.values())
         for held in leases:
-            self._renew(held)
-            self._tell(held)
+            if held.job is not None:
+                self._hand_over(held)
+            else:
+                self._renew(held)
+                self._tell(held)
+        self._tell_read_jobs()
+
+    @guarded
+    def _hand_over(self, held: Held) -> None:
+        body: dict[str, Any] = {"lease": held.lease_id, "calls": [], "job": held.job, "hold_seconds": HOLD_SECONDS}
+        try:
+            self._client.post("settle", body)
+        except Unreachable:
+            return
+        except Rejected as error:
+            STATS.failed("guard.hold", error)
+        with self._lock:
+            self._all.pop(held.lease_id, None)
+
+    @guarded
+    def _tell_read_jobs(self) -> None:
+        while self._read_jobs:
+            job = self._read_jobs[0]
+            try:
+                self._client.post("release", {"job": job})
+            except Unreachable:
+                return
+            except Rejected as error:
+                STATS.failed("guard.read", error)
+            with self._lock:
+                if self._read_jobs and self._read_jobs[0] is job:
+                    self._read_jobs.popleft()
 
     @guarded
     def _renew(self, held: Held) -> None:
@@ -390,4 +473,8 @@ class Leases:
         for held in leases:
             while held.lease_id in self._all and monotonic() < ends_at and not self._client.is_paused:
                 more = len(held.to_tell) > CALLS_AT_ONCE
-                self._tell(held, is_last=not more)
+                if held.job is not None:
+                    self._hand_over(held)
+                else:
+                    self._tell(held, is_last=not more)
+        self._tell_read_jobs()

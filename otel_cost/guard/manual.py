@@ -43,6 +43,8 @@ class Guarded:
         self.token: Token[Guarded | None] | None = None
         self.own: Mapping[str, str] = {}
         """Attributes that budgets count by, for spans of the call."""
+        self.claim: Claim | None = None
+        """What was claimed for it, if the guard is on."""
         self._cost_pico_usd: int | None = 0
         self._tokens = 0
         self._has_calls = False
@@ -71,6 +73,12 @@ class Guarded:
         self._cost_pico_usd = None if before is None or cost_pico_usd is None else before + cost_pico_usd
         self._tokens += tokens
         self._has_calls = True
+
+    def leave_to_job(self) -> Claim | None:
+        """The block hands in a batch, whose claim this is: the block itself costs nothing."""
+        self.is_open = False
+        self.admission.settle(0, 0, calls=0)
+        return self.claim
 
     def end(self, estimated_tokens: int, has_failed: bool) -> None:
         """The block is over: settle by what was read in it, or as nothing if it failed, or by the estimate."""
@@ -118,16 +126,19 @@ class Guard:
         owners: dict[str, str | None] = {**owners_of(context)}
         guarded.own = self._attributes
 
+        def claimed(model: str | None) -> Claim:
+            guarded.claim = self._claim(model, owners)
+            return guarded.claim
+
         def complete(claim: Claim) -> Claim:
             values = self._attributed(guarded, leases.attributes, context)
             owners.update(values)
-            return claim._replace(values={**claim.values, **values})
+            guarded.claim = claim._replace(values={**claim.values, **values})
+            return guarded.claim
 
         if leases.attributes:
             owners.update(self._attributed(guarded, leases.attributes, context))
-        return deciding.deciding(
-            self._claim(self._values.get("model"), owners), lambda model: self._claim(model, owners), complete
-        )
+        return deciding.deciding(claimed(self._values.get("model")), claimed, complete)
 
     def _attributed(self, guarded: Guarded, names: Sequence[str], context: Context) -> Mapping[str, str | None]:
         """Values of attributes that budgets count by; those that were given come first."""

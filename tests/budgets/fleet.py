@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -51,6 +53,21 @@ class Fleet:
         self.killed.add(number)
         os.kill(self.workers[number], signal.SIGKILL)
 
+    def kill_within_a_call(self, number: int) -> None:
+        """`kill -9` of one process when a call of it is under way, by what it has written down: it stands still while
+        that is read."""
+        ends_at = time.monotonic() + FLEET_SECONDS
+        while True:
+            os.kill(self.workers[number], signal.SIGSTOP)
+            kinds = Counter(note["kind"] for note in self._notes_of(self.folder / f"{number}.jsonl"))
+            if kinds["begun"] > kinds["ended"]:
+                self.kill(number)
+                return
+            assert not kinds["finished"], "it has made all its calls"
+            assert time.monotonic() < ends_at
+            os.kill(self.workers[number], signal.SIGCONT)
+            time.sleep(0.01)
+
     def wait(self) -> None:
         """All have ended, those that were not killed cleanly."""
         said, _ = self._app.communicate(timeout=FLEET_SECONDS)
@@ -69,6 +86,9 @@ class Fleet:
 
     def notes(self) -> list[Mapping[str, Any]]:
         """All that the processes have written, in the order of time."""
-        lines = [line for path in self.folder.glob("*.jsonl") for line in path.read_text().splitlines()]
-        found: list[Mapping[str, Any]] = [json.loads(line) for line in lines]
+        found = [note for path in self.folder.glob("*.jsonl") for note in self._notes_of(path)]
         return sorted(found, key=lambda note: float(note["at"]))
+
+    def _notes_of(self, path: Path) -> list[Mapping[str, Any]]:
+        """Of one process, if it has begun to write."""
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []

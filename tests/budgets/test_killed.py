@@ -47,11 +47,8 @@ def test_what_killed_processes_held_is_free_again_within_lease_time_and_grace(
         )
         with Fleet(plan) as fleet:
             fleet.go()
-            while CUSTOMER not in counters(collector):  # it is listed with the first span
-                time.sleep(0.02)
             for number in range(0, plan.processes, 2):
-                fleet.kill(number)
-                time.sleep(0.05)
+                fleet.kill_within_a_call(number)
             killed_at = time.monotonic()
             assert counters(collector)[CUSTOMER].leased > 0, "nothing was held: the test proves nothing"
             fleet.wait()

@@ -219,6 +219,8 @@ class Settlement(TypedDict):
 
     lease: str
     calls: NotRequired[list[SettledCall] | None]
+    job: NotRequired[Annotated[str | None, Says(description="what the lease is held for from now on")]]
+    hold_seconds: NotRequired[Annotated[int | None, Says(description="for how long at most; with `job`")]]
 
 
 class Release(TypedDict):
@@ -226,6 +228,12 @@ class Release(TypedDict):
 
     lease: str
     in_flight: NotRequired[list[CallUnderWay] | None]
+
+
+class ReadJob(TypedDict):
+    """The results of a job are known: what is held for it is free in a minute."""
+
+    job: str
 
 
 class LeaseClaim(Claim):
@@ -311,9 +319,10 @@ class Settled(TypedDict):
 
 
 class Released(TypedDict):
-    """`known` false: there was no such lease."""
+    """`known` false: there was no such lease, or nothing is held for the job."""
 
-    lease: str
+    lease: NotRequired[str]
+    job: NotRequired[str]
     known: bool
     rules_revision: str
 

@@ -69,7 +69,7 @@ def budget_paths(desk: Desk) -> list[Path]:
             shapes.Settlement, shapes.SETTLED
         ),
         Path("POST", "/budgets/release", Role.EDITOR, routes.release, "give a lease back").of(
-            shapes.Release, shapes.RELEASED
+            shapes.Release | shapes.ReadJob, shapes.RELEASED
         ),
         Path("GET", "/budgets", Role.VIEWER, routes.overview, "every budget as it is now", returns=shapes.OVERVIEW),
         Path(

@@ -211,3 +211,43 @@ def test_what_is_wrong_is_named_where_it_stands(change: Mapping[str, Any], where
 def test_a_request_that_is_no_object_is_refused(request_json: object) -> None:
     with pytest.raises(BadRequest):
         settle_answer(book_of(DAY), request_json, NOON_NS)
+
+
+def test_a_lease_that_is_held_for_a_job_outlasts_its_holder_until_the_job_is_read() -> None:
+    """No second batch fits meanwhile; the results free it after a minute, whose spans have come by then."""
+    clocks = Clocks()
+    book = LeaseBook(Spending((DAY,)), steady_ns=clocks.steady)
+    book.set_rules([DAY], "r1")
+    batch = {"estimate": {"usd": "3", "tokens": 1000, "calls": 50}, "calls": 1}
+    lease_id = lease(book, **batch)["lease"]["id"]
+    held = settle_answer(book, {"lease": lease_id, "job": "batch-1", "hold_seconds": 86_400}, NOON_NS)
+    assert held["known"]
+    clocks.advance(3 * 3600)
+    assert lease(book, **batch)["decision"] == "block"
+    assert lease(book)["decision"] == "allow"
+    assert release_answer(book, {"job": "batch-1"}, org="another")["known"] is False
+    assert release_answer(book, {"job": "batch-1"}) == {"job": "batch-1", "known": True, "rules_revision": "r1"}
+    clocks.advance(59)
+    assert lease(book, **batch)["decision"] == "block"
+    clocks.advance(2)
+    assert lease(book, **batch)["decision"] == "allow"
+
+
+def test_nobody_reads_a_job_and_it_is_held_no_longer_than_was_said() -> None:
+    clocks = Clocks()
+    book = LeaseBook(Spending((DAY,)), steady_ns=clocks.steady)
+    book.set_rules([DAY], "r1")
+    lease_id = lease(book)["lease"]["id"]
+    settle_answer(book, {"lease": lease_id, "job": "b", "hold_seconds": 100}, NOON_NS)
+    (key,) = book.keys("day")
+    clocks.advance(10)
+    settle_answer(book, {"lease": lease_id}, NOON_NS)  # does not make it a lease like others again
+    clocks.advance(89)
+    assert book.leased(key)
+    clocks.advance(2)
+    assert not book.leased(key)
+
+
+def test_a_job_has_a_time() -> None:
+    with pytest.raises(BadRequest, match="required"):
+        settle_answer(book_of(DAY), {"lease": "x", "job": "b"}, NOON_NS)

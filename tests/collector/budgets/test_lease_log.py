@@ -46,6 +46,22 @@ def test_leases_of_a_killed_collector_are_honoured_until_they_end(tmp_path: Path
     assert kept(after) == 0
 
 
+def test_what_is_held_for_a_job_is_held_after_a_kill_and_free_once_it_is_read(tmp_path: Path) -> None:
+    clocks = Clocks()
+    book = open_book(tmp_path / "log", clocks)
+    assert book.hold(granted(book).lease_id, "batch-1", 3600 * SECOND_NS)
+    after = open_book(tmp_path / "log", clocks)
+    clocks.advance(1800)
+    assert kept(after) == 10
+    assert after.read("batch-1")
+    clocks.advance(GRACE_NS / SECOND_NS - 1)
+    last = open_book(tmp_path / "log", clocks)
+    assert kept(last) == 10
+    clocks.advance(GRACE_NS / SECOND_NS)
+    assert kept(last) == 0
+    assert not last.read("batch-1")
+
+
 def test_what_was_said_of_a_lease_is_not_forgotten(tmp_path: Path) -> None:
     """Settled calls, calls under way and stored spans: each is kept once, after one kill or several."""
     clocks = Clocks()

@@ -33,6 +33,8 @@ class Budget:
     settled: dict[str, dict[int, _Body]] = field(default_factory=dict)
     leases: dict[str, int] = field(default_factory=dict)  # what is out, in pico-USD
     released: set[str] = field(default_factory=set)
+    jobs: dict[str, list[str]] = field(default_factory=dict)  # what is held for each, by lease
+    read: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def respond(self, what: str, body: _Body) -> _Body:
@@ -42,6 +44,9 @@ class Budget:
             if what == "settle":
                 return self._settle(body)
             if what == "release":
+                if "job" in body:
+                    self.read.append(body["job"])
+                    return {"job": body["job"], "known": body["job"] in self.jobs}
                 self._release(body)
                 return {"lease": body["lease"], "known": True}
             if what == "check":
@@ -79,7 +84,7 @@ class Budget:
         left = limit - self.spent_pico_usd - sum(self.leases.values())
         if each > left:
             return {"decision": "block", "refusal": self.refusal("block")}
-        amount = min(left, each * self.calls_per_lease)
+        amount = min(left, each * min(self.calls_per_lease, body.get("calls", self.calls_per_lease)))
         self.leases[lease["id"]] = amount
         grant = {"rule": "cap", "scope_value": "acme", "unit": "USD"}
         lease["grants"] = [{**grant, "amount": format_usd(amount), "each": format_usd(each)}]
@@ -108,10 +113,14 @@ class Budget:
 
     def _release(self, body: _Body) -> None:
         self.released.add(body["lease"])
-        self.leases[body["lease"]] = sum(pico_usd(call["reserved"]["usd"]) for call in body.get("in_flight", ()))
+        settled = self.settled.get(body["lease"], {})
+        in_flight = [call for call in body.get("in_flight", ()) if call["call"] not in settled]
+        self.leases[body["lease"]] = sum(pico_usd(call["reserved"]["usd"]) for call in in_flight)
 
     def _settle(self, body: _Body) -> _Body:
         lease = body["lease"]
+        if "job" in body:
+            self.jobs.setdefault(body["job"], []).append(lease)
         for call in body["calls"]:
             if self.settled.setdefault(lease, {}).setdefault(call["call"], call) is call:
                 taken = call["reserved"]["usd"] if lease in self.released else call["usd"] or call["reserved"]["usd"]

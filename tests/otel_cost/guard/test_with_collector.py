@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 import urllib.request
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 import otel_cost
 from otel_cost.guard import gate
+from otel_cost.instrument.instrumentor import OtelCostInstrumentor
 from otel_cost.pricing.money import format_usd, pico_usd
 from tests.otel_cost.instrument.observing import answer, chat, observed
+from tests.otel_cost.instrument.scripted_server import Script
 from tests.support.collector_process import CollectorProcess
 from tests.support.ports import free_ports
 
@@ -73,3 +77,37 @@ def test_calls_are_made_until_the_budget_is_spent_and_the_ledger_agrees(tmp_path
             time.sleep(0.05)
         assert collector.counter()["spent"] == format_usd(pico_usd(COST_USD) * ROOM)
         assert (collector.counter(1)["spent"], collector.counter(1)["leased"]) == (ROOM, 0)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_batch_is_held_after_its_process_and_the_collector_were_gone(tmp_path: Path) -> None:
+    """Two batches that fit alone do not fit together: the second is refused, by a collector that was killed since."""
+    params = {"model": "claude-sonnet-4-20250514", "max_tokens": 150, "messages": [{"role": "user", "content": "why?"}]}
+    batch = {"requests": [{"custom_id": "a", "params": params}]}  # of 0.00113 USD
+    state = Script((b'{"id":"msgbatch_1","processing_status":"in_progress"}',), content_type="application/json")
+    with _Collector(tmp_path) as collector, observed(state) as app:
+        OtelCostInstrumentor().instrument(hosts={app.server.url.partition("://")[2]: "anthropic"})
+
+        def hand_in() -> None:
+            with otel_cost.tags(customer="acme"):
+                httpx.post(f"{app.server.url}/v1/messages/batches", json=batch)
+
+        gate.switch_on(f"http://127.0.0.1:{collector.api_port}")
+        hand_in()
+        gate.switch_off()
+        held = collector.counter()["leased"]
+        assert held.startswith("0.001")
+        collector.kill()
+        collector.spawn()
+        collector.wait_until_ready()
+        assert collector.counter()["leased"] == held
+        gate.switch_on(f"http://127.0.0.1:{collector.api_port}")
+        try:
+            with pytest.raises(otel_cost.BudgetExceeded) as raised:
+                hand_in()
+        finally:
+            gate.switch_off()
+        assert raised.value.leased == held
+        assert len(app.server.bodies) == 1
+    del raised
+    gc.collect()  # what a refused request leaves open ends with the test
