@@ -100,10 +100,11 @@ class FigureGauges:
         while True:
             for name, read in reads.items():
                 if time.monotonic() >= next_seconds[name] and not self._stopped.is_set():
-                    started_seconds = time.monotonic()
-                    pause_seconds = pauses[name] if self._note(name, read) else LOOK_SECONDS
-                    took_seconds = time.monotonic() - started_seconds
-                    next_seconds[name] = time.monotonic() + max(pause_seconds, took_seconds * BUSY_SHARE)
+                    started_seconds, is_first = time.monotonic(), not next_seconds[name]
+                    least_seconds = pauses[name] if self._note(name, read) else LOOK_SECONDS
+                    ended_seconds = time.monotonic()
+                    took_seconds = ended_seconds - started_seconds
+                    next_seconds[name] = ended_seconds + pause_after(least_seconds, took_seconds, is_first=is_first)
             if self._stopped.wait(max(0.5, min(next_seconds.values()) - time.monotonic())):
                 return
 
@@ -141,6 +142,15 @@ class FigureGauges:
             (table.BUDGET_DEAD_LETTERS, Sample((("channel", channel),), str(count)))
             for channel, count in self._dead_letters()
         ]
+
+
+def pause_after(least_seconds: float, took_seconds: float, *, is_first: bool) -> float:
+    """How long what took so long to read is not read again.
+
+    The first time says nothing of the others: whatever reads is loaded or started then, while the collector's own
+    start takes all CPUs. Figures of an empty ledger would be shown for minutes.
+    """
+    return least_seconds if is_first else max(least_seconds, took_seconds * BUSY_SHARE)
 
 
 def _shown(found: Outlook) -> Iterator[tuple[Metric, Sample]]:

@@ -12,7 +12,7 @@ import pytest
 
 from collector.exposition import render
 from collector.metering.config import MeteringConfig
-from collector.metering.figures import FigureGauges
+from collector.metering.figures import BUSY_SHARE, LOOK_SECONDS, FigureGauges, pause_after
 from collector.store.query import query_published
 from otel_cost.pricing.money import format_usd
 from tests.collector.metering.test_meter import Metered
@@ -61,3 +61,10 @@ def test_what_cannot_be_read_is_absent_and_said_once(caplog: pytest.LogCaptureFi
     assert [record.message for record in caplog.records if "periods" in record.message] == [
         "metrics of periods cannot be read now: no file"
     ]
+
+
+def test_a_slow_start_does_not_keep_figures_from_following_the_ledger() -> None:
+    """Only from the second time on it counts how long reading took: by then nothing is loaded any more."""
+    assert pause_after(LOOK_SECONDS, 6.0, is_first=True) == LOOK_SECONDS
+    assert pause_after(LOOK_SECONDS, 6.0, is_first=False) == 6.0 * BUSY_SHARE
+    assert pause_after(LOOK_SECONDS, 0.01, is_first=False) == LOOK_SECONDS
