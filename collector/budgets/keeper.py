@@ -33,8 +33,9 @@ from collector.store.statements import fetch, query
 logger = logging.getLogger(__name__)
 
 FIRST_MEND_NS, LAST_MEND_NS = 10 * 10**9, 3600 * 10**9
-"""After a fault in counting all is counted anew so much later, then after twice as long, and so on. Sooner: a fault
-that is there each time keeps the writer busy, seconds for ten million calls. Later: budgets stand still for longer."""
+"""After a fault in counting all is counted anew so much later; after one that follows within the next wait, that, which
+is twice as long. Sooner: a fault that is there each time keeps the writer busy, seconds for ten million calls. Later:
+budgets stand still for longer."""
 
 Worst = Callable[[], WorstRates]
 """The dearest rates of the card that is in use."""
@@ -70,6 +71,7 @@ class BudgetKeeper:
         self._counted: dict[str, _Counted] = {}
         self._is_broken = False
         self._mends_at_ns, self._mend_ns = 0, FIRST_MEND_NS
+        self._mended_ns = 0
         self._ask: ledger_budgets.Ask | None = None
         store.budgets = self
 
@@ -93,6 +95,7 @@ class BudgetKeeper:
         now_ns = self._clock_ns()
         if self._is_broken and now_ns >= self._mends_at_ns:
             self._mends_at_ns, self._mend_ns = now_ns + self._mend_ns, min(2 * self._mend_ns, LAST_MEND_NS)
+            self._mended_ns = now_ns
             self.set_rules(self._wanted)
             logger.warning("budgets are counted again")
 
@@ -142,8 +145,11 @@ class BudgetKeeper:
 
     def failed(self, error: Exception) -> None:
         """See there."""
+        now_ns = self._clock_ns()
+        if now_ns - self._mended_ns > self._mend_ns:  # it has held for longer than the last wait
+            self._mend_ns = FIRST_MEND_NS
         self._is_broken = True
-        self._mends_at_ns = self._clock_ns() + self._mend_ns
+        self._mends_at_ns = now_ns + self._mend_ns
         logger.error("budgets are not counted, and will be counted anew, soon or at the next start", exc_info=error)
 
     def _is_counted(self, rule: Rule) -> bool:

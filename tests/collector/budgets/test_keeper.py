@@ -195,6 +195,31 @@ def test_a_fault_in_counting_is_mended_while_the_collector_runs(
     agreed(store, keeper)
 
 
+def test_the_wait_after_a_fault_is_long_only_if_one_follows_the_other(
+    open_ledger: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ns = [time.time_ns()]
+    store, keeper = open_ledger(by_agent(), clock_ns=lambda: now_ns[0])
+    numbers = iter(range(1, 100))
+
+    def waited_ns() -> int:
+        """How long nothing is counted after a fault of now, which goes by itself."""
+        with monkeypatch.context() as broken:
+            broken.setattr(keeper.counters, "moves", lambda *_, **__: 1 / 0)
+            store.append(batch([call(1, next(numbers), agent="a")]), attribute)
+        began_ns = now_ns[0]
+        while keeper.columns is None:
+            now_ns[0] += keeping.FIRST_MEND_NS // 2
+            keeper.mend()
+        return now_ns[0] - began_ns
+
+    first = keeping.FIRST_MEND_NS
+    assert [waited_ns() for _ in range(3)] == [first, 2 * first, 4 * first]
+    now_ns[0] += 9 * first
+    assert [waited_ns() for _ in range(2)] == [first, 2 * first]
+    agreed(store, keeper)
+
+
 def test_a_commit_that_fails_moves_nothing(open_ledger: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     store, keeper = open_ledger(by_agent(limit=1))
     told: list[Moves] = []
