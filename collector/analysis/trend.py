@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from collector.analysis.robust import median, scatter, slope, trimmed_mean
 
@@ -28,6 +29,9 @@ _FAINT = 0.25
 """Weekdays with less of a usual day than this say nothing about the level: their ratio to it is mostly chance."""
 _CLIP = 3.0
 """Standard deviations beyond which a day counts as held down."""
+KEPT = 1_024
+"""Trends that are kept: that of a morning in the past is the same whenever it is asked for, and a projection asks for
+121 of them. Fewer: pages that are watched at once push each other's out. More: 2 KB each."""
 _STEP_GAIN = 0.62
 """Two levels must leave so little of the distance that one trend leaves, to be believed. Higher: chance makes steps."""
 _STEP_DAYS = 4
@@ -60,9 +64,14 @@ class Trend:
 
 def trend_of(amounts: Sequence[int], next_weekday: int) -> Trend | None:
     """The trend of complete days, where the one to come is a `next_weekday` (0: Monday); None of fewer than three."""
-    if len(amounts) < LEAST_DAYS:
-        return None
-    recent = [float(amount) for amount in amounts[-SHAPE_DAYS:]]
+    count = len(amounts)
+    return None if count < LEAST_DAYS else _trend(tuple(amounts[-SHAPE_DAYS:]), count, next_weekday)
+
+
+@lru_cache(maxsize=KEPT)
+def _trend(amounts: tuple[int, ...], count: int, next_weekday: int) -> Trend:
+    """The trend of the last of `count` days."""
+    recent = [float(amount) for amount in amounts]
     first_weekday = (next_weekday - len(recent)) % 7
     factors = _factors(recent, first_weekday)
     weekdays = [(first_weekday + place) % 7 for place in range(len(recent))]
@@ -72,10 +81,10 @@ def trend_of(amounts: Sequence[int], next_weekday: int) -> Trend | None:
         for place, (amount, weekday) in enumerate(zip(recent, weekdays, strict=True))
         if factors[weekday] >= _FAINT and place > last - TREND_DAYS
     ]
-    if len(amounts) < LEAST_SHAPE_DAYS:
+    if count < LEAST_SHAPE_DAYS:
         points = points[-7:]
-    level, per_day, spread = _line(points, has_trend=len(amounts) >= LEAST_TREND_DAYS)
-    return Trend(len(amounts), level, per_day, factors, spread / level if level > 0 else 0.0, next_weekday)
+    level, per_day, spread = _line(points, has_trend=count >= LEAST_TREND_DAYS)
+    return Trend(count, level, per_day, factors, spread / level if level > 0 else 0.0, next_weekday)
 
 
 def weekly_level(amounts: Sequence[int]) -> float:

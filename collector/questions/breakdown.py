@@ -102,11 +102,12 @@ def breakdown(ask: Ask, selection: Selection, grouping: Grouping) -> Breakdown:
     lines = scope.rows("groups", _parameters(grouping), keys=grouping.by, **_parts(scope, grouping))
     total, groups, all_groups = measures_of(lines[0]), int(lines[0]["groups"]), int(lines[0]["all_groups"])
     lines = lines[1:]
+    shown = scope if len(lines) == all_groups else _shown(scope, grouping, lines)
     if grouping.executions:
         total = replace(total, executions=scope.executions())
-        lines = _with_executions(scope, grouping, lines)
+        lines = _with_executions(shown, grouping, lines)
     keys = [_key(line, grouping, selection) for line in lines]
-    sparks = _sparklines(scope, grouping, lines) if grouping.sparkline else None
+    sparks = _sparklines(scope, shown, grouping, lines) if grouping.sparkline else None
     rows = tuple(
         _row(key, line, total, grouping.compare, sparks.lines[at] if sparks else None)
         for at, (key, line) in enumerate(zip(keys, lines, strict=True))
@@ -117,8 +118,7 @@ def breakdown(ask: Ask, selection: Selection, grouping: Grouping) -> Breakdown:
 
 
 def _with_executions(scope: Scope, grouping: Grouping, lines: Lines) -> list[dict[str, Any]]:
-    some = _shown(scope, grouping, lines)
-    found = some.executions_by(grouping.by) if lines else {}
+    found = scope.executions_by(grouping.by) if lines else {}
     names = [f"key_{at}" for at in range(len(grouping.by))]
     return [{**line, "executions": found.get(tuple(line[name] for name in names))} for line in lines]
 
@@ -191,17 +191,15 @@ class _Sparks(NamedTuple):
     lines: list[_Spark]
 
 
-def _sparklines(scope: Scope, grouping: Grouping, lines: Lines) -> _Sparks:
-    """Cost per bucket of the lines that are shown."""
+def _sparklines(scope: Scope, shown: Scope, grouping: Grouping, lines: Lines) -> _Sparks:
+    """Cost per bucket of the lines that are shown; `shown`: their calls, and maybe a few more."""
     instants = scope.instants()
     if not lines or instants is None or grouping.sparkline is None:
         return _Sparks((), [_Spark((), None) for _ in lines])
     zone = scope.selection.window.zone
     numbers = buckets.numbers(grouping.sparkline, *instants, zone)
     names = [f"key_{at}" for at in range(len(grouping.by))]
-    cells = _shown(scope, grouping, lines).rows(
-        "costs", keys=grouping.by, bucket=grouping.sparkline, named=", ".join(names)
-    )
+    cells = shown.rows("costs", keys=grouping.by, bucket=grouping.sparkline, named=", ".join(names))
     costs = {(cell["bucket"], *(cell[name] for name in names)): cell["cost_usd"] for cell in cells}
     starts = tuple(buckets.start(grouping.sparkline, number, zone) for number in numbers)
     whole = slice(int(starts[0] < instants[0]), -1)

@@ -74,6 +74,10 @@ class Rolled(Protocol):
         """
         ...
 
+    def months(self, names: frozenset[str], columns: tuple[str, ...]) -> str | None:
+        """The same with month in the place of day. None: no fewer lines than `sums` has."""
+        ...
+
     def runs(self, names: frozenset[str]) -> str | None:
         """The same with `execution` as in `sql/ran.sql`, one line or more for each."""
         ...

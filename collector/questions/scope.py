@@ -13,7 +13,7 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 
@@ -22,6 +22,7 @@ from collector.questions.measures import Measures
 from collector.questions.rolled import BEFORE, DETAILS, FACTS, FILTERED, KNOWN, LENGTHS, Rolled
 from collector.questions.selection import TIMES, Ask, Filter, Selection, Window
 from collector.questions.texts import behind, json_path, named_in, reads
+from collector.questions.whole import Whole, in_months, whole_units
 from otel_cost.attributes import OTEL_COST_TAG_PREFIX
 
 ATTRIBUTE = "attr."
@@ -73,15 +74,6 @@ def call_rows(calls: str) -> str:
 
 
 _Kept = Callable[[datetime | None, datetime | None], str | None]
-
-
-class _Whole(NamedTuple):
-    """Which sums help: of which whole hours or days of the window; None: of an open end."""
-
-    relation: str
-    unit: str
-    first: int | None
-    end: int | None
 
 
 class Scope:
@@ -217,7 +209,8 @@ class Scope:
         names = [*keys, *(one.key for one in self.selection.filters)]
         if rolled is not None and not self.selection.as_billed and all(map(_is_column, names)):
             whole = self._whole(rolled, kind, columns, keys, bucket)
-            parts = [] if whole is None else [self._sums(whole, columns, keys, bucket, given)]
+            wholes = [] if whole is None else self._coarsest(rolled, whole, kind, columns, keys, bucket)
+            parts = [self._sums(each, columns, keys, bucket, given) for each in wholes]
             said = [f"calls.{_OF_CALL_ROWS.get(name, name)} AS {name}," for name in columns]
             summed = self._names_of_sums(rolled, kind, (*keys, bucket))
             for relation, where in self._rest(rolled, whole, summed, given, prefix):
@@ -251,7 +244,7 @@ class Scope:
     def _rest(
         self,
         rolled: Rolled,
-        whole: _Whole | None,
+        whole: Whole | None,
         summed: frozenset[str] | None,
         given: dict[str, object],
         prefix: str,
@@ -280,7 +273,7 @@ class Scope:
 
     def _whole(
         self, rolled: Rolled, kind: str, columns: tuple[str, ...], keys: Sequence[str], bucket: str | None
-    ) -> _Whole | None:
+    ) -> Whole | None:
         """The sums that help, if any do."""
         names = frozenset(name for name in (*keys, *(one.key for one in self.selection.filters)) if name not in TIMES)
         unit = buckets.HOUR if _TEXTS.get(kind, kind) == "facts" and not names else buckets.DAY
@@ -288,37 +281,39 @@ class Scope:
         is_too_fine = buckets.HOUR in times and unit != buckets.HOUR
         if kind == "details" or is_too_fine or (times and rolled.zone.key != self.selection.window.zone.key):
             return None
-        ends = self._whole_units(rolled, unit)
+        ends = whole_units(unit, self.selection.window, rolled.zone, rolled.last)
         if ends is None:
             return None
         if kind == "ran":
             relation = rolled.runs(names)
         else:
             relation = rolled.longest(names) if kind == "lengths" else rolled.sums(names, columns)
-        return None if relation is None else _Whole(relation, unit, *ends)
+        return None if relation is None else Whole(relation, unit, *ends)
 
-    def _whole_units(self, rolled: Rolled, unit: str) -> tuple[int | None, int | None] | None:
-        """First day or hour that is whole in the window, and the one after the last; None of an open end.
-
-        None at all: there is none.
-        """
-        window = self.selection.window
-        first = end = None
-        if window.since is not None:
-            first = buckets.number(unit, window.since, rolled.zone)
-            if buckets.start(unit, first, rolled.zone) < window.since:
-                first = buckets.after(unit, first, rolled.zone)
-        if window.until is not None and rolled.last is not None and window.until <= rolled.last:
-            end = buckets.number(unit, window.until, rolled.zone)
-        return None if first is not None and end is not None and first >= end else (first, end)
+    def _coarsest(
+        self,
+        rolled: Rolled,
+        whole: Whole,
+        kind: str,
+        columns: tuple[str, ...],
+        keys: Sequence[str],
+        bucket: str | None,
+    ) -> list[Whole]:
+        """The same sums, of months as far as the window has whole ones."""
+        names = self._names_of_sums(rolled, kind, (*keys, bucket))
+        is_finer = any(key in TIMES and key != buckets.MONTH for key in (*keys, bucket))
+        if whole.unit != buckets.DAY or names is None or is_finer:
+            return [whole]
+        months = rolled.months(names, columns)
+        return [whole] if months is None else in_months(whole, months, rolled.last, rolled.zone)
 
     def _sums(
-        self, whole: _Whole, columns: tuple[str, ...], keys: Sequence[str], bucket: str | None, given: dict[str, object]
+        self, whole: Whole, columns: tuple[str, ...], keys: Sequence[str], bucket: str | None, given: dict[str, object]
     ) -> str:
-        """What the whole days or hours of the window add to facts."""
+        """What whole hours, days or months of the window add to facts."""
 
         def time(name: str) -> str:
-            return "calls.hour" if name == buckets.HOUR else buckets.sql_of_day(name, "calls.day")
+            return f"calls.{name}" if name in (buckets.HOUR, whole.unit) else buckets.sql_of_day(name, "calls.day")
 
         names = [
             f"{time(key) if key in TIMES else self._expression(key, '', given)} AS key_{at},"

@@ -77,7 +77,13 @@ class Rolled:
         for table, known in (("rated", RATED), ("many", MANY)):
             if names <= set(known):
                 return self._relation(table, names, said)
-        return self._combined(names, said) if names <= set(FEW) else None
+        return self._combined("few", names, ["sums.day", *said]) if names <= set(FEW) else None
+
+    def months(self, names: frozenset[str], columns: Sequence[str]) -> str | None:
+        """See `collector.questions.rolled.Rolled.months`."""
+        if not names <= set(FEW):
+            return None
+        return self._combined("months", names, ["sums.month", *(f"sums.{name}" for name in columns)])
 
     def runs(self, names: frozenset[str]) -> str | None:
         """See `collector.questions.rolled.Rolled.runs`."""
@@ -93,10 +99,10 @@ class Rolled:
         said = ", ".join(["sums.org_id", "sums.day", *(f'sums."{name}"' for name in sorted(names)), *columns])
         return f"(SELECT {said} FROM rollups.{table} AS sums WHERE {self._is_valid()})" if self.parts else None
 
-    def _combined(self, names: frozenset[str], columns: Sequence[str]) -> str | None:
-        said = ", ".join(["named.org_id", "sums.day", *(f'named."{name}"' for name in sorted(names)), *columns])
+    def _combined(self, table: str, names: frozenset[str], columns: Sequence[str]) -> str | None:
+        said = ", ".join(["named.org_id", *(f'named."{name}"' for name in sorted(names)), *columns])
         relation = (
-            f"(SELECT {said} FROM rollups.few AS sums "
+            f"(SELECT {said} FROM rollups.{table} AS sums "
             f"JOIN rollups.combination AS named ON named.combination = sums.combination WHERE {self._is_valid()})"
         )
         return relation if self.parts else None

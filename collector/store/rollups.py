@@ -82,7 +82,7 @@ SUMS = ", ".join(
         "max(last_ns) AS last_ns",
     ]
 )
-_TABLES = ("few", "many", "whole", "rated", "ran", "long")
+_TABLES = ("few", "months", "many", "whole", "rated", "ran", "long")
 
 
 class Rollups:
@@ -194,6 +194,10 @@ class Rollups:
             raise duckdb.InvalidInputException("two combinations have one hash")
         names = ", ".join([*MONEY, *SUMMED, "first_ns", "last_ns"])
         cursor.execute(f"INSERT INTO few SELECT {part}, day, combination, {names} FROM summed")
+        month = buckets.sql_of_day(buckets.MONTH, "day")
+        cursor.execute(
+            f"INSERT INTO months SELECT {part}, {month} AS month, combination, {SUMS} FROM summed GROUP BY ALL"
+        )
         cursor.execute("DROP TABLE summed")
 
     def _attach(self, place: str) -> None:

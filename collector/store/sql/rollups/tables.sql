@@ -12,6 +12,9 @@ CREATE TABLE combination (
     {few} VARCHAR
 );
 
+-- The same sums of whole months: of a year, a tenth as many.
+CREATE TABLE months (part INTEGER NOT NULL, month INTEGER NOT NULL, combination UBIGINT NOT NULL, {sums});
+
 CREATE TABLE few (part INTEGER NOT NULL, day INTEGER NOT NULL, combination UBIGINT NOT NULL, {sums});
 
 CREATE TABLE many (part INTEGER NOT NULL, day INTEGER NOT NULL, org_id VARCHAR NOT NULL, {many} VARCHAR, {sums});
