@@ -12,14 +12,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 from urllib.request import urlopen
@@ -28,19 +24,14 @@ import numpy as np
 
 from benchmarks.ingest import processes
 from benchmarks.ingest.drive import Drive
-from benchmarks.ingest.plan import Load, Plan
+from benchmarks.ingest.plan import Load
 from benchmarks.ingest.report import MIB, machine
 from benchmarks.ingest.systems import OtelCost
 from benchmarks.ingest.tables import plain, target_table
 from benchmarks.ingest.targets import Target
-from benchmarks.ingest.trials import say
-from benchmarks.queries import build
+from benchmarks.served import parser, plan, serving, sixty_days
 from collector.telemetry import APPLY_LAG_SECONDS
 
-PREPARED = Path("build/benchmarks")
-PREPARED_SECONDS = 12 * 3600.0  # then "today" of the ledger is too old
-SETTLE_SECONDS = 5.0
-SPANS_PER_REQUEST = 512
 _FIGURES = ("p50_ms", "p95_ms", "max_ms", "cpu_p50_ms")
 
 
@@ -55,27 +46,6 @@ class Outcome:
     cpu_seconds: float
     peak_rss_bytes: int
     segments: int
-
-
-def prepared(rows: int) -> Path:
-    """The folder of a ledger of about `rows` spans, built when there is none from today."""
-    folder = PREPARED / f"ledger-{rows}"
-    path = folder / "otel-cost.duckdb"
-    if path.exists() and time.time() - path.stat().st_mtime < PREPARED_SECONDS:
-        return folder
-    shutil.rmtree(folder, ignore_errors=True)
-    say(f"building a ledger of {rows:,} spans in {folder}")
-    build(path.absolute(), rows)
-    return folder
-
-
-def copy(source: Path, target: Path) -> None:
-    """Segments are never changed, so they are linked; all else is copied."""
-    for path in source.rglob("*"):
-        if path.is_file():
-            place = target / path.relative_to(source)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            (os.link if path.suffix == ".parquet" else shutil.copyfile)(path, place)
 
 
 class _Asking:
@@ -113,27 +83,13 @@ class _Lag(Thread):
         self.join()
 
 
-def run(said: argparse.Namespace, folder: Path) -> Outcome:
+def run(said: argparse.Namespace) -> Outcome:
     """Load, ask and watch."""
-    server = OtelCost(folder / "server")
-    copy(prepared(said.rows), server.folder)
-    server.start()
-    try:
-        time.sleep(SETTLE_SECONDS)
+    with serving(OtelCost, sixty_days(said.rows)) as server:
         file = str(server.published)
-        plan = Plan(
-            "grpc",
-            server.grpc_port,
-            spans_per_request=SPANS_PER_REQUEST,
-            in_flight=64,
-            seconds=said.minutes * 60,
-            requests_per_second=said.rate / SPANS_PER_REQUEST,
-            resend=True,
-            seed=7,
-        )
         lag = _Lag(server.other_port)
         cpu_seconds = processes.cpu_seconds(server.pid)
-        with Drive(plan) as drive:
+        with Drive(plan(server, said.rate, said.minutes * 60)) as drive:
             asking = _Asking(file, str(said.query_every))
             holder = _Asking(file, "0", "--hold") if said.hold else None
             lag.start()
@@ -143,8 +99,6 @@ def run(said: argparse.Namespace, folder: Path) -> Outcome:
         cpu_seconds = processes.cpu_seconds(server.pid) - cpu_seconds
         segments = int(server.query("SELECT segments FROM publication")[0][0])
         return Outcome(load, dashboard, held, lag.seconds, cpu_seconds, processes.peak_rss_bytes(server.pid), segments)
-    finally:
-        server.close()
 
 
 def targets(outcome: Outcome, rate: float) -> list[Target]:
@@ -192,26 +146,17 @@ def text(outcome: Outcome, rate: float) -> str:
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.loaded", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rows", type=int, default=10_000_000, help="spans that are there before (default 10,000,000)")
-    parser.add_argument("--minutes", type=float, default=3.0, help="how long to send and ask (default 3)")
-    parser.add_argument("--rate", type=float, default=20_000.0, help="spans per second (default 20,000)")
-    parser.add_argument("--query-every", type=float, default=5.0, help="seconds between a dashboard's refreshes")
-    parser.add_argument("--hold", action="store_true", help="also a reader that keeps one publication and asks much")
-    parser.add_argument("--json", action="store_true", help="every figure, on stdout")
-    return parser.parse_args(arguments)
+    found = parser("loaded", __doc__, 20_000.0)
+    found.add_argument("--minutes", type=float, default=3.0, help="how long to send and ask (default 3)")
+    found.add_argument("--query-every", type=float, default=5.0, help="seconds between a dashboard's refreshes")
+    found.add_argument("--hold", action="store_true", help="also a reader that keeps one publication and asks much")
+    return found.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """See the module."""
     said = _arguments(arguments)
-    processes.clean_up_when_told_to_end()
-    PREPARED.mkdir(parents=True, exist_ok=True)
-    folder = PREPARED.absolute() / f"loaded-{os.getpid()}"  # beside the ledger: links do not cross file systems
-    try:
-        outcome = run(said, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    outcome = run(said)
     found = targets(outcome, said.rate)
     raw = {"machine": machine(), **asdict(outcome), "targets": [one.to_json() for one in found]}
     del raw["load"]["usage"]

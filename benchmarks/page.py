@@ -20,7 +20,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -29,13 +28,11 @@ from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 from benchmarks.ingest import processes
 from benchmarks.ingest.drive import Drive, GeneratorError
-from benchmarks.ingest.plan import Plan
 from benchmarks.ingest.report import machine
 from benchmarks.ingest.tables import plain, target_table
 from benchmarks.ingest.targets import Target
 from benchmarks.ingest.trials import say
-from benchmarks.loaded import PREPARED, SETTLE_SECONDS, SPANS_PER_REQUEST, copy
-from benchmarks.views import _Collector, prepared
+from benchmarks.served import Served, a_year, parser, plan, serving
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FILLED_MS, PAINT_MS = 1_000.0, 1_000.0
@@ -193,22 +190,12 @@ class Visits:
 
 
 @contextmanager
-def _loaded(server: _Collector, rate: float) -> Iterator[None]:
+def _loaded(server: Served, rate: float) -> Iterator[None]:
     """Spans come meanwhile; none at a rate of 0."""
     if rate <= 0:
         yield
         return
-    plan = Plan(
-        "grpc",
-        server.grpc_port,
-        spans_per_request=SPANS_PER_REQUEST,
-        in_flight=64,
-        seconds=LONGEST_SECONDS,
-        requests_per_second=rate / SPANS_PER_REQUEST,
-        resend=True,
-        seed=7,
-    )
-    drive = Drive(plan)
+    drive = Drive(plan(server, rate, LONGEST_SECONDS))
     drive.__enter__()
     Thread(target=_send, args=(drive,), daemon=True).start()
     try:
@@ -222,13 +209,9 @@ def _send(drive: Drive) -> None:
         drive.run()
 
 
-def measured(said: argparse.Namespace, folder: Path) -> Visits:
+def measured(said: argparse.Namespace) -> Visits:
     """Visit every view for some rounds."""
-    server = _Collector(folder / "server")
-    copy(prepared(said.rows), server.folder)
-    server.start()
-    try:
-        time.sleep(SETTLE_SECONDS)
+    with serving(Served, a_year(said.rows)) as server:
         runs = "SELECT run FROM calls WHERE seq >= (SELECT max(seq) - 1000 FROM spans) LIMIT 1"
         run = str(server.query(runs)[0][0])
         with sync_playwright() as playwright, _loaded(server, said.rate):
@@ -240,8 +223,6 @@ def measured(said: argparse.Namespace, folder: Path) -> Visits:
                 visits.round(said.only)
             browser.close()
         return visits
-    finally:
-        server.close()
 
 
 def _program() -> str:
@@ -295,20 +276,11 @@ def text(visits: Visits, found: Sequence[Target]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """See the module."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rows", type=int, default=10_000_000, help="spans that are there before (default 10,000,000)")
-    parser.add_argument("--rounds", type=int, default=7, help="how often each view is opened (default 7)")
-    parser.add_argument("--rate", type=float, default=5_000.0, help="spans per second (default 5,000; 0: none)")
-    parser.add_argument("--only", choices=list(VIEWS), help="one view")
-    parser.add_argument("--json", action="store_true", help="every figure, on stdout")
-    said = parser.parse_args(arguments)
-    processes.clean_up_when_told_to_end()
-    PREPARED.mkdir(parents=True, exist_ok=True)
-    folder = PREPARED.absolute() / f"page-{os.getpid()}"  # beside the ledger: links do not cross file systems
-    try:
-        visits = measured(said, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    wanted = parser("page", __doc__, 5_000.0)
+    wanted.add_argument("--rounds", type=int, default=7, help="how often each view is opened (default 7)")
+    wanted.add_argument("--only", choices=list(VIEWS), help="one view")
+    said = wanted.parse_args(arguments)
+    visits = measured(said)
     found = targets(visits)
     raw: dict[str, Any] = {"machine": machine(), "errors": visits.errors}
     for how in ("cold", "clicked"):

@@ -12,12 +12,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 from urllib.parse import quote
@@ -27,18 +24,12 @@ import numpy as np
 
 from benchmarks.ingest import processes
 from benchmarks.ingest.drive import Drive
-from benchmarks.ingest.plan import Load, Plan
+from benchmarks.ingest.plan import Load
 from benchmarks.ingest.report import machine
-from benchmarks.ingest.system import free_ports
-from benchmarks.ingest.systems import OtelCost
 from benchmarks.ingest.tables import plain, target_table
 from benchmarks.ingest.targets import Target
-from benchmarks.ingest.trials import say
-from benchmarks.loaded import PREPARED, SETTLE_SECONDS, SPANS_PER_REQUEST, copy
-from benchmarks.queries import build
-from benchmarks.view_rows import rows as a_years_rows
+from benchmarks.served import Served, a_year, parser, plan, serving
 
-DAYS = 365
 TARGET_MS = 300.0
 BETWEEN_SECONDS = 0.05
 """After an answer, before the next question."""
@@ -82,20 +73,6 @@ VIEWS = {
 """Name -> path below `/api/v1/`; without `since` a view is of 30 days."""
 
 
-class _Collector(OtelCost):
-    """With its API on a port of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.api_port = free_ports(1)[0]
-
-    def command(self) -> list[str]:
-        command = super().command()
-        config = Path(command[-1])
-        config.write_text(config.read_text() + f'  api: {{endpoint: "127.0.0.1:{self.api_port}"}}\n')
-        return command
-
-
 class _Asking(Thread):
     """Asks every view in turn until told to end."""
 
@@ -129,50 +106,22 @@ class _Asking(Thread):
         self.join()
 
 
-def prepared(rows: int) -> Path:
-    """The folder of such a ledger, built when there is none from today."""
-    folder = PREPARED / f"ledger-views-{rows}"
-    path = folder / "otel-cost.duckdb"
-    if not path.exists() or time.time() - path.stat().st_mtime > 12 * 3600:
-        shutil.rmtree(folder, ignore_errors=True)
-        say(f"building a ledger of {rows:,} spans in {folder}")
-        build(path.absolute(), rows, DAYS, a_years_rows)
-    return folder
-
-
-def run(said: argparse.Namespace, folder: Path) -> tuple[Load, _Asking, float]:
+def run(said: argparse.Namespace) -> tuple[Load, _Asking, float]:
     """Load and ask; CPU seconds of the collector and of what answers, too."""
-    server = _Collector(folder / "server")
-    copy(prepared(said.rows), server.folder)
-    server.start()
-    try:
-        time.sleep(SETTLE_SECONDS)
-        trace = server.query("SELECT trace_id FROM calls WHERE seq >= (SELECT max(seq) - 1000 FROM spans) LIMIT 1")[0][
-            0
-        ]
+    with serving(Served, a_year(said.rows)) as server:
+        latest = "SELECT trace_id FROM calls WHERE seq >= (SELECT max(seq) - 1000 FROM spans) LIMIT 1"
+        trace = str(server.query(latest)[0][0])
         first = _Asking(server.api_port, trace)
         first.start()
         time.sleep(said.warm)
         first.stop()
-        plan = Plan(
-            "grpc",
-            server.grpc_port,
-            spans_per_request=SPANS_PER_REQUEST,
-            in_flight=64,
-            seconds=said.minutes * 60,
-            requests_per_second=said.rate / SPANS_PER_REQUEST,
-            resend=True,
-            seed=7,
-        )
         asking = _Asking(server.api_port, trace)
         cpu_seconds = processes.cpu_seconds(server.pid)
-        with Drive(plan) as drive:
+        with Drive(plan(server, said.rate, said.minutes * 60)) as drive:
             asking.start()
             load = drive.run()
         asking.stop()
         return load, asking, processes.cpu_seconds(server.pid) - cpu_seconds
-    finally:
-        server.close()
 
 
 def targets(load: Load, took_ms: dict[str, list[float]], errors: dict[str, int], rate: float) -> list[Target]:
@@ -211,22 +160,13 @@ def text(load: Load, asking: _Asking, cpu_seconds: float, found: Sequence[Target
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """See the module."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.views", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rows", type=int, default=10_000_000, help="spans that are there before (default 10,000,000)")
-    parser.add_argument("--minutes", type=float, default=3.0, help="how long to send and ask (default 3)")
-    parser.add_argument(
+    wanted = parser("views", __doc__, 5_000.0)
+    wanted.add_argument("--minutes", type=float, default=3.0, help="how long to send and ask (default 3)")
+    wanted.add_argument(
         "--warm", type=float, default=60.0, help="seconds of asking before, as sums are made (default 60)"
     )
-    parser.add_argument("--rate", type=float, default=5_000.0, help="spans per second (default 5,000)")
-    parser.add_argument("--json", action="store_true", help="every figure, on stdout")
-    said = parser.parse_args(arguments)
-    processes.clean_up_when_told_to_end()
-    PREPARED.mkdir(parents=True, exist_ok=True)
-    folder = PREPARED.absolute() / f"views-{os.getpid()}"  # beside the ledger: links do not cross file systems
-    try:
-        load, asking, cpu_seconds = run(said, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    said = wanted.parse_args(arguments)
+    load, asking, cpu_seconds = run(said)
     found = targets(load, asking.took_ms, asking.errors, said.rate)
     raw: dict[str, Any] = {"machine": machine(), "views": asking.took_ms, "errors": asking.errors}
     raw["targets"] = [one.to_json() for one in found]
