@@ -22,7 +22,9 @@ from tests.support.smtp_receiver import SmtpReceiver
 
 SECRET = "not-so-very-secret"
 TELLING = ("notify", "webhook", "slack", "email")
+UNPRICED = ("allow", "worst_case", "refuse")
 LIMIT_USD, WARN_USD = 10, 5
+FREE_MODEL = "meta-llama/llama-3.3-70b-instruct:free"
 DOLLAR_TOKENS = 400_000
 """Input tokens of gpt-4o that cost a dollar."""
 YESTERDAY = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
@@ -65,7 +67,10 @@ def _rules() -> str:
         "cheaper_model": "on_warn: [cheaper_model], on_exceed: [block], cheaper: {gpt-4o-2024-08-06: gpt-4o-mini}",
         "throttle": "on_warn: [throttle], on_exceed: [block], throttle: 200ms",
     }
-    return "[" + ", ".join((*telling, *(_rule(each, "total", actions) for each, actions in total.items()))) + "]"
+    deciding = (_rule(each, "total", actions) for each, actions in total.items())
+    unpriced = (_rule(each, "total", f"unpriced: {each}, on_exceed: [block]") for each in UNPRICED)
+    nothing = "{name: nothing, scope: {customer: nothing}, limit: 0 USD/total, on_exceed: [block]}"
+    return "[" + ", ".join((*telling, *deciding, *unpriced, nothing)) + "]"
 
 
 def _rule(action: str, window: str, more: str) -> str:
@@ -157,6 +162,43 @@ def test_a_call_that_does_not_fit_is_blocked_and_one_that_fits_is_made(site: Sit
     assert (refused.rule, refused.scope_value, refused.limit, refused.spent) == ("block", "block", "10", "9")
     with otel_cost.guard(model="gpt-4o", provider="openai", estimate_usd="1.5", customer="somebody else"):
         pass
+
+
+def test_a_budget_of_nothing_blocks_but_never_a_model_that_costs_nothing(site: Site) -> None:
+    """Also once more than nothing was spent, by somebody without a guard."""
+
+    def call(model: str, provider: str) -> str | None:
+        with otel_cost.guard(model=model, provider=provider, customer="nothing") as guarded:
+            return guarded.model
+
+    for _ in range(2):
+        assert call(FREE_MODEL, "openrouter") == FREE_MODEL
+        with pytest.raises(otel_cost.BudgetExceeded) as raised:
+            call("gpt-4o", "openai")
+        assert raised.value.limit == "0"
+        if not site.counters("nothing"):
+            site.spent("nothing", 1)
+
+
+@pytest.mark.parametrize("unpriced", UNPRICED)
+def test_a_model_without_a_price_counts_as_its_rule_says(site: Site, unpriced: str) -> None:
+    """As nothing; as the dearest there is, of which ten dollars are enough for some and not for very many tokens; not
+    at all."""
+
+    def is_made(tokens: int) -> bool:
+        try:
+            with otel_cost.guard(
+                model="model-of-nobody", provider="openai", input_tokens=tokens, output_tokens=0, customer=unpriced
+            ) as guarded:
+                guarded.settle(cost_usd="0")
+        except otel_cost.BudgetExceeded:
+            return False
+        return True
+
+    expected = {"allow": (True, True), "worst_case": (True, False), "refuse": (False, False)}
+    assert (is_made(10), is_made(50_000_000)) == expected[unpriced]
+    with otel_cost.guard(model="gpt-4o", provider="openai", estimate_usd="1", customer=unpriced) as guarded:
+        guarded.settle(cost_usd="0")
 
 
 def test_above_the_warning_calls_are_made_with_the_cheaper_model(site: Site) -> None:

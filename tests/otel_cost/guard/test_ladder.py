@@ -19,9 +19,11 @@ from google import genai
 import otel_cost
 from otel_cost import attributes as k
 from otel_cost.instrument import stats
+from otel_cost.pricing.money import pico_usd
 from tests.otel_cost.guard.budget_server import Budget
 from tests.otel_cost.guard.guarding import guarded_app
-from tests.otel_cost.instrument.observing import MESSAGES, MODEL, answer, chat
+from tests.otel_cost.instrument.observing import MESSAGES, MODEL, USAGE, answer, chat, events
+from tests.otel_cost.instrument.scripted_server import Script
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 CHEAPER = "gpt-5.4-nano"
@@ -55,6 +57,23 @@ def test_a_cheaper_model_is_asked_and_the_span_says_which_was_meant() -> None:
     assert attributes[k.GEN_AI_REQUEST_MODEL] == CHEAPER
     assert attributes[k.OTEL_COST_MODEL_REPLACED] == MODEL
     assert [claim["model"] for claim in budget.claims()] == [MODEL, CHEAPER]
+
+
+def test_a_stream_of_a_cheaper_model_is_as_the_provider_sends_it_and_settled_at_its_price() -> None:
+    """With a model for which leases are held already, and one for which none is."""
+    budget = Budget(limit_usd="1", match_on=("customer", "model"), answer=cheaper_than(MODEL, CHEAPER))
+    streamed = [Script(events("Hel", "lo", usage=USAGE)) for _ in range(2)]
+    with guarded_app(budget, *streamed) as app:
+        for _ in range(2):
+            chunks = list(chat(app.client(), stream=True, stream_options={"include_usage": True}))
+            assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == "Hello"
+        sent = [json.loads(body) for body in app.server.bodies]
+        spans = [dict(span.attributes or {}) for span in app.spans()]
+    asked = {"messages": MESSAGES, "stream": True, "stream_options": {"include_usage": True}}
+    assert sent == [{**asked, "model": CHEAPER}] * 2
+    assert [span[k.OTEL_COST_MODEL_REPLACED] for span in spans] == [MODEL] * 2
+    assert budget.spent_pico_usd == sum(pico_usd(str(span[k.OTEL_COST_COST_USD])) for span in spans)
+    assert len(budget.calls()) == 2
 
 
 def test_a_cheaper_model_over_requests_and_aiohttp() -> None:
