@@ -27,6 +27,9 @@ HEARTBEAT_SECONDS = 15.0
 """Proxies close a connection on which nothing is said for a minute or less."""
 MAX_LISTENERS = 500
 """At once; each keeps a connection. More are told to come again (503)."""
+MAX_OF_ONE = 100
+"""Of those, by the same caller. More: one script that never hangs up leaves no place for anybody else. Fewer: people
+who share a token, each with a few pages open, are refused. Where nobody says who they are, there is nobody else."""
 MAX_WAITING = 200
 """Budget events for one listener that does not read. The oldest are dropped: they are in /budgets/events too."""
 RETRY_MS = 3000
@@ -48,8 +51,9 @@ MayStill = Callable[[], Awaitable[bool]]
 class _Listener:
     """One connection. All methods run on its event loop."""
 
-    def __init__(self, org: str | None) -> None:
+    def __init__(self, org: str | None, caller: str | None) -> None:
         self.org = org
+        self.caller = caller
         self.woken = asyncio.Event()
         self.changed = False
         self.budgets: deque[BudgetNews] = deque(maxlen=MAX_WAITING)
@@ -102,18 +106,28 @@ class News:
             if listener.budgets:
                 listener.woken.set()
 
-    def listen(self, org: str | None, may_still: MayStill) -> AsyncIterator[str]:
+    def listen(self, org: str | None, may_still: MayStill, caller: str | None = None) -> AsyncIterator[str]:
         """The events for whoever may see an organisation (None: all), for as long as they may.
 
-        Raises:
-            ApiError: too many listen.
+        `caller`: who asks; None: nobody says. Raises ApiError: too many listen, or they do too often.
         """
+        crowd = self._crowd(caller)
+        if crowd is not None:
+            raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", crowd)
+        return self._told(_Listener(org, caller), may_still)
+
+    def _crowd(self, caller: str | None) -> str | None:
+        """Why there is no place for a caller; None: there is one."""
         if len(self._listeners) >= MAX_LISTENERS:
-            raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", f"{MAX_LISTENERS} pages listen already")
-        return self._told(_Listener(org), may_still)
+            return f"{MAX_LISTENERS} pages listen already"
+        if caller is not None and sum(each.caller == caller for each in self._listeners) >= MAX_OF_ONE:
+            return f"{MAX_OF_ONE} pages of {caller} listen already"
+        return None
 
     async def _told(self, listener: _Listener, may_still: MayStill) -> AsyncIterator[str]:
         told_seconds = 0.0
+        if self._crowd(listener.caller) is not None:
+            return  # many came at the same time, and places were taken since they were told that there are some
         try:
             self._listeners.add(listener)  # not before: what is never begun never ends
             yield f"retry: {RETRY_MS}\n\n"
@@ -155,7 +169,8 @@ def news_path(news: News) -> Path:
 
     async def stream(request: Request) -> Response:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        told = news.listen(request.state.org, request.state.may_still)
+        caller = None if request.state.login == "none" else request.state.caller
+        told = news.listen(request.state.org, request.state.may_still, caller)
         return StreamingResponse(told, media_type=EVENT_STREAM, headers=headers)
 
     return Path(

@@ -9,7 +9,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from collector.serve.api.news import MAX_LISTENERS, BudgetNews, News
+import pytest
+
+from collector.serve.api.config import ApiToken, Role
+from collector.serve.api.errors import ApiError
+from collector.serve.api.news import MAX_LISTENERS, MAX_OF_ONE, BudgetNews, News
 from tests.collector.serve.api.full import Collector, call, collecting
 
 RULE = {"scope": "customer", "limit": "0.001 USD/day", "warn_at": "80%", "on_exceed": ["notify"]}
@@ -71,3 +75,57 @@ def test_who_logs_out_hears_no_more_and_who_never_listens_takes_no_place() -> No
         assert [event async for event in stream] == []
 
     asyncio.run(listen())
+
+
+async def always() -> bool:
+    return True
+
+
+def test_one_caller_does_not_take_the_places_of_all() -> None:
+    """Who listens too often is told so, and has a place again when they stop; also when all come at the same time."""
+
+    async def listen() -> None:
+        news = News()
+        news.start()
+        waiting = [news.listen("acme", always, "script") for _ in range(MAX_OF_ONE + 5)]
+        begun = [await anext(stream, None) for stream in waiting]
+        assert [each is not None for each in begun] == [True] * MAX_OF_ONE + [False] * 5
+        with pytest.raises(ApiError, match="script"):
+            news.listen("acme", always, "script")
+        others = [news.listen("acme", always, f"person {number}") for number in range(MAX_LISTENERS - MAX_OF_ONE)]
+        for other in others:
+            assert await anext(other)
+        with pytest.raises(ApiError, match=str(MAX_LISTENERS)):
+            news.listen("acme", always, "one more")
+        await waiting[0].aclose()  # type: ignore[attr-defined]
+        assert await anext(news.listen("acme", always, "script"))
+
+    asyncio.run(listen())
+
+
+def test_where_nobody_says_who_they_are_all_places_are_theirs() -> None:
+    async def listen() -> None:
+        news = News()
+        news.start()
+        streams = [news.listen(None, always) for _ in range(MAX_LISTENERS)]
+        assert all([await anext(stream) for stream in streams])
+        with pytest.raises(ApiError, match=str(MAX_LISTENERS)):
+            news.listen(None, always)
+
+    asyncio.run(listen())
+
+
+def test_the_server_counts_by_whoever_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collector.serve.api.news.MAX_OF_ONE", 1)
+    tokens = tuple(ApiToken(name, f"{name}-0123456789abcdef", Role.VIEWER) for name in ("ann", "bob"))
+    with collecting(tmp_path, tokens=tokens) as collector:
+        connection = http.client.HTTPConnection(collector.api.host, collector.api.port, timeout=30)
+        connection.request("GET", "/api/v1/stream", headers={"Authorization": "Bearer ann-0123456789abcdef"})
+        stream = connection.getresponse()
+        assert (stream.status, stream.readline()[:5]) == (200, b"retry")
+        again = collector.request("GET", "/api/v1/stream", Authorization="Bearer ann-0123456789abcdef")
+        assert (again.status, again.json()["error"]["code"]) == (503, "unavailable")
+        assert "ann" in again.json()["error"]["message"]
+        head = collector.request("HEAD", "/api/v1/stream", Authorization="Bearer bob-0123456789abcdef")
+        assert head.status == 200
+        connection.close()
