@@ -56,6 +56,7 @@ bench-soak: $(VENV)/.dev  ## sustained load with readers and kills, reconciled t
 
 card: $(VENV)/.dev  ## compile the shipped rate card from its price catalogues
 	$(BIN)/python -m collector.catalogue.build
+	$(BIN)/python -m collector.price
 
 format: $(VENV)/.dev  ## format and fix what can be fixed
 	$(BIN)/ruff format .

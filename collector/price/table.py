@@ -7,6 +7,7 @@ from itertools import islice
 
 import pyarrow as pa
 
+from collector.price.shipped import read_table
 from otel_cost.pricing import units
 from otel_cost.pricing.card import RateCard
 from otel_cost.pricing.rates import Rate, RateRow, resolve_rate
@@ -39,6 +40,12 @@ _PART_RECORDS = 1_024
 
 def card_table(card: RateCard) -> pa.Table:
     """Every rate of the card, one row per rate row and unit: the explicit ones, and the common classes' fallbacks."""
+    kept = read_table(card, CARD_TABLE_SCHEMA)
+    return make_table(card) if kept is None else kept
+
+
+def make_table(card: RateCard) -> pa.Table:
+    """The same, from the card's rows."""
     records = _records(card)
     parts = [CARD_TABLE_SCHEMA.empty_table()]
     while some := list(islice(records, _PART_RECORDS)):

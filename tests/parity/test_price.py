@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +13,8 @@ import pyarrow.compute as pc
 import pytest
 
 from collector.decode.columns import CALL_SCHEMA, COST_SCHEMA, CallColumns
-from collector.price import card_table, price_columns
+from collector.price import card_table, price_columns, shipped
+from collector.price.table import make_table
 from otel_cost.call import Call, CallKind, Flag
 from otel_cost.pricing import RateCard, default_card, price_call
 from otel_cost.pricing.units import UNITS
@@ -166,9 +169,22 @@ def test_an_empty_batch_gives_an_empty_table() -> None:
     assert price_columns(empty, pa.chunked_array([], pa.int64()), default_card()).num_rows == 0
 
 
+def test_the_table_that_is_kept_of_the_shipped_card_is_that_of_its_rows(tmp_path: Path) -> None:
+    """`make card` writes both. Of another card, and where the file is damaged, the table is made."""
+    card = default_card()
+    made = make_table(card)
+    assert shipped.read_table(card, made.schema) == made
+    assert card_table(card).schema == made.schema
+    assert shipped.read_table(replace(card, digest="another"), made.schema) is None
+    damaged = tmp_path / "card.arrow"
+    damaged.write_bytes(shipped.PATH.read_bytes()[:-100])
+    assert shipped.read_table(card, made.schema, damaged) is None
+    assert shipped.read_table(card, made.schema, tmp_path / "none") is None
+
+
 def test_the_card_as_a_table_holds_every_explicit_rate() -> None:
     card = default_card()
-    table = card_table(card)
+    table = make_table(card)
     explicit = sum(len(row.explicit) for row in card.rows())
     assert sum(table["explicit"].to_pylist()) == explicit
     assert set(table["card"].unique().to_pylist()) == {card.digest}
