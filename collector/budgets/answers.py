@@ -146,7 +146,7 @@ def refusal_json(refusal: Refusal) -> Json:
 def _about(book: LeaseBook, claim: Claim, now_ns: int) -> Json:
     about: Json = {
         "rules_revision": book.revision,
-        "match_on": list(book.match_on),
+        "match_on": list(book.match_on(claim.org_id)),
         "unreachable": "closed" if book.is_closed_when_unreachable(claim, now_ns) else "open",
     }
     closed = book.closed_when_unreachable(claim.org_id, now_ns)

@@ -73,10 +73,13 @@ class HardRule:
 
     def matches(self, org_id: str, at_ns: int) -> dict[str, str | None] | None:
         """What calls of an organisation that count in it have: dimension -> value, None: any. None: there are none."""
-        if self._organization not in (None, org_id) or at_ns < self._from_ns:
+        if at_ns < self._from_ns or not self.is_for(org_id):
             return None
-        found = dict(self._wanted)
-        return found if found.pop("organization", None) in (None, org_id) else None
+        return {name: wanted for name, wanted in self._wanted if name != "organization"}
+
+    def is_for(self, org_id: str) -> bool:
+        """Whether calls of an organisation can count in it."""
+        return self._organization in (None, org_id) and dict(self._wanted).get("organization") in (None, org_id)
 
     def quiet(self, limit: int) -> int:
         """Up to this amount the rule says nothing, of a limit."""

@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 NEAR_NS = 10**9
 """A lease is used so long, unless it is renewed, when little is left: then spending of others, and approvals withdrawn,
 are heard of in time. Shorter: more requests, one each such time from every process with calls."""
+MAX_ORGANIZATIONS = 1000
+"""For so many it is remembered what their leases depend on. Of others it is found out each time: some microseconds a
+rule."""
 MAX_HOLD_NS = 48 * 3600 * 10**9
 """Longest that something is held for a job. Longer: what nobody reads the results of keeps budget from others for so
 long. Shorter: batches that take a day are not held to their end."""
@@ -89,8 +92,6 @@ class LeaseBook:
     ) -> None:
         self.lock = counters.lock
         self.revision = ""
-        self.match_on: tuple[str, ...] = ()
-        """Dimensions that tell which budgets a call counts in."""
         self._counters = counters
         self._log = log
         self._price = price
@@ -98,6 +99,7 @@ class LeaseBook:
         self._steady_ns = steady_ns
         self._rules: tuple[HardRule, ...] = ()
         self._by_name: dict[str, HardRule] = {}
+        self._match_on: dict[str, tuple[str, ...]] = {}  # by organisation
         self._table = LeaseTable()
         self._pruned_ns = steady_ns()
         self._prefix = secrets.token_urlsafe(6)
@@ -112,7 +114,17 @@ class LeaseBook:
         with self.lock:
             self._rules, self.revision = hard_rules(rules), revision
             self._by_name = {hard.rule.name: hard for hard in self._rules}
-            self.match_on = match_on(self._rules)
+            self._match_on = {}
+
+    def match_on(self, org_id: str) -> tuple[str, ...]:
+        """Dimensions that tell which budgets a call of an organisation counts in: it hears of no other's rules."""
+        with self.lock:
+            found = self._match_on.get(org_id)
+            if found is None:
+                found = match_on([hard for hard in self._rules if hard.is_for(org_id)])
+                if len(self._match_on) < MAX_ORGANIZATIONS:
+                    self._match_on[org_id] = found
+            return found
 
     def check(self, claim: Claim, now_ns: int) -> Refusal | None:
         """What `lease` would say; changes nothing. Where it depends on the process whether it must wait, it must."""

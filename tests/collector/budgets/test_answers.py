@@ -213,6 +213,14 @@ def test_a_request_that_is_no_object_is_refused(request_json: object) -> None:
         settle_answer(book_of(DAY), request_json, NOON_NS)
 
 
+def test_an_organisation_hears_nothing_of_what_rules_of_others_are_about() -> None:
+    theirs = rule_of("theirs", USD, scope=(("user", None),), organization="p")
+    named = rule_of("named", USD, scope=(("organization", "p"), ("team", None)))
+    book = book_of(DAY, theirs, named)
+    assert lease(book)["match_on"] == ["customer"]
+    assert lease(book, org="p")["match_on"] == ["customer", "organization", "team", "user"]
+
+
 def test_a_lease_that_is_held_for_a_job_outlasts_its_holder_until_the_job_is_read() -> None:
     """No second batch fits meanwhile; the results free it after a minute, whose spans have come by then."""
     clocks = Clocks()
