@@ -78,44 +78,9 @@ Scope = str | list[str] | dict[str, str | None]
 """`customer`, `[customer, feature]`, or `{agent: vision_v3}`."""
 
 
-class WrittenRule(TypedDict):
-    """A rule as a config writes it (docs/config.md); what is left out is the default."""
+class RuleOptions(TypedDict):
+    """What a rule need not say."""
 
-    name: str
-    scope: Scope
-    limit: str
-    warn_at: list[str]
-    on_warn: list[str]
-    on_exceed: list[str]
-    time_zone: NotRequired[str]
-    billing_day: NotRequired[int]
-    week_start: NotRequired[str]
-    unpriced: NotRequired[str]
-    start: NotRequired[str]
-    cheaper: NotRequired[dict[str, str]]
-    throttle: NotRequired[str]
-    when_unreachable: NotRequired[Literal["open", "closed"]]
-    organization: NotRequired[str]
-    ask_again: NotRequired[str]
-    max_raise: NotRequired[str]
-
-
-_Origin = TypedDict("_Origin", {"from": Literal["config", "api"]})
-
-
-class ListedRule(WrittenRule, _Origin):
-    """A rule, and where it is from."""
-
-
-class RuleBody(TypedDict):
-    """What `PUT` takes: a rule without its name, or with the name of the path."""
-
-    limit: Annotated[str, Says(description="`5 USD/day`, `2000000 tokens/month`")]
-    scope: str | list[str] | dict[str, Any]
-    name: NotRequired[str]
-    warn_at: NotRequired[str | list[str]]
-    on_warn: NotRequired[str | list[str]]
-    on_exceed: NotRequired[str | list[str]]
     time_zone: NotRequired[str]
     billing_day: NotRequired[Annotated[int, Says(minimum=1, maximum=31)]]
     week_start: NotRequired[str]
@@ -127,6 +92,35 @@ class RuleBody(TypedDict):
     organization: NotRequired[str]
     ask_again: NotRequired[str]
     max_raise: NotRequired[str]
+
+
+class WrittenRule(RuleOptions):
+    """A rule as a config writes it (docs/config.md); what is left out is the default."""
+
+    name: str
+    scope: Scope
+    limit: str
+    warn_at: list[str]
+    on_warn: list[str]
+    on_exceed: list[str]
+
+
+_Origin = TypedDict("_Origin", {"from": Literal["config", "api"]})
+
+
+class ListedRule(WrittenRule, _Origin):
+    """A rule, and where it is from."""
+
+
+class RuleBody(RuleOptions):
+    """What `PUT` takes: a rule without its name, or with the name of the path."""
+
+    limit: Annotated[str, Says(description="`5 USD/day`, `2000000 tokens/month`")]
+    scope: str | list[str] | dict[str, Any]
+    name: NotRequired[str]
+    warn_at: NotRequired[str | list[str]]
+    on_warn: NotRequired[str | list[str]]
+    on_exceed: NotRequired[str | list[str]]
 
 
 class BudgetRules(TypedDict):
