@@ -49,7 +49,8 @@ MANY = ("run", "customer", "user", "conversation")
 UNSUMMED_ROWS = 300_000
 """Spans in segments without sums, at most, before the next one is summed up. Lower than what a merge joins under load
 (sixteen groups of 16,384): each small segment is summed up, at three times the CPU per span of a merged one, and again
-when it is merged a moment later. Higher: each question reads more of them, 16 ms of CPU for so many."""
+when it is merged a moment later. Higher than what is kept in memory (`kept_calls.MOST_ROWS`): questions read files
+again. In between questions take as long with as without sums, where each call has names of its own."""
 
 MONEY = ("cost_usd", "estimated_cost_usd", "retry_cost_usd", "wasted_cost_usd")
 _COUNTS = (
