@@ -78,6 +78,7 @@ def _as_expected(row: dict[str, Any], expected: tuple[Expected, ...]) -> Expecte
         row["cache_read_tokens"],
         row["cache_write_tokens"],
         cost,
+        row["cost_status"] == "estimated",
     )
 
 
