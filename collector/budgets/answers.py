@@ -52,6 +52,7 @@ def lease_answer(book: LeaseBook, request: object, now_ns: int, around: Surround
     claim = _claim(fields, around, org)
     holder = fields.text("holder", MAX_HOLDER_CHARS)
     calls = fields.count("calls", None, least=1)
+    has_waited = fields.flag("has_waited")
     settlements = [_settlement(each) for each in fields.items("settle")]
     released = [_released(each) for each in fields.items("release", or_text="lease")]
     fields.close()
@@ -60,7 +61,7 @@ def lease_answer(book: LeaseBook, request: object, now_ns: int, around: Surround
             _settle(book, settlement, now_ns, org)
         for lease_id, under_way in released:
             _release(book, lease_id, under_way, org)
-        found = book.lease(claim, holder, now_ns, calls)
+        found = book.lease(claim, holder, now_ns, calls, has_waited=has_waited)
         about = _about(book, claim, now_ns)
     if isinstance(found, Refusal):
         return {"decision": found.decision.value, "refusal": refusal_json(found), **about}

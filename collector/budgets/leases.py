@@ -147,10 +147,13 @@ class LeaseBook:
         said = [(name, calls) for name, calls in found if calls is not None]
         return sorted(said, key=lambda each: sum(value is not None for value in each[1].values()))[:MAX_CLOSED]
 
-    def lease(self, claim: Claim, holder: str, now_ns: int, most_calls: int | None = None) -> Lease | Refusal:
+    def lease(
+        self, claim: Claim, holder: str, now_ns: int, most_calls: int | None = None, *, has_waited: bool = False
+    ) -> Lease | Refusal:
         """A slice of every hard budget that the claim counts in, for it and perhaps more like it; or why not.
 
-        `now_ns` is the wall clock's. `most_calls`: no more calls than that.
+        `now_ns` is the wall clock's. `most_calls`: no more calls than that. `has_waited`: the call was slowed down for
+        long enough, so nothing but that is left out.
         """
         with self.lock:
             steady_ns = self._steady_ns()
@@ -160,7 +163,7 @@ class LeaseBook:
             if refusal is not None and refusal.decision is Decision.THROTTLE:
                 counter = refusal.rule, refusal.scope_value
                 wait_ns = process.wait_ns(refusal, steady_ns)
-                if wait_ns > 0:
+                if wait_ns > 0 and not has_waited:
                     return refusal._replace(retry_after_seconds=wait_ns / 1e9)
                 refusal = self._decide(claim, now_ns, has_waited=True)[1]
                 if refusal is None:

@@ -79,6 +79,13 @@ class Fields:
             self._wrong(name, "must be a whole number", value, f"{least} to {MAX_COUNT}")
         return int(value)
 
+    def flag(self, name: str) -> bool:
+        """True or false; missing and null are false."""
+        value = self._take(name, None)
+        if value is not None and not isinstance(value, bool):
+            self._wrong(name, "must be true or false", value, "true, false")
+        return bool(value)
+
     def usd(self, name: str, *, optional: bool = False) -> int | None:
         """Pico-USD of a decimal string; null is None."""
         value = self._take(name, None if optional else _REQUIRED)

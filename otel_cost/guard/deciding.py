@@ -22,8 +22,8 @@ from otel_cost.guard.refusals import ClosedError, Incomplete, Refused
 from otel_cost.instrument.guard import STATS
 
 MAX_THROTTLE_SECONDS = 30.0
-"""Longest that one call is slowed down in all; then it is made, and counted as `guard.throttled_too_long`. Longer, and
-apps run into the timeouts of who called them."""
+"""Longest that one call is slowed down in all; then it is made if nothing else is in the way, and counted as
+`guard.throttled_too_long`. Longer, and apps run into the timeouts of who called them."""
 MAX_WAIT_FOR_OTHERS_SECONDS = 1.5
 """A budget that only the leases of others are in the way of is asked once more after so long at most. Longer, and
 refusals take long; shorter, and calls are refused that there is room for a moment later."""
@@ -87,8 +87,11 @@ def deciding(
         elif decision == "throttle":
             left_seconds = MAX_THROTTLE_SECONDS - throttled_seconds
             if left_seconds <= 0:
+                if claim.has_waited:  # of a collector that does not know what that means
+                    return Admission()
                 STATS.count("guard.throttled_too_long")
-                return Admission()
+                claim = claim._replace(has_waited=True)
+                continue
             STATS.count("guard.throttled")
             wait_seconds = min(max(wait_seconds or 0.0, 0.01), left_seconds)
             throttled_seconds += wait_seconds

@@ -23,6 +23,8 @@ class Claim(NamedTuple):
     cost_pico_usd: int | None  # None: the model has no price
     tokens: int
     calls: int = 1
+    has_waited: bool = False
+    """It was slowed down for long enough."""
 
     def body(self) -> dict[str, Any]:
         """As the protocol says it."""
@@ -39,6 +41,7 @@ class Claim(NamedTuple):
             "provider": self.values.get("provider"),
             "model": self.values.get("model"),
             "estimate": {"usd": usd(self.cost_pico_usd), "tokens": self.tokens, "calls": self.calls},
+            **({"has_waited": True} if self.has_waited else {}),
         }
 
 

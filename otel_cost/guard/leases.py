@@ -400,7 +400,7 @@ class Leases:
     def _renew(self, held: Held) -> None:
         if not held.is_renewing or held.is_retired or not held.is_low or self._client.is_paused:
             return
-        claim = held.claim
+        claim = held.claim._replace(has_waited=False)
         asked_at = monotonic()
         try:
             answer = self._client.post("lease", {**claim.body(), "holder": self.holder})

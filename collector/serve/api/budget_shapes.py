@@ -235,6 +235,7 @@ class LeaseClaim(Claim):
 
     holder: str
     calls: NotRequired[Annotated[int, Says(minimum=1)] | None]
+    has_waited: NotRequired[bool | None]
     settle: NotRequired[list[Settlement] | None]
     release: NotRequired[list[str | Release] | None]
 

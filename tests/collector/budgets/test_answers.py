@@ -221,6 +221,20 @@ def test_an_organisation_hears_nothing_of_what_rules_of_others_are_about() -> No
     assert lease(book, org="p")["match_on"] == ["customer", "organization", "team", "user"]
 
 
+def test_who_has_waited_is_slowed_down_no_more_and_stays_within_the_limit() -> None:
+    slow = rule_of(
+        "slow", USD, on_exceed=(Action.BLOCK,), on_warn=(Action.THROTTLE,), warn_at_ppm=(0,), throttle_seconds=60.0
+    )
+    book = book_of(slow)
+    half = {"estimate": {"usd": "0.5", "tokens": 10}}
+    decisions = [lease(book, **half)["decision"], lease(book, **half)["decision"]]
+    assert decisions == ["allow", "throttle"]
+    assert lease(book, **half, has_waited=True)["lease"]["grants"][0]["amount"] == "0.5"
+    assert lease(book, **half, has_waited=True)["decision"] == "block"
+    with pytest.raises(BadRequest, match="true or false"):
+        lease(book, has_waited="yes")
+
+
 def test_a_lease_that_is_held_for_a_job_outlasts_its_holder_until_the_job_is_read() -> None:
     """No second batch fits meanwhile; the results free it after a minute, whose spans have come by then."""
     clocks = Clocks()

@@ -18,6 +18,7 @@ from google import genai
 
 import otel_cost
 from otel_cost import attributes as k
+from otel_cost.guard import deciding
 from otel_cost.instrument import stats
 from otel_cost.pricing.money import pico_usd
 from tests.otel_cost.guard.budget_server import Budget
@@ -160,6 +161,21 @@ async def _chat_beside_a_clock(client: Any) -> None:
             ticks += 1
         await task
     assert ticks >= 10
+
+
+def test_who_has_waited_for_too_long_is_let_through_within_the_limit_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deciding, "MAX_THROTTLE_SECONDS", 0.05)
+    budget = Budget(limit_usd="1", calls_per_lease=1)
+    wait = {"decision": "throttle", "refusal": {**budget.refusal("throttle"), "retry_after_seconds": 0.02}}
+    budget.answer = lambda body: None if body.get("has_waited") else wait
+    before = stats().get("guard.throttled_too_long", 0)
+    with guarded_app(budget, answer()) as app:
+        chat(app.client())
+        assert app.only()[k.OTEL_COST_LEASE], "it has its reservation"
+        budget.limit_usd = "0"
+        with pytest.raises(otel_cost.BudgetExceeded):
+            chat(app.client())
+    assert stats()["guard.throttled_too_long"] == before + 2
 
 
 def test_a_budget_with_its_limit_spent_refuses_and_counts() -> None:
