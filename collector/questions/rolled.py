@@ -36,7 +36,7 @@ FACTS = (
     "uncached_tokens",
 )
 """What `sql/facts.sql` makes of a call."""
-FILTERED = ("org_id", "start_time", "trace_id", "span_id", "flags", "attempt", "wasted", "failed")
+FILTERED = ("seq", "org_id", "start_time", "trace_id", "span_id", "flags", "attempt", "wasted", "failed")
 """What else conditions read, and lists of calls show."""
 BEFORE = ("calls", "cost_usd")
 """What is compared with an earlier period."""

@@ -112,6 +112,8 @@ class Generations:
         self._told = told
         self._rollups = Rollups(Layout.of(published).rollups, zone, unsummed_rows)
         self._kept = KeptCalls(zone)
+        self._attaching = threading.Lock()
+        """Held while a publication is made ready, which takes a moment; questions go on meanwhile."""
         self._lock = threading.Lock()
         self._current: Generation | None = None
         self._attached: dict[str, Generation] = {}
@@ -147,6 +149,7 @@ class Generations:
         with self._lock:
             for hold in [key for key, each in self._holds.items() if each.ends_seconds < time.monotonic()]:
                 self._drop(hold)
+        with self._attaching:
             self._look()
             self._tidy()
         self._sum_up()
@@ -157,9 +160,10 @@ class Generations:
 
         Raises StoreUnavailable, duckdb.Error.
         """
-        with self._lock:
-            if self._current is None:
+        if self._current is None:
+            with self._attaching:
                 self._look()
+        with self._lock:
             generation = self._current if hold is None else self._held(hold)
             if generation is None:
                 raise StoreUnavailable("the ledger has not been published yet")
@@ -213,25 +217,30 @@ class Generations:
             summed += 1
             if time.monotonic() - began_seconds > SUMMING_SECONDS:
                 break
-        with self._lock:
-            if summed:
+        if summed:
+            with self._attaching:
                 self._replace(generation.identity)
+        with self._lock:
             if len(self._attached) == 1 and self._current is not None:
                 self._rollups.forget(self._current.pieces)
 
     def _look(self) -> None:
-        """Attach the published file if it is another one. Under the lock."""
+        """Attach the published file if it is another one. While attaching."""
         found = self._published.stat()
         identity = (found.st_ino, found.st_mtime_ns, found.st_size)
         if self._current is None or self._current.identity != identity:
             self._replace(identity)
 
     def _replace(self, identity: tuple[int, ...]) -> None:
-        old, self._current = self._current, self._attach(identity)
-        if old is not None:
-            self._detach(old)
-        if old is None or old.published_at != self._current.published_at:
-            self._told((self._current.published_at, self._current.last_seq))
+        """While attaching."""
+        made = self._attach(identity)
+        with self._lock:
+            old, self._current = self._current, made
+            self._attached[made.name] = made
+            if old is not None:
+                self._detach(old)
+        if old is None or old.published_at != made.published_at:
+            self._told((made.published_at, made.last_seq))
 
     def _attach(self, identity: tuple[int, ...]) -> Generation:
         self._count += 1
@@ -242,13 +251,15 @@ class Generations:
             self._connection.execute(f"ATTACH '{_quoted(link)}' AS {name} (READ_ONLY)")
         finally:
             link.unlink()
-        said = f"SELECT published_at, last_seq FROM {name}.publication"
-        published_at, last_seq = self._connection.execute(said).fetchall()[0]
-        found, amendments = pieces(self._connection, name)
-        rolled, table = self._rolled(name, found, amendments)
-        made = Generation(name, identity, published_at.replace(tzinfo=UTC), last_seq, found, rolled, table)
-        self._attached[name] = made
-        return made
+        try:
+            said = f"SELECT published_at, last_seq FROM {name}.publication"
+            published_at, last_seq = self._connection.execute(said).fetchall()[0]
+            found, amendments = pieces(self._connection, name)
+            rolled, table = self._rolled(name, found, amendments)
+        except BaseException:
+            self._let_detach(name)
+            raise
+        return Generation(name, identity, published_at.replace(tzinfo=UTC), last_seq, found, rolled, table)
 
     def _rolled(self, name: str, found: list[Piece], amendments: Piece | None) -> tuple[Rolled, str | None]:
         """What helps to answer, and the table that it reads."""
@@ -272,15 +283,19 @@ class Generations:
         return rolled, kept and kept.table
 
     def _tidy(self) -> None:
-        """Forget calls that no generation reads. Under the lock."""
-        self._kept.keep({generation.table for generation in self._attached.values()})
+        """Forget calls that no generation reads. While attaching."""
+        with self._lock:
+            self._kept.keep({generation.table for generation in self._attached.values()})
 
     def _detach(self, generation: Generation) -> None:
         """If nobody reads it any more, and nobody will. Under the lock."""
         if generation.users == 0 and generation is not self._current and generation.name in self._attached:
-            with suppress(duckdb.Error):
-                self._connection.execute(f"DETACH {generation.name}")
+            self._let_detach(generation.name)
             del self._attached[generation.name]
+
+    def _let_detach(self, name: str) -> None:
+        with suppress(duckdb.Error), self._connection.cursor() as cursor:  # another thread may be attaching
+            cursor.execute(f"DETACH {name}")
 
 
 def _quoted(path: Path) -> str:

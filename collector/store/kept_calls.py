@@ -92,9 +92,8 @@ class KeptCalls:
         gone = [piece for piece in table.numbers if piece not in set(some)]
         if sum(piece.rows for piece in gone) > MOST_GONE_ROWS:
             table = self._rewritten(table, gone)
-        for piece in some:
-            if piece not in table.numbers:
-                self._add(table, piece, generation)
+        if missing := [piece for piece in some if piece not in table.numbers]:
+            self._add(table, missing, generation)
         self._table = table
         where = _among(table, some)
         rows, sums = (f"(SELECT * EXCLUDE (piece) FROM {name} WHERE {where})" for name in (table.name, table.sums))
@@ -193,23 +192,34 @@ class KeptCalls:
         self._tables.append(table.name)
         return table
 
-    def _add(self, table: _Table, piece: Piece, generation: str) -> None:
-        table.last += 1
-        number = table.last
-        self._connection.execute(
-            f"INSERT INTO {table.name} SELECT {number}, * FROM {call_rows(_calls_of(piece, generation))}"
-        )
-        self._connection.execute(f"INSERT INTO {table.sums} {self._summed(table, number)}")
-        table.numbers[piece] = number  # not if anything failed: nobody reads those rows then
+    def _add(self, table: _Table, some: Sequence[Piece], generation: str) -> None:
+        """Read pieces, all segments at once: each statement is planned for longer than a small one is read."""
+        first = table.last + 1
+        numbers = {piece: first + place for place, piece in enumerate(some)}
+        table.last += len(some)  # whatever fails: nobody reads those rows then
+        segments = [piece for piece in some if piece.file]
+        if segments:
+            *earlier, last = sorted(segments, key=_last_seq)
+            cases = "".join(f"WHEN seq <= {piece.last_seq} THEN {numbers[piece]} " for piece in earlier)
+            number = f"CASE {cases}ELSE {numbers[last]} END" if cases else str(numbers[last])
+            self._insert(table, number, calls_of(segments, generation))
+        for piece in some:
+            if not piece.file:
+                self._insert(table, str(numbers[piece]), calls_of([], generation, amendments=True))
+        self._connection.execute(f"INSERT INTO {table.sums} {self._summed(table, first)}")
+        table.numbers |= numbers
 
-    def _summed(self, table: _Table, number: int = 0) -> str:
-        """The sums of one piece, as a statement."""
+    def _insert(self, table: _Table, number: str, calls: str) -> None:
+        self._connection.execute(f"INSERT INTO {table.name} SELECT {number}, * FROM {call_rows(calls)}")
+
+    def _summed(self, table: _Table, first: int = 0) -> str:
+        """The sums of pieces from a number on, as a statement."""
         names = ", ".join(f'calls."{name}"' for name in ("org_id", *FEW))
-        calls = f"(SELECT * FROM {table.name} WHERE piece = {number})"
+        calls = f"(SELECT * FROM {table.name} WHERE piece >= {first})"
         times = local_times(self._connection, calls, self._zone)
-        columns = ", ".join([f"{number} AS piece", *times.values(), "min(start_time) AS start_time", names, SUMS])
+        columns = ", ".join(["calls.piece", *times.values(), "min(start_time) AS start_time", names, SUMS])
         units = ", ".join(times)
-        grouped = f"SELECT {columns} FROM {calls} AS calls GROUP BY {units}, {names}"
+        grouped = f"SELECT {columns} FROM {calls} AS calls GROUP BY calls.piece, {units}, {names}"
         return f"SELECT * EXCLUDE ({units}) FROM ({grouped})"
 
     def _rewritten(self, table: _Table, gone: Sequence[Piece]) -> _Table:
@@ -233,8 +243,5 @@ def _among(table: _Table, some: Sequence[Piece]) -> str:
     return f"piece >= {first} AND piece <= {last}{rest}"
 
 
-def _calls_of(piece: Piece, generation: str) -> str:
-    """Of a segment; without a file: the amendments."""
-    if not piece.file:
-        return calls_of([], generation, amendments=True)
-    return calls_of([piece], generation)
+def _last_seq(piece: Piece) -> int:
+    return piece.last_seq

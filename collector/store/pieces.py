@@ -24,6 +24,7 @@ class Piece:
     file: str
     rows: int  # about
     amended: str  # digest of the amendments that speak of it; empty: none does
+    last_seq: int = 0  # no two segments of a publication have a seq in common
 
 
 def pieces(connection: Any, generation: str) -> tuple[list[Piece], Piece | None]:
@@ -35,7 +36,7 @@ def pieces(connection: Any, generation: str) -> tuple[list[Piece], Piece | None]
         if seqs:
             first, last = map(int, seqs.groups())
             at = slice(*np.searchsorted(amended.seqs, [first, last + 1]).tolist())
-            found.append(Piece(file, last + 1 - first, _digest(amended, at)))
+            found.append(Piece(file, last + 1 - first, _digest(amended, at), last))
     count = len(amended.seqs)
     return found, Piece("", count, _digest(amended, slice(0, count))) if count else None
 
