@@ -41,17 +41,21 @@ _undo: list[Callable[[], None]] = []
 def current() -> Owners | None:
     """Who makes the call that is about to be made in this context, by the innermost framework. Never raises."""
     modules = sys.modules
-    for name, read in _READERS:
-        module = modules.get(name)
-        if module is None:
-            continue
-        try:
-            found = read(module)
-            if found is not None:
-                return found
-        except Exception as error:  # a framework's insides, of any version
-            STATS.failed("agents", error)
-    return None
+    found = None
+    if not modules.keys().isdisjoint(_READERS):
+        for name, read in _READERS.items():
+            if found is None and name in modules:
+                found = _asked(read, modules[name])
+    followed = _followed.get()
+    return found if found is not None or followed is None else _asked(_patched, followed)
+
+
+def _asked(read: Callable[[Any], Owners | None], where: object) -> Owners | None:
+    try:
+        return read(where)
+    except Exception as error:  # a framework's insides, of any version
+        STATS.failed("agents", error)
+        return None
 
 
 def _langchain(module: Any) -> Owners | None:
@@ -81,19 +85,18 @@ def _pydantic_ai(module: Any) -> Owners | None:
     return Owners(str(agent.name)) if agent is not None and agent.name else None
 
 
-def _patched(_: Any) -> Owners | None:
-    followed = _followed.get()
+def _patched(innermost: _Following) -> Owners | None:
+    followed: _Following | None = innermost
     while followed is not None and getattr(followed[0], "ended_at", None) is not None:
         followed = followed[2]  # a span that ended elsewhere, or out of order
     return None if followed is None else Owners(followed[1])
 
 
-_READERS: tuple[tuple[str, Callable[[Any], Owners | None]], ...] = (
-    ("langchain_core.runnables.config", _langchain),
-    ("pydantic_ai._run_context", _pydantic_ai),
-    (__name__, _patched),
-)
-"""Each with the module that is there where the framework is used."""
+_READERS: Mapping[str, Callable[[Any], Owners | None]] = {
+    "langchain_core.runnables.config": _langchain,
+    "pydantic_ai._run_context": _pydantic_ai,
+}
+"""Each by the module that is there where the framework is used."""
 
 
 def _follow_openai_agents(module: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,13 +62,14 @@ def request_of(session: ClientSession, method: str, str_or_url: Any, options: di
     url = session._build_url(str_or_url)
     if options.get("params"):
         url = url.update_query(options["params"])
-    headers = LazyHeaders(functools.partial(_headers, session.headers, options.get("headers")))
+    headers = LazyHeaders(_headers, (session.headers, options.get("headers")))
     data = options.get("data")
     body = _body(data)
     return Request(method.upper(), str(url), headers, body, _form(data) if body is None else None)
 
 
-def _headers(usual: Any, own: Any) -> dict[str, str]:
+def _headers(usual_and_own: tuple[Any, Any]) -> dict[str, str]:
+    usual, own = usual_and_own
     return header_texts(usual) | header_texts(own)
 
 

@@ -51,6 +51,17 @@ def is_first(provider: str, response_id: str | None) -> bool:
     return response_id is None or _counted.add(f"{provider} {response_id}")
 
 
+def is_plain(reading: Reading) -> bool:
+    """Whether its usage is all that is billed, and just as it is reported: of nearly all calls, `bills_of` needs not
+    be asked then. From now on its id is counted."""
+    usage = reading.usage
+    if reading.counts_once or reading.parts or not reading.is_billable or SESSIONS in usage or not any(usage.values()):
+        return False
+    if reading.response_id is not None:
+        _counted.add(f"{reading.provider} {reading.response_id}")
+    return True
+
+
 def bills_of(reading: Reading) -> list[Bill]:
     """Everything that is billed for this exchange; empty where nothing is."""
     if reading.counts_once:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
-from otel_cost.instrument.guard import guarded
+from otel_cost.guard.errors import BudgetError
+from otel_cost.instrument.guard import STATS, guarded
 from otel_cost.instrument.headers import lazy
 from otel_cost.instrument.observe import Exchange, begin
 from otel_cost.instrument.patching import Hook, Patch
@@ -30,8 +31,14 @@ uninstrument = _HOOK.uninstrument
 def _wrap_send(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     @functools.wraps(original)
     def send(self: Any, request: Any) -> Any:
-        asked = _request_of(request) if _HOOK.is_on else None
-        exchange = None if asked is None else begin(asked, "botocore")
+        exchange = None
+        if _HOOK.is_on:
+            try:
+                exchange = begin(_request_of(request), "botocore")
+            except BudgetError:
+                raise
+            except Exception as error:
+                STATS.failed("botocore_hook.begin", error)
         if exchange is None:
             return original(self, request)
         token = exchange.enter()
@@ -39,31 +46,34 @@ def _wrap_send(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]
             response = original(self, request)
         except BaseException as error:
             exchange.failed(error)
-            raise
-        finally:
             exchange.leave(token)
-        _responded(exchange, response)
+            raise
+        if _responded(exchange, token, response) is None:
+            exchange.leave(token)
+            exchange.closed()
         return response
 
     return send
 
 
-@guarded
 def _request_of(request: Any) -> Request:
     """Another body would break the request's signature, so `replacement_body` is never sent here."""
     return Request(request.method, request.url, lazy(request.headers), body_bytes(request.body))
 
 
 @guarded
-def _responded(exchange: Exchange, response: Any) -> None:
+def _responded(exchange: Exchange, token: object, response: Any) -> bool:
     headers = lazy(response.headers, response.headers.get("content-type"))
-    if response._content is None:
-        observe_body(exchange, response.raw, response.status_code, headers)
-        return
+    body = response._content
     content_encoding = response.headers.get("content-encoding")  # botocore decodes nothing
+    if body is not None and content_encoding is None:
+        exchange.answered(token, response.status_code, headers, body)
+        return True
+    exchange.leave(token)
+    if body is None:
+        observe_body(exchange, response.raw, response.status_code, headers)
+        return True
     exchange.responded(response.status_code, headers, content_encoding)
-    if content_encoding is None:
-        exchange.whole(response._content)
-    else:
-        exchange.chunk(response._content)
-        exchange.ended()
+    exchange.chunk(body)
+    exchange.ended()
+    return True

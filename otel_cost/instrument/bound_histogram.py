@@ -10,9 +10,9 @@ as ever. An SDK that is built otherwise gets its values through its API.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cache
-from operator import itemgetter
+from itertools import repeat
 from time import time_ns
 from typing import Any, NamedTuple
 
@@ -23,9 +23,6 @@ from otel_cost.instrument.guard import STATS
 
 MAX_BOUND = 2_000
 """Sets of attributes that are kept bound, as many as the SDK keeps; beyond it they are bound anew."""
-
-Value = tuple[float, Context]
-"""What was measured, and where: exemplars are of the span of that context."""
 
 _Bound = list[tuple[Any, Callable[..., Any], Any, Mapping[str, str]]]
 """For each view and reader: the lock and the finder of its aggregations, the SDK's key of the attributes that it keeps,
@@ -60,27 +57,21 @@ def _sdk() -> _Sdk:
     return _Sdk(TraceBasedExemplarFilter, getattr(aggregation, "_ExplicitBucketHistogramAggregation", None))
 
 
-_context_of = itemgetter(1)  # of a `Value`
 _FIELDS = {"_lock", "_value", "_sum", "_min", "_max", "_boundaries", "_record_min_max"}
 
 
-def _add(aggregation: Any, values: Iterable[Value]) -> None:
+def _add(aggregation: Any, values: Sequence[float]) -> None:
     """`aggregate` for several values at once, which are no exemplars."""
     with aggregation._lock:
-        counts, total, least, most = aggregation._value, aggregation._sum, aggregation._min, aggregation._max
-        boundaries = aggregation._boundaries
+        counts = aggregation._value
         if counts is None:
-            counts = aggregation._value = [0] * (len(boundaries) + 1)
-        for value, _ in values:
-            total += value
-            if value < least:
-                least = value
-            if value > most:
-                most = value
-            counts[bisect_left(boundaries, value)] += 1
-        aggregation._sum = total
+            counts = aggregation._value = [0] * (len(aggregation._boundaries) + 1)
+        for bucket in map(bisect_left, repeat(aggregation._boundaries), values):
+            counts[bucket] += 1
+        aggregation._sum = sum(values, aggregation._sum)
         if aggregation._record_min_max:
-            aggregation._min, aggregation._max = least, most
+            aggregation._min = min(aggregation._min, *values)
+            aggregation._max = max(aggregation._max, *values)
 
 
 def _never(*_: object) -> bool:
@@ -97,38 +88,55 @@ class BoundHistogram:
         self._readers: Any = None  # those that sets are bound for
         self._bound: dict[Hashable, _Bound] = {}
 
-    def record(self, values: Iterable[Value], name: Hashable, attributes: Mapping[str, str]) -> None:
-        """Some values; those below 0 (a clock was set back) are left out.
+    def record(
+        self,
+        values: Sequence[float],
+        contexts: Sequence[Context],
+        name: Hashable,
+        attributes: Mapping[str, str],
+    ) -> None:
+        """Some values, each with the context of the span that it is an exemplar of, if it is one.
 
-        `name` stands for their attributes: the same name, the same attributes.
+        `name` stands for their attributes: the same name, the same attributes. Values below 0 (a clock was set back)
+        are left out.
         """
-        values = [value for value in values if value[0] >= 0]
-        bound = self._bound_to(name, attributes) if values else []
+        if not values:
+            return
+        if min(values) < 0:
+            pairs = [pair for pair in zip(values, contexts, strict=True) if pair[0] >= 0]
+            self.record([value for value, _ in pairs], [context for _, context in pairs], name, attributes)
+            return
+        bound = self._bound_to(name, attributes)
         if bound is None:
-            for value, context in values:
+            for value, context in zip(values, contexts, strict=True):
                 self._histogram.record(value, attributes, context)
             return
         if not bound:
             return
         exemplars = self._consumer._sdk_config.exemplar_filter
-        if type(exemplars) is _sdk().filter_by_span and not any(map(_context_of, values)):
+        if type(exemplars) is _sdk().filter_by_span and not any(contexts):
             measured = None  # a context with nothing in it has no span: none is an exemplar
         else:
-            measured = self._measured(values, attributes, exemplars.should_sample)
+            measured = self._measured(values, contexts, attributes, exemplars.should_sample)
         for lock, find, key, kept in bound:
             with lock:  # a reader of deltas takes all aggregations away when it collects
                 aggregation = find(key, kept)
                 if measured is None and type(aggregation) is _sdk().buckets and vars(aggregation).keys() >= _FIELDS:
                     _add(aggregation, values)
                     continue
-                for one, is_sample in measured or self._measured(values, attributes, _never):
+                for one, is_sample in measured or self._measured(values, contexts, attributes, _never):
                     aggregation.aggregate(one, is_sample)
 
     def _measured(
-        self, values: list[Value], attributes: Mapping[str, str], asks: Callable[..., bool]
+        self,
+        values: Sequence[float],
+        contexts: Sequence[Context],
+        attributes: Mapping[str, str],
+        asks: Callable[..., bool],
     ) -> list[tuple[_Measured, bool]]:
         """What the SDK takes of each value, and whether it is an exemplar."""
-        measured = [_Measured(value, self._histogram, context, attributes) for value, context in values]
+        pairs = zip(values, contexts, strict=True)
+        measured = [_Measured(value, self._histogram, context, attributes) for value, context in pairs]
         return [(one, asks(one.value, one.time_unix_nano, attributes, one.context)) for one in measured]
 
     def _bound_to(self, name: Hashable, attributes: Mapping[str, str]) -> _Bound | None:

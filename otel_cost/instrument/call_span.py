@@ -18,7 +18,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from otel_cost import __version__
 from otel_cost import attributes as keys
 from otel_cost.instrument import agents
-from otel_cost.instrument.billing import Bill, as_reading, bills_of
+from otel_cost.instrument.billing import Bill, as_reading, bills_of, is_plain
 from otel_cost.instrument.content import content_attributes
 from otel_cost.instrument.estimates import ABANDONED, COMPLETE, FAILED, estimated
 from otel_cost.instrument.guard import STATS, guarded
@@ -26,7 +26,7 @@ from otel_cost.instrument.host_span import Host
 from otel_cost.instrument.metrics import Metrics
 from otel_cost.instrument.settings import Settings
 from otel_cost.instrument.span_attributes import asked_attributes, enriched_attributes, own_attributes, span_name
-from otel_cost.instrument.wire.types import Asked, Reading
+from otel_cost.instrument.wire.types import Asked, Reading, maker
 from otel_cost.normalise.dialects.wire import WIRE_SCOPE
 from otel_cost.spans import processors_of, snapshot, starts_unseen, write_clean
 from otel_cost.twins import exchange_begins, exchange_ends
@@ -67,6 +67,9 @@ class Outcome(NamedTuple):
     first_chunk_ns: int | None = None
 
 
+_NOTHING: Mapping[str, int] = {}
+
+
 class _Facts(NamedTuple):
     """What one span says of an outcome."""
 
@@ -79,6 +82,9 @@ class _Facts(NamedTuple):
     def is_billed(self) -> bool:
         """Whether there is anything to price."""
         return any(self.usage.values()) or self.reading.reported_cost_pico_usd is not None
+
+
+_facts_made = maker(_Facts)
 
 
 class CallSpan:
@@ -110,21 +116,23 @@ class CallSpan:
             if passage is not None:
                 self._write(host.span, passage.attributes())
         else:
-            name = span_name(operation, asked.model)
-            self.span = _start(name, self._asked_attributes(), context, self._started_ns)
+            attributes = asked_attributes(asked, operation) if passage is None else self._asked_attributes()
+            self.span = _start(span_name(operation, asked.model), attributes, context, self._started_ns)
         identity = self.span.get_span_context()
         self._identity = identity.trace_id, identity.span_id
         exchange_begins(asked.model, self._started_ns, *self._identity)
-        _name_owners(self.span)
+        owners = agents.current()
+        if owners is not None:
+            _name_owners(self.span, owners)
 
     @property
     def is_hosted(self) -> bool:
         """Whether the span is another instrumentation's."""
         return self._host is not None
 
-    def _asked_attributes(self) -> dict[str, Any]:
+    def _asked_attributes(self) -> Mapping[str, Any]:
         found = asked_attributes(self.asked, self._operation)
-        return found if self.passage is None else found | self.passage.attributes()
+        return found if self.passage is None else {**found, **self.passage.attributes()}
 
     def attempt_failed(self, outcome: Outcome, status: int | None) -> None:
         """The attempt failed, and may be repeated."""
@@ -150,21 +158,39 @@ class CallSpan:
 
     def finish(self, outcome: Outcome) -> None:
         """Write everything, and end the span if it is ours."""
-        reading = outcome.reading
+        reading, host = outcome.reading, self._host
+        is_cut_off = outcome.stream is not None and outcome.stream != COMPLETE
+        facts: _Facts | None
+        if self.passage is None and reading is not None and not is_cut_off and self._counts_plainly(reading):
+            facts = _facts_made((reading, reading.usage, _NOTHING, 0))
+        else:
+            facts = self._settle(reading, outcome)
+        if host is not None:
+            self._finish_host(host, outcome, facts)
+        else:
+            self._end(self.span, outcome, facts)
+        if host is None or host.is_free or host.is_carrying:  # else it ends with the host
+            exchange_ends(*self._identity)
+        try:
+            self._record(outcome, facts)
+        except Exception as error:
+            STATS.failed("CallSpan._record", error)
+
+    def _counts_plainly(self, reading: Reading) -> bool:
+        return self._operation != BATCH and is_plain(reading)
+
+    def _settle(self, reading: Reading | None, outcome: Outcome) -> _Facts | None:
+        """What the span says, where more is to be known than the usage; what else is billed gets spans below it."""
         bills = [] if reading is None else bills_of(reading)
         if self.passage is not None:
             self.passage.settle(reading, bills, outcome.stream)
-        facts = None if reading is None else _facts(reading, outcome, [] if self._operation == BATCH else bills)
-        if reading is not None and (self._operation == BATCH or (facts is not None and facts.parts)):
+        if reading is None:
+            return None
+        facts = _facts(reading, outcome, [] if self._operation == BATCH else bills)
+        if self._operation == BATCH or facts.parts:
             context = trace.set_span_in_context(self.span, self.context)
             emit(self.asked, reading, bills, context, (self._started_ns, outcome.at_ns), self._operation)
-        if self._host is not None:
-            self._finish_host(self._host, outcome, facts)
-        else:
-            self._end(self.span, outcome, facts)
-        if self._host is None or self._host.is_free or self._host.is_carrying:  # else it ends with the host
-            exchange_ends(*self._identity)
-        self._record(outcome, facts)
+        return facts
 
     def _finish_host(self, host: Host, outcome: Outcome, facts: _Facts | None) -> None:
         if facts is None or not facts.is_billed:
@@ -206,30 +232,26 @@ class CallSpan:
 
     def _end(self, span: Span, outcome: Outcome, facts: _Facts | None) -> None:
         if span.is_recording():
-            write_clean(span, self._own_attributes(outcome, facts))
+            found = {} if facts is None else own_attributes(self.asked, facts.reading, facts.usage, facts.estimates)
+            if facts is not None:
+                if facts.parts:
+                    found[keys.OTEL_COST_PARTS] = facts.parts
+                if facts.reading.operation is None:
+                    found[keys.GEN_AI_OPERATION_NAME] = FETCH
+                if self._settings.has_content:
+                    found |= self._content(facts.reading)
+            if outcome.stream is not None:
+                found[keys.OTEL_COST_STREAM] = outcome.stream
+                if outcome.first_chunk_ns is not None:
+                    seconds = (outcome.first_chunk_ns - self._started_ns) / 1e9
+                    found[keys.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK] = seconds
+            if self.resends:
+                found[keys.HTTP_REQUEST_RESEND_COUNT] = self.resends
             if outcome.error_type is not None:
+                found[keys.ERROR_TYPE] = outcome.error_type
                 span.set_status(Status(StatusCode.ERROR))
+            write_clean(span, found)
         span.end(outcome.at_ns)
-
-    def _own_attributes(self, outcome: Outcome, facts: _Facts | None) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        if facts is not None:
-            found = own_attributes(self.asked, facts.reading, facts.usage, facts.estimates)
-            if facts.parts:
-                found[keys.OTEL_COST_PARTS] = facts.parts
-            if facts.reading.operation is None:
-                found[keys.GEN_AI_OPERATION_NAME] = FETCH
-            if self._settings.has_content:
-                found |= self._content(facts.reading)
-        if outcome.stream is not None:
-            found[keys.OTEL_COST_STREAM] = outcome.stream
-            if outcome.first_chunk_ns is not None:
-                found[keys.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK] = (outcome.first_chunk_ns - self._started_ns) / 1e9
-        if self.resends:
-            found[keys.HTTP_REQUEST_RESEND_COUNT] = self.resends
-        if outcome.error_type is not None:
-            found[keys.ERROR_TYPE] = outcome.error_type
-        return found
 
     def _content(self, reading: Reading) -> dict[str, str]:
         try:
@@ -238,22 +260,22 @@ class CallSpan:
             STATS.failed("content", error)
             return {}
 
-    @guarded
     def _record(self, outcome: Outcome, facts: _Facts | None) -> None:
         if facts is not None and facts.reading.operation is None:
             return
         if type(metrics.get_meter_provider()).__module__.startswith("opentelemetry.metrics"):
             return  # the API's own: the app has none, or none yet
         first = None if outcome.stream is None else outcome.first_chunk_ns
+        model, usage = (None, _NOTHING) if facts is None else (facts.reading.response_model, facts.usage)
+        asked, operation, started_ns = self.asked, self._operation, self._started_ns
+        address = asked_attributes(asked, operation).get(keys.SERVER_ADDRESS)
         _METRICS.record(
-            self.asked,
-            None if facts is None else facts.reading,
-            operation=self._operation,
-            duration_seconds=(outcome.at_ns - self._started_ns) / 1e9,
-            first_chunk_seconds=None if first is None else (first - self._started_ns) / 1e9,
-            error_type=outcome.error_type,
-            usage={} if facts is None else facts.usage,
-            context=self.context,
+            (operation, asked.provider, asked.model, model, address),
+            outcome.error_type,
+            (outcome.at_ns - started_ns) / 1e9,
+            None if first is None else (first - started_ns) / 1e9,
+            usage,
+            self.context,
         )
 
 
@@ -270,7 +292,7 @@ def emit(
     for bill in bills:
         counts_as = bill.part.extra.get(COUNTS_AS) or usual
         said = as_reading(reading, bill.part, counts_as)
-        attributes = asked_attributes(asked, counts_as) | own_attributes(asked, said, said.usage, {})
+        attributes = {**asked_attributes(asked, counts_as), **own_attributes(asked, said, said.usage, {})}
         if bill.items > 1:
             attributes[keys.OTEL_COST_ITEMS] = bill.items
         if said.error_type is not None:
@@ -278,7 +300,9 @@ def emit(
         span = _start(
             span_name(counts_as, said.request_model or said.response_model), attributes, context, period_ns[0]
         )
-        _name_owners(span)
+        owners = agents.current()
+        if owners is not None:
+            _name_owners(span, owners)
         if said.error_type is not None:
             span.set_status(Status(StatusCode.ERROR))
         span.end(period_ns[1])
@@ -298,8 +322,7 @@ def _start(name: str, attributes: Mapping[str, Any], context: Context, at_ns: in
     if not source.starts_unseen:
         return source.tracer.start_span(name, context, SpanKind.CLIENT, attributes, start_time=at_ns)
     span = source.tracer.start_span(name, context, SpanKind.CLIENT, start_time=at_ns)
-    if span.is_recording():
-        write_clean(span, attributes)
+    write_clean(span, attributes)
     return span
 
 
@@ -321,10 +344,9 @@ def _is_split(reading: Reading, bills: Sequence[Bill]) -> bool:
     return len(bills) > 1 or bool(reading.parts and bills and bills[0].part.usage != reading.usage)
 
 
-def _name_owners(span: Span) -> None:
+def _name_owners(span: Span, found: agents.Owners) -> None:
     """The agent and the conversation of the framework that makes the call; names said on the span or above it win."""
-    found = agents.current()
-    if found is None or not span.is_recording():
+    if not span.is_recording():
         return
     said = snapshot(span)
     added = {}

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import _thread
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from threading import get_ident
 
 _collecting_in: int | None = None
 
 
 def is_collecting() -> bool:
-    """Whether this thread is within a garbage collection. Only known between `watch()` and `unwatch()`."""
+    """Whether this thread is within a garbage collection. Only known after `watch()`."""
     return _collecting_in is not None and _collecting_in == get_ident()
 
 
@@ -38,12 +38,15 @@ def watch() -> None:
         gc.callbacks.append(_noted)
 
 
-def unwatch() -> None:
-    """Be told no longer."""
-    global _collecting_in
-    if _noted in gc.callbacks:
+def unwatch(still: Sized = ()) -> None:
+    """Be told no longer, unless there is `still` something that could be collected.
+
+    Within a collection, of any thread, nothing changes: it would never be heard to end.
+    """
+    if not still and _collecting_in is None and _noted in gc.callbacks:
         gc.callbacks.remove(_noted)
-    _collecting_in = None
+        if still:  # another thread's came in between
+            watch()
 
 
 def _noted(phase: str, _: Mapping[str, int]) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from otel_cost.guard.errors import BudgetError
 from otel_cost.stats import Stats
 
 P = ParamSpec("P")
@@ -24,40 +23,6 @@ def guarded(function: Callable[P, R]) -> Callable[P, R | None]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R | None:
         try:
             return function(*args, **kwargs)
-        except Exception as error:
-            STATS.failed(where, error)
-            return None
-
-    return wrapper
-
-
-def refusing(function: Callable[P, R]) -> Callable[P, R | None]:
-    """`guarded`, but a budget's refusal is raised: on purpose, and nowhere else."""
-    where = function.__qualname__
-
-    @functools.wraps(function)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R | None:
-        try:
-            return function(*args, **kwargs)
-        except BudgetError:
-            raise
-        except Exception as error:
-            STATS.failed(where, error)
-            return None
-
-    return wrapper
-
-
-def refusing_async(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R | None]]:
-    """`refusing` for coroutines."""
-    where = function.__qualname__
-
-    @functools.wraps(function)
-    async def wrapper(*args: P.args, **kwargs: P.kwargs) -> R | None:
-        try:
-            return await function(*args, **kwargs)
-        except BudgetError:
-            raise
         except Exception as error:
             STATS.failed(where, error)
             return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
 from typing import Any
 
 CREDENTIALS = frozenset(
@@ -29,13 +28,15 @@ def header_texts(headers: Any) -> dict[str, str]:
 class LazyHeaders(Mapping[str, str]):
     """Headers that are not looked through before somebody asks: of most exchanges only the content's type is asked.
 
-    `read` gives all of them as `header_texts` does; `content_type` is what it says of that, None: not known yet.
+    `read(source)` gives all of them as `header_texts` does; `content_type` is what it says of that, None: not known
+    yet.
     """
 
-    __slots__ = ("_content_type", "_read", "_texts")
+    __slots__ = ("_content_type", "_read", "_source", "_texts")
 
-    def __init__(self, read: Callable[[], Mapping[str, str]], content_type: str | None = None) -> None:
+    def __init__(self, read: Callable[[Any], Mapping[str, str]], source: Any, content_type: str | None = None) -> None:
         self._read = read
+        self._source = source
         self._content_type = content_type
         self._texts: Mapping[str, str] | None = None
 
@@ -60,10 +61,10 @@ class LazyHeaders(Mapping[str, str]):
     def _all(self) -> Mapping[str, str]:
         texts = self._texts
         if texts is None:
-            texts = self._texts = self._read()
+            texts = self._texts = self._read(self._source)
         return texts
 
 
 def lazy(headers: Any, content_type: str | None = None) -> LazyHeaders:
     """`header_texts(headers)`, when it is asked for."""
-    return LazyHeaders(partial(header_texts, headers), content_type)
+    return LazyHeaders(header_texts, headers, content_type)

@@ -10,21 +10,20 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from otel_cost.guard.errors import BudgetError
-from otel_cost.instrument import garbage, observe
-from otel_cost.instrument.guard import STATS
+from otel_cost.instrument import observe
+from otel_cost.instrument.guard import STATS, guarded
 from otel_cost.instrument.headers import CREDENTIALS, LazyHeaders
 from otel_cost.instrument.httpx_stream import StreamKinds
 from otel_cost.instrument.multipart import stream_fields
 from otel_cost.instrument.patching import Hook, Patch
-from otel_cost.instrument.wire.types import Request
+from otel_cost.instrument.wire.types import Request, maker
 
 
 def instrument() -> bool:
     """Observe what httpx and httpx2 send, each from when the app imports it; again changes nothing."""
-    garbage.watch()
     for library in _LIBRARIES:
         library.hook.instrument()
     return True
@@ -34,20 +33,22 @@ def uninstrument() -> None:
     """Observe no more; exchanges under way are followed to their end."""
     for library in _LIBRARIES:
         library.hook.uninstrument()
-    garbage.unwatch()
 
 
-class _Sending:
-    """One call of `send` that is observed."""
+class _Instead(NamedTuple):
+    """What is sent instead of what the app said, because its user wants something else to be asked."""
 
-    __slots__ = ("args", "asked", "exchange", "kwargs", "sent", "token")
+    asked: Any  # the app's request
+    sent: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
 
-    def __init__(self, exchange: observe.Exchange, asked: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.exchange = exchange
-        self.asked = self.sent = asked  # the app's request; and that, or one with another body
-        self.args = args
-        self.kwargs = kwargs
-        self.token: object = None
+    @guarded
+    def give_back(self, answer: Any) -> None:
+        """Responses and errors hold the request that was sent: to the app that is its own."""
+        for holder in (answer, *getattr(answer, "history", ())):
+            if getattr(holder, "_request", None) is self.sent:
+                holder.request = self.asked
 
 
 class _Library:
@@ -71,31 +72,38 @@ class _Library:
     def _wrap(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def send(client: Any, *args: Any, **kwargs: Any) -> Any:
-            sending = None
+            exchange = instead = None
             if self.hook.is_on:
                 try:
-                    asked = args[0] if args else kwargs.get("request")
-                    exchange = None if asked is None else observe.begin(_request(asked), self._name)
-                    if exchange is not None:
-                        sending = self._start(exchange, asked, args, kwargs)
+                    request = _request(args[0] if args else kwargs["request"])
+                    exchange = observe.begin(request, self._name)
                 except BudgetError:
                     raise
                 except Exception as error:
-                    STATS.failed("httpx_hook.start", error)
-            if sending is None:
+                    STATS.failed("httpx_hook.begin", error)
+            if exchange is None:
                 return original(client, *args, **kwargs)
+            if exchange.replacement_body is not None or exchange.replacement_url is not None:
+                instead = self._instead(exchange, args, kwargs)
+                if instead is not None:
+                    args, kwargs = instead.args, instead.kwargs
+            token = exchange.enter()
             try:
-                response = original(client, *sending.args, **sending.kwargs)
+                response = original(client, *args, **kwargs)
             except BaseException as error:
-                try:
-                    _failed(sending, error)
-                except Exception as fault:
-                    _broken(sending, fault)
+                exchange.leave(token)
+                exchange.failed(error)
+                if instead is not None:
+                    instead.give_back(error)
                 raise
             try:
-                self._answered(sending, response)
-            except Exception as fault:
-                _broken(sending, fault)
+                self._answered(exchange, token, response)
+            except Exception as error:
+                STATS.failed("httpx_hook.answered", error)
+                exchange.leave(token)
+                exchange.closed()
+            if instead is not None:
+                instead.give_back(response)
             return response
 
         return send
@@ -103,50 +111,49 @@ class _Library:
     def _wrap_async(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         async def send(client: Any, *args: Any, **kwargs: Any) -> Any:
-            sending = None
+            exchange = instead = None
             if self.hook.is_on:
                 try:
-                    asked = args[0] if args else kwargs.get("request")
-                    exchange = None if asked is None else await observe.begin_async(_request(asked), self._name)
-                    if exchange is not None:
-                        sending = self._start(exchange, asked, args, kwargs)
+                    request = _request(args[0] if args else kwargs["request"])
+                    exchange = await observe.begin_async(request, self._name)
                 except BudgetError:
                     raise
                 except Exception as error:
-                    STATS.failed("httpx_hook.start", error)
-            if sending is None:
+                    STATS.failed("httpx_hook.begin", error)
+            if exchange is None:
                 return await original(client, *args, **kwargs)
+            if exchange.replacement_body is not None or exchange.replacement_url is not None:
+                instead = self._instead(exchange, args, kwargs)
+                if instead is not None:
+                    args, kwargs = instead.args, instead.kwargs
+            token = exchange.enter()
             try:
-                response = await original(client, *sending.args, **sending.kwargs)
+                response = await original(client, *args, **kwargs)
             except BaseException as error:
-                try:
-                    _failed(sending, error)
-                except Exception as fault:
-                    _broken(sending, fault)
+                exchange.leave(token)
+                exchange.failed(error)
+                if instead is not None:
+                    instead.give_back(error)
                 raise
             try:
-                self._answered(sending, response)
-            except Exception as fault:
-                _broken(sending, fault)
+                self._answered(exchange, token, response)
+            except Exception as error:
+                STATS.failed("httpx_hook.answered", error)
+                exchange.leave(token)
+                exchange.closed()
+            if instead is not None:
+                instead.give_back(response)
             return response
 
         return send
 
-    def _start(self, exchange: observe.Exchange, asked: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Sending:
-        """Everything is sent as the app said it, unless its user wants something else to be asked."""
-        sending = _Sending(exchange, asked, args, kwargs)
-        sending.token = exchange.enter()
-        try:
-            if exchange.replacement_body is not None or exchange.replacement_url is not None:
-                sent = self._replaced(asked, exchange.replacement_body, exchange.replacement_url)
-                if args:
-                    sending.args = (sent, *args[1:])
-                else:
-                    sending.kwargs = {**kwargs, "request": sent}
-                sending.sent = sent
-        except Exception as error:
-            STATS.failed("httpx_hook.replaced", error)
-        return sending
+    @guarded
+    def _instead(self, exchange: observe.Exchange, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Instead:
+        asked = args[0] if args else kwargs["request"]
+        sent = self._replaced(asked, exchange.replacement_body, exchange.replacement_url)
+        if args:
+            return _Instead(asked, sent, (sent, *args[1:]), kwargs)
+        return _Instead(asked, sent, args, {**kwargs, "request": sent})
 
     def _replaced(self, request: Any, body: bytes | None, url: str | None) -> Any:
         """The app's own request stays as it is: it may send it again."""
@@ -164,47 +171,24 @@ class _Library:
         sent.read()
         return sent
 
-    def _answered(self, sending: _Sending, response: Any) -> None:
-        exchange = sending.exchange
-        exchange.leave(sending.token)
-        sending.token = None
-        if sending.sent is not sending.asked:
-            _give_back(sending, response, *response.history)
+    def _answered(self, exchange: observe.Exchange, token: object, response: Any) -> None:
         headers = _answer_headers(response.headers.raw)
-        if not response.is_closed:
-            exchange.responded(response.status_code, headers, headers.get("content-encoding"))
-            response.stream = self._kinds.observed(response.stream, exchange)
-            return
-        exchange.responded(response.status_code, headers, None)
-        try:
-            body = response.content
-        except self._module.ResponseNotRead:  # an event hook closed it
+        if response.is_closed:
+            try:
+                exchange.answered(token, response.status_code, headers, response.content)
+                return
+            except self._module.ResponseNotRead:  # an event hook closed it
+                pass
+        exchange.leave(token)
+        if response.is_closed:
+            exchange.responded(response.status_code, headers, None)
             exchange.closed()
         else:
-            exchange.whole(body)
+            exchange.responded(response.status_code, headers, headers.get("content-encoding"))
+            response.stream = self._kinds.observed(response.stream, exchange)
 
 
-def _broken(sending: _Sending, error: Exception) -> None:
-    """Ours failed after `send`: the span is current no more, and ends."""
-    STATS.failed("httpx_hook.end", error)
-    if sending.token is not None:
-        sending.exchange.leave(sending.token)
-    sending.exchange.closed()
-
-
-def _failed(sending: _Sending, error: BaseException) -> None:
-    sending.exchange.leave(sending.token)
-    sending.token = None
-    sending.exchange.failed(error)
-    if sending.sent is not sending.asked:
-        _give_back(sending, error)
-
-
-def _give_back(sending: _Sending, *holders: Any) -> None:
-    """Responses and errors hold the request that was sent: to the app that is its own."""
-    for holder in holders:
-        if getattr(holder, "_request", None) is sending.sent:
-            holder.request = sending.asked
+_made = maker(Request)
 
 
 def _request(request: Any) -> Request:
@@ -213,12 +197,31 @@ def _request(request: Any) -> Request:
         body, form = request.content, None
     except Exception:  # RequestNotRead: a stream, or a form with files
         body, form = None, stream_fields(request.stream)
-    headers = LazyHeaders(functools.partial(_headers_of, request))
-    return Request(request.method, str(request.url), headers, body, form)
+    return _made((request.method, _text_of(request.url), LazyHeaders(_headers_of, request), body, form))
 
 
-def _headers_of(request: Any) -> dict[str, str]:
-    return _headers(request.headers.raw)
+MAX_URLS = 1024
+"""URLs whose texts are remembered: an app calls some dozens."""
+_texts: dict[object, str] = {}
+
+
+def _text_of(url: Any) -> str:
+    """`str(url)`, which the library puts together each time anew; by the parts that it keeps, where it keeps any."""
+    parts = getattr(url, "_uri_reference", None)
+    if not isinstance(parts, tuple):
+        return str(url)
+    text = _texts.get(parts)
+    if text is None:
+        text = str(url)
+        if "?" not in text and "@" not in text:  # else it may hold a key
+            if len(_texts) >= MAX_URLS:
+                _texts.clear()
+            _texts[parts] = text
+    return text
+
+
+def _headers_of(message: Any) -> dict[str, str]:
+    return _headers(message.headers.raw)
 
 
 def _answer_headers(raw: list[tuple[bytes, bytes]]) -> LazyHeaders:
@@ -227,7 +230,7 @@ def _answer_headers(raw: list[tuple[bytes, bytes]]) -> LazyHeaders:
         if name in _CONTENT_TYPE:
             content_type = value.decode("latin-1")
             break
-    return LazyHeaders(functools.partial(_headers, raw), content_type)
+    return LazyHeaders(_headers, raw, content_type)
 
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from operator import add
 from typing import NamedTuple
 
 from opentelemetry import metrics
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from otel_cost import __version__
 from otel_cost import attributes as keys
 from otel_cost.instrument.bound_histogram import BoundHistogram
 from otel_cost.instrument.guard import STATS
-from otel_cost.instrument.span_attributes import server_of
-from otel_cost.instrument.wire.types import Asked, Reading
 from otel_cost.pricing import units
 
 SCOPE = "otel_cost.instrument"
@@ -90,16 +88,16 @@ class _Totals:
         for unit, (name, what) in _COUNTERS.items():
             meter.create_observable_counter(name, [partial(self._observe, unit)], "{token}", what)
 
-    def add(self, series: _Series, counts: Mapping[str, int]) -> None:
-        """What one call used, by unit."""
-        key = series, tuple(counts)
+    def add(self, series: _Series, told: tuple[str, ...], counts: Sequence[int]) -> None:
+        """What some calls used of the units that they told."""
+        key = series, told
         with self._lock:
             sums = self._sums.get(key)
             if sums is not None:
-                self._sums[key] = list(map(add, sums, counts.values()))
+                self._sums[key] = list(map(add, sums, counts))
                 return
             if len(self._sums) < MAX_SERIES:
-                self._sums[key] = list(counts.values())
+                self._sums[key] = list(counts)
                 return
         STATS.count("metrics.series_left_out")
 
@@ -137,15 +135,8 @@ class _Instruments(NamedTuple):
     embeddings_input_tokens: BoundHistogram
 
 
-class _Ended(NamedTuple):
-    """A call that waits to be recorded: nothing in it is large."""
-
-    series: _Series
-    duration_seconds: float
-    first_chunk_seconds: float | None
-    error_type: str | None
-    counts: Mapping[str, int]
-    context: Context  # in which it was made
+_Ended = tuple[_Series, str | None, float, float | None, Mapping[str, int], Context]
+"""A call that waits to be recorded, as `Metrics.record` is told of it: nothing in it is large."""
 
 
 class Metrics:
@@ -166,36 +157,25 @@ class Metrics:
 
     def record(
         self,
-        asked: Asked,
-        reading: Reading | None,
-        *,
-        operation: str,
+        series: tuple[str, str, str | None, str | None, str | None],
+        error_type: str | None,
         duration_seconds: float,
-        first_chunk_seconds: float | None = None,
-        error_type: str | None = None,
-        usage: Mapping[str, int] | None = None,
-        context: Context | None = None,
+        first_chunk_seconds: float | None,
+        usage: Mapping[str, int],
+        context: Context,
     ) -> None:
         """One call that has ended.
 
         Args:
-            reading: what it said; None: there was no answer.
-            usage: what is billed, inclusive, in our units; None: what `reading` reports. The conventions want billable
-                counts where a provider reports both.
-            context: in which it was made, for exemplars; None: the current one.
+            series: operation, provider, the models that were asked for and that answered, and the server's address.
+            usage: what is billed, inclusive, in our units. The conventions want billable counts where a provider
+                reports both.
+            context: in which it was made, for exemplars.
         """
         if self._instruments is None:
             self._instruments = _make(metrics.get_meter(SCOPE, __version__), self.flush)
-        model = None
-        if reading is not None:
-            model = reading.response_model
-            if usage is None:
-                usage = reading.usage
         waiting = self._waiting
-        series = (operation, asked.provider, asked.model, model, server_of(asked.request.url)[0])
-        if context is None:
-            context = get_current()
-        waiting.append(_Ended(series, duration_seconds, first_chunk_seconds, error_type, usage or {}, context))
+        waiting.append((series, error_type, duration_seconds, first_chunk_seconds, usage, context))
         if len(waiting) >= MAX_WAITING:
             self.flush()
 
@@ -210,7 +190,7 @@ class Metrics:
                 ended = waiting.popleft()
             except IndexError:  # another thread was faster
                 break
-            groups.setdefault((ended.series, ended.error_type), []).append(ended)
+            groups.setdefault((ended[0], ended[1]), []).append(ended)
         for (series, error_type), calls in groups.items():
             try:
                 _record(made, series, error_type, calls)
@@ -224,19 +204,34 @@ def _record(made: _Instruments, series: _Series, error_type: str | None, calls: 
     is_embedding = series[0] == EMBEDDINGS
     duration = made.embeddings_duration if is_embedding else made.duration
     failed = (*series, None, error_type) if error_type else series
-    duration.record([(call.duration_seconds, call.context) for call in calls], failed, _attributes(failed))
-    entered = [(call.counts[units.INPUT], call.context) for call in calls if units.INPUT in call.counts]
+    _, _, durations, first_chunks, counts, contexts = zip(*calls, strict=True)
+    duration.record(durations, contexts, failed, _attributes(failed))
+    entered = made.embeddings_input_tokens if is_embedding else made.input_tokens
+    _record_said(entered, [told.get(units.INPUT) for told in counts], contexts, series, attributes)
     if is_embedding:
-        made.embeddings_input_tokens.record(entered, series, attributes)
         return
-    first = [(call.first_chunk_seconds, call.context) for call in calls if call.first_chunk_seconds is not None]
-    made.first_chunk.record(first, series, attributes)
-    made.input_tokens.record(entered, series, attributes)
-    left = [(call.counts[units.OUTPUT], call.context) for call in calls if units.OUTPUT in call.counts]
-    made.output_tokens.record(left, series, attributes)
-    for call in calls:
-        if call.counts:
-            made.totals.add(series, call.counts)
+    _record_said(made.first_chunk, first_chunks, contexts, series, attributes)
+    _record_said(made.output_tokens, [told.get(units.OUTPUT) for told in counts], contexts, series, attributes)
+    used: dict[tuple[str, ...], list[Iterable[int]]] = {}
+    for told in counts:
+        if told:
+            used.setdefault(tuple(told), []).append(told.values())
+    for names, rows in used.items():
+        made.totals.add(series, names, list(map(sum, zip(*rows, strict=True))))
+
+
+def _record_said(
+    histogram: BoundHistogram,
+    values: Sequence[float | None],
+    contexts: Sequence[Context],
+    series: _Series,
+    attributes: Mapping[str, str],
+) -> None:
+    """Those values that a call says."""
+    said = [value for value in values if value is not None]
+    if len(said) < len(values):
+        contexts = [context for value, context in zip(values, contexts, strict=True) if value is not None]
+    histogram.record(said, contexts, series, attributes)
 
 
 def by_modality(counts: Mapping[str, int], whole: int, direction: str) -> Iterable[tuple[str, int]]:

@@ -11,20 +11,21 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from time import time_ns
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
 
+from otel_cost.guard.errors import BudgetError
 from otel_cost.instrument import billing, estimates, garbage, host_span, wire
 from otel_cost.instrument.call_span import CallSpan, Outcome, emit
 from otel_cost.instrument.encoding import decoder
-from otel_cost.instrument.guard import STATS, guarded, refusing, refusing_async
+from otel_cost.instrument.guard import STATS, guarded
 from otel_cost.instrument.include_usage import asking_for_usage
 from otel_cost.instrument.retries import RETRIES, is_retryable
 from otel_cost.instrument.settings import Settings
-from otel_cost.instrument.wire.types import Asked, Head, Reading, Request
+from otel_cost.instrument.wire.types import Asked, Head, Reading, Request, maker
 
 if TYPE_CHECKING:
     from otel_cost.guard.gate import Gate, Passage
@@ -34,7 +35,12 @@ _OBSERVED = otel_context.create_key("otel-cost-observed")
 _SUPPRESSED = "suppress_instrumentation"
 """Key of opentelemetry-instrumentation: set by exporters, and by apps that want no telemetry of some code."""
 
+_SPAN = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
+"""Key under which the API keeps the current span: a context with it and `_OBSERVED` is made at once."""
+
 _COUNTED = {library: f"exchanges.{library}" for library in ("httpx", "httpx2", "aiohttp", "requests", "botocore")}
+
+_head, _outcome = maker(Head), maker(Outcome)
 
 MAX_HELD_CHUNKS = 16
 """Chunks of a stream that are read together: one after the other they cost half of what each costs between two that
@@ -74,43 +80,48 @@ def flush_pending() -> None:
     RETRIES.flush()
 
 
-class _Start(NamedTuple):
-    """A request that is to be observed."""
-
-    asked: Asked
-    context: Context
-    repeated: CallSpan | None  # the call whose failed attempt it repeats
+_Start = tuple[Asked, Context, CallSpan | None]
+"""A request that is to be observed: what it asks for, where, and the call whose failed attempt it repeats."""
 
 
-@refusing
 def begin(request: Request, library: str) -> Exchange | None:
     """Start to observe a request that is about to be sent by the HTTP library of that name.
 
     None: not a model API, switched off, or already inside an observed exchange (httpx over aiohttp). Raises nothing but
     a budget's refusal (`otel_cost.BudgetError`, or what carries it out of an SDK), where the guard is on.
     """
-    start = _start(request, library)
-    if start is None:
+    passage = None
+    try:
+        start = _start(request, library)
+        if start is None:
+            return None
+        if _gate is not None and _is_decided_on(start):
+            passage = _gate.admit(start[0], start[1], library)
+        return Exchange(start, passage, _settings)
+    except BudgetError:
+        raise
+    except Exception as error:
+        _never_began(error, passage)
         return None
-    if _gate is None or not _is_decided_on(start):
-        return _exchange(start, None)
-    return _exchange(start, _gate.admit(start.asked, start.context, library))
 
 
 async def begin_async(request: Request, library: str) -> Exchange | None:
     """`begin` where an event loop runs: it goes on while a budget is asked for."""
     if _gate is None:
         return begin(request, library)
-    return await _begin_async(_gate, request, library)
-
-
-@refusing_async
-async def _begin_async(gate: Gate, request: Request, library: str) -> Exchange | None:
-    start = _start(request, library)
-    if start is None:
+    passage = None
+    try:
+        start = _start(request, library)
+        if start is None:
+            return None
+        if _is_decided_on(start):
+            passage = await _gate.admit_async(start[0], start[1], library)
+        return Exchange(start, passage, _settings)
+    except BudgetError:
+        raise
+    except Exception as error:
+        _never_began(error, passage)
         return None
-    passage = await gate.admit_async(start.asked, start.context, library) if _is_decided_on(start) else None
-    return _exchange(start, passage)
 
 
 def _start(request: Request, library: str) -> _Start | None:
@@ -121,22 +132,21 @@ def _start(request: Request, library: str) -> _Start | None:
     if asked is None:
         return None
     STATS.count(_COUNTED.get(library) or f"exchanges.{library}")
-    return _Start(asked, context, None if asked.operation is None else RETRIES.take(request, context))
+    return asked, context, None if asked.operation is None else RETRIES.take(request, context)
 
 
 def _is_decided_on(start: _Start) -> bool:
     """A repetition is the same call."""
-    return start.asked.operation is not None and start.repeated is None
+    asked, _, repeated = start
+    return asked.operation is not None and repeated is None
 
 
-def _exchange(start: _Start, passage: Passage | None) -> Exchange | None:
-    try:
-        return Exchange(start, passage, _settings)
-    except Exception as error:
-        STATS.failed("observe.exchange", error)
-        if passage is not None:
-            passage.admission.settle(None, 0)
-        return None
+@guarded
+def _never_began(error: Exception, passage: Passage | None) -> None:
+    """Nothing will be known of the call; what was set aside for it is free again."""
+    STATS.failed("observe.begin", error)
+    if passage is not None:
+        passage.admission.settle(None, 0)
 
 
 class Exchange:
@@ -152,20 +162,21 @@ class Exchange:
     )
 
     def __init__(self, start: _Start, passage: Passage | None, settings: Settings) -> None:
-        asked, context = start.asked, start.context
-        if start.repeated is not None:
-            passage = start.repeated.passage
-        replacement = None if passage is None else passage.replacement
-        if replacement is not None:
-            asked = asked._replace(model=replacement.asked.model, body=replacement.asked.body)
-        self.replacement_body: bytes | None = asking_for_usage(asked) if settings.includes_usage else None
+        asked, context, repeated = start
+        self.replacement_body: bytes | None = None
         self.replacement_url: str | None = None
-        if replacement is not None:
-            self.replacement_body = self.replacement_body or replacement.body
+        if repeated is not None:
+            passage = repeated.passage
+        if passage is not None and passage.replacement is not None:
+            replacement = passage.replacement
+            asked = asked._replace(model=replacement.asked.model, body=replacement.asked.body)
+            self.replacement_body = replacement.body
             self.replacement_url = replacement.url
+        if settings.includes_usage:
+            self.replacement_body = asking_for_usage(asked) or self.replacement_body
         self._asked = asked
         self._context = context
-        self._started_ns = time_ns()
+        self._started_ns = started_ns = time_ns()
         self._generation = _generation
         self._once = iter((True,))  # taken by whoever ends the exchange
         self._is_over = False
@@ -176,19 +187,21 @@ class Exchange:
         self._decode: Callable[[bytes], bytes] | None = None
         self._first_chunk_ns: int | None = None
         self._call: CallSpan | None = None
-        if start.repeated is not None:
-            self._call = start.repeated
-            self._call.resends += 1
+        if repeated is not None:
+            self._call = repeated
+            repeated.resends += 1
         elif asked.operation is not None:
-            host = host_span.claim(asked, context)
-            self._call = CallSpan(asked, asked.operation, context, host, settings, passage=passage)
+            host = host_span.claim(asked, context) if context else None
+            self._call = CallSpan(asked, asked.operation, context, host, settings, started_ns, passage)
 
     @guarded
     def enter(self) -> object:
         """Make our span current, and hide from nested hooks, while the HTTP library works. Returns for `leave`."""
-        context = Context({**self._context, _OBSERVED: True})
-        if self._call is not None:
-            context = trace.set_span_in_context(self._call.span, context)
+        call = self._call
+        within: dict[str, object] = {**self._context, _OBSERVED: True}
+        if call is not None:
+            within[_SPAN] = call.span
+        context = Context(within)
         return context, otel_context.attach(context)
 
     @guarded
@@ -196,6 +209,23 @@ class Exchange:
         """Undo `enter`; where another context is current, as in a coroutine that is collected elsewhere, nothing."""
         if isinstance(token, tuple) and otel_context.get_current() is token[0]:
             otel_context.detach(token[1])
+
+    def answered(self, token: object, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """`leave`, `responded` and `whole`, of an answer that the library has read and decoded: ends the exchange."""
+        try:
+            if isinstance(token, tuple) and otel_context.get_current() is token[0]:
+                otel_context.detach(token[1])
+            self._head = head = _head((status, headers))
+            if self._takes_end():
+                reading, call = wire.read_body(self._asked, head, body), self._call
+                if call is not None and reading.error_type is None:  # nearly always
+                    call.finish(_outcome((reading, time_ns(), None, None, None)))
+                else:
+                    self._finish(reading)
+        except Exception as error:
+            STATS.failed("Exchange.answered", error)
+            self.leave(token)
+            self.closed()
 
     @guarded
     def responded(self, status: int, headers: Mapping[str, str], content_encoding: str | None) -> None:

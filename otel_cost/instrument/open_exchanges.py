@@ -1,7 +1,8 @@
 """Exchanges whose streams the app has neither read to the end nor closed: when the interpreter ends, they are dropped.
 
 `atexit` calls the latest first. So this comes before the end of a tracer provider that was made before the first
-stream, and the spans of what was open are still exported.
+stream, and the spans of what was open are still exported. Only while some are open, collections of garbage are watched:
+it would cost every call several of the interpreter's.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import atexit
 import os
 from typing import Protocol
 
+from otel_cost.instrument import garbage
 from otel_cost.instrument.guard import STATS
 
 
@@ -31,11 +33,13 @@ def hold(exchange: Closable) -> None:
         _is_registered = True
         atexit.register(drop_all)
     _open[id(exchange)] = exchange
+    garbage.watch()
 
 
 def release(exchange: Closable) -> None:
     """It is not any more."""
     _open.pop(id(exchange), None)
+    garbage.unwatch(_open)
 
 
 def drop_all() -> None:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from otel_cost.instrument.guard import guarded
+from otel_cost.guard.errors import BudgetError
+from otel_cost.instrument.guard import STATS, guarded
 from otel_cost.instrument.headers import header_texts, lazy
 from otel_cost.instrument.observe import Exchange, begin
 from otel_cost.instrument.patching import Hook, Patch
@@ -34,8 +35,14 @@ uninstrument = _HOOK.uninstrument
 def _wrap_send(original: Callable[..., requests.Response]) -> Callable[..., requests.Response]:
     @functools.wraps(original)
     def send(self: requests.Session, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        asked = _request_of(request) if _HOOK.is_on else None
-        exchange = None if asked is None else begin(asked, "requests")
+        exchange = None
+        if _HOOK.is_on:
+            try:
+                exchange = begin(_request_of(request), "requests")
+            except BudgetError:
+                raise
+            except Exception as error:
+                STATS.failed("requests_hook.begin", error)
         if exchange is None:
             return original(self, request, **kwargs)
         if exchange.replacement_body is not None or exchange.replacement_url is not None:
@@ -45,16 +52,16 @@ def _wrap_send(original: Callable[..., requests.Response]) -> Callable[..., requ
             response = original(self, request, **kwargs)
         except BaseException as error:
             _failed(exchange, error)
-            raise
-        finally:
             exchange.leave(token)
-        _responded(exchange, response)
+            raise
+        if _responded(exchange, token, response) is None:
+            exchange.leave(token)
+            exchange.closed()
         return response
 
     return send
 
 
-@guarded
 def _request_of(request: requests.PreparedRequest) -> Request:
     headers, body = lazy(request.headers), body_bytes(request.body)
     return Request(request.method or "", request.url or "", headers, body)
@@ -73,14 +80,15 @@ def _replaced(request: requests.PreparedRequest, body: bytes | None, url: str | 
 
 
 @guarded
-def _responded(exchange: Exchange, response: requests.Response) -> None:
+def _responded(exchange: Exchange, token: object, response: requests.Response) -> bool:
     headers = lazy(response.headers, response.headers.get("content-type"))
     content: Any = response._content
     if content is False:  # nothing was read: the app asked for a stream
+        exchange.leave(token)
         observe_body(exchange, response.raw, response.status_code, headers)
     else:
-        exchange.responded(response.status_code, headers, None)
-        exchange.whole(content or b"")
+        exchange.answered(token, response.status_code, headers, content or b"")
+    return True
 
 
 @guarded

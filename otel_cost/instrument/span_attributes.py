@@ -45,25 +45,23 @@ def span_name(operation: str, model: str | None) -> str:
     return f"{operation} {model}" if model else operation
 
 
-def asked_attributes(asked: Asked, operation: str) -> dict[str, Any]:
-    """What is known when the request leaves, of a span of our own."""
-    found: dict[str, Any] = {keys.GEN_AI_OPERATION_NAME: operation, keys.GEN_AI_PROVIDER_NAME: asked.provider}
-    if asked.model:
-        found[keys.GEN_AI_REQUEST_MODEL] = asked.model
-    if asked.is_stream:
-        found[keys.GEN_AI_REQUEST_STREAM] = True
-    address, port = server_of(asked.request.url)
-    if address:
-        found[keys.SERVER_ADDRESS] = address
-        found[keys.SERVER_PORT] = port
-    return found
+def asked_attributes(asked: Asked, operation: str) -> Mapping[str, Any]:
+    """What is known when the request leaves, of a span of our own: to be read, never changed."""
+    return _asked(operation, asked.provider, asked.model, asked.is_stream, asked.request.url)
 
 
 @lru_cache(maxsize=256)
-def server_of(url: str) -> tuple[str | None, int]:
-    """Host and port of a URL: an app asks few."""
+def _asked(operation: str, provider: str, model: str | None, is_stream: bool, url: str) -> Mapping[str, Any]:
+    found: dict[str, Any] = {keys.GEN_AI_OPERATION_NAME: operation, keys.GEN_AI_PROVIDER_NAME: provider}
+    if model:
+        found[keys.GEN_AI_REQUEST_MODEL] = model
+    if is_stream:
+        found[keys.GEN_AI_REQUEST_STREAM] = True
     parts = urlsplit(url)
-    return parts.hostname, parts.port or (80 if parts.scheme == "http" else 443)
+    if parts.hostname:
+        found[keys.SERVER_ADDRESS] = parts.hostname
+        found[keys.SERVER_PORT] = parts.port or (80 if parts.scheme == "http" else 443)
+    return found
 
 
 def own_attributes(
@@ -87,10 +85,11 @@ def own_attributes(
             if unit not in estimates:
                 key = CONVENTIONAL.get(unit)
                 found[key or keys.OTEL_COST_USAGE_PREFIX + unit] = quantity if key else _natural(unit, quantity)
-    _share(found, asked, reading, estimates)
-    if reading.service_tier and reading.provider in _OPENAI:
-        found[keys.OPENAI_RESPONSE_SERVICE_TIER] = reading.service_tier
-    cost = reading.reported_cost_pico_usd
+    tier, cost = reading.service_tier, reading.reported_cost_pico_usd
+    if estimates or tier or asked.context or reading.context or cost is not None:
+        _share(found, asked, reading, estimates)
+    if tier and reading.provider in _OPENAI:
+        found[keys.OPENAI_RESPONSE_SERVICE_TIER] = tier
     if cost is not None and reading.is_billable:
         found[keys.GEN_AI_USAGE_COST_AMOUNT] = cost / 1e12  # the convention wants a double; the exact text is beside it
         found[keys.GEN_AI_USAGE_COST_CURRENCY] = "USD"

@@ -10,7 +10,7 @@ from otel_cost.instrument.wire.framing import FRAMERS
 from otel_cost.instrument.wire.held import Framer
 from otel_cost.instrument.wire.hosts import settled
 from otel_cost.instrument.wire.sse import ServerSentEvents
-from otel_cost.instrument.wire.trim import trimmed
+from otel_cost.instrument.wire.trim import MIN_BYTES, trimmed
 from otel_cost.instrument.wire.types import Asked, EventReader, Head, Reading
 from otel_cost.instrument.wire.values import json_of
 
@@ -174,6 +174,13 @@ class BodyReader:
 
 def _read(asked: Asked, head: Head, body: bytes) -> Reading:
     """A body that came whole; events in it (under the content type of a JSON body) are still a stream."""
+    if body[:1] == b"{":  # nearly always
+        try:
+            said = json_of(body if len(body) < MIN_BYTES else trimmed(body))
+        except (ValueError, RecursionError):
+            pass
+        else:
+            return asked.api.whole(asked, head, said)
     parsed = parse(body, head.headers.get("content-type", "").lower())
     framing = _sniffed(body[:64].lstrip(_BLANKS)) if isinstance(parsed, str) and head.status < 400 else None
     if framing == "sse" or (framing and asked.is_stream):
@@ -188,7 +195,8 @@ def _read(asked: Asked, head: Head, body: bytes) -> Reading:
 def read_body(asked: Asked, head: Head, body: bytes) -> Reading:
     """What a whole body says, streamed or not."""
     if len(body) <= MAX_BODY_BYTES and _framing(asked, head) is None:
-        return settled(asked, _read(asked, head, body))
+        reading = _read(asked, head, body)
+        return settled(asked, reading) if asked.is_provider_guessed else reading
     reader = BodyReader(asked, head)
     reader.feed(body)
     reader.end()

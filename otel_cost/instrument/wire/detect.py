@@ -43,7 +43,7 @@ from otel_cost.instrument.wire import (
 )
 from otel_cost.instrument.wire.hosts import guessed, provider_of
 from otel_cost.instrument.wire.routes import Route
-from otel_cost.instrument.wire.types import Asked, Request
+from otel_cost.instrument.wire.types import Asked, Request, maker
 from otel_cost.instrument.wire.values import NOTHING
 
 MODULES: tuple[Iterable[Route], ...] = (
@@ -116,10 +116,40 @@ def _index() -> tuple[Mapping[str, tuple[_Known, ...]], ...]:
 _LAST, _ACTIONS, _BEFORE = _index()
 
 
+class _Found(NamedTuple):
+    """What a URL says by itself."""
+
+    authority: str
+    path: str
+    provider: str | None  # None: the host is not in our table
+    routes: tuple[tuple[Route, str], ...]  # each with what stands before its path
+
+
+_asked = maker(Asked)
+_plain: dict[tuple[str, str], _Found] = {}  # by method and URL, of URLs that end with their path
+
+
 def asked(request: Request, hosts: Mapping[str, str] = NOTHING) -> Asked | None:
     """What a request asks for; None for one that is no model API's. `hosts`: host (or host:port) -> provider, given
     by the user. Never raises."""
-    url = request.url
+    found = _plain.get((request.method, request.url)) or _recognised(request.method, request.url)
+    if found is None:
+        return None
+    provider = provider_of(found.authority, found.path, hosts) if hosts else found.provider
+    for route, before in found.routes:
+        if provider is not None:
+            if route.providers is None or provider in route.providers:
+                return route.api.ask(request, provider)
+        elif route.shape(request):
+            answer = route.api.ask(request, "")
+            guess = route.provider or guessed(found.authority, before, answer.model)
+            if route.providers is None or guess in route.providers:
+                return _asked((answer.api, answer.provider or guess, *answer[2:-1], not route.provider))
+    return None
+
+
+def _recognised(method: str, url: str) -> _Found | None:
+    """What the URL of a model API says; None of another."""
     end = url.find("?")
     path = url if end < 0 else url[:end]
     if "#" in path:
@@ -133,16 +163,12 @@ def asked(request: Request, hosts: Mapping[str, str] = NOTHING) -> Asked | None:
         and (":" not in last or last.rpartition(":")[2] not in _ACTIONS)
     ):
         return None
-    return _choose(request, _found(request.method, path), hosts)
-
-
-class _Found(NamedTuple):
-    """What a URL says by itself."""
-
-    authority: str
-    path: str
-    provider: str | None  # None: the host is not in our table
-    routes: tuple[tuple[Route, str], ...]  # each with what stands before its path
+    found = _found(method, path)
+    if path == url:  # a query may hold a key, and is not kept
+        if len(_plain) >= MAX_URLS:
+            _plain.clear()
+        _plain[method, url] = found
+    return found
 
 
 @lru_cache(maxsize=MAX_URLS)
@@ -155,17 +181,3 @@ def _found(method: str, path: str) -> _Found:
     fitting = ((route, found) for route, match in candidates if method in route.methods and (found := match(path)))
     routes = tuple((route, path[: found.start()]) for route, found in fitting)
     return _Found(authority, path, provider_of(authority, path, NOTHING), routes)
-
-
-def _choose(request: Request, found: _Found, hosts: Mapping[str, str]) -> Asked | None:
-    provider = provider_of(found.authority, found.path, hosts) if hosts else found.provider
-    for route, before in found.routes:
-        if provider is not None:
-            if route.providers is None or provider in route.providers:
-                return route.api.ask(request, provider)
-        elif route.shape(request):
-            answer = route.api.ask(request, "")
-            guess = route.provider or guessed(found.authority, before, answer.model)
-            if route.providers is None or guess in route.providers:
-                return Asked(answer.api, answer.provider or guess, *answer[2:-1], not route.provider)
-    return None

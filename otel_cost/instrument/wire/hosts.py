@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from otel_cost.instrument.wire.types import Asked, Reading
+from otel_cost.instrument.wire.types import Asked, Reading, maker
 from otel_cost.instrument.wire.values import NOTHING
 from otel_cost.normalise import transforms
 from otel_cost.normalise.vocabulary import (
@@ -133,13 +133,21 @@ def settled(asked: Asked, reading: Reading) -> Reading:
     if not asked.is_provider_guessed:
         return reading
     if reading.extra.get("system_fingerprint") == "fp_ollama":
-        return reading._replace(provider=OLLAMA)
+        return _of(OLLAMA, reading)
     if reading.provider in (OPENAI, VLLM) and reading.response_id:
         form = _ANSWERS.match(reading.response_id)
         maker = None if form is None else _MAKERS[form.lastgroup or ""]
         if maker is not None and maker != reading.provider:
-            return reading._replace(provider=maker)
+            return _of(maker, reading)
     return reading
+
+
+def _of(provider: str, reading: Reading) -> Reading:
+    """`reading._replace(provider=provider)`, which takes ten times as long."""
+    return _reading((reading.operation, provider, *reading[2:]))
+
+
+_reading = maker(Reading)
 
 
 def provider_of_url(url: str) -> str | None:

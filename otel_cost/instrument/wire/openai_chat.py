@@ -12,76 +12,84 @@ from http import HTTPStatus
 from typing import Any
 
 from otel_cost.instrument.wire.asking import json_body, model_of
-from otel_cost.instrument.wire.failures import failure
+from otel_cost.instrument.wire.failures import Failure, failure
 from otel_cost.instrument.wire.google_url import place_of
 from otel_cost.instrument.wire.openai_stream import ChatEvents
-from otel_cost.instrument.wire.openai_usage import counted
+from otel_cost.instrument.wire.openai_usage import Counted, counted
 from otel_cost.instrument.wire.routes import Route
-from otel_cost.instrument.wire.types import Api, Asked, EventReader, Head, Reading, Request
-from otel_cost.instrument.wire.values import NOTHING, at, each_text, items, mapping, objects, text
+from otel_cost.instrument.wire.types import Api, Asked, EventReader, Head, Reading, Request, maker
+from otel_cost.instrument.wire.values import NOTHING, at, items, mapping, objects, text
 from otel_cost.normalise.vocabulary import DATABRICKS, VERTEX
 
 
 def _ask(request: Request, provider: str, operation: str) -> Asked:
     body = json_body(request)
     said = body if type(body) is dict else mapping(body)
-    context: dict[str, str] = {}
-    size = text(at(said, "web_search_options", "search_context_size")) if "web_search_options" in said else None
-    if size:
-        context["search_context_size"] = size
+    context: Mapping[str, str] = NOTHING
+    if "web_search_options" in said:
+        size = text(at(said, "web_search_options", "search_context_size"))
+        context = {"search_context_size": size} if size else NOTHING
     if provider == VERTEX:
-        context |= place_of(request.url).context
-    return Asked(
-        api=_APIS[operation],
-        provider=provider,
-        operation=operation,
-        request=request,
-        model=model_of(request, body),
-        is_stream=said.get("stream") is True,
-        body=body,
-        context=context,
-    )
+        context = {**context, **place_of(request.url).context}
+    model, is_stream = text(said.get("model")) or model_of(request, body), said.get("stream") is True
+    return _asked((_APIS[operation], provider, operation, request, model, is_stream, body, context, False))
 
 
-def _whole(asked: Asked, head: Head, body: Any) -> Reading:
-    """One answer that came whole."""
-    return reading_of(asked, head, body, is_stream=asked.is_stream)
+_asked, _reading = maker(Asked), maker(Reading)
 
 
-def reading_of(asked: Asked, head: Head, body: Any, *, is_stream: bool) -> Reading:
+def reading_of(asked: Asked, head: Head, body: Any, *, is_stream: bool | None = None) -> Reading:
     """What an answer's JSON says (of a stream: the object that its events add up to)."""
     said = body if type(body) is dict else mapping(body)
-    failed = failure(head.status, body) if head.status >= HTTPStatus.BAD_REQUEST or "error" in said else None
-    found = counted(asked, head, said)
+    model = text(said.get("model"))
+    usage, beside = counted(asked, head, said, model)
     choices = objects(said.get("choices"))
     reasons = tuple([reason for choice in choices if (reason := text(choice.get("finish_reason")))])
-    model, response_id, tier, fingerprint = each_text(map(said.get, _NAMES))
-    extra = found.extra
-    if failed is not None:
-        extra |= failed.extra
-    if fingerprint:
-        extra["system_fingerprint"] = fingerprint
-    return Reading(
-        operation=asked.operation,
-        provider=asked.provider,
-        request_model=asked.model,
-        response_model=model,
-        response_id=response_id,
-        is_stream=is_stream,
-        usage=found.usage,
-        finish_reasons=reasons or None,
-        error_type=failed.error_type if failed else None,
-        service_tier=tier or found.service_tier,
-        context={**asked.context, **found.context} if asked.context or found.context else NOTHING,
-        reported_cost_pico_usd=found.reported_cost_pico_usd,
-        is_billable=failed is None or bool(found.usage) or bool(reasons),
-        parts=found.parts,
-        said=lambda: (request_texts(asked.body), _delivered(choices)),
-        extra=extra,
+    fingerprint = text(said.get("system_fingerprint"))
+    reading = _reading(
+        (
+            asked.operation,
+            asked.provider,
+            asked.model,
+            model,
+            text(said.get("id")),
+            asked.is_stream if is_stream is None else is_stream,
+            usage,
+            None,  # images
+            reasons or None,
+            None,  # error
+            text(said["service_tier"]) if "service_tier" in said else None,
+            asked.context,
+            None,  # reported cost
+            True,  # billable
+            False,
+            None,
+            (),
+            lambda: (request_texts(asked.body), _delivered(choices)),
+            {"system_fingerprint": fingerprint} if fingerprint else NOTHING,
+        )
     )
+    is_failed = head.status >= HTTPStatus.BAD_REQUEST or "error" in said
+    return reading if beside is None and not is_failed else _with_more(reading, beside, failure(head.status, body))
 
 
-_NAMES = ("model", "id", "service_tier", "system_fingerprint")
+def _with_more(reading: Reading, beside: Counted | None, failed: Failure | None) -> Reading:
+    """The same with what few answers say."""
+    if beside is not None:
+        reading = reading._replace(
+            service_tier=reading.service_tier or beside.service_tier,
+            context={**reading.context, **beside.context},
+            reported_cost_pico_usd=beside.reported_cost_pico_usd,
+            parts=beside.parts,
+            extra={**beside.extra, **reading.extra},
+        )
+    if failed is not None:
+        reading = reading._replace(
+            error_type=failed.error_type,
+            is_billable=bool(reading.usage) or bool(reading.finish_reasons),
+            extra={**failed.extra, **reading.extra},
+        )
+    return reading
 
 
 def _stream(asked: Asked, head: Head) -> EventReader:
@@ -135,9 +143,9 @@ def _ask_embeddings(request: Request, provider: str) -> Asked:
     return _ask(request, provider, "embeddings")
 
 
-CHAT = Api("openai.chat", _ask_chat, _whole, _stream)
-COMPLETION = Api("openai.completion", _ask_completion, _whole, _stream)
-EMBEDDINGS = Api("openai.embeddings", _ask_embeddings, _whole, _stream)
+CHAT = Api("openai.chat", _ask_chat, reading_of, _stream)
+COMPLETION = Api("openai.completion", _ask_completion, reading_of, _stream)
+EMBEDDINGS = Api("openai.embeddings", _ask_embeddings, reading_of, _stream)
 _APIS: Mapping[str, Api] = {"chat": CHAT, "text_completion": COMPLETION, "embeddings": EMBEDDINGS}
 
 

@@ -92,15 +92,24 @@ class Counted:
         self.extra: dict[str, Any] = {}
 
 
-def counted(asked: Asked, head: Head, body: Mapping[str, Any]) -> Counted:
-    """Usage, reported cost and what else decides the price, of an answer's JSON."""
-    usage = body.get("usage")
+def counted(
+    asked: Asked, head: Head, body: Mapping[str, Any], answered: str | None
+) -> tuple[dict[str, int], Counted | None]:
+    """Usage of an answer's JSON; and, where it says more than tokens, that: the usage is in there, too.
+
+    `answered`: the model, by the answer.
+    """
+    usage, has_output = body.get("usage"), asked.operation != "embeddings"
     said = usage if usage and type(usage) is dict else mapping(usage) or mapping(at(body, "x_groq", "usage"))
-    has_output = asked.operation != "embeddings"
-    found = Counted(tokens(said, asked.provider, has_output=has_output))
-    model = text(body.get("model")) or asked.model
-    _from_headers(found, head)
-    if model is not None and "search" in model:
+    counts = tokens(said, asked.provider, has_output=has_output)
+    if u.CACHE_READ not in counts and u.INPUT in counts:  # Fireworks says in headers what was cached
+        put(counts, u.CACHE_READ, head.headers.get("fireworks-cached-prompt-tokens"))
+    model = answered or asked.model
+    searches = model is not None and "search" in model
+    if not searches and "usage_breakdown" not in body and _BESIDE_TOKENS.isdisjoint(said):
+        return counts, None  # nearly always
+    found = Counted(counts)
+    if model is not None and searches:
         _model_that_searches(found, head, model)
     if not _BESIDE_TOKENS.isdisjoint(said):
         found.service_tier = text(said.get("service_tier"))
@@ -112,12 +121,14 @@ def counted(asked: Asked, head: Head, body: Mapping[str, Any]) -> Counted:
         _billed_apart(found, model, said)
     if "usage_breakdown" in body:
         _parts(found, body)
-    return found
+    return counts, found
 
 
 def tokens(said: Mapping[str, Any], provider: str, *, has_output: bool = True) -> dict[str, int]:
     """Token counts by unit; empty for a usage that has none."""
-    into, out = mapping(said.get("prompt_tokens_details")), mapping(said.get("completion_tokens_details"))
+    into, out = said.get("prompt_tokens_details"), said.get("completion_tokens_details")
+    if type(into) is not dict or type(out) is not dict:
+        into, out = mapping(into), mapping(out)
     units, keys, others = _present(tuple(said), tuple(into), tuple(out), has_output)
     of_said, of_into, of_out = keys
     values = [*map(said.__getitem__, of_said), *map(into.__getitem__, of_into), *map(out.__getitem__, of_out)]
@@ -130,7 +141,9 @@ def tokens(said: Mapping[str, Any], provider: str, *, has_output: bool = True) -
         for unit, value in zip(units, values, strict=True):
             put(usage, unit, value, *[told[part][key] for part, key in others[unit]])
     if has_output:
-        _outside(usage, whole(said.get("total_tokens")), provider)
+        total = said.get("total_tokens")
+        if provider == PERPLEXITY or total != usage.get(u.INPUT, 0) + usage.get(u.OUTPUT, 0):
+            _outside(usage, whole(total), provider)
     elif u.INPUT not in usage:
         put(usage, u.INPUT, said.get("total_tokens"))
     return usage
@@ -170,12 +183,6 @@ def _outside(usage: dict[str, int], total: int | None, provider: str) -> None:
     elif missing > 0 and provider in _HIDDEN_THINKERS:
         usage[u.OUTPUT] += missing
         usage.setdefault(u.REASONING, missing)
-
-
-def _from_headers(found: Counted, head: Head) -> None:
-    """Fireworks says in headers what was cached."""
-    if u.CACHE_READ not in found.usage and u.INPUT in found.usage:
-        put(found.usage, u.CACHE_READ, head.headers.get("fireworks-cached-prompt-tokens"))
 
 
 def _tools(found: Counted, said: Mapping[str, Any]) -> None:

@@ -7,10 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+_T = TypeVar("_T", bound=tuple[Any, ...])
+
+
+def maker(kind: type[_T]) -> Callable[[tuple[Any, ...]], _T]:
+    """Makes NamedTuples of all their fields, in order, in a fifth of the time: calling the class runs Python code.
+
+    For what every call makes; nothing checks how many fields are given.
+    """
+    return partial(tuple.__new__, kind)
 
 
 class Request(NamedTuple):

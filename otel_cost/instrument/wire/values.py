@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -61,11 +61,6 @@ def whole(value: object) -> int | None:
         value = int(value)
         return value if 0 <= value <= MAX_QUANTITY else None
     return None
-
-
-def each_text(values: Iterable[object]) -> list[str | None]:
-    """`text` of each."""
-    return [value if type(value) is str and 0 < len(value) <= MAX_TEXT else None for value in values]
 
 
 def mapping(value: object) -> Mapping[str, Any]:

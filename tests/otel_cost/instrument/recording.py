@@ -46,6 +46,11 @@ class Recorded:
         self.chunk(body)
         self._end("whole")
 
+    def answered(self, token: Any, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.leave(token)
+        self.responded(status, headers, None)
+        self.whole(body)
+
     def chunk(self, data: bytes) -> None:
         if self.outcome is None:
             self.pieces.append(data)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from otel_cost.instrument import billing
-from otel_cost.instrument.billing import MAX_ITEM_SPANS, MAX_SUMMED_INPUT_TOKENS, bills_of
+from otel_cost.instrument.billing import MAX_ITEM_SPANS, MAX_SUMMED_INPUT_TOKENS, bills_of, is_plain
 from otel_cost.instrument.wire.types import Part, Reading
 from otel_cost.pricing import default_card
 
@@ -45,6 +45,28 @@ def test_a_response_that_is_told_again_counts_once() -> None:
 def test_a_response_that_its_own_call_reported_does_not_count_when_it_is_polled() -> None:
     bills_of(reading(usage={"input_tokens": 3}, response_id="resp_1"))
     assert bills_of(reading(usage={"input_tokens": 3}, response_id="resp_1", counts_once=True)) == []
+
+
+def test_what_is_plain_is_billed_as_it_is_reported_and_its_id_is_counted() -> None:
+    told = {"usage": {"input_tokens": 3, "output_tokens": 0}, "response_id": "resp_1"}
+    assert is_plain(reading(**told))
+    assert bills_of(reading(**told, counts_once=True)) == []
+    assert usage_of(bills_of(reading(**told))) == [told["usage"]]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"usage": {"input_tokens": 3}, "is_billable": False},
+        {"usage": {"input_tokens": 3}, "counts_once": True},
+        {"usage": {"input_tokens": 3}, "parts": (Part("gpt-4o", {"input_tokens": 3}),)},
+        {"usage": {"code_interpreter_sessions": 1}},
+        {"usage": {"input_tokens": 0}},
+    ],
+)
+def test_nothing_else_is_plain_or_counted(told: dict[str, Any]) -> None:
+    assert not is_plain(reading(**told, response_id="resp_1"))
+    assert billing.is_first("openai", "resp_1")
 
 
 def test_a_poll_without_usage_does_not_use_up_its_id() -> None:

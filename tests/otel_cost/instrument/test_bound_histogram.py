@@ -13,7 +13,7 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMet
 from opentelemetry.sdk.metrics.view import DropAggregation, ExponentialBucketHistogramAggregation, View
 from opentelemetry.sdk.trace import TracerProvider
 
-from otel_cost.instrument.bound_histogram import BoundHistogram, Value
+from otel_cost.instrument.bound_histogram import BoundHistogram
 from otel_cost.instrument.guard import STATS
 
 SETS: Mapping[str, Mapping[str, str]] = {
@@ -26,6 +26,7 @@ VALUES: Sequence[tuple[str, list[float]]] = [
 ]
 DELTA: dict[type, AggregationTemporality] = {Histogram: AggregationTemporality.DELTA}
 
+Value = tuple[float, Context]
 Write = Callable[[str, list[Value]], None]
 Made = tuple[MeterProvider, list[InMemoryMetricReader]]
 
@@ -95,7 +96,7 @@ def test_bound_or_not_the_same_is_measured(made: Callable[[], Made]) -> None:
 
     def bound(histogram: Histogram) -> Write:
         of = BoundHistogram(histogram)
-        return lambda name, values: of.record(values, name, SETS[name])
+        return lambda name, values: of.record([one[0] for one in values], [one[1] for one in values], name, SETS[name])
 
     def unbound(histogram: Histogram) -> Write:
         def write(name: str, values: list[Value]) -> None:
@@ -114,10 +115,10 @@ def test_bound_or_not_the_same_is_measured(made: Callable[[], Made]) -> None:
 def test_a_reader_that_is_added_later_gets_what_comes_after() -> None:
     provider, readers = _plain()
     of = BoundHistogram(provider.get_meter("app").create_histogram("seconds", "s"))
-    of.record([(1.0, Context())], "chat", SETS["chat"])
+    of.record([1.0], [Context()], "chat", SETS["chat"])
     late = InMemoryMetricReader()
     provider.add_metric_reader(late)
-    of.record([(2.0, Context())], "chat", SETS["chat"])
+    of.record([2.0], [Context()], "chat", SETS["chat"])
     assert [point[4][0] for point in _points([*readers, late])] == [2, 1]
 
 
@@ -133,11 +134,11 @@ def test_a_histogram_of_another_kind_gets_its_values_through_the_api() -> None:
             got.append((amount, attributes))
 
     BoundHistogram(metrics.NoOpMeter("app").create_histogram("seconds")).record(
-        [(1.0, Context())], "chat", SETS["chat"]
+        [1.0], [Context()], "chat", SETS["chat"]
     )
     of = BoundHistogram(Other())
     for value in (1.0, 2.0):
-        of.record([(value, Context())], "chat", SETS["chat"])
+        of.record([value], [Context()], "chat", SETS["chat"])
     assert got == [(1.0, SETS["chat"]), (2.0, SETS["chat"])]
 
 
@@ -145,7 +146,7 @@ def test_a_negative_value_is_left_out() -> None:
     """As of a clock that was set back; the SDK's own would warn each time."""
     provider, readers = _plain()
     of = BoundHistogram(provider.get_meter("app").create_histogram("seconds"))
-    of.record([(-1.0, Context())], "chat", SETS["chat"])
+    of.record([-1.0], [Context()], "chat", SETS["chat"])
     assert _points(readers) == []
-    of.record([(-1.0, Context()), (2.0, Context())], "chat", SETS["chat"])
+    of.record([-1.0, 2.0], [Context(), Context()], "chat", SETS["chat"])
     assert [point[4][:2] for point in _points(readers)] == [(1, 2.0)]

@@ -251,6 +251,35 @@ def test_collections_are_known_in_the_thread_that_collects_and_nowhere_else() ->
     assert garbage._noted not in gc.callbacks
 
 
+def test_collections_are_watched_only_while_a_stream_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each collection would cost a call of ours; a release within one leaves the watch, which would miss its end."""
+
+    class Exchange:
+        def closed(self) -> None:
+            seen.append(garbage.is_collecting())
+
+    class Dropped:
+        def __init__(self, exchange: Exchange) -> None:
+            self.cycle, self.exchange = self, exchange
+
+        def __del__(self) -> None:
+            open_exchanges.release(self.exchange)
+            self.exchange.closed()
+
+    seen: list[bool] = []
+    monkeypatch.setattr(open_exchanges, "_open", {})
+    garbage.unwatch()
+    open_exchanges.hold(Dropped(Exchange()).exchange)
+    assert garbage._noted in gc.callbacks
+    gc.collect()
+    assert seen == [True]
+    other = Exchange()
+    open_exchanges.hold(other)
+    assert not garbage.is_collecting()
+    open_exchanges.release(other)
+    assert garbage._noted not in gc.callbacks
+
+
 EXIT = """
 import sys
 import {library}
