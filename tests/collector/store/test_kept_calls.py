@@ -88,6 +88,23 @@ def test_calls_whose_owner_is_learned_later_are_not_counted_twice(
     assert found == [{"a": CALL, None: CALL}, {"a": CALL, "b": CALL}]
 
 
+def test_segments_that_are_read_together_are_told_apart_when_one_changes(
+    open_store: OpenStore, generations: Generations
+) -> None:
+    store = open_store()
+    for number in range(1, 5):
+        come(store, call(number, 2, 1), call(10 * number, 2, 1))
+    with generations.current():
+        pass
+    found = []
+    for late in (span(5, 1), span(1, 1, customer="a"), span(30, 1, customer="b")):
+        come(store, late)
+        generations.step()
+        with generations.current() as ask:
+            found.append((calls_of(ask), calls_of(ask, None, Filter("customer", ("a", "b")))))
+    assert found == [(8, 0), (8, 1), (8, 2)]
+
+
 def test_calls_of_segments_that_were_merged_are_let_go(
     open_store: OpenStore, generations: Generations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
