@@ -12,7 +12,14 @@ from tests.collector.store.ledger_rows import batch
 from tests.collector.store.test_amendments import everything, run
 
 
-@pytest.mark.parametrize("recent_bytes", [64 << 20, 20_000, 0], ids=["in memory", "both", "on disk"])
+@pytest.mark.parametrize(
+    "recent_bytes",
+    [
+        pytest.param(64 << 20, id="in memory", marks=pytest.mark.soak),
+        pytest.param(20_000, id="both"),
+        pytest.param(0, id="on disk", marks=pytest.mark.soak),
+    ],
+)
 def test_merging_between_appends_changes_nothing(open_store: OpenStore, recent_bytes: int) -> None:
     """Segments are merged and amendments taken in while traces are reopened: as if nothing had been merged."""
     chance = random.Random(recent_bytes)
