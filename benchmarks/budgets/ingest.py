@@ -24,8 +24,8 @@ from benchmarks.ingest.systems import OtelCost
 from benchmarks.ingest.trials import Trial
 
 CUSTOMERS = 10_000
-SPANS_PER_REQUEST, REQUESTS = 512, 96
-PAIRS = 31
+SPANS_PER_REQUEST, REQUESTS = 512, 512
+PAIRS = 9
 TARGET_US = 1.0
 _RULE = """
 processors:
