@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -33,6 +33,7 @@ from collector.serve.api.app import Path
 from collector.serve.api.config import Role
 from collector.serve.api.errors import ApiError, invalid, not_found
 from collector.serve.api.parameters import Given, Parameter, read_parameters
+from collector.serve.api.responses import json_body
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """Of a request. A settlement of ten thousand calls takes half of it."""
@@ -169,10 +170,10 @@ class _Routes:
         return JSONResponse({"rules_revision": book.revision, "rules": listed})
 
     async def put_rule(self, request: Request) -> Response:
-        said = await _json(request)
+        said = await json_body(request, MAX_BODY_BYTES)
         name = request.path_params["name"]
         if not isinstance(said, dict):
-            raise invalid("a rule is a JSON object, as docs/config.md describes it")
+            raise invalid("is no rule", where="body", allowed="a JSON object, as docs/config.md describes it")
         rule = self._read({"name": name, **said})
         if rule.name != name:
             raise invalid(f"the rule is named {rule.name}, the path says {name}", where="name")
@@ -193,7 +194,7 @@ class _Routes:
         rule = read_rule(section)
         check_channels(section, rule, self._desk.channels)
         if problems.lines:
-            raise invalid("; ".join(line.removeprefix("rule: ").removeprefix(".") for line in problems.lines))
+            raise _wrong([line.removeprefix("rule: ").removeprefix(".") for line in problems.lines])
         return rule
 
     async def _change(self, change: Callable[[], Any]) -> Any:
@@ -201,7 +202,7 @@ class _Routes:
             return await in_thread(change)
         except CannotChange as error:
             status = HTTPStatus.NOT_FOUND if error.is_unknown else HTTPStatus.CONFLICT
-            raise ApiError(status, status.name.lower(), str(error)) from None
+            raise ApiError(status, status.name.lower(), str(error), where="name") from None
 
     def _rules(self, org: str | None) -> list[Rule]:
         """The rules that say something to an organisation; None: to any."""
@@ -212,7 +213,7 @@ class _Routes:
         if name not in rules:
             near = get_close_matches(name, rules, 1)
             meant = f"; did you mean {near[0]}?" if near else ""
-            raise not_found(f"there is no budget {name}{meant}", allowed=", ".join(rules) or None)
+            raise not_found(f"there is no budget {name}{meant}", where="name", allowed=", ".join(rules) or None)
         return rules[name]
 
     def _shown(self, rule: Rule, org: str | None, now_ns: int) -> Json:
@@ -282,6 +283,20 @@ def event_json(event: Event) -> Json:
     }
 
 
+_PROBLEM = re.compile(
+    r"(?P<where>[^:]+): (?P<what>.*?)(; allowed: (?P<allowed>.*?))?(?P<near>; did you mean .*)?", re.DOTALL
+)
+
+
+def _wrong(problems: Sequence[str]) -> ApiError:
+    """What is wrong with a rule, the first at its place, the others after it."""
+    first = _PROBLEM.fullmatch(problems[0])
+    if first is None:
+        return invalid("; ".join(problems), where="body")
+    what = first["what"] + (first["near"] or "")
+    return invalid("; ".join([what, *problems[1:]]), where=first["where"], allowed=first["allowed"])
+
+
 def _of(rule: Rule, org: str) -> Rule:
     """The rule as one of an organisation's own. Raises ApiError for one of another."""
     if rule.organization not in (None, org):
@@ -291,22 +306,9 @@ def _of(rule: Rule, org: str) -> Rule:
 
 async def _answer(request: Request, answer: Callable[[object], Json]) -> Response:
     try:
-        return JSONResponse(answer(await _json(request)))
+        return JSONResponse(answer(await json_body(request, MAX_BODY_BYTES)))
     except BadRequest as error:
-        raise invalid(str(error), where=error.where or None, allowed=error.allowed or None) from None
-
-
-async def _json(request: Request) -> Any:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-            raise ApiError(status, "too_large", "the request is too large", allowed=f"{MAX_BODY_BYTES} bytes")
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise invalid(f"the body is no JSON: {error}") from None
+        raise invalid(str(error), where=error.where or "body", allowed=error.allowed or None) from None
 
 
 def read_query(request: Request, *parameters: Parameter[Any]) -> Given:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
@@ -26,6 +25,7 @@ from collector.serve.api.config import Role
 from collector.serve.api.errors import ApiError, invalid, not_found
 from collector.serve.api.identity import ANYBODY
 from collector.serve.api.path import Returns
+from collector.serve.api.responses import json_of, whole_body
 
 MAX_BODY_BYTES = 16 * 1024
 MAX_NOTE_CHARS = 1000
@@ -131,7 +131,7 @@ class _Understood:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, BadRequest):
-            raise invalid(str(error), where=error.where or None, allowed=error.allowed or None) from None
+            raise invalid(str(error), where=error.where or "body", allowed=error.allowed or None) from None
 
 
 async def _decided(desk: Desk, decide: Callable[[], Ticket]) -> Response:
@@ -152,15 +152,8 @@ def _refused(what: str, *, is_unknown: bool, where: str) -> ApiError:
 
 async def _fields(request: Request) -> Fields:
     """The JSON object of a request; nothing at all is an empty one."""
-    payload = b""
-    async for part in request.stream():
-        payload += part
-        if len(payload) > MAX_BODY_BYTES:
-            raise ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", f"at most {MAX_BODY_BYTES} bytes")
-    try:
-        data = json.loads(payload) if payload.strip() else {}
-    except (ValueError, RecursionError):
-        raise invalid("the body is not JSON") from None
+    payload = await whole_body(request, MAX_BODY_BYTES)
+    data = json_of(payload) if payload.strip() else {}
     with _Understood():
         return Fields(data)
 

@@ -51,10 +51,11 @@ def organization_of(request: Request, caller: Caller) -> str | None:
     """
     said = request.headers.getlist(ORGANIZATION_HEADER)
     if len(set(said)) > 1:
-        raise invalid("is there more than once", where=ORGANIZATION_HEADER)
+        raise invalid("is there more than once", where=ORGANIZATION_HEADER, allowed="one")
     wanted = said[0] if said else None
     if wanted is not None and not is_organization(wanted):
-        raise invalid("is no organisation's name", where=ORGANIZATION_HEADER)
+        allowed = f"1 to {MAX_ORGANIZATION_CHARS} printable characters"
+        raise invalid("is no organisation's name", where=ORGANIZATION_HEADER, allowed=allowed)
     seen = caller.organizations
     if seen is None:
         return wanted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType, NoneType
@@ -17,6 +16,7 @@ from collector.serve.api.config import Role
 from collector.serve.api.errors import ApiError, invalid
 from collector.serve.api.identity import Caller, Login, organization_of
 from collector.serve.api.path import Path, Returns
+from collector.serve.api.responses import json_body
 from collector.serve.api.shapes import as_json
 from otel_cost import __version__
 
@@ -147,18 +147,10 @@ def _chosen(caller: Caller, wanted: str | None) -> tuple[str, ...] | None:
 
 async def _said(request: Request, *keys: str, may_be_null: bool = False) -> dict[str, str | None]:
     """The JSON object of a request: texts under some keys."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise invalid("the request is too large", allowed=f"{MAX_BODY_BYTES} bytes")
-    try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):
-        raise invalid("the body is no JSON") from None
+    said = await json_body(request, MAX_BODY_BYTES)
     kinds = (str, NoneType) if may_be_null else (str,)
     if not isinstance(said, dict) or not all(isinstance(value, kinds) for value in said.values()):
-        raise invalid("must be a JSON object of texts", allowed=", ".join(keys))
+        raise invalid("must be a JSON object of texts", where="body", allowed=", ".join(keys))
     for key in said:
         if key not in keys:
             raise invalid("is not known", where=key, allowed=", ".join(keys))

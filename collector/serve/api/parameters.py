@@ -78,7 +78,7 @@ def read_parameters(
             raise invalid("is too long", where=shortened(name), allowed=f"at most {MAX_VALUE_CHARS} characters")
         said.setdefault(name, []).append(value)
     if len(pairs) > MAX_VALUES:
-        raise invalid("too many parameters", allowed=f"at most {MAX_VALUES}")
+        raise invalid("too many parameters", where="query", allowed=f"at most {MAX_VALUES}")
     values = {name: _value(parameter, said[name]) for name, parameter in known.items() if name in said}
     missing = [name for name, parameter in known.items() if parameter.required and name not in said]
     if missing:
@@ -88,7 +88,7 @@ def read_parameters(
 
 def _value(parameter: Parameter[Any], said: list[str]) -> object:
     if len(said) > 1 and not parameter.repeated:
-        raise invalid("is there more than once", where=parameter.name)
+        raise invalid("is there more than once", where=parameter.name, allowed="one value")
     try:
         return parameter.read(said if parameter.repeated else said[0])
     except Unreadable as error:

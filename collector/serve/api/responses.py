@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from collector.serve.api.errors import ApiError, invalid
+from collector.serve.api.parameters import shortened
 
 CACHE_CONTROL = "private, no-cache"
 """Whoever keeps an answer asks whether it still holds, and it is for nobody else."""
@@ -33,12 +34,35 @@ async def json_body(request: Request, most_bytes: int) -> Any:
     Raises:
         ApiError: 413, it is too large; 400, it is no JSON.
     """
-    payload = b""
+    return json_of(await whole_body(request, most_bytes))
+
+
+async def whole_body(request: Request, most_bytes: int) -> bytes:
+    """The bytes of a request. Raises ApiError: 413."""
+    payload = bytearray()
     async for part in request.stream():
         payload += part
         if len(payload) > most_bytes:
-            raise ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", f"at most {most_bytes} bytes")
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            raise ApiError(status, "too_large", "is too large", where="body", allowed=f"at most {most_bytes} bytes")
+    return bytes(payload)
+
+
+def json_of(payload: bytes) -> Any:
+    """What a body says. Halves of characters, which JSON can write and no text can have, are refused here: they would
+    be so wherever they are stored or answered.
+
+    Raises:
+        ApiError: 400.
+    """
     try:
-        return json.loads(payload)
-    except (ValueError, RecursionError):
-        raise invalid("the body is not JSON") from None
+        said = json.loads(payload, parse_constant=_no_number)
+        if b"\\u" in payload:
+            json.dumps(said, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise invalid(f"is no JSON: {shortened(str(error))}", where="body", allowed="JSON in UTF-8") from None
+    return said
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number")

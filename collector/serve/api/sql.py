@@ -115,7 +115,7 @@ def sql_path(ask_sql: AskSql) -> Path:
 def _question(body: Any, organization: str | None) -> SqlQuestion:
     """Raises ApiError: 400."""
     if not isinstance(body, dict):
-        raise invalid("the body is a JSON object", allowed="sql, timeout_seconds, limit")
+        raise invalid("is no JSON object", where="body", allowed="sql, timeout_seconds, limit")
     unknown = set(body) - {"sql", "timeout_seconds", "limit"}
     if unknown:
         raise invalid("is not known", where=shortened(min(unknown)), allowed="sql, timeout_seconds, limit")

@@ -152,7 +152,7 @@ def test_a_request_is_seen_approved_and_told(tmp_path: Path) -> None:
         (5 * PICO_PER_USD, {"raise": "1", "expire_in": "1h"}, "expire_in", "raise, expires_in, by, note"),
         (1000, {"raise": "5"}, "raise", "0 to 1099511627776"),
         (1000, {"raise": 10_001}, "raise", "above 0, at most 10000 tokens"),
-        (1000, [], None, "a JSON object"),
+        (1000, [], "body", "a JSON object"),
     ],
 )
 def test_what_is_wrong_with_an_approval_is_said_and_nothing_is_raised(

@@ -121,7 +121,7 @@ def test_rules_are_made_changed_and_removed_and_it_is_known_by_whom(ask: Ask) ->
         ("PUT", "weekly", MADE | {"on_exceed": "blok"}, 400, 'did you mean "block"?'),
         ("PUT", "weekly", MADE | {"on_exceed": "webhook"}, 400, "webhook"),
         ("PUT", "weekly", MADE | {"name": "other"}, 400, "the rule is named other, the path says weekly"),
-        ("PUT", "weekly", [], 400, "a rule is a JSON object"),
+        ("PUT", "weekly", [], 400, "is no rule"),
     ],
 )
 def test_changes_that_are_not_possible_are_refused(
