@@ -1,0 +1,51 @@
+/* What all parts share: bytes in little-endian memory, and the lengths that protobuf writes. */
+#ifndef OTEL_COST_WIRE_H
+#define OTEL_COST_WIRE_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "numbers on the wire and in Arrow's columns are little-endian"
+#endif
+
+#ifdef _WIN32
+#define API __declspec(dllexport)
+#else
+#define API __attribute__((visibility("default")))
+#endif
+
+#define UNUSUAL (-1)
+#define LENGTH_BITS 35 /* of a length: five bytes of seven; more is no message that is taken */
+
+typedef const uint8_t *bytes;
+
+static inline uint64_t u64(bytes at) {
+    uint64_t value;
+    memcpy(&value, at, 8);
+    return value;
+}
+
+static inline uint32_t u32(bytes at) {
+    uint32_t value;
+    memcpy(&value, at, 4);
+    return value;
+}
+
+/* Reads the length at `*at`, which becomes where the body starts; gives where that ends, at `stop` at most, or UNUSUAL. */
+static inline int64_t body(bytes data, int64_t *at, int64_t stop) {
+    uint64_t size = 0;
+    int64_t next = *at;
+    for (int shift = 0; next < stop && shift < LENGTH_BITS; shift += 7) {
+        uint8_t byte = data[next++];
+        size |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            if (size > (uint64_t)(stop - next)) return UNUSUAL;
+            *at = next;
+            return next + (int64_t)size;
+        }
+    }
+    return UNUSUAL;
+}
+
+#endif
