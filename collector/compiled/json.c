@@ -6,7 +6,7 @@ enum { STRING = 1, BOOL, INT, DOUBLE, JSON, BYTES }; /* `value_type` of collecto
 #define MOST_FRAME_BYTES 3  /* quotes and a comma */
 #define MORE_FOR_ESCAPE 5   /* \u0000 for one byte */
 
-/* `collector.compiled.json` has the same. `ends` of texts: one more than texts, the first is where the first starts. */
+/* `collector.compiled.objects` has the same. `ends` of texts: one more than texts, the first is where the first starts. */
 typedef struct {
     int64_t owners;
     const int32_t *counts; /* attributes of each owner */
@@ -88,8 +88,10 @@ API int64_t otel_cost_size_objects(const Objects *objects) {
             int32_t code = objects->codes[row];
             if (objects->owner_of_key[code] == owner) return -1;
             objects->owner_of_key[code] = (int32_t)owner;
-            size += objects->key_ends[code + 1] - objects->key_ends[code] + MOST_FRAME_BYTES + MOST_NUMBER_BYTES;
+            size += objects->key_ends[code + 1] - objects->key_ends[code] + MOST_FRAME_BYTES;
             size += objects->text_ends[row + 1] - objects->text_ends[row];
+            if (objects->marks[row]) size++;
+            if (objects->kinds[row] == INT || objects->kinds[row] == BOOL) size += MOST_NUMBER_BYTES;
         }
     }
     return size;
@@ -104,7 +106,7 @@ static inline uint8_t *put_value(uint8_t *out, const Objects *objects, int64_t r
     int quoted = kind == STRING || kind == BYTES;
     if (quoted) *out++ = '"';
     if (kind == STRING && objects->specials && specials(text, size)) out = put_escaped(out, text, size);
-    else if (mark) *out++ = mark;
+    else if (mark && kind != BOOL && kind != DOUBLE) *out++ = mark;
     else if (kind == INT) out = put_number(out, objects->integers[row]);
     else if (kind == BOOL) out = objects->integers[row] ? put(out, (bytes) "true", 4) : put(out, (bytes) "false", 5);
     else if (kind == DOUBLE) out = put_text(out, objects->double_ends, objects->doubles, *reals);

@@ -19,7 +19,7 @@ typedef struct {
     int32_t *texts[TEXTS];                 /* places; twice the span's start where there is none */
     uint64_t *start_ns, *end_ns;           /* from here on: zeros before */
     uint32_t *numbers[NUMBERS];
-    int32_t *lists[LISTS];       /* places */
+    int32_t *list_starts[LISTS], *list_ends[LISTS];
     int32_t *list_counts[LISTS]; /* of each span */
 } Levels;
 
@@ -91,8 +91,11 @@ static inline int span(bytes data, int64_t at, int64_t stop, Levels *levels, int
         } else {
             end = body(data, &at, stop);
             if (writes && text >= 0) put(levels->texts[text], row, at, end);
-            if (writes && list >= 0) put(levels->lists[list], levels->counts[ATTRIBUTES + list], at, end);
-            if (list >= 0) levels->counts[ATTRIBUTES + list]++;
+            if (list >= 0) {
+                int64_t number = levels->counts[ATTRIBUTES + list]++;
+                if (writes) levels->list_starts[list][number] = (int32_t)at;
+                if (writes) levels->list_ends[list][number] = (int32_t)end;
+            }
         }
         if (end < 0) return UNUSUAL;
         at = end;
@@ -103,7 +106,7 @@ static inline int span(bytes data, int64_t at, int64_t stop, Levels *levels, int
     return 0;
 }
 
-/* `at` is where the body of a field of ResourceSpans or ScopeSpans starts that starts itself at `*field`. */
+/* The field of ResourceSpans or ScopeSpans at `*at`, which becomes where its body starts; gives where it ends. */
 static inline int64_t child(bytes data, int64_t *at, int64_t stop, uint8_t *tag) {
     *tag = data[(*at)++];
     return *tag == 0x0a || *tag == 0x12 || *tag == 0x1a ? body(data, at, stop) : UNUSUAL;
@@ -172,10 +175,10 @@ static inline int walk(bytes data, const int64_t *ends, int64_t requests, int64_
 }
 
 /* Requests one behind the other in `data`, each up to its end. At most `most` resources, scopes and spans in all. */
-API int otel_cost_count_levels(bytes data, const int64_t *ends, int64_t requests, int64_t most, Levels *levels) {
+API int64_t otel_cost_count_levels(bytes data, const int64_t *ends, int64_t requests, int64_t most, Levels *levels) {
     return walk(data, ends, requests, most, levels, 0);
 }
 
-API int otel_cost_read_levels(bytes data, const int64_t *ends, int64_t requests, int64_t most, Levels *levels) {
+API int64_t otel_cost_read_levels(bytes data, const int64_t *ends, int64_t requests, int64_t most, Levels *levels) {
     return walk(data, ends, requests, most, levels, 1);
 }

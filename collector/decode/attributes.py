@@ -24,6 +24,7 @@ from collector.decode.columns import (
 from collector.decode.key_values import ARRAY, BOOL, BYTES, DOUBLE, INT, MAP, UNSET, KeyValues, parse_key_values
 from collector.decode.request import DecodeLimits
 from collector.decode.slices import Lists, Slices
+from collector.decode.texts import encoded, laid
 
 _SOUNDS_ESSENTIAL = re.compile(r"usage|token|cost|model|provider|operation|system$", re.IGNORECASE)
 
@@ -51,9 +52,9 @@ def long_attributes(key_values: Slices, owners: arrays.Ints, limits: DecodeLimit
     if not len(key_values):
         return LongAttributes(ATTRIBUTE_SCHEMA.empty_table(), arrays.NO_ROWS, arrays.NO_ROWS)
     parsed = parse_key_values(key_values, limits.slice_bytes)
-    encoded = parsed.pieces.take(pa.array(parsed.keys)).dictionary_encode()
-    names, bad_names = arrays.text(encoded.dictionary)
-    keys = pa.DictionaryArray.from_arrays(encoded.indices, names)
+    codes, distinct = encoded(parsed.pieces, parsed.keys)
+    names, bad_names = arrays.text(distinct)
+    keys = pa.DictionaryArray.from_arrays(pa.array(codes), names)
     kinds = _KIND_OF_MEMBER[parsed.members]
     payloads, broken = _payloads(parsed, limits)
     strings, bad_rows = arrays.text(payloads)
@@ -115,22 +116,20 @@ def _payloads(parsed: KeyValues, limits: DecodeLimits) -> tuple[pa.BinaryArray, 
     )
     texts = [b"null"]
     broken = [arrays.NO_ROWS]
-    picks = np.where(parsed.members == UNSET, len(parsed.pieces), parsed.payloads)
+    border = len(parsed.pieces)
+    picks = parsed.payloads.copy()
+    picks[parsed.members == UNSET] = border
+    picks[(parsed.members >= BOOL) & (parsed.members <= DOUBLE)] = -1
     for member, write in writers:
         rows = arrays.rows(parsed.members == member)
         if not len(rows):
             continue
-        encoded = parsed.pieces.take(pa.array(parsed.payloads[rows])).dictionary_encode()
-        codes = encoded.indices.to_numpy()
-        written = [write(wire) for wire in encoded.dictionary.to_pylist()]
-        picks[rows] = len(parsed.pieces) + len(texts) + codes
+        codes, distinct = encoded(parsed.pieces, parsed.payloads[rows])
+        written = [write(wire) for wire in distinct.to_pylist()]
+        picks[rows] = border + len(texts) + codes
         broken.append(rows[np.array([text is None for text in written])[codes]])
         texts.extend((text or "").encode() for text in written)
-    pieces = parsed.pieces
-    if len(texts) > 1 or (picks == len(pieces)).any():
-        pieces = pa.concat_arrays([pieces, pa.array(texts, pa.binary())])
-    is_number = (parsed.members >= BOOL) & (parsed.members <= DOUBLE)
-    return pieces.take(pa.array(picks, mask=is_number)), np.concatenate(broken)
+    return laid(parsed.pieces, picks, pa.array(texts, pa.binary())), np.concatenate(broken)
 
 
 def _truncate(

@@ -21,11 +21,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from collector.decode import arrays, direct
 from collector.decode.concat import concat_batches
+from collector.decode.direct import Unusual
 from collector.decode.key_values import AmbiguousValue
 from collector.decode.levels import Levels, check_contents, split
 from collector.decode.request import Decoded, DecodeLimits, Outcome, Request
 from collector.decode.spans import SpanColumns, span_columns
-from collector.decode.walk import Unusual
 from collector.errors import MalformedRequest, RequestError
 
 DEFAULT_LIMITS = DecodeLimits()

@@ -1,10 +1,4 @@
-"""Long attribute tables -> one compact JSON object per owner, without a Python object per attribute.
-
-The JSON of all owners is one run of bytes: each attribute adds a prefix (`{"key":` or `,"key":"` ...), which depends
-only on its key and on whether it and its neighbour are quoted, and its value. So the text of all prefixes is made once
-per distinct key, one `take` lays prefixes and values out in order, and its buffer, cut at each owner's end, is the
-result.
-"""
+"""Long attribute tables -> one compact JSON object per owner, without a Python object per attribute."""
 
 from __future__ import annotations
 
@@ -17,8 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from collector.compiled import objects as compiled
 from collector.decode import arrays
 from collector.decode.columns import VALUE_BOOL, VALUE_BYTES, VALUE_DOUBLE, VALUE_INT, VALUE_STRING
+from collector.decode.texts import texts_of
 from collector.decode.values import compact
 
 _ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
@@ -27,6 +23,7 @@ _QUOTES = ("", '"')
 _FORMS = len(_OPENINGS) * len(_QUOTES)
 _ENDINGS = ("{}", "}", '"}')  # the same for the end of the object
 _TRUTHS = pa.array(["false", "true"], pa.string())
+_NO_TEXTS = pa.array([], pa.string())
 _MAX_DENSE_PAIRS = 20_000_000
 
 Picks = npt.NDArray[np.int32]
@@ -47,14 +44,30 @@ def attributes_json(attributes: pa.Table, row_count: int, marked: Sequence[Marke
     Integers are JSON numbers of any size; NaN and the infinities are the strings "NaN", "Infinity", "-Infinity".
     A text that needs escapes is written out though it is among `marked`; of two rows for one key these hold the last.
     """
-    attributes, kept = _last_wins(attributes.combine_chunks(), row_count)
+    attributes = attributes.combine_chunks()
     if not len(attributes):
         return pa.array(["{}"] * row_count, pa.string())
+    written = _compiled(attributes, row_count, marked)
+    if written is not None:
+        return written
+    attributes, kept = _last_wins(attributes, row_count)
     if kept is not None:
-        marked = [Marked(np.searchsorted(kept, one.rows), one.mark) for one in marked]
+        return attributes_json(attributes, row_count, [Marked(np.searchsorted(kept, one.rows), one.mark) for one in marked])
+    return _by_arrow(attributes, row_count, marked)
+
+
+def _by_arrow(attributes: pa.Table, row_count: int, marked: Sequence[Marked]) -> pa.StringArray:
+    """As `attributes_json`, of attributes without a key twice, without the library.
+
+    The JSON of all owners is one run of bytes: each attribute adds a prefix (`{"key":` or `,"key":"` ...), which depends
+    only on its key and on whether it and its neighbour are quoted, and its value. So the text of all prefixes is made
+    once per distinct key, one `take` lays prefixes and values out in order, and its buffer, cut at each owner's end, is
+    the result.
+    """
     owners = _numpy(attributes, "owner_index")
     kinds = _numpy(attributes, "value_type")
     keys = arrays.single(attributes.column("key"))
+    counts = np.bincount(owners, minlength=row_count)
     quoted = (kinds == VALUE_STRING) | (kinds == VALUE_BYTES)
     forms = np.full(len(owners), 2, dtype=np.int32)
     forms[1:] += 2 * quoted[:-1]
@@ -63,9 +76,48 @@ def attributes_json(attributes: pa.Table, row_count: int, marked: Sequence[Marke
     forms += quoted
     forms += keys.indices.to_numpy() * _FORMS
     prefixes, prefix_texts = _prefixes(forms, keys.dictionary)
-    counts = np.bincount(owners, minlength=row_count)
     endings = np.where(counts == 0, 0, 1 + quoted[np.cumsum(counts) - 1])
     return _lay_out(prefix_texts, _values(attributes, kinds, marked), prefixes, endings, counts)
+
+
+def _compiled(attributes: pa.Table, row_count: int, marked: Sequence[Marked]) -> pa.StringArray | None:
+    """The objects as the compiled library writes them; None: it is not there, or an owner has a key twice."""
+    keys = arrays.single(attributes.column("key"))
+    kinds = _numpy(attributes, "value_type")
+    marks = np.zeros(len(kinds), dtype=np.uint8)
+    for one in marked:
+        marks[one.rows] = ord(one.mark)
+    rows = arrays.rows(kinds == VALUE_DOUBLE)
+    doubles = _double_texts(arrays.single(attributes.column("double_value")), rows) if len(rows) else _NO_TEXTS
+    columns = compiled.Attributes(
+        counts=np.bincount(_numpy(attributes, "owner_index"), minlength=row_count).astype(np.int32),
+        codes=keys.indices.to_numpy(),
+        kinds=kinds,
+        marks=marks,
+        integers=_plain_integers(arrays.single(attributes.column("int_value"))),
+    )
+    texts = [arrays.single(attributes.column("string_value")), doubles, _key_texts(keys.dictionary)]
+    found = compiled.write_objects(columns, *map(texts_of, texts))
+    if found is None:
+        return None
+    ends, data = found
+    return pa.StringArray.from_buffers(row_count, pa.py_buffer(ends), pa.py_buffer(data))
+
+
+def _key_texts(names: pa.StringArray) -> pa.StringArray:
+    return pa.array([f"{compact(name)}:" for name in names.to_pylist()], pa.string())
+
+
+def _plain_integers(integers: pa.Int64Array) -> arrays.Ints:
+    """What the column holds, with whatever there is under its NULLs."""
+    return np.frombuffer(integers.buffers()[1], dtype=np.int64, count=len(integers), offset=8 * integers.offset)
+
+
+def _double_texts(doubles: pa.DoubleArray, rows: arrays.Ints) -> pa.StringArray:
+    doubles = doubles.take(pa.array(rows))
+    special = arrays.rows(~np.isfinite(doubles.to_numpy()))
+    named = [_special(number) for number in doubles.take(pa.array(special)).to_pylist()]
+    return arrays.replace_rows(doubles.cast(pa.string()), special, named)
 
 
 @dataclass(slots=True)
@@ -144,10 +196,7 @@ def _values(attributes: pa.Table, kinds: npt.NDArray[np.int8], marked: Sequence[
         values.choose(rows, integers.take(pa.array(rows)).to_numpy(), _TRUTHS)
     rows = arrays.rows(kinds == VALUE_DOUBLE)
     if len(rows):
-        doubles = arrays.single(attributes.column("double_value")).take(pa.array(rows))
-        special = arrays.rows(~np.isfinite(doubles.to_numpy()))
-        named = [_special(number) for number in doubles.take(pa.array(special)).to_pylist()]
-        values.put(rows, arrays.replace_rows(doubles.cast(pa.string()), special, named))
+        values.put(rows, _double_texts(arrays.single(attributes.column("double_value")), rows))
     return values
 
 
