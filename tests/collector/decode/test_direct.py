@@ -45,7 +45,6 @@ def _both(groups: list[list[bytes]], monkeypatch: pytest.MonkeyPatch, limits: De
     requests = [[Request(body, "o") for body in group] for group in groups]
     with monkeypatch.context() as patch:
         patch.setattr(protobuf, "_DIRECT_BYTES", 0)
-        patch.setattr(protobuf, "_DIRECT_BODY_BYTES", 0)
         ours = [_as_text(decode_requests(group, limits or DecodeLimits())) for group in requests]
         patch.setattr(protobuf, "_DIRECT_BYTES", 1 << 40)
         wanted = [_as_text(decode_requests(group, limits or DecodeLimits())) for group in requests]
