@@ -2,7 +2,7 @@
 FROM python:3.13-slim-bookworm AS demo
 
 WORKDIR /app
-COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE NOTICE ./
 COPY otel_cost ./otel_cost
 COPY collector ./collector
 COPY examples ./examples
@@ -14,7 +14,7 @@ USER app
 FROM python:3.13-slim-bookworm AS collector
 
 WORKDIR /app
-COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE NOTICE ./
 COPY otel_cost ./otel_cost
 COPY collector ./collector
 RUN pip install --no-cache-dir ".[collector,tokens]"

@@ -21,12 +21,17 @@ $(VENV)/.run: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[collector,demo]"
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.run
+# Where there is no C compiler the collector does without; this never fails.
+$(VENV)/.compiled: $(VENV)/.run $(wildcard collector/compiled/*.c collector/compiled/*.h)
+	$(BIN)/python collector/compiled/build.py
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run $(VENV)/.compiled
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	@touch $@
 
-run: $(VENV)/.run  ## run the demo pipeline against a collector and keep collecting
+run: $(VENV)/.run $(VENV)/.compiled  ## run the demo pipeline against a collector and keep collecting
 	$(BIN)/python -m examples.demo
 
 test: $(VENV)/.dev  ## run the tests

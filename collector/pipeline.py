@@ -21,6 +21,7 @@ from collector import telemetry as metrics
 from collector.attribute import attribute
 from collector.attribute.fallback import attribute_or_fall_back
 from collector.attribute.inclusive import inclusive_costs
+from collector.compiled import library
 from collector.decode import decode_requests
 from collector.decode.columns import SpanBatch
 from collector.decode.concat import concat_batches
@@ -88,6 +89,8 @@ class Pipeline:
         *,
         estimates: bool = True,
     ) -> None:
+        if library() is None:
+            logger.info("decoding without the loops in C: slower, otherwise the same (docs/operations.md)")
         self.cards = cards
         """What calls are priced with; may be replaced at any time, for batches that follow."""
         self._store = store
@@ -125,11 +128,13 @@ class Pipeline:
         self._telemetry.observe(metrics.DECODE_SECONDS, time.perf_counter() - started_seconds)
         return decoded
 
-    def plain(self, requests: Sequence[Request]) -> list[int] | None:
-        """The spans of each request, if decoding would certainly take all of them; None: decoding has to tell."""
+    def plain(self, requests: Sequence[Request], *, parse: bool) -> list[int] | None:
+        """The spans of each request, if decoding would certainly take all of them; None: decoding has to tell.
+
+        `parse`: whether to have each parsed that does not look so at first sight."""
         counts: list[int] = []
         for request in requests:
-            count = plain_spans(request, self._limits)
+            count = plain_spans(request, self._limits, parse=parse)
             if count is None:
                 return None
             counts.append(count)

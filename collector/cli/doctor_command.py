@@ -14,6 +14,7 @@ import click
 from collector.cli.doctor_app import command as app_command
 from collector.cli.ledger import DEFAULT_LEDGER
 from collector.cli.table import console, printable
+from collector.compiled import library
 
 if TYPE_CHECKING:
     from collector.store.checkup import Checkup, Copied
@@ -70,6 +71,7 @@ def ledger(path: Path, deep: bool, json_output: bool) -> None:
         click.echo(f"cannot check: {error}", err=True)
         sys.exit(EXIT_CANNOT)
     _journal(checkup, copied)
+    checkup.facts["loops_in_c"] = library() is not None
     if deep:
         _deep(checkup, copied)
     elif copied is not None:

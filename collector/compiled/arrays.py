@@ -12,9 +12,11 @@ MOST_BYTES = int(np.iinfo(np.int32).max) - 64
 """Places are 32 bits wide."""
 
 
-def address(array: npt.NDArray[Any]) -> int:
-    """Where the first byte is. The array must outlive the call that gets it, and lie in one piece."""
-    assert array.flags.c_contiguous
+def address(array: npt.NDArray[Any], size_bytes: int) -> int:
+    """Where the first byte is. The array must outlive the call that gets it. `size_bytes`: of an element, as the
+    library reads it. Raises ValueError for an array that it would read wrongly."""
+    if array.itemsize != size_bytes or not array.flags.c_contiguous:
+        raise ValueError(f"an array of {array.dtype}, not {size_bytes} bytes each in one piece")
     return int(array.__array_interface__["data"][0])
 
 

@@ -127,12 +127,13 @@ API int64_t otel_cost_number_texts(bytes data, const int32_t *bounds, const int3
     return distinct;
 }
 
-/* The bytes that `picks` take together. */
-API int64_t otel_cost_size_texts(const int32_t *bounds, int64_t border, const int32_t *more, const int32_t *picks,
-                                 int64_t count) {
+/* The bytes that `picks` take together; -1: one is behind the last of `border` texts and `behind` more. */
+API int64_t otel_cost_size_texts(const int32_t *bounds, int64_t border, const int32_t *more, int64_t behind,
+                                 const int32_t *picks, int64_t count) {
     int64_t size = 0;
     for (int64_t row = 0; row < count; row++) {
         int64_t pick = picks[row];
+        if (pick >= border + behind) return -1;
         if (pick >= border) size += more[pick - border + 1] - more[pick - border];
         else if (pick >= 0) size += bounds[pick + 1] - bounds[pick];
     }

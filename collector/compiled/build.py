@@ -1,6 +1,6 @@
 """Makes the library with the C compiler of the machine, if it has one. Nothing but the standard library.
 
-Also a command, `python -m collector.compiled.build`, which says what came of it.
+Also a command, `python collector/compiled/build.py`, which says what came of it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-_SOURCES = ("levels.c", "attributes.c", "json.c")
+_SOURCES = ("plain.c", "levels.c", "attributes.c", "json.c")
 _HEADER = "wire.h"
 _FLAGS = ("-std=c11", "-O3", "-shared", "-fPIC", "-fvisibility=hidden", "-DNDEBUG")
 _TIMEOUT_SECONDS = 60
@@ -80,7 +80,9 @@ def build(folder: Path, *, flags: tuple[str, ...] = ()) -> str:
 def main() -> None:
     """Build beside the sources; what went wrong is no failure, for the collector works without the library."""
     wrong = build(Path(__file__).parent)
-    sys.stdout.write(f"loops in C are left out, ptars decodes alone: {wrong}\n" if wrong else "loops in C are compiled\n")
+    sys.stdout.write(
+        f"loops in C are left out, ptars decodes alone: {wrong}\n" if wrong else "loops in C are compiled\n"
+    )
 
 
 if __name__ == "__main__":

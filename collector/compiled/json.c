@@ -80,13 +80,22 @@ static inline uint8_t *put_number(uint8_t *out, int64_t value) {
     return out;
 }
 
-/* How many bytes `otel_cost_write_objects` writes at most, without the doubles; -1: an owner has a key twice. */
-API int64_t otel_cost_size_objects(const Objects *objects) {
+/* How many bytes `otel_cost_write_objects` writes at most, without the doubles; UNUSUAL: an owner has a key twice.
+ * NO_TABLE: these are not `rows` attributes with `keys` keys and `reals` doubles. */
+#define NO_TABLE (-2)
+API int64_t otel_cost_size_objects(const Objects *objects, int64_t rows, int64_t keys, int64_t reals) {
     int64_t size = 2 * objects->owners + MORE_FOR_ESCAPE * objects->specials, row = 0;
+    for (int64_t owner = 0; owner < objects->owners; owner++) {
+        if (objects->counts[owner] < 0 || objects->counts[owner] > rows) return NO_TABLE;
+        rows -= objects->counts[owner];
+    }
+    if (rows) return NO_TABLE;
     for (int64_t owner = 0; owner < objects->owners; owner++) {
         for (int64_t stop = row + objects->counts[owner]; row < stop; row++) {
             int32_t code = objects->codes[row];
-            if (objects->owner_of_key[code] == owner) return -1;
+            if (code < 0 || code >= keys) return NO_TABLE;
+            if (objects->owner_of_key[code] == owner) return UNUSUAL;
+            reals -= objects->kinds[row] == DOUBLE;
             objects->owner_of_key[code] = (int32_t)owner;
             size += objects->key_ends[code + 1] - objects->key_ends[code] + MOST_FRAME_BYTES;
             size += objects->text_ends[row + 1] - objects->text_ends[row];
@@ -94,7 +103,7 @@ API int64_t otel_cost_size_objects(const Objects *objects) {
             if (objects->kinds[row] == INT || objects->kinds[row] == BOOL) size += MOST_NUMBER_BYTES;
         }
     }
-    return size;
+    return reals ? NO_TABLE : size;
 }
 
 /* The value of a row, quotes and all. `*reals`: doubles so far. */

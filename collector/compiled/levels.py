@@ -46,6 +46,14 @@ class _Levels(ctypes.Structure):
     ]
 
 
+_SIZES = {
+    **dict.fromkeys(("request_of_resource", "resource_of_scope", "scope_of_span", "start_ns", "end_ns"), 8),
+    **dict.fromkeys(("resource_bytes", "scope_bytes"), 1),
+    **dict.fromkeys(("resource_ends", "scope_ends", "texts", "numbers", "list_starts", "list_ends", "list_counts"), 4),
+}
+"""Bytes of an element of each array."""
+
+
 @dataclass(frozen=True, slots=True)
 class WireLevels:
     """What stands where. `*_ends`: message i of `*_bytes` is between ends i and i + 1."""
@@ -77,22 +85,21 @@ def read_levels(wire: bytes, ends: Ints, most: int, most_listed: int) -> WireLev
         return None
     found = _Levels()
     requests = np.ascontiguousarray(ends, dtype=np.int64)
-    asked = wire, address(requests), len(requests), most, ctypes.addressof(found)
+    asked = wire, address(requests, 8), len(requests), most, ctypes.addressof(found)
     if kernels.otel_cost_count_levels(*asked) < 0:
         return None
     counts = Counts(*found.counts)
     if not counts.spans or max(counts.attributes, counts.events, counts.links) > most_listed:
         return None
     levels = _room(counts)
-    for name in WireLevels.__slots__:
+    for name, size_bytes in _SIZES.items():
         arrays = getattr(levels, name)
-        setattr(found, name, address(arrays) if isinstance(arrays, np.ndarray) else _addresses(arrays))
+        if isinstance(arrays, np.ndarray):
+            setattr(found, name, address(arrays, size_bytes))
+        else:
+            setattr(found, name, (ctypes.c_void_p * len(arrays))(*(address(one, size_bytes) for one in arrays)))
     kernels.otel_cost_read_levels(*asked)
     return levels
-
-
-def _addresses(arrays: list[Places]) -> ctypes.Array[ctypes.c_void_p]:
-    return (ctypes.c_void_p * len(arrays))(*map(address, arrays))
 
 
 def _room(counts: Counts) -> WireLevels:

@@ -47,21 +47,29 @@ def key_values(data: Bytes, starts: Picks, ends: Picks) -> Rows | None:
         np.empty(count, dtype=np.int64),
         np.empty(count, dtype=np.float64),
     )
-    kernels.otel_cost_key_values(address(data), address(starts), address(ends), count, *map(address, rows))
+    kernels.otel_cost_key_values(
+        *(address(data, 1), address(starts, 4), address(ends, 4), count),
+        *(address(rows.bounds, 4), address(rows.members, 1), address(rows.integers, 8), address(rows.doubles, 8)),
+    )
     return rows
 
 
 def number_texts(texts: Texts, picks: Picks) -> tuple[Picks, Picks] | None:
-    """For each picked text a number, and for each number the first place in `picks` that has it; None without the library."""
+    """For each picked text a number, and for each number the first place in `picks` that has it.
+
+    None without the library. Raises IndexError for a pick that is no text.
+    """
     kernels = library()
     if kernels is None:
         return None
     count = len(picks)
+    if count and not 0 <= int(picks.min()) <= int(picks.max()) < len(texts.bounds) - 1:
+        raise IndexError("a pick is no text")
     numbers, firsts, followers = (np.empty(count, dtype=np.int32) for _ in range(3))
     table = np.full(1 << (2 * count).bit_length(), -1, dtype=np.int32)
     distinct = kernels.otel_cost_number_texts(
-        *(address(texts.data), address(texts.bounds), address(picks), count, _SEED),
-        *(address(numbers), address(firsts), address(followers), address(table), len(table) - 1),
+        *(address(texts.data, 1), address(texts.bounds, 4), address(picks, 4), count, _SEED),
+        *(address(numbers, 4), address(firsts, 4), address(followers, 4), address(table, 4), len(table) - 1),
     )
     return numbers, firsts[:distinct]
 
@@ -75,16 +83,17 @@ def lay_texts(texts: Texts, more: Texts, picks: Picks) -> tuple[Picks, Bytes, By
     if kernels is None:
         return None
     count, border = len(picks), len(texts.bounds) - 1
-    size = kernels.otel_cost_size_texts(
-        address(texts.bounds), border, address(more.bounds), address(picks), count
-    )
+    given = address(texts.bounds, 4), border, address(more.bounds, 4), len(more.bounds) - 1, address(picks, 4), count
+    size = kernels.otel_cost_size_texts(*given)
+    if size < 0:
+        raise IndexError("a pick is behind the last text")
     if size > MOST_BYTES:
         return None
     bounds = np.empty(count + 1, dtype=np.int32)
     data = np.empty(size, dtype=np.uint8)
     valid = np.zeros((count + 7) // 8, dtype=np.uint8)
     nulls = kernels.otel_cost_lay_texts(
-        *(address(texts.data), address(texts.bounds), border, address(more.data), address(more.bounds)),
-        *(address(picks), count, address(bounds), address(data), address(valid)),
+        *(address(texts.data, 1), address(texts.bounds, 4), border, address(more.data, 1), address(more.bounds, 4)),
+        *(address(picks, 4), count, address(bounds, 4), address(data, 1), address(valid, 1)),
     )
     return bounds, data, valid, nulls

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from collector.compiled import library
 from collector.decode.request import DecodeLimits, Request
 
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
@@ -20,15 +21,28 @@ _LEAST_BYTES = 2
 """Of anything that is counted against a limit of a request, on the wire."""
 
 
-def plain_spans(request: Request, limits: DecodeLimits) -> int | None:
+def plain_spans(request: Request, limits: DecodeLimits, *, parse: bool = True) -> int | None:
     """How many spans `request` has, if decoding would take all of them and say nothing; None: decoding has to tell.
 
-    Only what the parser writes again byte for byte is plain: no field is there twice, unknown, or in a form that
-    parsers read differently.
+    The compiled library looks first, at what most encoders write, in a fiftieth of a parser's time. `parse`: then the
+    parser does too, and knows more.
     """
-    body = request.body
+    if not request.org_id or request.origin.organization_key:
+        return None
+    kernels = library()
+    if kernels is not None:
+        most = limits.max_spans_per_request, limits.max_attributes_per_request
+        count = int(kernels.otel_cost_plain_spans(request.body, len(request.body), *most))
+        if count > 0:
+            return count
+    return _parsed_spans(request.body, limits) if parse else None
+
+
+def _parsed_spans(body: bytes, limits: DecodeLimits) -> int | None:
+    """As `plain_spans`: only what the parser writes again byte for byte is plain. Then no field is there twice,
+    unknown, or in a form that parsers read differently."""
     lowest = min(limits.max_spans_per_request, limits.max_attributes_per_request, limits.max_events_per_request)
-    if not request.org_id or request.origin.organization_key or len(body) > _LEAST_BYTES * lowest:
+    if len(body) > _LEAST_BYTES * lowest:
         return None
     try:
         message = ExportTraceServiceRequest.FromString(body)

@@ -52,17 +52,19 @@ def attributes_json(attributes: pa.Table, row_count: int, marked: Sequence[Marke
         return written
     attributes, kept = _last_wins(attributes, row_count)
     if kept is not None:
-        return attributes_json(attributes, row_count, [Marked(np.searchsorted(kept, one.rows), one.mark) for one in marked])
+        return attributes_json(
+            attributes, row_count, [Marked(np.searchsorted(kept, one.rows), one.mark) for one in marked]
+        )
     return _by_arrow(attributes, row_count, marked)
 
 
 def _by_arrow(attributes: pa.Table, row_count: int, marked: Sequence[Marked]) -> pa.StringArray:
     """As `attributes_json`, of attributes without a key twice, without the library.
 
-    The JSON of all owners is one run of bytes: each attribute adds a prefix (`{"key":` or `,"key":"` ...), which depends
-    only on its key and on whether it and its neighbour are quoted, and its value. So the text of all prefixes is made
-    once per distinct key, one `take` lays prefixes and values out in order, and its buffer, cut at each owner's end, is
-    the result.
+    The JSON of all owners is one run of bytes: each attribute adds a prefix (`{"key":` or `,"key":"` ...), which
+    depends only on its key and on whether it and its neighbour are quoted, and its value. So the text of all prefixes
+    is made once per distinct key, one `take` lays prefixes and values out in order, and its buffer, cut at each owner's
+    end, is the result.
     """
     owners = _numpy(attributes, "owner_index")
     kinds = _numpy(attributes, "value_type")

@@ -1,4 +1,4 @@
-"""Splitting spans in columns against `ptars`, which reads every form that the wire allows."""
+"""The compiled library against `ptars`, which reads every form that the wire allows."""
 
 from __future__ import annotations
 
@@ -13,9 +13,16 @@ from collector.decode import Decoded, DecodeLimits, Request, decode_requests, di
 from collector.decode.direct import Unusual
 from collector.errors import MalformedRequest
 from tests.collector.decode.reference import random_attribute, random_request, random_span
+from tests.support.library import require_library, without_library
 from tests.support.wire import field, varint
 
 GROUP = b"\x1b\x08\x01\x1c"
+
+
+@pytest.fixture(autouse=True)
+def path() -> None:
+    """With the library: each test compares both itself."""
+    require_library()
 
 
 def _usual(request: ExportTraceServiceRequest, rng: random.Random) -> ExportTraceServiceRequest:
@@ -41,12 +48,12 @@ def _as_text(decoded: Decoded) -> str:
 
 
 def _both(groups: list[list[bytes]], monkeypatch: pytest.MonkeyPatch, limits: DecodeLimits | None = None) -> bool:
-    """Whether groups decode alike in columns and by `ptars` alone."""
+    """Whether groups decode alike with the library and without it."""
     requests = [[Request(body, "o") for body in group] for group in groups]
     with monkeypatch.context() as patch:
         patch.setattr(protobuf, "_DIRECT_BYTES", 0)
         ours = [_as_text(decode_requests(group, limits or DecodeLimits())) for group in requests]
-        patch.setattr(protobuf, "_DIRECT_BYTES", 1 << 40)
+    with without_library():
         wanted = [_as_text(decode_requests(group, limits or DecodeLimits())) for group in requests]
     return ours == wanted
 

@@ -16,6 +16,7 @@ from collector.decode.key_values import BOOL, DOUBLE, INT, UNSET, AmbiguousValue
 from collector.decode.slices import Slices
 from collector.errors import MalformedRequest
 from tests.collector.decode.reference import random_attribute, random_request
+from tests.support.library import require_library
 from tests.support.wire import field, varint
 
 Row = tuple[bytes, int, object]
@@ -140,6 +141,7 @@ def test_every_form_of_an_attribute_is_read_as_ptars_reads_it(case: str, monkeyp
 
 def test_what_encoders_write_is_not_left_to_ptars() -> None:
     """Every type, texts and numbers of any size up to 2 MiB; or the fast way would be a slow one unnoticed."""
+    require_library()
     common = [f"{size} bytes {what}" for size in SIZES[:-1] for what in ("of text", "in an array")]
     common += [f"number {number}" for number in NUMBERS] + ["flag 0", "flag 1", "double 1.5", "field 7"]
     parsed = key_values._common_form(Slices.of(pa.array([CASES[case] for case in common], pa.binary())))

@@ -29,6 +29,12 @@ def _one_span() -> ExportTraceServiceRequest:
     return request
 
 
+def _span() -> bytes:
+    said = b"".join(field(9, field(1, key) + field(2, field(1, b"v"))) for key in (b"a", b"b"))
+    wire: bytes = _one_span().resource_spans[0].scope_spans[0].spans[0].SerializeToString()
+    return wire + said
+
+
 def test_what_encoders_write_is_plain_if_all_of_it_is_taken() -> None:
     """With every kind of value, events, links and several resources; otherwise decoding has to tell."""
     chance = Random(1)
@@ -80,14 +86,14 @@ def test_a_span_that_is_refused_is_not_plain(name: str, value: bytes | int) -> N
 
 
 def test_what_parsers_may_read_differently_is_not_plain() -> None:
-    """A field twice, one that nobody knows, one with a zero that is written out, and what is no request at all."""
+    """A field twice, one that nobody knows, a number that is cut, and what is no request at all."""
     body = _one_span().SerializeToString()
     span = _one_span().resource_spans[0].scope_spans[0].spans[0].SerializeToString()
     for odd in (
         field(5, b"again"),
         field(99, b"unknown"),
-        b"\x30\x00",
-        field(9, field(1, b"k") + field(2, b"\x18\x80\x00")),
+        field(9, field(1, b"k") + field(2, b"\x18\x05\x18\x05")),
+        field(9, field(1, b"k") + field(2, field(1, b"v")) + field(1, b"k")),
     ):
         changed = field(1, field(2, field(2, span + odd)))
         assert ExportTraceServiceRequest.FromString(changed).resource_spans
@@ -104,4 +110,6 @@ def test_where_resources_say_whose_they_are_or_a_bound_is_near_decoding_has_to_t
     assert plain_spans(Request(body, "o", Origin("token")), LIMITS) == 1
     assert plain_spans(Request(body, "o", Origin(organization_key="team")), LIMITS) is None
     assert plain_spans(Request(body, ""), LIMITS) is None
-    assert _plain(body, DecodeLimits(max_events_per_request=len(body) // 2 - 1)) is None
+    three = field(1, field(2, b"".join(field(2, span) for span in [_span()] * 3)))
+    assert _plain(three, DecodeLimits(max_spans_per_request=2)) is None
+    assert _plain(three, DecodeLimits(max_attributes_per_request=5)) is None
