@@ -25,8 +25,8 @@ def path() -> None:
     require_library()
 
 
-def _usual(request: ExportTraceServiceRequest, rng: random.Random) -> ExportTraceServiceRequest:
-    """With numbers that encoders write in one byte."""
+def usual(request: ExportTraceServiceRequest, rng: random.Random) -> ExportTraceServiceRequest:
+    """The request with numbers that encoders write in one byte."""
     for resource_spans in request.resource_spans:
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
@@ -37,7 +37,7 @@ def _usual(request: ExportTraceServiceRequest, rng: random.Random) -> ExportTrac
 
 def _requests(seed: int, count: int = 40) -> list[bytes]:
     rng = random.Random(seed)
-    return [_usual(random_request(rng), rng).SerializeToString() for _ in range(count)]
+    return [usual(random_request(rng), rng).SerializeToString() for _ in range(count)]
 
 
 def _as_text(decoded: Decoded) -> str:
