@@ -11,13 +11,21 @@ RUN useradd --uid 10001 --create-home app
 USER app
 
 
-FROM python:3.13-slim-bookworm AS collector
+# This image has a C compiler, which the next one does without.
+FROM python:3.13-bookworm AS wheel
 
 WORKDIR /app
 COPY pyproject.toml hatch_build.py README.md LICENSE NOTICE ./
 COPY otel_cost ./otel_cost
 COPY collector ./collector
-RUN pip install --no-cache-dir ".[collector,tokens]"
+RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
+
+
+FROM python:3.13-slim-bookworm AS collector
+
+WORKDIR /app
+RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
+  pip install --no-cache-dir "$(echo /wheels/*.whl)[collector,tokens]"
 
 # The ledger lives in the volume; nothing runs as root.
 RUN useradd --uid 10001 --create-home otel-cost && mkdir /data && chown otel-cost /data
