@@ -14,7 +14,7 @@ from collector.serve.api.auth import Guard
 from collector.serve.api.bearer import unauthorized
 from collector.serve.api.config import Role
 from collector.serve.api.errors import ApiError, invalid
-from collector.serve.api.identity import Caller, Login, organization_of
+from collector.serve.api.identity import ORGANIZATION_HEADER, Caller, Login, organization_of
 from collector.serve.api.path import Path, Returns
 from collector.serve.api.responses import json_body
 from collector.serve.api.shapes import as_json
@@ -127,10 +127,10 @@ def _organization(request: Request, caller: Caller) -> str | None:
     """The chosen one; None also where none of several is chosen yet."""
     try:
         return organization_of(request, caller)
-    except ApiError as error:
-        if error.code == "invalid" and error.allowed:
-            return None
-        raise
+    except ApiError:
+        if ORGANIZATION_HEADER in request.headers:
+            raise
+        return None
 
 
 def _chosen(caller: Caller, wanted: str | None) -> tuple[str, ...] | None:
