@@ -172,7 +172,8 @@ def _instant(when: When, where: str, now: datetime, tz: ZoneInfo) -> datetime | 
     except OverflowError:
         if isinstance(when, timedelta):
             return _EARLIEST
-        raise invalid(f"is out of the calendar (got {shortened(str(when))})", where=where) from None
+        allowed = f"{_EARLIEST.date()} to {_LATEST.date()}"
+        raise invalid(f"is out of the calendar (got {shortened(str(when))})", where=where, allowed=allowed) from None
     return min(max(found, _EARLIEST), _LATEST)
 
 

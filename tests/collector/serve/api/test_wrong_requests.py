@@ -36,6 +36,7 @@ WRONG_QUERIES = [
     ("since=2026-11-10&until=2026-11-01", "until", "after"),
     ("since=10y", "since", "7d"),
     ("since=%EF%BC%95d", "since", "7d"),
+    ("until=9999-12-31T23:59:59-14:00", "until", "2260-01-01"),
     ("sinec=1d", "sinec", "since"),
     ("&".join(f"agent=a{number}" for number in range(101)), "query", "100"),
     ("agent=" + "a" * 4097, "agent", "4096"),
