@@ -9,12 +9,21 @@ import { bar, pill } from "../lib/spark.js";
 import { heading, said, selection } from "../lib/state.js";
 import { money, table } from "../lib/table.js";
 
+const LONG = new Set([null, "week", "7d", "month", "90d", "all"]);
+/** Times (until now) of which the last day is priced first: a month of a large user takes seconds. */
 const KINDS = ["agent", "feature", "model", "customer", "team"];
 
 export function panels(page) {
   const by = KINDS.includes(page.own("by")) ? page.own("by") : "agent";
   const models = page.own("models");
-  const compared = () => get("/compare", [...selection(page.state), ...pairs({ by, models })]);
+  const compare = (state) => get("/compare", [...selection(state), ...pairs({ by, models })]);
+  const compared = () => compare(page.state);
+  const isLong = LONG.has(page.state.since) && !page.state.until;
+  const lastDay = async () => {
+    const answer = await compare({ ...page.state, since: "24h" });
+    return answer.total.calls ? answer : null;
+  };
+  const sooner = (asData) => (isLong ? { ask: () => lastDay().then((answer) => answer && asData(answer)), says: "The last 24 hours; the rest is being priced." } : null);
   return [
     {
       id: "compared", title: "The same calls on other models", shape: "list",
@@ -24,6 +33,7 @@ export function panels(page) {
         return { answer, none: answer.total.calls === 0 ? await nothing(page) : null };
       },
       draw: ({ answer, none }) => none ?? [grid(answer), notes(answer)],
+      sooner: sooner((answer) => ({ answer, none: null })),
       still: true,
     },
     {
@@ -31,6 +41,7 @@ export function panels(page) {
       tools: () => select({ label: "For each", name: "by", value: by, options: options(KINDS.map((one) => [one, said(one)])), onchange: (value) => page.go({ own: { by: value === "agent" ? null : value } }) }),
       ask: compared,
       draw: (answer) => byGroup(page, by, answer),
+      sooner: sooner((answer) => answer),
     },
   ];
 }
