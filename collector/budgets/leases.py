@@ -26,20 +26,9 @@ from typing import TYPE_CHECKING, Protocol
 from collector.budgets.counting import WorstRates
 from collector.budgets.deciding import NEVER_NS, HardRule, Standing, decide, hard_rules, match_on, need_of
 from collector.budgets.held import Amounts, CallUnderWay, Held, SettledCall
-from collector.budgets.lease_lines import (
-    Line,
-    SettledLine,
-    StateLine,
-    StoredCall,
-    StoredLine,
-    TimeLine,
-    closed_line,
-    settled_line,
-    state_line,
-    stored_line,
-    time_line,
-)
+from collector.budgets.lease_lines import StoredCall, closed_line, settled_line, state_line, stored_line, time_line
 from collector.budgets.lease_log import LeaseLog
+from collector.budgets.lease_replay import replay
 from collector.budgets.lease_table import GRACE_NS, LEASE_NS, Holder, LeaseTable
 from collector.budgets.model import Claim, CounterKey, Decision, Grant, Lease, Refusal, Rule
 from collector.budgets.slices import Pace, calls_of, is_near
@@ -282,7 +271,7 @@ class LeaseBook:
             offset_ns = now_ns - max((line.at_ns for line in lines), default=0)
             for line in lines:
                 self._expire(line.at_ns + offset_ns)
-                self._replay(line, line.at_ns + offset_ns, offset_ns)
+                replay(self._table, line, line.at_ns + offset_ns, offset_ns)
             self._expire(now_ns)
             self._log = log
             log.start(self._states())
@@ -394,31 +383,6 @@ class LeaseBook:
     def _states(self) -> list[str]:
         now_ns = self._steady_ns()
         return [state_line(now_ns, held) for held in self._table.held.values()]
-
-    def _replay(self, line: Line, at_ns: int, offset_ns: int) -> None:
-        """Do what was done at a time; `offset_ns`: from the clock of then to that of now."""
-        if isinstance(line, TimeLine):
-            return
-        if isinstance(line, StateLine):
-            held = Held.of_state(line.state, offset_ns)
-            before = self._table.held.get(held.lease_id)
-            if before is None:
-                self._table.open(held)
-                self._table.holder(held.holder, at_ns)
-            elif held.job is not None:
-                self._table.hold(before, held.job, held.ends_ns)
-            return
-        if isinstance(line, StoredLine):
-            self._table.store(line.calls)
-            return
-        known = self._table.held.get(line.lease_id)
-        if known is None:
-            return
-        if isinstance(line, SettledLine):
-            self._table.settle(known, line.calls, at_ns)
-        else:
-            self._table.holder(known.holder, at_ns)
-            self._table.release(known, line.under_way)
 
 
 def _until(held: Held, now_ns: int, use_ns: int) -> int:

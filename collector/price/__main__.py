@@ -1,4 +1,4 @@
-"""`python -m collector.price`: keep the table of the shipped card in the package. `make card` runs it after compiling."""
+"""`python -m collector.price`: keep the table of the shipped card in the package; a part of `make card`."""
 
 from __future__ import annotations
 

@@ -14,10 +14,11 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from otel_cost.guard.admissions import Admission, Together
 from otel_cost.guard.client import Unreachable
 from otel_cost.guard.errors import ApprovalRequired, BudgetError, BudgetExceeded, refusal_text
 from otel_cost.guard.held import Claim
-from otel_cost.guard.leases import Admission, Leases, Together
+from otel_cost.guard.leases import Leases
 from otel_cost.guard.refusals import ClosedError, Incomplete, Refused
 from otel_cost.instrument.guard import STATS
 

@@ -17,12 +17,13 @@ from opentelemetry.context import Context
 
 from otel_cost import attributes as keys
 from otel_cost.guard import batches, deciding
+from otel_cost.guard.admissions import Admission
 from otel_cost.guard.batches import Share
 from otel_cost.guard.client import Client
 from otel_cost.guard.errors import BudgetError
 from otel_cost.guard.estimate import Learned, estimate, priced
 from otel_cost.guard.held import Claim
-from otel_cost.guard.leases import Admission, Leases
+from otel_cost.guard.leases import Leases
 from otel_cost.guard.owners import attributes_of, owners_of, processor_of
 from otel_cost.guard.raising import REPLACED_MODEL, WITHIN_SDK, Redirected, refuse
 from otel_cost.guard.replacing import Replacement, with_model

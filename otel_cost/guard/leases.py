@@ -12,14 +12,15 @@ import secrets
 import socket
 import sys
 import threading
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from time import monotonic
 from typing import Any
 
 from otel_cost.call import ATTRIBUTE
+from otel_cost.guard.admissions import Admission
 from otel_cost.guard.client import Client, Rejected, Unreachable
 from otel_cost.guard.held import Claim, Held
+from otel_cost.guard.jobs import ReadJobs, hand_over
 from otel_cost.guard.refusals import MAX_POLICIES, Closed, ClosedError, Incomplete, Refused
 from otel_cost.instrument.guard import STATS, guarded
 
@@ -37,64 +38,7 @@ EXIT_SECONDS = 2.0
 """How long a process that ends goes on telling. Longer, and an app hangs at its end; shorter, and what it reserved is
 held until it ends by time."""
 
-HOLD_SECONDS = 25 * 3600
-"""How long a batch is held for, unless its results are read before: providers give themselves a day. Longer, and
-batches whose results nobody reads here keep budget from others; shorter, and slow ones are not held to their end."""
-MAX_READ_JOBS = 1000
-"""Batches whose results were read while the collector is down. More are forgotten, the oldest first: what is held for
-them ends by time."""
-
 _Key = tuple[object, ...]
-
-
-class Admission:
-    """A call that may be made: what it has taken, until it says what it cost. `lease` is for its span, if any."""
-
-    __slots__ = ("_held", "_leases", "_number", "lease", "model", "replaced_model")
-
-    def __init__(self, leases: Leases | None = None, held: Held | None = None, number: int = 0) -> None:
-        self._leases, self._held, self._number = leases, held, number
-        self.lease = None if held is None else f"{held.lease_id}/{number}"
-        self.model: str | None = None  # to be called instead
-        self.replaced_model: str | None = None  # that the app asked for
-
-    @property
-    def is_counted(self) -> bool:
-        """Whether any budget counts the call."""
-        return self._held is not None
-
-    def settle(self, cost_pico_usd: int | None, tokens: int, calls: int = 1) -> None:
-        """The call is done. `cost_pico_usd` None: not known, so what was reserved stands for it; `calls` 0: it failed
-        and cost nothing. Again changes nothing."""
-        held, leases = self._held, self._leases
-        if held is not None and leases is not None:
-            leases.settle(held, self._number, cost_pico_usd, tokens, calls)
-
-    def hold(self, job: str) -> None:
-        """The call was no call but began a job, that will cost hours later: what it has taken is kept for that."""
-        held, leases = self._held, self._leases
-        if held is not None and leases is not None:
-            leases.hold(held, job)
-
-
-class Together(Admission):
-    """Several that are settled, or held, as one."""
-
-    __slots__ = ("_parts",)
-
-    def __init__(self, parts: Sequence[Admission]) -> None:
-        super().__init__()
-        self._parts = parts
-
-    def settle(self, cost_pico_usd: int | None, tokens: int, calls: int = 1) -> None:
-        """Each by the same."""
-        for part in self._parts:
-            part.settle(cost_pico_usd, tokens, calls)
-
-    def hold(self, job: str) -> None:
-        """Each for the same."""
-        for part in self._parts:
-            part.hold(job)
 
 
 class Leases:
@@ -113,7 +57,7 @@ class Leases:
         self._revision: object = None
         self._usable: dict[_Key, Held] = {}
         self._all: dict[str, Held] = {}
-        self._read_jobs: deque[str] = deque(maxlen=MAX_READ_JOBS)
+        self._read_jobs = ReadJobs()
         self._asking: dict[_Key | None, threading.Lock] = {}
         self._closed = Closed()
         self._wake = threading.Event()
@@ -230,8 +174,7 @@ class Leases:
             held.is_retired = True
             if self._usable.get(held.key) is held:
                 del self._usable[held.key]
-            if not self._is_running:
-                self._run_in_background()
+            self._soon()
 
     def _take_whole(self, held: Held) -> Admission:
         if not held.slices:
@@ -325,7 +268,7 @@ class Leases:
     def job_is_read(self, job: str) -> None:
         """Its results were read, by whichever process it was begun: what is held for it is not needed any more."""
         with self._lock:
-            self._read_jobs.append(job)
+            self._read_jobs.add(job)
             self._soon()
 
     def _soon(self) -> None:
@@ -363,38 +306,15 @@ class Leases:
         with self._lock:
             leases = list(self._all.values())
         for held in leases:
-            if held.job is not None:
-                self._hand_over(held)
-            else:
+            if held.job is None:
                 self._renew(held)
-                self._tell(held)
-        self._tell_read_jobs()
+            self._tell(held)
+        self._read_jobs.tell(self._client)
 
-    @guarded
     def _hand_over(self, held: Held) -> None:
-        body: dict[str, Any] = {"lease": held.lease_id, "calls": [], "job": held.job, "hold_seconds": HOLD_SECONDS}
-        try:
-            self._client.post("settle", body)
-        except Unreachable:
-            return
-        except Rejected as error:
-            STATS.failed("guard.hold", error)
-        with self._lock:
-            self._all.pop(held.lease_id, None)
-
-    @guarded
-    def _tell_read_jobs(self) -> None:
-        while self._read_jobs:
-            job = self._read_jobs[0]
-            try:
-                self._client.post("release", {"job": job})
-            except Unreachable:
-                return
-            except Rejected as error:
-                STATS.failed("guard.read", error)
+        if hand_over(self._client, held):
             with self._lock:
-                if self._read_jobs and self._read_jobs[0] is job:
-                    self._read_jobs.popleft()
+                self._all.pop(held.lease_id, None)
 
     @guarded
     def _renew(self, held: Held) -> None:
@@ -412,6 +332,9 @@ class Leases:
     @guarded
     def _tell(self, held: Held, is_last: bool = False) -> None:
         """Tell what is to be told of a lease, if it is time."""
+        if held.job is not None:
+            self._hand_over(held)
+            return
         now = monotonic()
         with self._lock:
             if not held.is_retired and (now - held.told_at > IDLE_SECONDS) and not held.is_used and not held.in_flight:
@@ -473,8 +396,5 @@ class Leases:
         for held in leases:
             while held.lease_id in self._all and monotonic() < ends_at and not self._client.is_paused:
                 more = len(held.to_tell) > CALLS_AT_ONCE
-                if held.job is not None:
-                    self._hand_over(held)
-                else:
-                    self._tell(held, is_last=not more)
-        self._tell_read_jobs()
+                self._tell(held, is_last=not more)
+        self._read_jobs.tell(self._client)

@@ -16,10 +16,11 @@ from opentelemetry.context import Context
 from otel_cost import attributes as keys
 from otel_cost.call import ATTRIBUTE, DIMENSIONS
 from otel_cost.guard import deciding, gate
+from otel_cost.guard.admissions import Admission
 from otel_cost.guard.errors import BudgetError
 from otel_cost.guard.estimate import USUAL_OUTPUT_TOKENS, priced
 from otel_cost.guard.held import Claim
-from otel_cost.guard.leases import Admission, Leases
+from otel_cost.guard.leases import Leases
 from otel_cost.guard.owners import attributes_of, owners_of
 from otel_cost.instrument.guard import STATS
 from otel_cost.pricing.money import pico_usd
