@@ -56,7 +56,7 @@ class BudgetDesk:
             counters,
             LeaseLog(store.layout.folder / "leases.log"),
             price=lambda claim, model: other_cost(card(), claim, model),
-            ask=self.approvals.request,
+            ask=self.approvals.asked,
         )
         self.around = Surroundings(org, lambda provider, model: counted_model(card(), provider, model))
         counters.on_applied(self.book.applied, leases=True)

@@ -97,6 +97,11 @@ class Approvals:
         self.on_new()
         return asked.ticket
 
+    def asked(self, rule: Rule, key: CounterKey, limit: int, spent: int, by: str, now_ns: int) -> tuple[str, bool]:
+        """`request`, and whether the answer was no, which stands until it may be asked for again."""
+        ticket = self.request(rule, key, limit, spent, by, now_ns)
+        return ticket, self._tickets[ticket].state is TicketState.DENIED
+
     def get(self, ticket: str) -> Ticket | None:
         """The ticket of that name."""
         return self._tickets.get(ticket)

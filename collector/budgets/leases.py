@@ -51,9 +51,9 @@ MAX_CLOSED = 50
 
 Price = Callable[[Claim, str], int | None]
 """What a claim would cost with another model, in pico-USD; None: not known."""
-Ask = Callable[[Rule, CounterKey, int, int, str, int], str]
+Ask = Callable[[Rule, CounterKey, int, int, str, int], tuple[str, bool]]
 """Ask people to raise a limit: rule, counter, limit, spent, who asks, wall clock's time -> ticket, the same while it is
-open. Called under the lock."""
+open or a denial stands, and whether it was denied. Called under the lock."""
 
 
 class SpentReader(Protocol):
@@ -321,11 +321,12 @@ class LeaseBook:
         return self._counters.room_at(key.rule, key.org_id, key.scope_value, now_ns, most)
 
     def _with_hint(self, refusal: Refusal, standings: Sequence[Standing], holder: str, now_ns: int) -> Refusal:
-        """With the ticket of an approval; and where only leases are in the way, with when to ask again."""
+        """With an approval's ticket, whose denial blocks; where only leases are in the way, with when to ask again."""
         standing = next(each for each in standings if each.key[1:3] == (refusal.rule, refusal.scope_value))
         if refusal.decision is Decision.APPROVAL and self._ask is not None:
             about = standing.hard.rule, standing.key, standing.limit, standing.spent
-            refusal = refusal._replace(ticket=self._ask(*about, holder, now_ns))
+            ticket, is_denied = self._ask(*about, holder, now_ns)
+            refusal = refusal._replace(ticket=ticket, decision=Decision.BLOCK if is_denied else Decision.APPROVAL)
         is_full = standing.need is None or standing.spent + standing.need > standing.limit
         if is_full or not standing.leased or refusal.retry_after_seconds is not None:
             return refusal

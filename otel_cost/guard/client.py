@@ -103,8 +103,14 @@ class Client:
             raise Rejected(f"HTTP {status}: {str(found.get('error'))[:500]}")
         return found
 
+    def _close(self) -> None:
+        kept: _Kept | None = getattr(self._threads, "kept", None)
+        if kept is not None:
+            kept.connection.close()  # at once: what was raised may hold on to it
+            self._threads.kept = None
+
     def _pause(self) -> None:
-        self._threads.kept = None
+        self._close()
         if not self.is_paused:  # of many threads that fail together, one makes the next pause longer
             self._asks_again_at = monotonic() + self._pause_seconds
             self._pause_seconds = min(self._pause_seconds * 2, LONGEST_PAUSE_SECONDS)
@@ -116,7 +122,7 @@ class Client:
             try:
                 return self._send(kept.connection, path, body)
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
-                self._threads.kept = None
+                self._close()
         kept = self._threads.kept = _Kept(self._connect())
         return self._send(kept.connection, path, body)
 

@@ -233,7 +233,7 @@ def _given_up(future: Future[Answer]) -> None:
 def _error(kind: type[BudgetError], refusal: Mapping[str, Any]) -> BudgetError:
     known = {name: refusal.get(name) for name in ("rule", "scope_value", "unit", "limit", "spent", "leased", "ticket")}
     resets_at = _time(refusal.get("resets_at"))
-    return kind(refusal_text(known, resets_at), resets_at=resets_at, **known)
+    return kind(refusal_text(known, resets_at, is_denied=kind is BudgetExceeded), resets_at=resets_at, **known)
 
 
 def _time(text: object) -> datetime | None:

@@ -23,7 +23,7 @@ class BudgetError(OtelCostError):
         unit: `USD`, `tokens` or `calls`.
         limit, spent, leased: the limit, what is spent of it, and what guards hold for calls under way.
         resets_at: when the budget begins anew; None: not by itself.
-        ticket: of the approval that was asked for.
+        ticket: of the approval that was asked for; where `BudgetExceeded` has one, it was denied.
     """
 
     def __init__(
@@ -72,13 +72,13 @@ class ApprovalRequired(BudgetError):
     """The budget has no room for the call until somebody approves `ticket`."""
 
 
-def refusal_text(known: Mapping[str, object], resets_at: datetime | None) -> str:
-    """What a refusal says to people; `known` by the names of the attributes of `BudgetError`."""
+def refusal_text(known: Mapping[str, object], resets_at: datetime | None, *, is_denied: bool = False) -> str:
+    """What a refusal says to people; `known` by the names of `BudgetError`; `is_denied`: its ticket was."""
     of = f" of {known['scope_value']}" if known.get("scope_value") else ""
     reserved = known.get("leased")
     held = f", {reserved} reserved" if reserved not in (None, 0, "0") else ""
     ends = f"; it begins anew at {resets_at.astimezone(UTC).isoformat(timespec='seconds')}" if resets_at else ""
-    ticket = f"; approval {known['ticket']} was asked for" if known.get("ticket") else ""
+    ticket = f"; approval {known['ticket']} was {'denied' if is_denied else 'asked for'}" if known.get("ticket") else ""
     spent = f"{known.get('spent')} of {known.get('limit')} {known.get('unit')} spent"
     return f"budget {known.get('rule')!r}{of}: {spent}{held}{ends}{ticket}"
 

@@ -13,6 +13,10 @@ from otel_cost.pricing.money import format_usd, pico_usd
 
 LOW_SHARE = 4
 """A lease with less than a quarter left is renewed before it is used up."""
+KEEP_SECONDS = 5.0
+"""How often leases are kept alive whose calls take long: the protocol asks for 10 at the least."""
+IDLE_SECONDS = 15.0
+"""A lease that nothing was taken from for so long is given back."""
 
 
 class Claim(NamedTuple):
@@ -158,6 +162,15 @@ class Held:
         """Whether it is for one call: as a throttled one, or the last that a budget has room for."""
         return bool(self.slices) and all(each.amount <= each.each for each in self.slices)
 
+    def is_idle(self, now: float) -> bool:
+        """Whether it is to be given back, as nothing is taken from it."""
+        is_unused = not (self.is_retired or self.is_used or self.in_flight)
+        return is_unused and now - self.told_at > IDLE_SECONDS
+
+    def has_to_be_kept(self, now: float) -> bool:
+        """Whether it ends too soon if the collector hears nothing of it."""
+        return self.is_used or (bool(self.in_flight) and now - self.told_at > KEEP_SECONDS)
+
     @property
     def is_low(self) -> bool:
         """Whether it is time to ask for more."""
@@ -170,6 +183,19 @@ class Held:
         untold = (*self.to_tell, *self.telling.values())
         in_flight += [{"call": call["call"], "reserved": call["reserved"]} for call in untold]
         return {"lease": self.lease_id, "in_flight": in_flight} if in_flight else {"lease": self.lease_id}
+
+
+def question(
+    holder: str, told: list[tuple[Held, list[dict[str, Any]]]], given_back: Held | None, *, is_whole: bool
+) -> dict[str, Any]:
+    """What a question for a lease says beside its claim, as the protocol says it: of whom, what calls that are over
+    cost, and which lease the new one takes the place of."""
+    said: dict[str, Any] = {"holder": holder, **({"calls": 1} if is_whole else {})}
+    if told:
+        said["settle"] = [{"lease": held.lease_id, "calls": calls} for held, calls in told]
+    if given_back is not None:
+        said["release"] = [given_back.release_body()]
+    return said
 
 
 def usd(amount_pico_usd: int | None) -> str | None:

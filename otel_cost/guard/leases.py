@@ -19,17 +19,13 @@ from typing import Any
 from otel_cost.call import ATTRIBUTE
 from otel_cost.guard.admissions import Admission
 from otel_cost.guard.client import Client, Rejected, Unreachable
-from otel_cost.guard.held import Claim, Held
+from otel_cost.guard.held import Claim, Held, question
 from otel_cost.guard.jobs import ReadJobs, hand_over
 from otel_cost.guard.refusals import MAX_POLICIES, Closed, ClosedError, Incomplete, Refused
 from otel_cost.instrument.guard import STATS, guarded
 
 TELL_SECONDS = 0.5
 """How often is told what calls cost. Less often, and other processes hear late that a budget is used up."""
-KEEP_SECONDS = 5.0
-"""How often leases are kept alive whose calls take long: the protocol asks for 10 at the least."""
-IDLE_SECONDS = 15.0
-"""A lease that nothing was taken from for so long is given back."""
 MAX_TO_TELL = 10_000
 """Settled calls that wait for a collector that is down. More are dropped and counted; what they hold ends by time."""
 CALLS_AT_ONCE = 500
@@ -51,6 +47,7 @@ class Leases:
     def _start(self) -> None:
         self.holder = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"[:200]
         self._lock = threading.RLock()
+        self._telling = threading.Lock()  # held while the background tells, so that an end waits for what is on its way
         self._match_on: tuple[str, ...] | None = None
         self.attributes: tuple[str, ...] = ()
         """Those that budgets count by, as far as was last heard: `otel_cost.call.ATTRIBUTE` and the key."""
@@ -106,8 +103,7 @@ class Leases:
             held.is_renewing = True
             held.claim = claim
             self._wake.set()
-        if not self._is_running:
-            self._run_in_background()
+        self._run_in_background()
         return Admission(self, held, number)
 
     def ask(self, claim: Claim) -> Admission:
@@ -141,11 +137,7 @@ class Leases:
             key = self._key(claim)
             given_back = None if self._client.is_paused else self._give_back(key)
             told = self._to_tell()
-            body: dict[str, Any] = {**claim.body(), "holder": self.holder, **({"calls": 1} if is_whole else {})}
-            if told:
-                body["settle"] = [{"lease": held.lease_id, "calls": calls} for held, calls in told]
-            if given_back is not None:
-                body["release"] = [given_back.release_body()]
+            body = claim.body() | question(self.holder, told, given_back, is_whole=is_whole)
         asked_at = monotonic()
         try:
             answer = self._client.post("lease", body)
@@ -180,8 +172,7 @@ class Leases:
         if not held.slices:
             return Admission()
         number = held.take_whole()
-        if not self._is_running:
-            self._run_in_background()
+        self._run_in_background()
         return Admission(self, held, number)
 
     def _give_back(self, key: _Key | None) -> Held | None:
@@ -231,17 +222,15 @@ class Leases:
         if answer.get("decision") != "allow" or not lease:
             return None
         held = Held(lease, claim, key, asked_at)
+        if held.slices:
+            self._all[held.lease_id] = held
         if is_whole:
-            if held.slices:
-                self._all[held.lease_id] = held
             return held
         replaced = self._usable.get(key)
         if replaced is not None:
             replaced.is_retired = True
         self._usable[key] = held
-        if held.slices:
-            self._all[held.lease_id] = held
-        else:
+        if not held.slices:
             self._usable[(not key[0], *key[1:])] = held  # whether there is a price does not matter then
         return held
 
@@ -255,8 +244,7 @@ class Leases:
                 held.in_flight.pop(number, None)
                 return
             held.settle(number, cost_pico_usd, tokens, calls)
-            if not self._is_running:
-                self._run_in_background()
+            self._run_in_background()
 
     def hold(self, held: Held, job: str) -> None:
         """Leave a lease to a job."""
@@ -274,11 +262,12 @@ class Leases:
     def _soon(self) -> None:
         """There is something to tell at once. Called with the lock held."""
         self._wake.set()
-        if not self._is_running:
-            self._run_in_background()
+        self._run_in_background()
 
     def _run_in_background(self) -> None:
         """Called with the lock held."""
+        if self._is_running:
+            return
         if not self._has_exit_hook:
             # Registered later than the SDK's own, so it runs before the exporters are shut down.
             self._has_exit_hook = True
@@ -303,13 +292,14 @@ class Leases:
 
     def tell(self) -> None:
         """Say what there is to say of each lease; renew those that run low, and release those that are done with."""
-        with self._lock:
-            leases = list(self._all.values())
-        for held in leases:
-            if held.job is None:
-                self._renew(held)
-            self._tell(held)
-        self._read_jobs.tell(self._client)
+        with self._telling:
+            with self._lock:
+                leases = list(self._all.values())
+            for held in leases:
+                if held.job is None:
+                    self._renew(held)
+                self._tell(held)
+            self._read_jobs.tell(self._client)
 
     def _hand_over(self, held: Held) -> None:
         if hand_over(self._client, held):
@@ -337,13 +327,12 @@ class Leases:
             return
         now = monotonic()
         with self._lock:
-            if not held.is_retired and (now - held.told_at > IDLE_SECONDS) and not held.is_used and not held.in_flight:
+            if held.is_idle(now):
                 held.is_retired = self._usable.get(held.key) is not held or self._usable.pop(held.key) is held
-            is_due = held.is_used or is_last or now - held.told_at > KEEP_SECONDS
             told = held.begin_telling(CALLS_AT_ONCE)
             rest = held.in_flight or held.to_tell or len(held.telling) > len(told)
             releases = is_last or (held.is_retired and not rest)
-            if not (told or releases or (is_due and (held.in_flight or held.is_used))):
+            if not (told or releases or held.has_to_be_kept(now)):
                 return
         try:
             if told or not releases:
@@ -385,11 +374,22 @@ class Leases:
 
     @guarded
     def close(self) -> None:
-        """Tell everything and give everything back, as far as it goes within `EXIT_SECONDS`."""
+        """Tell everything and give everything back, as far as it goes within `EXIT_SECONDS`.
+
+        What the background thread is telling is waited for: a process that ends would take it along.
+        """
         retries = sys.modules.get("otel_cost.instrument.retries")
         if retries is not None:
             retries.RETRIES.flush()
         ends_at = monotonic() + EXIT_SECONDS
+        is_alone = self._telling.acquire(timeout=EXIT_SECONDS)
+        try:
+            self._tell_all(ends_at)
+        finally:
+            if is_alone:
+                self._telling.release()
+
+    def _tell_all(self, ends_at: float) -> None:
         with self._lock:
             self._usable = {}
             leases = list(self._all.values())

@@ -128,17 +128,22 @@ def test_a_reset_is_told_in_utc_and_idle_leases_in_the_way_by_when_to_ask_again(
 
 
 def test_an_approval_has_the_ticket_of_those_who_were_asked_and_a_check_asks_nobody() -> None:
+    """Whom they denied it is blocked, by that ticket."""
     asked: list[object] = []
 
-    def ask(*about: object) -> str:
+    def ask(*about: object) -> tuple[str, bool]:
         asked.append(about)
-        return "T1"
+        return "T1", len(asked) > 1
 
     rule = rule_of("r", 0, on_exceed=(Action.APPROVAL,))
     book = book_of(rule, ask=ask)
     assert check_answer(book, ASKED, NOON_NS, AROUND)["refusal"]["ticket"] is None
-    assert lease(book)["refusal"]["ticket"] == "T1"
-    assert [about[4] for about in asked] == ["h"]  # type: ignore[index]
+    before, after = lease(book), lease(book)
+    assert (before["decision"], before["refusal"]["decision"], before["refusal"]["ticket"]) == ("approval",) * 2 + (
+        "T1",
+    )
+    assert (after["decision"], after["refusal"]["decision"], after["refusal"]["ticket"]) == ("block",) * 2 + ("T1",)
+    assert [about[4] for about in asked] == ["h", "h"]  # type: ignore[index]
 
 
 def test_what_is_given_back_with_a_request_is_free_for_it() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 from opentelemetry import context as otel_context
@@ -39,6 +40,30 @@ def test_what_is_settled_is_what_the_spans_cost_and_each_names_its_call() -> Non
     told = {f"{lease}/{number}" for lease, calls in budget.settled.items() for number in calls}
     assert told == set(leases)
     assert set(budget.leases.values()) == {0}
+
+
+def test_an_end_waits_for_what_is_being_told() -> None:
+    """The server takes its time for the first settlement, unless it hears of the end before that is over."""
+    is_told, is_released = threading.Event(), threading.Event()
+    heard: list[str] = []
+
+    class Slow(Budget):
+        def respond(self, what: str, body: dict[str, Any]) -> dict[str, Any]:
+            if what == "settle" and not is_told.is_set():
+                is_told.set()
+                is_released.wait(0.5)
+            elif what == "release":
+                is_released.set()
+            heard.append(what)
+            return super().respond(what, body)
+
+    budget = Slow(limit_usd="1")
+    with guarded_app(budget, answer()) as app:
+        chat(app.client(), max_tokens=100)
+        cost = _spans_cost(app)
+        assert is_told.wait(60)
+        gate.switch_off()
+        assert (heard, budget.spent_pico_usd) == (["lease", "settle", "release"], cost)
 
 
 def test_a_stream_and_an_async_call_are_settled_too() -> None:

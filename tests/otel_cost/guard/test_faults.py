@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from otel_cost.guard import client, deciding, estimate, gate, held, leases, owners
+from otel_cost.guard import admissions, client, deciding, estimate, gate, held, leases, owners
 from otel_cost.instrument import stats
 from otel_cost.instrument.observe import begin, begin_async
 from tests.otel_cost.guard.budget_server import Budget, budget_server
@@ -26,7 +26,7 @@ INSIDE: list[Any] = [
     *(gate._Attempt._claim, gate.Passage.settle, gate.Passage.attributes, gate.Passage.__init__, owners.owners_of),
     *(estimate.estimate, estimate.priced, estimate.texts, estimate.Learned.learn, leases.Leases.take),
     *(leases.Leases.ask, leases.Leases.settle, leases.Leases._heard, leases.Leases.is_free, held.Held.take),
-    *(held.Held.__init__, held.Claim.body, client.Client.post, deciding.decide, leases.Admission.settle),
+    *(held.Held.__init__, held.Claim.body, client.Client.post, deciding.decide, admissions.Admission.settle),
 ]
 
 

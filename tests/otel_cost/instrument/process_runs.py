@@ -28,7 +28,8 @@ RECORDED = (
 )
 BIN = Path(sys.executable).parent
 OTHERS = "openai,anthropic,httpx,httpx2"
-APP_SECONDS = 60.0
+APP_SECONDS = 240.0
+"""An app that hangs is ended. The longest makes eleven processes, of three seconds of CPU each, beside other tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ def _run(name: str, app: App, collector: CollectorProcess, replay: ReplayServer)
         "OTEL_SERVICE_NAME": name,
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.http_url,
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": str(int(APP_SECONDS)),
         "OTEL_METRICS_EXPORTER": "none",
         "OTEL_LOGS_EXPORTER": "none",
         "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": app.others,

@@ -18,7 +18,7 @@ from tests.otel_cost.instrument.process_runs import APPS, BIN, OTHERS, App, Ran,
 
 AUTO = str(BIN / "opentelemetry-instrument")
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 def _app(name: str, count: int, exit_code: int = 0, *, others: str = OTHERS, said: str = "") -> App:
@@ -30,6 +30,9 @@ def _served(*command: str) -> App:
 
 
 UVICORN = ("uvicorn", f"{APPS}.serves:app", "--log-level", "warning", "--port", "PORT")
+WORKERS = ("--workers", "2", "--timeout-worker-healthcheck", "240")
+"""By itself uvicorn kills a worker, and what it has not exported with it, that is silent for 5 s: as while it starts on
+a busy machine."""
 RUNS: Mapping[str, App] = {
     "short": _app("short", 1),
     "short_beside_other_instrumentations": _app("short", 1, others=""),
@@ -44,7 +47,7 @@ RUNS: Mapping[str, App] = {
     "pools": _app("pools", 14),
     "streams": _app("streams", 2),
     "uvicorn": _served(*UVICORN),
-    "uvicorn_of_two_workers": _served(*UVICORN, "--workers", "2"),
+    "uvicorn_of_two_workers": _served(*UVICORN, *WORKERS),
 }
 
 
