@@ -83,6 +83,8 @@ def inherited(context: Context | None = None) -> Mapping[str, str]:
     Baggage may come from another service, so only our dimension and tag keys are taken, and only well-formed values.
     """
     global _last_read
+    if context is not None and not context:
+        return _NOTHING
     carried = baggage.get_all(context)
     if not carried:
         return _NOTHING

@@ -104,6 +104,9 @@ def measure(rounds: int) -> Figures:
                 with WATCHING[who]():
                     of[name].call(CALLS_TO_SETTLE)
                     figures[name, who].append(_once(of[name]))
+        for client in of.values():
+            client.close()
+    loop.close()
     return figures
 
 

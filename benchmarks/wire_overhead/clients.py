@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +23,23 @@ ASK_STREAM: dict[str, Any] = {**ASK, "stream": True, "stream_options": {"include
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """`call(n)` makes n calls one after the other; `stream()` reads one stream and returns how many events it had."""
+    """`call(n)` makes n calls one after the other; `stream()` reads one stream and returns how many events it had;
+    `close()` gives its connections back."""
 
     call: Callable[[int], object]
     stream: Callable[[], int]
+    close: Callable[[], object]
+
+
+def _on_loop(
+    loop: asyncio.AbstractEventLoop,
+    call: Callable[[int], Awaitable[None]],
+    stream: Callable[[], Awaitable[int]],
+    close: Callable[[], Awaitable[None]],
+) -> Client:
+    """A client whose functions are coroutines."""
+    run = loop.run_until_complete
+    return Client(lambda count: run(call(count)), lambda: run(stream()), lambda: run(close()))
 
 
 def openai_client(url: str) -> Client:
@@ -37,7 +50,7 @@ def openai_client(url: str) -> Client:
         for _ in range(count):
             client.chat.completions.create(**ASK)
 
-    return Client(call, lambda: sum(1 for _ in client.chat.completions.create(**ASK_STREAM)) + 1)
+    return Client(call, lambda: sum(1 for _ in client.chat.completions.create(**ASK_STREAM)) + 1, client.close)
 
 
 def openai_async_client(url: str, loop: asyncio.AbstractEventLoop) -> Client:
@@ -51,7 +64,7 @@ def openai_async_client(url: str, loop: asyncio.AbstractEventLoop) -> Client:
     async def stream() -> int:
         return sum([1 async for _ in await client.chat.completions.create(**ASK_STREAM)]) + 1
 
-    return Client(lambda count: loop.run_until_complete(call(count)), lambda: loop.run_until_complete(stream()))
+    return _on_loop(loop, call, stream, client.close)
 
 
 def httpx_client(url: str) -> Client:
@@ -66,7 +79,7 @@ def httpx_client(url: str) -> Client:
         with client.stream("POST", path, json=ASK_STREAM) as response:
             return sum(1 for line in response.iter_lines() if line)
 
-    return Client(call, stream)
+    return Client(call, stream, client.close)
 
 
 def requests_client(url: str) -> Client:
@@ -81,7 +94,7 @@ def requests_client(url: str) -> Client:
         with session.post(path, json=ASK_STREAM, stream=True, timeout=30) as response:
             return sum(1 for line in response.iter_lines() if line)
 
-    return Client(call, stream)
+    return Client(call, stream, session.close)
 
 
 def aiohttp_client(url: str, loop: asyncio.AbstractEventLoop) -> Client:
@@ -102,7 +115,7 @@ def aiohttp_client(url: str, loop: asyncio.AbstractEventLoop) -> Client:
         async with session.post(path, json=ASK_STREAM) as response:
             return sum([1 async for line in response.content if line != b"\n"])
 
-    return Client(lambda count: loop.run_until_complete(call(count)), lambda: loop.run_until_complete(stream()))
+    return _on_loop(loop, call, stream, session.close)
 
 
 def botocore_client(url: str) -> Client:
@@ -118,4 +131,4 @@ def botocore_client(url: str) -> Client:
     def stream() -> int:
         return sum(1 for _ in client.converse_stream(modelId=BEDROCK_MODEL, messages=messages)["stream"])
 
-    return Client(call, stream)
+    return Client(call, stream, client.close)

@@ -90,6 +90,8 @@ _facts_made = maker(_Facts)
 class CallSpan:
     """From the first attempt to the last. `started_ns`: of a call that only its answer shows to be one."""
 
+    _address: str | None = None  # the server's, where it has been looked up
+
     def __init__(
         self,
         asked: Asked,
@@ -118,9 +120,9 @@ class CallSpan:
         else:
             attributes = asked_attributes(asked, operation) if passage is None else self._asked_attributes()
             self.span = _start(span_name(operation, asked.model), attributes, context, self._started_ns)
-        identity = self.span.get_span_context()
-        self._identity = identity.trace_id, identity.span_id
-        exchange_begins(asked.model, self._started_ns, *self._identity)
+            self._address = attributes.get(keys.SERVER_ADDRESS)
+        self._identity = trace_id, span_id = self.span.get_span_context()[:2]
+        exchange_begins(asked.model, self._started_ns, trace_id, span_id)
         owners = agents.current()
         if owners is not None:
             _name_owners(self.span, owners)
@@ -263,12 +265,12 @@ class CallSpan:
     def _record(self, outcome: Outcome, facts: _Facts | None) -> None:
         if facts is not None and facts.reading.operation is None:
             return
-        if type(metrics.get_meter_provider()).__module__.startswith("opentelemetry.metrics"):
-            return  # the API's own: the app has none, or none yet
+        if not _takes_metrics():
+            return
         first = None if outcome.stream is None else outcome.first_chunk_ns
         model, usage = (None, _NOTHING) if facts is None else (facts.reading.response_model, facts.usage)
         asked, operation, started_ns = self.asked, self._operation, self._started_ns
-        address = asked_attributes(asked, operation).get(keys.SERVER_ADDRESS)
+        address = self._address or asked_attributes(asked, operation).get(keys.SERVER_ADDRESS)
         _METRICS.record(
             (operation, asked.provider, asked.model, model, address),
             outcome.error_type,
@@ -277,6 +279,22 @@ class CallSpan:
             usage,
             self.context,
         )
+
+
+_meters: object = None
+"""The last meter provider that was none of the API's own."""
+
+
+def _takes_metrics() -> bool:
+    """Whether the app has a meter provider by now."""
+    global _meters
+    provider = metrics.get_meter_provider()
+    if provider is _meters:
+        return True
+    if type(provider).__module__.startswith("opentelemetry.metrics"):
+        return False
+    _meters = provider
+    return True
 
 
 def emit(

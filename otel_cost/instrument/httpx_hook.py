@@ -172,7 +172,7 @@ class _Library:
         return sent
 
     def _answered(self, exchange: observe.Exchange, token: object, response: Any) -> None:
-        headers = _answer_headers(response.headers.raw)
+        headers = _answer_headers(response.headers)
         if response.is_closed:
             try:
                 exchange.answered(token, response.status_code, headers, response.content)
@@ -220,17 +220,24 @@ def _text_of(url: Any) -> str:
     return text
 
 
-def _headers_of(message: Any) -> dict[str, str]:
-    return _headers(message.headers.raw)
+def _headers_of(request: Any) -> dict[str, str]:
+    return _headers(request.headers.raw)
 
 
-def _answer_headers(raw: list[tuple[bytes, bytes]]) -> LazyHeaders:
+def _headers_in(headers: Any) -> dict[str, str]:
+    return _headers(headers.raw)
+
+
+def _answer_headers(headers: Any) -> LazyHeaders:
+    """Of an answer that has just come. `raw` makes a list of all headers anew: they are looked at where they are kept,
+    if that is known, by name as sent, name in lower case, and value."""
     content_type = None
-    for name, value in raw:
-        if name in _CONTENT_TYPE:
-            content_type = value.decode("latin-1")
+    kept = getattr(headers, "_list", None)
+    for entry in kept if type(kept) is list else headers.raw:
+        if entry[-2] in _CONTENT_TYPE:
+            content_type = entry[-1].decode("latin-1")
             break
-    return LazyHeaders(_headers, raw, content_type)
+    return LazyHeaders(_headers_in, headers, content_type)
 
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:

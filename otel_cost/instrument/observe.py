@@ -275,20 +275,20 @@ class Exchange:
         except Exception as error:
             STATS.failed("Exchange.chunk", error)
 
-    @guarded
     def ended(self) -> None:
         """The app read to the end."""
-        self._close(estimates.COMPLETE, None)
+        if not self._is_over:
+            self._close(estimates.COMPLETE, None)
 
-    @guarded
     def closed(self) -> None:
         """The app closed (or dropped) the response before its end: abandoned, unless the stream said it was done."""
-        self._close(estimates.ABANDONED, None)
+        if not self._is_over:
+            self._close(estimates.ABANDONED, None)
 
-    @guarded
     def failed(self, error: BaseException) -> None:
         """Connecting, sending or reading raised, or was cancelled."""
-        self._close(estimates.ABANDONED if isinstance(error, GeneratorExit) else estimates.FAILED, error)
+        if not self._is_over:
+            self._close(estimates.ABANDONED if isinstance(error, GeneratorExit) else estimates.FAILED, error)
 
     def _look(self, reader: wire.BodyReader) -> None:
         """Note the first content; at the end of the stream tell a host what was used, before its own code hears it."""
@@ -310,8 +310,9 @@ class Exchange:
         self._is_over = True
         return True
 
+    @guarded
     def _close(self, how: str, error: BaseException | None) -> None:
-        if self._is_over or not self._takes_end():
+        if not self._takes_end():
             return
         at_ns = time_ns()
         if garbage.is_collecting():  # ending a span takes locks that this very thread may hold

@@ -45,7 +45,7 @@ def reading_of(asked: Asked, head: Head, body: Any, *, is_stream: bool | None = 
     usage, beside = counted(asked, head, said, model)
     choices = objects(said.get("choices"))
     reasons = tuple([reason for choice in choices if (reason := text(choice.get("finish_reason")))])
-    fingerprint = text(said.get("system_fingerprint"))
+    fingerprint = text(said["system_fingerprint"]) if "system_fingerprint" in said else None
     reading = _reading(
         (
             asked.operation,

@@ -77,7 +77,8 @@ def items(value: object) -> Sequence[Any]:
 
 def objects(value: object) -> list[Mapping[str, Any]]:
     """The objects of a JSON array."""
-    return [item for item in items(value) if type(item) is dict or isinstance(item, Mapping)]
+    found = value if type(value) is list else items(value)
+    return [item for item in found if type(item) is dict or isinstance(item, Mapping)]
 
 
 def at(value: object, *keys: str) -> Any:
