@@ -64,9 +64,9 @@ class ApiDesk:
         self._server = ApiServer(config.endpoint, app, tls)
 
     @property
-    def asking(self) -> Asking:
-        """Answers questions about the ledger, between `start` and `stop`."""
-        return self._reading
+    def asking(self) -> Asking | None:
+        """Answers questions about the ledger, between `start` and `stop`; None while that would start a process."""
+        return self._reading if self._reading.is_running else None
 
     async def start(self) -> Endpoint | None:
         """Listen. Where nobody asked for the API and its address is taken, go on without it: None.

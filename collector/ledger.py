@@ -15,11 +15,13 @@ from collector.decode.columns import (
     LEDGER_SCHEMA,
     LEDGER_USAGE_COLUMNS,
     MARKS,
+    WITHOUT_LEASES,
     CallColumns,
     SpanBatch,
 )
 from collector.decode.remainder import Marked, attributes_json
 from collector.limits import MAX_NAME_BYTES, TRUNCATION_MARK
+from otel_cost.attributes import OTEL_COST_LEASE
 
 _NAMES = tuple(
     field.name for field in (*CALL_SCHEMA, *COST_SCHEMA) if field.type == DICT_STRING or field.type == pa.string()
@@ -45,13 +47,19 @@ def ledger_table(batch: SpanBatch, calls: CallColumns, costs: pa.Table) -> pa.Ta
     for name in LEDGER_USAGE_COLUMNS:
         columns[name] = calls.usage.get(name, nulls)
     ordered = [columns[name] for name in LEDGER_SCHEMA.names]
-    return pa.Table.from_arrays(
+    table = pa.Table.from_arrays(
         [
             column if column.type == kind else column.cast(kind)
             for column, kind in zip(ordered, LEDGER_SCHEMA.types, strict=True)
         ],
         schema=LEDGER_SCHEMA,
     )
+    return table if _has_key(batch.attributes, OTEL_COST_LEASE) else table.replace_schema_metadata({WITHOUT_LEASES: ""})
+
+
+def _has_key(attributes: pa.Table, key: str) -> bool:
+    """Whether an attribute may have this key; False is certain."""
+    return any(key in chunk.dictionary.to_pylist() for chunk in attributes.column("key").chunks)
 
 
 def _marked(calls: CallColumns, cut: Set[str]) -> list[Marked]:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.decode.columns import ATTRIBUTION_SCHEMA
+from collector.decode.columns import ATTRIBUTION_SCHEMA, SKELETON_SCHEMA
 from otel_cost.call import DIMENSIONS, CallKind
 
 Attribute = Callable[[pa.Table], pa.Table]
@@ -57,7 +57,7 @@ def attribute_or_fall_back(skeleton: pa.Table, first_new_seq: int, attribute: At
 
 def alone(spans: pa.Table) -> pa.Table:
     """Verdicts that look at one span at a time: model calls count, wrappers do not, owners are what the span says."""
-    calls = spans.filter(pc.is_valid(spans.column("call_kind")))
+    calls = spans.cast(SKELETON_SCHEMA).filter(pc.is_valid(spans.column("call_kind")))
     kind, failed = calls.column("call_kind"), calls.column("failed")
     leaf = pc.equal(kind, CallKind.LEAF.value)
     spent = pc.or_(calls.column("has_usage"), pc.greater(pc.fill_null(calls.column("reported_cost_pico_usd"), 0), 0))

@@ -138,6 +138,9 @@ LEDGER_SCHEMA = pa.schema(
 )
 """What the store appends: one row per span, all stages' columns side by side."""
 
+WITHOUT_LEASES = b"without_leases"
+"""In the metadata of a LEDGER_SCHEMA table: no span of it says under which lease it was made. Without it some may."""
+
 MARKS = {
     "response_id": "\x01",
     "run": "\x02",
@@ -217,4 +220,5 @@ SKELETON_SCHEMA = pa.schema(
         *(pa.field(name, pa.string()) for name in RESOURCE_OWNER_COLUMNS),
     ]
 )
-"""What attribution reads: every stored span of the traces that a batch touches, whole traces, in no promised order."""
+"""What attribution reads: every stored span of the traces that a batch touches, whole traces, in no promised order.
+Texts may be dictionary-encoded instead."""

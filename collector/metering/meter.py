@@ -145,11 +145,13 @@ class Meter:
 
     def _add(self, moves: Sequence[Moved]) -> None:
         now = time.time()
+        counted = [(move, _counted(move.rows)) for move in moves]
+        more: pa.Table | None = None
         for sign in (-1, 1):  # where a call stays in its series, that is not higher in between
-            of_sign = [_counted(move.rows) for move in moves if move.sign == sign]
-            if calls := _joined(of_sign):
-                self._series.add(grouping.groups(calls, self._config.labels), sign)
-        if new := _joined([_counted(move.rows) for move in moves if move.are_new]):
+            if more := _joined([calls for move, calls in counted if move.sign == sign]):
+                self._series.add(grouping.groups(more, self._config.labels), sign)
+        of_new = [calls for move, calls in counted if move.are_new]
+        if new := more if len(of_new) == sum(move.sign == 1 for move in moves) else _joined(of_new):
             for labels, exemplar in grouping.examples(new, self._config.labels, now):
                 self._series.example(labels, exemplar)
             for bucket in grouping.buckets(new, now):
@@ -270,7 +272,9 @@ def _joined(tables: Sequence[pa.Table]) -> pa.Table | None:
     some = [each for each in tables if each.num_rows]
     if len(some) <= 1:
         return some[0] if some else None
-    return pa.concat_tables([_plain(each) for each in some])
+    if any(each.schema != some[0].schema for each in some):
+        some = [_plain(each) for each in some]
+    return pa.concat_tables(some).unify_dictionaries()
 
 
 def _plain(rows: pa.Table) -> pa.Table:

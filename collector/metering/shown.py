@@ -29,10 +29,6 @@ from collector.store.query import query_published
 from collector.store.statements import query
 from collector.telemetry import Telemetry
 
-LARGE_SPANS = 1_000_000
-"""From so many on figures are asked of a process of its own: reading them takes more than half a second. Below that the
-process, a second of CPU and 100 MB, costs more."""
-
 
 class Desk(Protocol):
     """`collector.budget_desk.BudgetDesk`."""
@@ -46,14 +42,15 @@ class Desk(Protocol):
 def figures_of(store: Store, config: Config, desk: Desk, asking: Callable[[], Asking | None]) -> FigureGauges:
     """What is read from the published file, apart from everything else.
 
-    `asking` answers the API's questions in a process of its own, which knows sums of past days; None: there is none.
+    `asking` answers the API's questions in a process of its own, which knows sums of past days; None: it is not there,
+    since nobody looks. Gauges alone do not start it: its sums cost some hundred MB and half a CPU under load.
     """
 
     def ask(statement: str, parameters: Mapping[str, object]) -> pa.Table:
         return query_published(store.layout.published, statement, parameters)
 
     def answer(question: Callable[..., Any], *arguments: Any) -> Any:
-        found = asking() if store.position.seq >= LARGE_SPANS else None
+        found = asking()
         if found is not None:
             with suppress(StoreUnavailable):  # it is not up, or has too much to do
                 return asyncio.run(found.answer(question, *arguments)).value

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from collector.decode.columns import WITHOUT_LEASES
 from collector.store import manifest
 from collector.store.attribution import Attribute, Judge, Judged
 from collector.store.budgets import Counting, Moved
@@ -115,7 +116,7 @@ def append(ledger: Ledger, batch: pa.Table, attribute: Attribute, journal: int) 
     rows = span_rows(new.table, ledger.position.seq + 1)
     judged = _judge(ledger).judge(rows, new.traces, attribute, after.batch)
     ledger.pending = manifest.write(ledger.folder, [judged.rows])
-    moved = ledger.counting.moved(judged, ledger.catalog.content)
+    moved = ledger.counting.moved(judged, ledger.catalog.content, may_be_leased=_may_be_leased(batch))
     _commit(ledger, after, journal, ledger.pending, judged, _resends(given.table, sorted_out.changed), moved)
     segment, ledger.pending, ledger.stale = ledger.pending, None, True
     _remember(ledger, new, segment, judged, ledger.position.seq + 1)
@@ -139,6 +140,10 @@ def judge_waiting(ledger: Ledger, attribute: Attribute) -> Position:
     ledger.stale = False
     tell(ledger.listener, judged, after.seq)
     return after
+
+
+def _may_be_leased(batch: pa.Table) -> bool:
+    return WITHOUT_LEASES not in (batch.schema.metadata or {})
 
 
 def _judge(ledger: Ledger) -> Judge:

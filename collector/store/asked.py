@@ -15,8 +15,10 @@ import signal
 import struct
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
@@ -54,6 +56,42 @@ def write_frame(stream: BinaryIO, lock: threading.Lock, frame: Any) -> None:
         stream.flush()
 
 
+class Turns:
+    """Many at once, or one alone, which begins when those before it have ended."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._at_work = 0
+        self._is_alone = False
+
+    @contextmanager
+    def among_others(self) -> Iterator[None]:
+        """Waits for whoever is alone, or wants to be."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_alone)
+            self._at_work += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._at_work -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Waits for all others."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_alone)
+            self._is_alone = True
+            self._changed.wait_for(lambda: not self._at_work)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._is_alone = False
+                self._changed.notify_all()
+
+
 class Desk:
     """Runs questions in threads; knows which are under way, to interrupt them."""
 
@@ -63,12 +101,13 @@ class Desk:
         self._pool = ThreadPoolExecutor(THREADS, "question")
         self._lock = threading.Lock()
         self._running: dict[int, Cursor | None] = {}
+        self._turns = Turns()
 
     def take(self, number: int, seconds: float, *asked: Any) -> None:
         """Run a question as soon as a thread is free; its answer is said. `asked`: the rest of its frame."""
         with self._lock:
             self._running[number] = None
-        self._pool.submit(self._run, number, seconds, *asked)
+        self._pool.submit(self._run, number, time.monotonic() + seconds, seconds, *asked)
 
     def let_go(self, hold: int) -> None:
         """No question of this hold will follow."""
@@ -81,27 +120,43 @@ class Desk:
         if cursor is not None:
             cursor.interrupt()
 
-    def _run(self, number: int, seconds: float, *asked: Any) -> None:
+    def _run(self, number: int, ends_seconds: float, seconds: float, *asked: Any) -> None:
         with self._lock:
             if number not in self._running:
                 return
         try:
-            answer, error = self._answered(number, seconds, *asked), None
+            answer, error = self._answered_yet(number, ends_seconds, *asked), None
         except Exception as raised:
             answer, error = None, _told(raised, seconds)
         with self._lock:
             self._running.pop(number, None)
         self._say((number, answer, error))
 
+    def _answered_yet(self, number: int, ends_seconds: float, *asked: Any) -> Answered[Any]:
+        """The answer; where memory does not do for several questions at once, of the question by itself."""
+        try:
+            with self._turns.among_others():
+                return self._answered(number, ends_seconds, *asked)
+        except (duckdb.OutOfMemoryException, MemoryError):
+            pass  # out of here: what was raised keeps what the question held
+        with self._turns.alone():
+            return self._answered(number, ends_seconds, *asked)
+
     def _answered(
-        self, number: int, seconds: float, question: Callable[..., Any], arguments: Any, named: Any, hold: int | None
+        self,
+        number: int,
+        ends_seconds: float,
+        question: Callable[..., Any],
+        arguments: Any,
+        named: Any,
+        hold: int | None,
     ) -> Answered[Any]:
         with self._generations.current(hold) as cursor:
             with self._lock:
                 if number not in self._running:
                     raise StoreUnavailable("nobody waits for it")
                 self._running[number] = cursor
-            timer = threading.Timer(seconds, cursor.interrupt)
+            timer = threading.Timer(max(0.0, ends_seconds - time.monotonic()), cursor.interrupt)
             timer.daemon = True
             timer.start()
             try:

@@ -69,6 +69,12 @@ class Reading:
                 self._timer.daemon = True
                 self._timer.start()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether somebody has asked, or there are sums of earlier questions: a question starts no process."""
+        with self._lock:
+            return self._process is not None and self._process.poll() is None
+
     def _warm(self) -> None:
         with self._lock:
             if self._open:

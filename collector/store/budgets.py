@@ -105,14 +105,14 @@ class Counting:
             ask: Ask = lambda sql, parameters: fetch(connection, sql, parameters)  # noqa: E731
             keeper.load(fetch(connection, query("budget_counters")), counted, events, ask)
 
-    def moved(self, judged: Judged, content: Content) -> Moved | None:
-        """What a batch does to the counters; None: nothing."""
+    def moved(self, judged: Judged, content: Content, *, may_be_leased: bool = True) -> Moved | None:
+        """What a batch does to the counters; None: nothing. `may_be_leased`: whether its new spans may name leases."""
         keeper = self.keeper
         if keeper is None:
             return None
         if keeper.columns is not None:  # it counts, perhaps again
             self._uncounts = False
-        return self._guarded(lambda: _moved_by(keeper, judged, content))
+        return self._guarded(lambda: _moved_by(keeper, judged, content, may_be_leased))
 
     def restated(self, before: Iterable[pa.Table], after: Iterable[pa.Table]) -> Moved | None:
         """What it does to the counters that calls (`stored_calls`) have other figures."""
@@ -161,9 +161,9 @@ class Counting:
             self.keeper.failed(error)
 
 
-def _moved_by(keeper: BudgetMoves, judged: Judged, content: Content) -> Moved | None:
+def _moved_by(keeper: BudgetMoves, judged: Judged, content: Content, may_be_leased: bool) -> Moved | None:
     moved = None if keeper.columns is None else moved_calls(judged, keeper.columns, content)
-    leased = leased_calls(judged.rows) if keeper.hears_leases else None
+    leased = leased_calls(judged.rows) if may_be_leased and keeper.hears_leases else None
     return None if moved is None and leased is None else keeper.moves(moved, leased)
 
 

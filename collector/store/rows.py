@@ -152,7 +152,7 @@ def without_estimates(rows: pa.Table) -> pa.Table:
 
 
 def skeleton(spans: pa.Table) -> pa.Table:
-    """Rows with the names of `ROW_SCHEMA`, plain or dictionary-encoded -> `SKELETON_SCHEMA`."""
+    """Rows with the names of `ROW_SCHEMA` -> `SKELETON_SCHEMA`, texts as they are, plain or dictionary-encoded."""
     spans = without_estimates(own(spans))
     columns = []
     for field in SKELETON_SCHEMA:
@@ -164,9 +164,10 @@ def skeleton(spans: pa.Table) -> pa.Table:
             column = _has_usage(spans)
         else:
             column = spans.column(field.name)
-            column = column if column.type == field.type else column.cast(field.type)
+            as_it_is = column.type == field.type or pa.types.is_dictionary(column.type)
+            column = column if as_it_is else column.cast(field.type)
         columns.append(column)
-    return pa.Table.from_arrays(columns, schema=SKELETON_SCHEMA)
+    return pa.Table.from_arrays(columns, names=SKELETON_SCHEMA.names)
 
 
 def one_chunk(column: pa.ChunkedArray) -> pa.Array:

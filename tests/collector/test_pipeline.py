@@ -16,7 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector import telemetry as metrics
 from collector.attribute import attribute
-from collector.decode.columns import LEDGER_SCHEMA
+from collector.decode.columns import LEDGER_SCHEMA, WITHOUT_LEASES
 from collector.decode.request import DecodeLimits, Request
 from collector.errors import MalformedRequest, StoreUnavailable
 from collector.forward.job import ForwardJob
@@ -26,6 +26,7 @@ from collector.store import Appended, Store, StoreConfig
 from collector.store.attribution import Attribute
 from collector.store.whole_attributes import with_whole_attributes
 from collector.telemetry import Telemetry
+from otel_cost.attributes import OTEL_COST_LEASE
 from otel_cost.pricing import default_card
 from otel_cost.pricing.overrides import Cards
 
@@ -298,3 +299,19 @@ def test_spans_priced_in_parts_are_those_priced_together(store: Store, monkeypat
     assert parts.to_pylist() == together.to_pylist()
     assert parts.num_rows == 7
     assert {column.num_chunks for column in parts.drop_columns("attributes").columns} == {1}
+
+
+@pytest.mark.parametrize("leased", [None, 1, 4, 7])
+def test_a_group_is_without_leases_only_if_every_part_is(
+    store: Store, monkeypatch: pytest.MonkeyPatch, leased: int | None
+) -> None:
+    """What the table says of leases spares a look through all texts: it must be true of the last span too."""
+    subject, _ = pipeline(store)
+    sent = [
+        request({"id": bytes([number] * 8), **CHAT, **({OTEL_COST_LEASE: "l/1"} if number == leased else {})})
+        for number in range(1, 8)
+    ]
+    for part_spans in (3, 100):
+        monkeypatch.setattr("collector.pipeline.PART_SPANS", part_spans)
+        ledger = subject.ledger(deque(subject.decode([one]).batch for one in sent))
+        assert (WITHOUT_LEASES in (ledger.schema.metadata or {})) is (leased is None)

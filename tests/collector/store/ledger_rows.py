@@ -63,7 +63,7 @@ def batch(spans: Sequence[Mapping[str, Any]]) -> pa.Table:
 
 def attribute(skeleton: pa.Table) -> pa.Table:
     """Counts every call unless an earlier span has its response id; owner = own value, else the nearest ancestor's."""
-    assert skeleton.schema.equals(SKELETON_SCHEMA)
+    assert skeleton.cast(SKELETON_SCHEMA).num_columns == skeleton.num_columns
     rows = sorted(skeleton.to_pylist(), key=lambda row: (row["start_time_ns"], row["seq"]))
     by_id = {(row["org_id"], row["trace_id"], row["span_id"]): row for row in rows}
     assert len(by_id) == len(rows)

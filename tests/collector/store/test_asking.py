@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from queue import Queue
+from threading import Barrier, Event, Semaphore
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,6 +21,7 @@ from collector.questions.breakdown import Grouping, breakdown
 from collector.questions.scope import Scope
 from collector.questions.selection import Ask, Selection, Window
 from collector.questions.spend import spend
+from collector.store.asked import Desk
 from collector.store.asking import Reading
 from collector.store.generations import MOST_HELD, Generations
 from collector.store.layout import Layout
@@ -58,6 +63,11 @@ def calls_by_now(ask: Ask) -> int:
     return Scope(ask, EVERYTHING).total().calls
 
 
+def is_running(reading: Reading) -> bool:
+    """Asked anew: the type checker takes a property for a constant."""
+    return reading.is_running
+
+
 def test_questions_are_answered_in_another_process(open_store: OpenStore, start_reading: Callable[[], Reading]) -> None:
     """With the figures of the publication and its age; wrong questions and long ones end as errors of their own kind.
 
@@ -69,7 +79,9 @@ def test_questions_are_answered_in_another_process(open_store: OpenStore, start_
 
     async def ask() -> None:
         reading = start_reading()
+        assert is_running(reading) is False
         found = await reading.answer(spend, EVERYTHING, timeout_seconds=PATIENCE_SECONDS)
+        assert is_running(reading) is True
         assert found.value.total.cost_usd == 2 * CALL
         assert found.last_seq == store.position.seq == 2
         assert reading.as_of() == (found.as_of, 2)
@@ -88,6 +100,7 @@ def test_questions_are_answered_in_another_process(open_store: OpenStore, start_
             await waiting
         assert (await reading.answer(pid_of)).value != pid
         reading.stop()
+        assert not reading.is_running
         with pytest.raises(StoreUnavailable):
             await reading.answer(pid_of)
 
@@ -127,6 +140,41 @@ def test_a_new_publication_is_read_while_an_older_one_is_in_use(open_store: Open
         with generations.current() as newer:
             assert calls_by_now(newer) == 3
         assert calls_by_now(ask) == 1
+    generations.close()
+
+
+def test_what_lacks_memory_beside_others_is_answered_alone(open_store: OpenStore, ledger_path: Path) -> None:
+    """Three questions at once share what there is: that one of them needs most of it is no error of who asks."""
+    store = open_store()
+    store.append(batch([call(1, 1)]), attribute)
+    store.publish()
+    generations = Generations(ledger_path, ZoneInfo("UTC"))
+    generations.open()
+    heard: Queue[tuple[int, Any, Exception | None]] = Queue()
+    desk = Desk(generations, heard.put)
+    together, at_work, begun = Barrier(3), Semaphore(3), Counter[int]()
+
+    def hungry(_: Ask, which: int) -> bool:
+        begun[which] += 1
+        at_work.acquire()
+        try:
+            if begun[which] == 1:
+                together.wait(PATIENCE_SECONDS)
+                raise MemoryError
+            Event().wait(0.05)  # time for another to come, if it may
+            free = [at_work.acquire(blocking=False) for _ in range(2)].count(True)
+            if free:
+                at_work.release(free)
+            return free == 2
+        finally:
+            at_work.release()
+
+    for which in (1, 2, 3):
+        desk.take(which, PATIENCE_SECONDS, hungry, (which,), {}, None)
+    answers = [heard.get(timeout=PATIENCE_SECONDS) for _ in range(3)]
+    assert [error for _, _, error in answers] == [None] * 3
+    assert all(answer.value for _, answer, _ in answers)
+    assert begun == {1: 2, 2: 2, 3: 2}
     generations.close()
 
 
