@@ -25,17 +25,19 @@ class CompareDesk:
         self._ask = partial(query_published, published)
         self._cards = cards
 
-    def __call__(self, selection: Selection, models: tuple[str, ...], by: str | None) -> Compared:
+    def __call__(self, selection: Selection, models: tuple[str, ...], by: str | None, most: int | None) -> Compared:
         cards = self._cards()
         card, which = cards.card(), _which(self._ask, selection)
         asked = _targets(card, models)
         usage = usage_of(self._ask, selection.window, which)
         calls = sum(each.calls for each in usage.used)
-        if calls > MAX_CALLS:
+        if most is None and calls > MAX_CALLS:
             raise TooManyCalls(f"{calls:,}")
+        every = 1 if most is None else max(1, -(-calls // most))
         targets = asked or choose(card, usage.used, time.time_ns())
-        found = compare(self._ask, usage, cards.base, cards.overrides, by, targets, which)
-        return Compared(found, tuple(targets), card.digest, usage.left_out, usage.partial_calls, usage.estimated_calls)
+        found = compare(self._ask, usage, cards.base, cards.overrides, by, targets, which, every)
+        counts = usage.partial_calls, usage.estimated_calls, calls, every
+        return Compared(found, tuple(targets), card.digest, usage.left_out, *counts)
 
 
 def _which(ask: Ask, selection: Selection) -> Which:

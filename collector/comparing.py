@@ -81,7 +81,9 @@ class Usage:
 def usage_of(ask: Ask, period: Period, which: Which = EVERY) -> Usage:
     """What the calls of a period used. Raises what `ask` raises."""
     sql = query("compare_used").format(operations=_listed(NO_TEXT), which=which.condition)
-    lines = ask(sql, {**_ends(period), **which.parameters}).to_pylist()
+    found = ask(sql, {**_ends(period), **which.parameters}).to_pylist()
+    lines = [line for line in found if not line["is_of_hour"]]
+    hours = {line["hour"]: line["calls"] for line in found if line["is_of_hour"] and line["kind"] == COMPARED}
     models: dict[tuple[str | None, str | None], list[int]] = {}
     left_out: dict[str, tuple[int, Decimal]] = {}
     compared = [line for line in lines if line["kind"] == COMPARED]
@@ -97,7 +99,7 @@ def usage_of(ask: Ask, period: Period, which: Which = EVERY) -> Usage:
     used = [Used(provider, model, *sums) for (provider, model), sums in models.items()]
     used.sort(key=lambda each: (-each.cost_pico_usd, -each.calls, str(each)))
     partial, estimated = (sum(line[name] for line in compared) for name in ("partial_calls", "estimated_calls"))
-    return Usage(tuple(used), tuple(_parts(compared, period)), left_out, partial, estimated)
+    return Usage(tuple(used), tuple(_parts(hours, period)), left_out, partial, estimated)
 
 
 def _listed(texts: Sequence[str]) -> str:
@@ -111,13 +113,10 @@ def _ends(window: Period) -> dict[str, datetime]:
     return {"since": since, "until": until}
 
 
-def _parts(lines: Sequence[dict[str, Any]], window: Period) -> Iterator[tuple[datetime, datetime]]:
+def _parts(hours: Mapping[datetime, int], window: Period) -> Iterator[tuple[datetime, datetime]]:
     """Periods of whole hours with at most `CALLS_AT_A_TIME` calls, or of one hour that holds more."""
     ends = _ends(window)
     start, held = ends["since"], 0
-    hours: dict[datetime, int] = {}
-    for line in lines:
-        hours[line["hour"]] = hours.get(line["hour"], 0) + line["calls"]
     for hour, calls in hours.items():
         if held and held + calls > CALLS_AT_A_TIME:
             yield start, hour
@@ -135,14 +134,18 @@ def compare(
     by: str | None,
     targets: Sequence[Target],
     which: Which = EVERY,
+    every: int = 1,
 ) -> Comparison:
-    """Price all calls of `usage` (of the same `which`) on every target, by the prices of when each one started."""
+    """Price all calls of `usage` (of the same `which`) on every target, by the prices of when each one started; or one
+    in `every` so many of them, whichever their numbers in the ledger choose: always the same ones."""
     price = PriceAgain(Cards(card, overrides))
     columns = dict.fromkeys((*price.columns, "model", *((by,) if by else ())))
     listed = ", ".join(f'"{name}"' for name in columns)
-    sql = query("compare_calls").format(columns=listed, operations=_listed(NO_TEXT), which=which.condition)
+    condition = which.condition if every == 1 else f"{which.condition} AND hash(seq) % {every:d} = 0"
+    sql = query("compare_calls").format(columns=listed, operations=_listed(NO_TEXT), which=condition)
     groups: dict[str | None, Group] = {}
-    for since, until in usage.parts:
+    for at in range(0, len(usage.parts), every):
+        (since, _), (_, until) = usage.parts[at], usage.parts[at : at + every][-1]
         rows = ask(sql, {"since": since, "until": until, **which.parameters})
         if rows.num_rows:
             _add(groups, _Part(rows, by), price, targets)

@@ -21,7 +21,7 @@ from collector.questions.selection import Selection
 from collector.serve.api import selected
 from collector.serve.api.config import Role
 from collector.serve.api.errors import ApiError, invalid
-from collector.serve.api.parameters import Parameter, choice, comma_list
+from collector.serve.api.parameters import Parameter, choice, comma_list, whole
 from collector.serve.api.path import Path, Returns
 from collector.serve.api.responses import json_response
 from collector.serve.api.selected import SelectionShown, shown
@@ -39,11 +39,14 @@ MODELS: Parameter[tuple[str, ...]] = Parameter(
     _MODELS.name, _MODELS.summary, _MODELS.schema, (), _MODELS.read, repeated=True
 )
 GROUP_BY = choice("by", "One row for each value of", BY, None)
-PARAMETERS: tuple[Parameter[Any], ...] = (MODELS, GROUP_BY, *selected.PARAMETERS)
+_MOST = whole("most", "Price about so many calls; of more, one in `every` so many", MAX_CALLS, 1, MAX_CALLS)
+_MOST_SCHEMA = {name: value for name, value in _MOST.schema.items() if name != "default"}
+MOST: Parameter[int | None] = Parameter(_MOST.name, _MOST.summary, _MOST_SCHEMA, None, _MOST.read)
+PARAMETERS: tuple[Parameter[Any], ...] = (MODELS, GROUP_BY, MOST, *selected.PARAMETERS)
 
 
 class TooManyCalls(Exception):
-    """More than `MAX_CALLS`."""
+    """More than `MAX_CALLS`, and all of them are to be priced."""
 
 
 class UnknownModel(Exception):
@@ -63,10 +66,13 @@ class Compared(NamedTuple):
     left_out: Mapping[str, tuple[int, Decimal]]
     partial_calls: int
     estimated_calls: int
+    calls: int
+    every: int
+    """One call in so many is priced: `found` is of those, all else of all of them."""
 
 
-Compare = Callable[[Selection, tuple[str, ...], str | None], Compared]
-"""In a thread: the calls of a selection, on some models, by a name.
+Compare = Callable[[Selection, tuple[str, ...], str | None, int | None], Compared]
+"""In a thread: the calls of a selection, on some models, by a name, and how many to price at most (None: every one).
 
 Raises TooManyCalls, UnknownModel, CollectorError.
 """
@@ -127,8 +133,8 @@ class ComparedModel:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonShown:
-    """The same calls on other models; groups are the dearest 500. Of the calls some have a price for a part only, or
-    estimated tokens."""
+    """The same calls on other models; groups are the dearest 500. Of the `calls` some have a price for a part only, or
+    estimated tokens. Total and groups are of one in `every` so many of them, 1: of all."""
 
     selection: SelectionShown
     by: str | None
@@ -136,6 +142,8 @@ class ComparisonShown:
     models: tuple[ComparedModel, ...]
     total: ComparedGroup
     groups: tuple[ComparedGroup, ...]
+    calls: int
+    every: int
     partial_calls: int
     estimated_calls: int
     left_out: tuple[LeftOut, ...]
@@ -150,11 +158,12 @@ def compare_path(viewer: Viewer, compare: Compare) -> Path:
         by = asked[GROUP_BY]
         loop = asyncio.get_running_loop()
         try:
-            answer = await loop.run_in_executor(threads, compare, asked.selection, asked[MODELS], by)
+            answer = await loop.run_in_executor(threads, compare, asked.selection, asked[MODELS], by, asked[MOST])
         except UnknownModel as error:
             raise invalid(f"the card has no price for {error}", where="models", allowed=error.nearest) from None
         except TooManyCalls as error:
-            raise invalid(f"{error} calls are too many", where="since", allowed=f"{MAX_CALLS} calls at most") from None
+            allowed = f"{MAX_CALLS} calls at most, or a part of them with `most`"
+            raise invalid(f"{error} calls are too many", where="since", allowed=allowed) from None
         except CollectorError as error:
             raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", str(error)) from None
         return json_response(request, as_json(_shown(answer, by, shown(asked.selection))))
@@ -181,6 +190,8 @@ def _shown(answer: Compared, by: str | None, selection: SelectionShown) -> Compa
         models=tuple(_model(target) for target in answer.targets),
         total=_group(answer.found.total, answer.targets),
         groups=groups[:MAX_GROUPS],
+        calls=answer.calls,
+        every=answer.every,
         partial_calls=answer.partial_calls,
         estimated_calls=answer.estimated_calls,
         left_out=tuple(left_out),

@@ -9,39 +9,33 @@ import { bar, pill } from "../lib/spark.js";
 import { heading, said, selection } from "../lib/state.js";
 import { money, table } from "../lib/table.js";
 
-const LONG = new Set([null, "week", "7d", "month", "90d", "all"]);
-/** Times (until now) of which the last day is priced first: a month of a large user takes seconds. */
+const FEW = 10_000; // calls that are priced at once: a second or so goes into each hundred thousand
+const MANY = 100_000; // on demand, where there are more than can all be priced: the differences hardly move any more
+const ALL = 300_000; // as many can all be priced
+const ROWS = 50;
 const KINDS = ["agent", "feature", "model", "customer", "team"];
 
 export function panels(page) {
   const by = KINDS.includes(page.own("by")) ? page.own("by") : "agent";
   const models = page.own("models");
-  const compare = (state) => get("/compare", [...selection(state), ...pairs({ by, models })]);
-  const compared = () => compare(page.state);
-  const isLong = LONG.has(page.state.since) && !page.state.until;
-  const lastDay = async () => {
-    const answer = await compare({ ...page.state, since: "24h" });
-    return answer.total.calls ? answer : null;
-  };
-  const sooner = (asData) => (isLong ? { ask: () => lastDay().then((answer) => answer && asData(answer)), says: "The last 24 hours; the rest is being priced." } : null);
+  const most = [String(MANY), String(ALL)].find((one) => one === page.own("most")) ?? FEW;
+  const compared = () => get("/compare", [...selection(page.state), ...pairs({ by, models, most })]);
   return [
     {
       id: "compared", title: "The same calls on other models", shape: "list",
       tools: () => form(page, models),
       ask: async () => {
         const answer = await compared();
-        return { answer, none: answer.total.calls === 0 ? await nothing(page) : null };
+        return { answer, none: answer.calls === 0 ? await nothing(page) : null };
       },
-      draw: ({ answer, none }) => none ?? [grid(answer), notes(answer)],
-      sooner: sooner((answer) => ({ answer, none: null })),
+      draw: ({ answer, none }) => none ?? [part(page, answer), grid(answer), notes(answer)],
       still: true,
     },
     {
       id: "compared-by", title: `For each ${by}`, shape: "list", still: true,
       tools: () => select({ label: "For each", name: "by", value: by, options: options(KINDS.map((one) => [one, said(one)])), onchange: (value) => page.go({ own: { by: value === "agent" ? null : value } }) }),
       ask: compared,
-      draw: (answer) => byGroup(page, by, answer),
-      sooner: sooner((answer) => answer),
+      draw: (answer) => [part(page, answer), byGroup(page, by, answer)],
     },
   ];
 }
@@ -53,6 +47,15 @@ function form(page, models) {
     page.go({ own: { models: event.target.elements.models.value.trim() || null } });
   };
   return h("form", { class: "row", onsubmit: send }, field, h("button", {}, "Compare"));
+}
+
+/** Where not every call is priced: of which the figures are, and the way to more of them. */
+function part(page, answer) {
+  if (answer.every === 1) return null;
+  const more = answer.calls > ALL ? MANY : ALL;
+  const label = more === ALL ? "Price all of them" : `Price ${count(MANY)} of them`;
+  const link = Math.ceil(answer.calls / more) < answer.every ? h("a", { href: page.link({ own: { most: String(more) } }) }, label) : null;
+  return h("p", { class: "soft" }, `One call in ${count(answer.every)} is priced: these figures are of ${count(answer.total.calls)} of the ${plural(answer.calls, "call")} in this time. `, link);
 }
 
 /** An amount as it may be: one, or the two ends of a range. */
@@ -111,16 +114,18 @@ function notes(answer) {
 function byGroup(page, by, answer) {
   if (!answer.groups.length) return h("p", { class: "soft" }, "Nothing to compare in this time.");
   const digits = places(answer.groups.map((group) => parse(group.cost_usd)));
+  const rows = page.own("rows") === "all" ? answer.groups : answer.groups.slice(0, ROWS);
+  const rest = rows.length < answer.groups.length ? h("div", { class: "pages" }, `${count(rows.length)} of ${count(answer.groups.length)}`, h("a", { class: "button", href: page.link({ own: { rows: "all" } }) }, "All")) : null;
   const column = (model, at) => ({ key: `m${at}`, label: model.model, align: "end", cell: (group) => cellOf(group.models[at], digits) });
-  return table({
-    caption: `Cost on other models for each ${by}`, rows: answer.groups, rowKey: (group) => group.value ?? "",
+  return [table({
+    caption: `Cost on other models for each ${by}`, rows, rowKey: (group) => group.value ?? "",
     columns: [
       { key: "name", label: heading(by), head: true, cell: (group) => h("a", { class: group.value === null ? "none" : null, href: page.link({ view: "breakdown", filters: { [by]: [group.value ?? ""] }, own: { by: ["model"] } }) }, named(group.value)) },
       { key: "calls", label: "Calls", class: "calls", align: "end", cell: (group) => count(group.calls) },
       { key: "cost", label: "As made", class: "cost", align: "end", cell: (group) => money(parse(group.cost_usd), digits) },
       ...answer.total.models.map(column),
     ],
-  });
+  }), rest];
 }
 
 function cellOf(model, digits) {

@@ -1,6 +1,7 @@
--- What a window's counted calls used, by hour and model, and whether they can be priced on another model:
+-- What a window's counted calls used, by model and (is_of_hour) by hour, and whether they can be priced on another model:
 -- 'compared', or the reason why not. Filled in: the operations that are no text calls, and which calls.
 SELECT
+    grouping(hour) = 0 AS is_of_hour,
     date_trunc('hour', start_time)::TIMESTAMP AS hour,
     provider,
     model,
@@ -19,5 +20,5 @@ SELECT
     coalesce(sum(cost_usd), 0) AS cost_usd
 FROM _ledger.call_log
 WHERE {which} AND counted AND start_time >= $since AND start_time < $until
-GROUP BY ALL
+GROUP BY GROUPING SETS ((kind, provider, model), (kind, hour))
 ORDER BY hour

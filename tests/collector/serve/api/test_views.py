@@ -14,6 +14,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from collector import comparing
 from tests.collector.serve.api.full import Collector, call, collecting
 
 
@@ -323,6 +324,25 @@ def test_a_comparison_is_of_the_calls_that_pass_the_filters(collector: Collector
         priced = collector.get("/spend", cost_status="priced", **chosen)["total"]["cost_usd"]
         assert Decimal(shown["total"]["cost_usd"]) == Decimal(priced)
         assert list(shown["selection"]["filters"]) == [by]
+
+
+def test_a_comparison_may_price_a_part_of_the_calls(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """About as many as are asked for, always the same ones; the figures are of those, and it says of how many."""
+    chosen = {"since": "all", "models": "gpt-4o-mini", "by": "agent"}
+    every = collector.get("/compare", **chosen)
+    assert (every["every"], every["calls"]) == (1, every["total"]["calls"])
+    half = collector.get("/compare", most=str(every["calls"] // 2), **chosen)
+    assert (half["every"], half["calls"]) == (2, every["calls"])
+    assert 0 < half["total"]["calls"] < every["calls"]
+    assert half["left_out"] == every["left_out"]
+    assert sum(group["calls"] for group in half["groups"]) == half["total"]["calls"]
+    whole = {group["value"]: Decimal(group["cost_usd"]) for group in every["groups"]}
+    assert all(Decimal(group["cost_usd"]) <= whole[group["value"]] for group in half["groups"])
+    again = collector.get("/compare", most=str(every["calls"] // 2), **chosen)
+    assert again["total"] == half["total"]
+    monkeypatch.setattr(comparing, "CALLS_AT_A_TIME", 1)  # as many parts as hours: none is left out, none taken twice
+    assert collector.get("/compare", most=str(every["calls"] // 2), **chosen)["total"] == half["total"]
+    assert collector.get("/compare", most="300000", **chosen)["total"] == every["total"]
 
 
 def test_prices_of_the_card_in_use_are_found_by_name(collector: Collector) -> None:
