@@ -260,7 +260,7 @@ def pico_text(amount: int) -> str:
 MONEY = """
 async ([texts, total, digits]) => {
   const main = document.querySelector('script[type=module]').src;
-  const { apportioned, exact, parse, usd } = await import(main.replace('main.js', 'lib/money.js'));
+  const { apportioned, exact, parse, usd } = await import(main.replace('page.js', 'lib/money.js'));
   const plain = (text) => text.replace(/[$,]/g, '');
   const amounts = texts.map(parse);
   const shown = apportioned(amounts, parse(total), digits).map((amount) => plain(usd(amount, digits)));

@@ -14,14 +14,15 @@ from starlette.routing import BaseRoute, Route
 
 from collector.serve import dashboard
 from collector.serve.api.app import Page
+from collector.serve.api.bundle import bundled
 from collector.serve.api.errors import not_found
 from collector.serve.api.static import Charts, Folder
 from otel_cost import __version__
 
 DASHBOARD = File(dashboard.__file__).parent
 STATIC = "/static"
-PRELOADED = ("main.js", "lib/", "views/overview.js", "views/index.js")
-"""What the first view needs: asked for at once, not when the module that imports it has been read."""
+SCRIPT, ENTRY = "page.js", "main.js"
+"""All modules of the page as one file, and the one of them that starts it."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -32,7 +33,8 @@ COMMON = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
 
 def page_routes() -> list[BaseRoute]:
     """The dashboard at `/`, and its files under `/static`."""
-    own, charts = Folder(DASHBOARD), Charts.installed()
+    own = Folder(DASHBOARD, {SCRIPT: bundled(DASHBOARD, ENTRY).encode()})
+    charts = Charts.installed()
     folders = {folder.digest: folder for folder in (own, charts) if folder is not None}
     html = _dashboard_html(own, charts)
     tag = f'"{sha256(html.encode()).hexdigest()[:16]}"'
@@ -54,7 +56,6 @@ def page_routes() -> list[BaseRoute]:
 
 def _dashboard_html(own: Folder, charts: Charts | None) -> str:
     base = f"{STATIC}/{own.digest}"
-    preloads = [name for name in own.names if name.startswith(PRELOADED)]
     values = {
         "static": base,
         "charts": f"{STATIC}/{charts.digest}/{charts.FILE}" if charts else "",
@@ -63,9 +64,8 @@ def _dashboard_html(own: Folder, charts: Charts | None) -> str:
     html = (DASHBOARD / "index.html").read_text(encoding="utf-8")
     for name, value in values.items():
         html = html.replace(f"{{{{{name}}}}}", escape(value))
-    links = [f'<link rel="modulepreload" href="{base}/{escape(name)}">' for name in preloads]
-    links += [f'<meta name="otel-cost-no-style" id="{name}">' for name in (charts.style_ids if charts else ())]
-    return html.replace("<!-- preloads -->", "\n".join(links))
+    known = [f'<meta name="otel-cost-no-style" id="{name}">' for name in (charts.style_ids if charts else ())]
+    return html.replace("<!-- charts -->", "\n".join(known))
 
 
 def approvals_page() -> Page:

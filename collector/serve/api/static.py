@@ -10,10 +10,11 @@ from functools import cached_property
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path as File
+from types import MappingProxyType
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from collector.serve.api.errors import not_found
 
@@ -30,24 +31,26 @@ DIGEST_LENGTH = 16
 
 
 class Folder:
-    """Files below one folder, read when they are first asked for, under one digest of them all."""
+    """Files below one folder, read when they are first asked for, under one digest of them all; and some that are
+    `made` of them, by name."""
 
-    def __init__(self, root: File) -> None:
+    def __init__(self, root: File, made: Mapping[str, bytes] = MappingProxyType({})) -> None:
         self._root = root
+        self._made = made
         self._packed: dict[str, bytes] = {}
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Paths below the folder, with slashes, in order."""
         found = (file for file in self._root.rglob("*") if file.suffix in KINDS)
-        return tuple(sorted(file.relative_to(self._root).as_posix() for file in found))
+        return tuple(sorted([*self._made, *(file.relative_to(self._root).as_posix() for file in found)]))
 
     @cached_property
     def digest(self) -> str:
         """Changes with any file: modules name each other by relative addresses."""
         total = sha256()
         for name in self.names:
-            total.update(name.encode() + b"\0" + sha256((self._root / name).read_bytes()).digest())
+            total.update(name.encode() + b"\0" + sha256(self._content(name)).digest())
         return total.hexdigest()[:DIGEST_LENGTH]
 
     async def answer(self, name: str, request: Request) -> Response:
@@ -66,10 +69,16 @@ class Folder:
         }
         kind = KINDS[File(name).suffix]
         if not _takes_gzip(request.headers):
-            return FileResponse(self._root / name, headers=headers, media_type=kind)
+            return Response(await asyncio.to_thread(self._content, name), headers=headers, media_type=kind)
         if name not in self._packed:
-            self._packed[name] = await asyncio.to_thread(_packed, self._root / name)
+            self._packed[name] = await asyncio.to_thread(self._pack, name)
         return Response(self._packed[name], headers={**headers, "Content-Encoding": "gzip"}, media_type=kind)
+
+    def _content(self, name: str) -> bytes:
+        return self._made[name] if name in self._made else (self._root / name).read_bytes()
+
+    def _pack(self, name: str) -> bytes:
+        return gzip.compress(self._content(name), compresslevel=9, mtime=0)
 
 
 class Charts(Folder):
@@ -102,7 +111,3 @@ class Charts(Folder):
 def _takes_gzip(headers: Headers) -> bool:
     offered = (part.strip().partition(";") for part in headers.get("accept-encoding", "").lower().split(","))
     return any(coding == "gzip" and weight.replace(" ", "") not in ("q=0", "q=0.0") for coding, _, weight in offered)
-
-
-def _packed(file: File) -> bytes:
-    return gzip.compress(file.read_bytes(), compresslevel=9, mtime=0)

@@ -1,7 +1,6 @@
 // Starts the page: who asks, what the address says, and the view that shows it.
 import { forget, get, pairs } from "./lib/api.js";
 import { redrawCharts } from "./lib/charts.js";
-import { whenIdle } from "./lib/idle.js";
 import { failure, empty } from "./lib/empty.js";
 import { filterBar } from "./lib/filters.js";
 import { frame, notices, showLive } from "./lib/frame.js";
@@ -73,6 +72,7 @@ function news() {
 }
 
 async function start() {
+  askAhead();
   try {
     me = await get("/me");
   } catch (error) {
@@ -90,12 +90,18 @@ async function start() {
   content.replaceChildren(board.root);
   await Promise.race([show(), new Promise((resolve) => setTimeout(resolve, LONGEST_MS))]);
   if (me) live.start(); // after the first answers: a browser opens six connections, and this one stays open
-  whenIdle(() => VIEWS.forEach((view) => view.load().catch(() => {})));
+}
+
+const viewNow = () => VIEWS.find((one) => one.id === place.state.view);
+
+/** What the view will ask is on its way while who asks is being found out: its panels then find the answers (`get`). */
+function askAhead() {
+  for (const panel of viewNow()?.panels(page) ?? []) panel.ask?.().catch(() => {}); // the panel will tell
 }
 
 async function show() {
   if (!me) return;
-  const view = VIEWS.find((one) => one.id === place.state.view);
+  const view = viewNow();
   const moved = shownView !== null && shownView !== view;
   shownView = view ?? null;
   closeMenusOnMove(moved);
@@ -114,11 +120,10 @@ async function show() {
   const turn = (turns += 1);
   document.body.dataset.moving = "";
   try {
-    const module = await view.load();
-    if (turn === turns) await board.show(view.id, module.panels(page));
+    await board.show(view.id, view.panels(page));
   } catch (error) {
     console.error(error);
-    fill(board.root, failure({ message: "This view did not load. A newer version may be running: load the page again." }, () => location.reload()));
+    fill(board.root, failure({ message: "This view cannot be shown. A newer version may be running: load the page again." }, () => location.reload()));
   } finally {
     if (turn === turns) delete document.body.dataset.moving;
   }

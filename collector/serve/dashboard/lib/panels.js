@@ -11,7 +11,6 @@ const BUSY_MS = 250;
  *
  * A panel is `{id, title, size, ask, draw, tools, plain}`: `ask()` returns a promise of data (or is left out), `draw(data)`
  * returns a node or a list of nodes, `tools()` what stands beside the title, `size` is "full", "half" or "third";
- * `sooner`, if there is one, is `{ask, says}`: data (null: none) that is there earlier, and what it is, shown until then;
  * `plain` leaves the box and the title (for screen readers it stays) away; `still` is asked again only when the state
  * changes, not when new spans come.
  */
@@ -56,7 +55,6 @@ export class Board {
     body.dataset.asking = "";
     const slow = setTimeout(() => body.setAttribute("aria-busy", "true"), BUSY_MS);
     try {
-      if (panel.sooner && !this.drawn.has(panel.id)) await this.sooner(panel, body, late);
       const data = panel.ask ? await panel.ask() : undefined;
       if (late()) return;
       fill(body, panel.draw(data));
@@ -74,12 +72,6 @@ export class Board {
       if (!late()) for (const name of ["aria-busy", "data-asking"]) body.removeAttribute(name);
     }
     drawCharts(body);
-  }
-
-  async sooner({ sooner, draw }, body, late) {
-    const data = await sooner.ask().catch(() => null); // what is wrong, the whole question will tell
-    if (data === null || late()) return;
-    fill(body, [h("p", { class: "soft", role: "status" }, sooner.says), draw(data)]);
   }
 
   failed(panel, body, error) {

@@ -19,7 +19,7 @@ export function panels(page) {
   const only = (value) => page.link({ filters: { [kind]: [value ?? ""] } });
   const groups = (changes = {}) => page.ask("/breakdown", { by: kind, ...WHOLE, sort: sortOf(page), limit: ROWS, ...changes });
   return [
-    { id: "whom", title: "In short", plain: true, shape: "tiles", ask: async () => ({ answer: await groups(), today: await page.ask("/ticker") }), draw: ({ answer, today }) => tiles(kind, answer, today) },
+    { id: "whom", title: "In short", plain: true, shape: "tiles", ask: () => Promise.all([groups(), page.ask("/ticker")]), draw: ([answer, today]) => tiles(kind, answer, today) },
     {
       id: "customers", title: `By ${kind}`, shape: "tall",
       tools: () => select({ label: "For each", name: "of", value: kind, options: options(KINDS.map((one) => [one, said(one)])), onchange: (value) => page.go({ own: { of: value === "customer" ? null : value, sort: null } }) }),

@@ -1,4 +1,5 @@
 // One run: who spent what in it, and each of its traces as an icicle of inclusive cost and as a tree with receipts.
+import { agentBar, agentHue, runName } from "../lib/agent_parts.js";
 import { chart, colour, ink, plain } from "../lib/charts.js";
 import { h } from "../lib/dom.js";
 import { options, select } from "../lib/dimension.js";
@@ -8,7 +9,6 @@ import { cost, costCell } from "../lib/measures.js";
 import { exact, finePlaces, height, parse, ratio, usd } from "../lib/money.js";
 import { pill, swatch } from "../lib/spark.js";
 import { money, table } from "../lib/table.js";
-import { agentBar, agentHue, runName } from "./runs.js";
 
 const INDENT_PX = 16;
 const DEEPEST_INDENT = 12;

@@ -2,11 +2,12 @@
 import { h } from "../lib/dom.js";
 import { options, select } from "../lib/dimension.js";
 import { nothing } from "../lib/empty.js";
-import { count, duration, instant, named, percent, plural, short } from "../lib/format.js";
-import { colour, hue } from "../lib/charts.js";
+import { count, duration, instant, named, plural, short } from "../lib/format.js";
+import { agentBar, agentHue, runName } from "../lib/agent_parts.js";
+import { colour } from "../lib/charts.js";
 import { cost, costCell, tokens } from "../lib/measures.js";
 import { apportioned, parse, places, usd } from "../lib/money.js";
-import { bar, pill, swatch } from "../lib/spark.js";
+import { pill, swatch } from "../lib/spark.js";
 import { table } from "../lib/table.js";
 import { onePanels } from "./run.js";
 
@@ -69,18 +70,6 @@ function legend(answer) {
   const agents = [...new Set(answer.runs.flatMap((run) => run.agents.map((share) => share.agent)))].slice(0, 8);
   return h("ul", { class: "legend" }, agents.map((agent) => h("li", {}, swatch(colour(agentHue(agent))), named(agent))));
 }
-
-/** The colour of an agent's part; nobody's is grey. */
-export const agentHue = (agent) => (agent === null ? null : hue("agent", agent));
-
-/** A run's cost by agent, as one bar. */
-export function agentBar(agents) {
-  const parts = agents.filter((share) => share.share > 0);
-  return bar(parts.map((share) => ({ ratio: share.share, fill: colour(agentHue(share.agent)), label: `${named(share.agent)}: ${percent(share.share)}` })), { label: parts.map((share) => `${named(share.agent)} ${percent(share.share)}`).join(", ") || "no cost known" });
-}
-
-/** Ids are shortened, names are not. */
-export const runName = (run) => (/^[0-9a-f]{32}$/.test(run) ? `${run.slice(0, 12)}…` : run);
 
 function runsTable(page, answer) {
   const total = parse(answer.total.cost_usd);

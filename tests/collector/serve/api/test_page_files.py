@@ -11,8 +11,9 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from collector.serve import dashboard
+from collector.serve.api.bundle import bundled
 from collector.serve.api.errors import HANDLERS
-from collector.serve.api.pages import page_routes
+from collector.serve.api.pages import ENTRY, SCRIPT, page_routes
 from collector.serve.api.static import Charts, Folder
 
 ROOT = Path(dashboard.__file__).parent
@@ -59,12 +60,12 @@ def test_an_unchanged_page_is_not_sent_again(client: TestClient) -> None:
 @pytest.mark.parametrize("accepted", ["gzip", "br, gzip;q=0.5", "identity", "gzip;q=0", ""])
 def test_a_file_is_the_same_compressed_and_not(client: TestClient, accepted: str) -> None:
     """Compressed once, for whoever takes that."""
-    address = next(name for name in addresses(client.get("/").text) if name.endswith("main.js"))
+    address = next(name for name in addresses(client.get("/").text) if name.endswith("style.css"))
     with client.stream("GET", address, headers={"Accept-Encoding": accepted}) as answer:
         raw, is_packed = b"".join(answer.iter_raw()), "content-encoding" in answer.headers
         assert answer.headers["vary"] == "Accept-Encoding"
     assert is_packed == (accepted in ("gzip", "br, gzip;q=0.5"))
-    assert (gzip.decompress(raw) if is_packed else raw) == (ROOT / "main.js").read_bytes()
+    assert (gzip.decompress(raw) if is_packed else raw) == (ROOT / "style.css").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -87,6 +88,22 @@ def test_another_content_has_another_address(tmp_path: Path) -> None:
     assert Folder(tmp_path).digest == before
     (tmp_path / "lib" / "b.js").write_text("3")
     assert Folder(tmp_path).digest != before
+
+
+def test_the_pages_modules_come_as_one_script(client: TestClient) -> None:
+    """The only script of modules that the page names: one request, whatever the view."""
+    html = client.get("/").text
+    scripts = re.findall(r'<script type="module" src="([^"]+)"', html)
+    assert [Path(address).name for address in scripts] == [SCRIPT]
+    assert "modulepreload" not in html
+    text = client.get(scripts[0]).text
+    assert text == bundled(ROOT, ENTRY)
+    assert not re.search(r"^(import|export)\b", text, re.MULTILINE)
+
+
+def test_another_way_to_put_modules_together_has_another_address(tmp_path: Path) -> None:
+    """The digest is of what is made of the files, too."""
+    assert Folder(tmp_path, {"page.js": b"1"}).digest != Folder(tmp_path, {"page.js": b"2"}).digest
 
 
 def test_the_chart_library_is_found_in_its_package(client: TestClient) -> None:
