@@ -39,7 +39,7 @@ class Interval(NamedTuple):
 
 
 def bucket_ns(window: Window) -> int:
-    """Length of the buckets of a rolling window: 5 minutes for a number of hours, an hour for a number of days."""
+    """Length of the buckets of a rolling window: an hour where it is a whole number of days, else 5 minutes."""
     return HOUR_NS if window.rolling_ns % DAY_NS == 0 else 5 * MINUTE_NS
 
 
