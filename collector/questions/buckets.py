@@ -1,7 +1,7 @@
-"""Local hours, days, weeks and months as whole numbers that SQL can compute, and back; across changes of the clock.
+"""Local minutes to months as whole numbers that SQL can compute, and back; across changes of the clock.
 
-A bucket's number is: hour, the epoch second of its local start; day, days since 1970-01-01; week, weeks (from Monday)
-since that of 1969-12-29; month, months since year 0. In autumn an hour comes twice, as two buckets.
+A bucket's number is: minute and hour, the epoch second of its local start; day, days since 1970-01-01; week, weeks
+(from Monday) since that of 1969-12-29; month, months since year 0. In autumn an hour comes twice, as two buckets.
 """
 
 from __future__ import annotations
@@ -10,16 +10,22 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-HOUR, DAY, WEEK, MONTH = "hour", "day", "week", "month"
+MINUTE, HOUR, DAY, WEEK, MONTH = "minute", "hour", "day", "week", "month"
 
 _EPOCH = date(1970, 1, 1)
-_HOUR_SECONDS, _DAY_SECONDS = 3_600, 86_400
+_DAY_SECONDS = 86_400
+SECONDS = {MINUTE: 60, HOUR: 3_600}
+"""Of the buckets that are shorter than a day."""
 _MONDAY = 3
 """1970-01-01 was so many days after a Monday."""
 
 MOST = 10_000
-"""Buckets in one list: 27 years of days, 14 months of hours. More take seconds, in which nothing can interrupt them."""
+"""Buckets in one list: 27 years of days, 14 months of hours, a week of minutes.
+
+More take seconds, in which nothing can interrupt them.
+"""
 _LONGEST = {
+    MINUTE: timedelta(minutes=1),
     HOUR: timedelta(hours=2),  # some are put back
     DAY: timedelta(hours=26),
     WEEK: timedelta(days=8),
@@ -49,8 +55,8 @@ def sql(bucket: str, seconds: str, offsets: Pieces) -> str:
         whens = " ".join(f"WHEN {seconds} < {end} THEN {value}" for (end, _), (_, value) in ends)
         offset = f"CASE {whens} ELSE {offsets[-1][1]} END"
     local = f"({seconds} + ({offset}))"
-    if bucket == HOUR:
-        return f"{local} // {_HOUR_SECONDS} * {_HOUR_SECONDS} - ({offset})"
+    if step := SECONDS.get(bucket):
+        return f"{local} // {step} * {step} - ({offset})"
     # // rounds towards 0, and 1970 began early somewhere
     return sql_of_day(bucket, f"(({local} + {7 * _DAY_SECONDS}) // {_DAY_SECONDS} - 7)")
 
@@ -67,10 +73,10 @@ def sql_of_day(bucket: str, day: str) -> str:
 
 def number(bucket: str, instant: datetime, zone: ZoneInfo) -> int:
     """The number of the bucket that an aware instant is in."""
-    if bucket == HOUR:
+    if step := SECONDS.get(bucket):
         second = _second(instant)
         offset = _offset(zone, second)
-        return (second + offset) // _HOUR_SECONDS * _HOUR_SECONDS - offset
+        return (second + offset) // step * step - offset
     local = instant.astimezone(zone).date()
     if bucket == MONTH:
         return local.year * 12 + local.month - 1
@@ -83,9 +89,9 @@ def start(bucket: str, number: int, zone: ZoneInfo) -> datetime:
 
     Where a clock is put back by half an hour, the hour's second part begins with that.
     """
-    if bucket == HOUR:
-        offsets = pieces(zone, number, number + _HOUR_SECONDS - 1)
-        begun = (number + offsets[0][1]) % _HOUR_SECONDS == 0
+    if step := SECONDS.get(bucket):
+        offsets = pieces(zone, number, number + step - 1)
+        begun = (number + offsets[0][1]) % step == 0
         return datetime.fromtimestamp(number if begun else offsets[-1][0], UTC).astimezone(zone)
     if bucket == MONTH:
         day = date(number // 12, number % 12 + 1, 1)
@@ -95,16 +101,17 @@ def start(bucket: str, number: int, zone: ZoneInfo) -> datetime:
 
 
 def after(bucket: str, earlier: int, zone: ZoneInfo) -> int:
-    """A later day or hour: the next; where a clock is put back, maybe the hour after that."""
-    if bucket != HOUR:
+    """A later bucket: the next; where a clock is put back, maybe the hour after that."""
+    step = SECONDS.get(bucket)
+    if step is None:
         return earlier + 1
-    return number(HOUR, datetime.fromtimestamp(earlier + _HOUR_SECONDS, UTC), zone)
+    return number(bucket, datetime.fromtimestamp(earlier + step, UTC), zone)
 
 
 def label(bucket: str, number: int, zone: ZoneInfo) -> str:
     """The bucket's local start as text: `2026-11-22`, of an hour `2026-11-22T09:00+01:00`, of a month `2026-11`."""
     local = start(bucket, number, zone)
-    if bucket == HOUR:
+    if bucket in SECONDS:
         return local.isoformat(timespec="minutes")
     return f"{local:%Y-%m}" if bucket == MONTH else f"{local:%Y-%m-%d}"
 
@@ -119,13 +126,12 @@ def numbers(bucket: str, first: datetime, end: datetime, zone: ZoneInfo) -> list
         raise TooManyBuckets(f"{least} buckets of one {bucket} or more; {MOST} are made at most")
     last = number(bucket, end - timedelta(microseconds=1), zone)
     found = number(bucket, first, zone)
-    if bucket != HOUR:
+    if bucket not in SECONDS:
         return list(range(found, last + 1))
-    hours = [found]
-    while hours[-1] < last:
-        later = datetime.fromtimestamp(hours[-1] + _HOUR_SECONDS, UTC)
-        hours.append(number(HOUR, later, zone))
-    return hours
+    short = [found]
+    while short[-1] < last:
+        short.append(after(bucket, short[-1], zone))
+    return short
 
 
 def _second(instant: datetime) -> int:

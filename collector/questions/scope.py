@@ -235,6 +235,7 @@ class Scope:
         if (
             _TEXTS.get(kind, kind) != "facts"
             or kind == "details"
+            or buckets.MINUTE in keys
             or (not is_local and any(key in TIMES for key in keys))
         ):
             return None
@@ -278,7 +279,7 @@ class Scope:
         names = frozenset(name for name in (*keys, *(one.key for one in self.selection.filters)) if name not in TIMES)
         unit = buckets.HOUR if _TEXTS.get(kind, kind) == "facts" and not names else buckets.DAY
         times = {key for key in (*keys, bucket) if key in TIMES}
-        is_too_fine = buckets.HOUR in times and unit != buckets.HOUR
+        is_too_fine = buckets.MINUTE in times or (buckets.HOUR in times and unit != buckets.HOUR)
         if kind == "details" or is_too_fine or (times and rolled.zone.key != self.selection.window.zone.key):
             return None
         ends = whole_units(unit, self.selection.window, rolled.zone, rolled.last)

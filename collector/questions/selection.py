@@ -29,7 +29,7 @@ FACTS = (
 """What a call says of itself."""
 COLUMNS = (*OWNERS, *FACTS)
 """Names that calls can be grouped and filtered by; any other name is an attribute of the call's span."""
-TIMES = ("hour", "day", "week", "month")
+TIMES = ("minute", "hour", "day", "week", "month")
 STATUSES = ("ok", "error", "retry", "wasted", "cached")
 """ok, error: how the call ended; retry: it repeats another; wasted: it bought nothing; cached: it read a cache."""
 

@@ -1,4 +1,4 @@
-"""Cost, calls or tokens per local hour, day, week or month, stacked by one name."""
+"""Cost, calls or tokens per local minute, hour, day, week or month, stacked by one name."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ MAX_BUCKETS = 2_000
 _LONGEST = ((timedelta(days=3), "hour"), (timedelta(days=190), "day"), (timedelta(days=1100), "week"))
 """Up to so long a window has such buckets, if it may choose."""
 _AT_LEAST = {
+    "minute": timedelta(minutes=1),
     "hour": timedelta(hours=1),
     "day": timedelta(hours=24),
     "week": timedelta(days=7),
@@ -164,7 +165,7 @@ def _before(scope: Scope, stacking: Stacking, bucket: str, window: tuple[datetim
     since, until = (_earlier(bucket, instant, back, zone) for instant in window)
     earlier = scope.within(since, min(until, window[0]))
     first = buckets.number(bucket, since, zone)
-    if bucket == buckets.HOUR:
+    if bucket in buckets.SECONDS:
         numbers = buckets.numbers(bucket, since, until, zone)
     else:
         numbers = list(range(first, first + count))
@@ -176,8 +177,8 @@ def _before(scope: Scope, stacking: Stacking, bucket: str, window: tuple[datetim
 
 def _earlier(bucket: str, instant: datetime, back: int, zone: ZoneInfo) -> datetime:
     """So many buckets before, as far into its bucket as the clock on the wall says."""
-    if bucket == buckets.HOUR:
-        return instant - timedelta(hours=back)
+    if bucket in buckets.SECONDS:
+        return instant - back * _AT_LEAST[bucket]
     number = buckets.number(bucket, instant, zone)
     into = instant.astimezone(zone).replace(tzinfo=None) - buckets.start(bucket, number, zone).replace(tzinfo=None)
     begin = buckets.start(bucket, number - back, zone).replace(tzinfo=None)

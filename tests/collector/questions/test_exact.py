@@ -216,6 +216,18 @@ def _check_longest(ask: Ask, mine: Rows, selection: Selection) -> None:
 
 def _check_series(ask: Ask, mine: Rows, selection: Selection, chance: random.Random) -> None:
     zone, bucket = selection.window.zone, chance.choice(TIMES)
+    if bucket != buckets.MINUTE:  # of days there are more than a series shows
+        _check_stacked(ask, mine, selection, bucket)
+    for by in ((), ("provider",)):
+        cells = sums(ask, selection, bucket, by)
+        assert {
+            (buckets.label(bucket, buckets.number(bucket, cell.start, zone), zone), *cell.key): said_by(cell.measures)
+            for cell in cells
+        } == grouped(mine, (bucket, *by), zone)
+
+
+def _check_stacked(ask: Ask, mine: Rows, selection: Selection, bucket: str) -> None:
+    zone = selection.window.zone
     stacked = timeseries(ask, selection, Stacking("model", bucket, limit=1, compare=True))
     values_of = [one.values for one in stacked.series] + ([stacked.other] if stacked.other else [])
     assert tuple(map(sum, zip(*values_of, strict=True))) == (stacked.total if values_of else ())
@@ -226,12 +238,6 @@ def _check_series(ask: Ask, mine: Rows, selection: Selection, chance: random.Ran
     }
     expected = {key[0]: (one["cost_usd"], one["unpriced_calls"]) for key, one in grouped(mine, (bucket,), zone).items()}
     assert {label: one for label, one in spent.items() if any(one) or label in expected} == expected
-    for by in ((), ("provider",)):
-        cells = sums(ask, selection, bucket, by)
-        assert {
-            (buckets.label(bucket, buckets.number(bucket, cell.start, zone), zone), *cell.key): said_by(cell.measures)
-            for cell in cells
-        } == grouped(mine, (bucket, *by), zone)
 
 
 def live(path: Path, seed: int, steps: int, asked: int) -> int:

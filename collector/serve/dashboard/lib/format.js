@@ -86,9 +86,9 @@ export function bucketName(text, bucket, short = false) {
   const [, year, month, day, hour, minute] = /^(\d+)-(\d+)-(\d+)(?:T(\d+):(\d+))?/.exec(text).map(Number);
   const date = `${day} ${MONTHS[month - 1]}`;
   if (bucket === "month") return `${MONTHS[month - 1]} ${year}`;
-  if (bucket === "hour") {
+  if (bucket === "hour" || bucket === "minute") {
     const clock = `${String(hour).padStart(2, "0")}:${String(minute).padStart(2, "0")}`;
-    return short ? (hour === 0 ? date : clock) : `${date}, ${clock}`;
+    return short ? (hour === 0 && !(bucket === "minute" && minute) ? date : clock) : `${date}, ${clock}`;
   }
   const weekday = DAYS[new Date(Date.UTC(year, month - 1, day)).getUTCDay()];
   return short ? date : `${bucket === "week" ? "Week of " : `${weekday} `}${date} ${year}`;

@@ -44,13 +44,13 @@ function spendChart(page, by, answer) {
     answer, by: grouped ? by : null,
     label: grouped ? `Spend by ${said(by)} per ${answer.bucket}` : `Spend per ${answer.bucket}`,
     link: grouped ? (value) => page.link({ filters: { [by]: [value ?? ""] } }) : null,
-    zoom: answer.bucket === "hour" ? null : (since, until) => ({ since, until }),
+    zoom: ["minute", "hour"].includes(answer.bucket) ? null : (since, until) => ({ since, until }),
     page,
   });
 }
 
 function spendTools(page, by, bucket, compare) {
-  const buckets = [["auto", "automatic"], ["hour", "hour"], ["day", "day"], ["week", "week"], ["month", "month"]];
+  const buckets = [["auto", "automatic"], ["minute", "minute"], ["hour", "hour"], ["day", "day"], ["week", "week"], ["month", "month"]];
   return [
     dimensionSelect(page, { chosen: by, none: "nothing" }),
     select({ label: "Per", name: "bucket", value: bucket, options: options(buckets), onchange: (value) => page.go({ own: { bucket: value === "auto" ? null : value } }) }),

@@ -56,6 +56,11 @@ def test_every_view_says_the_same_total_as_the_file_to_the_last_digit(collector:
     assert sum(parts) == sum(map(Decimal, series["total"]["values"])) == cost
     assert sum(series["total"]["unpriced_calls"]) == unpriced
     assert series["buckets"][0].endswith("+05:30")
+    minutes = collector.get("/timeseries", since="all", by="none", bucket="minute", measure="tokens")
+    days = collector.get("/timeseries", since="all", by="none", bucket="day", measure="tokens")
+    sums = [sum(map(Decimal, each["total"]["values"])) for each in (minutes, days)]
+    assert sums[0] == sums[1] > 0
+    assert len(minutes["buckets"]) > len(days["buckets"])
     runs = collector.get("/runs", since="all", limit=3)
     assert sum(Decimal(each["cost_usd"]) for each in [*(r["measures"] for r in runs["runs"]), runs["other"]]) == cost
 
