@@ -101,7 +101,7 @@ function caveats(model) {
   const told = [];
   if (model.unpriced_calls) told.push(`${plural(model.unpriced_calls, "call")} without a price`);
   if (model.partial_calls) told.push(`${plural(model.partial_calls, "call")} priced in part`);
-  if (model.billed_as_parent_calls) told.push(`${plural(model.billed_as_parent_calls, "call")} lose a cheaper rate, such as cached input`);
+  if (model.billed_as_parent_calls) told.push(`${plural(model.billed_as_parent_calls, "call loses", "calls lose")} a cheaper rate, such as cached input`);
   if (model.variant_not_priced_calls) told.push(`${plural(model.variant_not_priced_calls, "call")} at the standard tier`);
   return told.join("; ");
 }
@@ -116,7 +116,7 @@ function byGroup(page, by, answer) {
   const digits = places(answer.groups.map((group) => parse(group.cost_usd)));
   const rows = page.own("rows") === "all" ? answer.groups : answer.groups.slice(0, ROWS);
   const rest = rows.length < answer.groups.length ? h("div", { class: "pages" }, `${count(rows.length)} of ${count(answer.groups.length)}`, h("a", { class: "button", href: page.link({ own: { rows: "all" } }) }, "All")) : null;
-  const column = (model, at) => ({ key: `m${at}`, label: model.model, align: "end", cell: (group) => cellOf(group.models[at], digits) });
+  const column = (model, at) => ({ key: `m${at}`, label: model.model, align: "end", cell: (group) => cellOf(group.models[at], group.cost_usd, digits) });
   return [table({
     caption: `Cost on other models for each ${by}`, rows, rowKey: (group) => group.value ?? "",
     columns: [
@@ -128,7 +128,8 @@ function byGroup(page, by, answer) {
   }), rest];
 }
 
-function cellOf(model, digits) {
+/** The cheapest is green only where all of its range is below what was paid. */
+function cellOf(model, paid, digits) {
   const amount = range(model.low_usd, model.high_usd, digits);
-  return model.cheapest ? h("b", { class: "down", title: "the cheapest here" }, amount, h("span", { class: "unseen" }, " (cheapest)")) : amount;
+  return model.cheapest ? h("b", { class: parse(model.high_usd) < parse(paid) ? "down" : null, title: "the cheapest here" }, amount, h("span", { class: "unseen" }, " (cheapest)")) : amount;
 }
