@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from threading import Lock
+from threading import Lock, RLock
 from typing import Any
 
 from collector.budgets.actions.messages import amount as amount_of
@@ -64,7 +64,7 @@ class Approvals:
         self._ledger = ledger
         self._rules = rules
         self._clock_ns = clock_ns
-        self._lock = Lock()  # of what is in memory, for moments
+        self._lock = RLock()  # of what is in memory, for moments
         self._deciding = Lock()  # of what is in the ledger, for as long as a commit takes
         self._tickets: dict[str, Ticket] = {}
         self._latest: dict[tuple[CounterKey, int], tuple[int, str]] = {}  # how many were asked for, and the last one
@@ -86,9 +86,10 @@ class Approvals:
         """
         key = raise_key(rule, key)
         with self._lock:
-            number, latest = self._latest.get((key, limit), (0, ""))
-            if latest and not _is_over(self._tickets[latest], rule, now_ns):
-                return latest
+            standing = self._standing(rule, key, limit, now_ns)
+            if standing is not None:
+                return standing
+            number, _ = self._latest.get((key, limit), (0, ""))
             asked = Ticket(
                 ticket_id(key, limit, number), key, rule.unit, limit, spent, now_ns, by, _ends_at_ns(rule, key, now_ns)
             )
@@ -97,14 +98,27 @@ class Approvals:
         self.on_new()
         return asked.ticket
 
-    def asked(self, rule: Rule, key: CounterKey, limit: int, spent: int, by: str, now_ns: int) -> tuple[str, bool]:
-        """`request`, and whether the answer was no, which stands until it may be asked for again."""
-        ticket = self.request(rule, key, limit, spent, by, now_ns)
-        return ticket, self._tickets[ticket].state is TicketState.DENIED
+    def asked(
+        self, rule: Rule, key: CounterKey, limit: int, spent: int, by: str | None, now_ns: int
+    ) -> tuple[str | None, bool]:
+        """`request`, and whether the answer was no, which stands until it may be asked for again. Nobody asks (None):
+        the ticket that stands, if there is one."""
+        if by is None:
+            ticket = self._standing(rule, raise_key(rule, key), limit, now_ns)
+        else:
+            ticket = self.request(rule, key, limit, spent, by, now_ns)
+        known = None if ticket is None else self.get(ticket)
+        return ticket, known is not None and known.state is TicketState.DENIED
+
+    def _standing(self, rule: Rule, key: CounterKey, limit: int, now_ns: int) -> str | None:
+        with self._lock:
+            _, latest = self._latest.get((key, limit), (0, ""))
+            return latest if latest and not _is_over(self._tickets[latest], rule, now_ns) else None
 
     def get(self, ticket: str) -> Ticket | None:
         """The ticket of that name."""
-        return self._tickets.get(ticket)
+        with self._lock:  # while the ledger's are read again, some are missing
+            return self._tickets.get(ticket)
 
     def listed(self, states: Sequence[TicketState]) -> list[Ticket]:
         """The tickets in some states, the newest first."""

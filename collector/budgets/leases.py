@@ -51,9 +51,10 @@ MAX_CLOSED = 50
 
 Price = Callable[[Claim, str], int | None]
 """What a claim would cost with another model, in pico-USD; None: not known."""
-Ask = Callable[[Rule, CounterKey, int, int, str, int], tuple[str, bool]]
+Ask = Callable[[Rule, CounterKey, int, int, str | None, int], tuple[str | None, bool]]
 """Ask people to raise a limit: rule, counter, limit, spent, who asks, wall clock's time -> ticket, the same while it is
-open or a denial stands, and whether it was denied. Called under the lock."""
+open or a denial stands, and whether it was denied. Where nobody asks (None): what was asked before, if that stands.
+Called under the lock."""
 
 
 class SpentReader(Protocol):
@@ -119,7 +120,8 @@ class LeaseBook:
         """What `lease` would say; changes nothing. Where it depends on the process whether it must wait, it must."""
         with self.lock:
             self.expire()
-            return self._decide(claim, now_ns)[1]
+            standings, refusal = self._decide(claim, now_ns)
+            return refusal and self._with_hint(refusal, standings, None, now_ns)
 
     def is_closed_when_unreachable(self, claim: Claim, now_ns: int) -> bool:
         """Whether one of the claim's budgets wants calls not made while there is no answer."""
@@ -320,7 +322,7 @@ class LeaseBook:
         key = standing.key
         return self._counters.room_at(key.rule, key.org_id, key.scope_value, now_ns, most)
 
-    def _with_hint(self, refusal: Refusal, standings: Sequence[Standing], holder: str, now_ns: int) -> Refusal:
+    def _with_hint(self, refusal: Refusal, standings: Sequence[Standing], holder: str | None, now_ns: int) -> Refusal:
         """With an approval's ticket, whose denial blocks; where only leases are in the way, with when to ask again."""
         standing = next(each for each in standings if each.key[1:3] == (refusal.rule, refusal.scope_value))
         if refusal.decision is Decision.APPROVAL and self._ask is not None:

@@ -5,6 +5,7 @@ Also a command, `python collector/compiled/build.py`, which says what came of it
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shlex
@@ -34,7 +35,11 @@ def library_name(folder: Path) -> str:
 
 
 def compiler() -> list[str] | None:
-    """The command of the C compiler: `CC`, else what the system calls so."""
+    """The command of the C compiler: `CC`, else what the system calls so.
+
+    Raises:
+        ValueError: `CC` is no command line.
+    """
     said = shlex.split(os.environ.get("CC", ""))
     for command in (said, ["cc"], ["gcc"], ["clang"]):
         if command and shutil.which(command[0]):
@@ -43,7 +48,7 @@ def compiler() -> list[str] | None:
 
 
 def build(folder: Path, *, flags: tuple[str, ...] = ()) -> str:
-    """Compile the library into `folder`, unless it is there; what was wrong, "" if nothing was. Never raises OSError.
+    """Compile the library into `folder`, unless it is there; what was wrong, "" if nothing was. Never raises.
 
     The file appears whole or not at all, also if several do this at once or one is killed.
     """
@@ -65,16 +70,30 @@ def build(folder: Path, *, flags: tuple[str, ...] = ()) -> str:
             )
             os.replace(made, path)
     except subprocess.CalledProcessError as error:
-        last = error.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        return f"the C compiler failed: {''.join(last)}"
+        return _failure(error.returncode, error.stderr)
     except subprocess.TimeoutExpired:
         return f"the C compiler took more than {_TIMEOUT_SECONDS} s"
+    except ValueError as error:
+        return f"CC is no command line ({error}): {os.environ.get('CC')}"
     except OSError as error:
         return str(error)
-    for old in folder.glob("kernels_*.so"):
-        if old != path:
-            old.unlink(missing_ok=True)
+    _remove_others(path)
     return ""
+
+
+def _failure(status: int, said: bytes) -> str:
+    """What a compiler that ended with `status` said: its first error, else the last thing."""
+    lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
+    errors = [line for line in lines if "error:" in line]
+    return f"the C compiler failed with status {status}: {(errors or lines[-1:] or ['it said nothing'])[0]}"
+
+
+def _remove_others(path: Path) -> None:
+    """Libraries of other sources are never loaded; one that cannot be removed does no harm."""
+    for old in path.parent.glob("kernels_*.so"):
+        if old != path:
+            with contextlib.suppress(OSError):
+                old.unlink()
 
 
 def main() -> None:

@@ -374,15 +374,13 @@ class Leases:
 
     @guarded
     def close(self) -> None:
-        """Tell everything and give everything back, as far as it goes within `EXIT_SECONDS`.
-
-        What the background thread is telling is waited for: a process that ends would take it along.
-        """
+        """Tell everything and give everything back, as far as it goes within `EXIT_SECONDS`; what the background is
+        telling is waited for, as a process that ends would take it along."""
         retries = sys.modules.get("otel_cost.instrument.retries")
         if retries is not None:
             retries.RETRIES.flush()
         ends_at = monotonic() + EXIT_SECONDS
-        is_alone = self._telling.acquire(timeout=EXIT_SECONDS)
+        is_alone = self._telling.acquire(timeout=EXIT_SECONDS / 2)  # the rest is for what is not told yet
         try:
             self._tell_all(ends_at)
         finally:
@@ -397,4 +395,5 @@ class Leases:
             while held.lease_id in self._all and monotonic() < ends_at and not self._client.is_paused:
                 more = len(held.to_tell) > CALLS_AT_ONCE
                 self._tell(held, is_last=not more)
-        self._read_jobs.tell(self._client)
+        if monotonic() < ends_at:
+            self._read_jobs.tell(self._client)

@@ -128,21 +128,24 @@ def test_a_reset_is_told_in_utc_and_idle_leases_in_the_way_by_when_to_ask_again(
 
 
 def test_an_approval_has_the_ticket_of_those_who_were_asked_and_a_check_asks_nobody() -> None:
-    """Whom they denied it is blocked, by that ticket."""
+    """Whom they denied it is blocked, by that ticket; a check says so too once somebody has asked."""
     asked: list[object] = []
 
-    def ask(*about: object) -> tuple[str, bool]:
-        asked.append(about)
-        return "T1", len(asked) > 1
+    def ask(*about: object) -> tuple[str | None, bool]:
+        if about[4] is not None:
+            asked.append(about)
+        return "T1" if asked else None, len(asked) > 1
 
-    rule = rule_of("r", 0, on_exceed=(Action.APPROVAL,))
-    book = book_of(rule, ask=ask)
-    assert check_answer(book, ASKED, NOON_NS, AROUND)["refusal"]["ticket"] is None
-    before, after = lease(book), lease(book)
-    assert (before["decision"], before["refusal"]["decision"], before["refusal"]["ticket"]) == ("approval",) * 2 + (
-        "T1",
-    )
-    assert (after["decision"], after["refusal"]["decision"], after["refusal"]["ticket"]) == ("block",) * 2 + ("T1",)
+    def said(answer: dict[str, Any]) -> tuple[object, object, object]:
+        return answer["decision"], answer["refusal"]["decision"], answer["refusal"]["ticket"]
+
+    def check() -> dict[str, Any]:
+        return check_answer(book, ASKED, NOON_NS, AROUND)
+
+    book = book_of(rule_of("r", 0, on_exceed=(Action.APPROVAL,)), ask=ask)
+    assert said(check()) == ("approval", "approval", None)
+    assert said(lease(book)) == said(check()) == ("approval", "approval", "T1")
+    assert said(lease(book)) == said(check()) == ("block", "block", "T1")
     assert [about[4] for about in asked] == ["h", "h"]  # type: ignore[index]
 
 

@@ -144,10 +144,17 @@ def test_a_denial_stands_for_as_long_as_the_rule_says_and_no_longer_than_its_win
 ) -> None:
     rule = replace(DAILY, ask_again_ns=ask_again_ns)
     approvals = started(store, clock, rule)
+
+    def standing() -> tuple[str | None, bool]:
+        return approvals.asked(rule, KEY, RULE.limit, 0, None, clock())
+
+    assert standing() == (None, False)
     ticket = asked(approvals, clock, rule=rule)
+    assert standing() == (ticket, False)
     approvals.deny(ticket, "jane")
     clock.now_ns += 2 * HOUR_NS - 1
     assert asked(approvals, clock, rule=rule) == ticket
+    assert standing() == (ticket, True)
     clock.now_ns += 1
     again = asked(approvals, clock, rule=rule)
     assert (again == ticket) == (ask_again_ns is None)

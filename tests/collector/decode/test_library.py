@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import shutil
 import struct
@@ -42,6 +44,41 @@ def test_without_a_compiler_or_with_a_broken_one_nothing_fails(folder: Path, mon
     monkeypatch.setenv("PATH", str(folder))
     assert "no C compiler" in build(folder)
     assert sorted(folder.iterdir()) == before
+
+
+def test_what_a_compiler_says_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first error, though more follows; of one that says nothing how it ended."""
+    program = folder / "compiler"
+    program.write_text(
+        "#!/bin/sh\necho 'plain.c:1:2: error: no such thing' >&2\necho '1 error generated.' >&2\nexit 3\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("CC", str(program))
+    assert build(folder) == "the C compiler failed with status 3: plain.c:1:2: error: no such thing"
+    monkeypatch.setenv("CC", "false")
+    assert build(folder) == "the C compiler failed with status 1: it said nothing"
+    monkeypatch.setenv("CC", '"gcc')
+    assert build(folder) == 'CC is no command line (No closing quotation): "gcc'
+
+
+def test_an_installation_goes_on_whatever_the_folder_does_not_allow(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An old library that cannot be removed stays; where nothing can be written there is no library."""
+    if compiler() is None:
+        pytest.skip("there is no C compiler")
+    (folder / "kernels_of_old.so").mkdir()
+    assert build(folder) == ""
+    assert (folder / library_name(folder)).exists()
+    assert (folder / "kernels_of_old.so").exists()
+
+    (folder / library_name(folder)).unlink()
+    monkeypatch.setattr("tempfile.TemporaryDirectory", _refused)
+    assert "Read-only" in build(folder)
+
+
+def _refused(*_: object, **__: object) -> None:
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
 
 def test_a_library_of_other_sources_is_never_taken(folder: Path) -> None:
