@@ -16,6 +16,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from collector import allocator
+
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 """Names of glibc's `mallopt` (malloc.h)."""
 
@@ -26,11 +28,6 @@ _MAPPED_FROM_BYTES = 4 << 20
 the large arrays of indices, which live for minutes, leave holes in the heap."""
 _KEPT_BYTES = 32 << 20
 """Free memory at the end of the heap that is kept. Lower: more clearing of fresh pages. Higher: more is held idle."""
-_DECAY_MS = 5_000
-"""Arrow's free pages are kept so long. Shorter: columns of the next group are cleared anew page by page, a tenth of all
-CPU. Longer: what a burst or a merge took stays for that time."""
-_OWN_SETTINGS = "JE_ARROW_MALLOC_CONF"
-"""The variable in which a user sets Arrow's allocator: then it stays as set."""
 _IO_THREADS = 2
 """Threads of Arrow that read files. More than the disk needs hold memory each."""
 _COLLECTED_AFTER = (10_000, 20, 100)
@@ -45,8 +42,8 @@ def configure() -> None:
         # A sixth less CPU per span and a tenth less memory than the default, mimalloc, for columns that one thread
         # makes and another one frees.
         pa.set_memory_pool(pa.jemalloc_memory_pool())
-        if _OWN_SETTINGS not in os.environ:
-            pa.jemalloc_set_decay_ms(_DECAY_MS)
+        if os.environ[allocator.VARIABLE] == allocator.SETTINGS:
+            pa.jemalloc_set_decay_ms(allocator.DECAY_MS)  # they may have come after Arrow was loaded
     pa.set_io_thread_count(_IO_THREADS)
     mallopt = _glibc("mallopt")
     if mallopt is not None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+import collector.allocator  # noqa: F401  # before Arrow is loaded
 from collector.cli import EXIT_INTERRUPTED
 from collector.config import Config, ConfigError, Endpoint, load
 

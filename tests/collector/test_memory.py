@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 
+import pyarrow as pa
 import pytest
 
-from collector import memory
+from collector import allocator, memory
 
 _BURST = """
 import os
@@ -38,6 +40,26 @@ def test_memory_of_a_burst_goes_back_to_the_system() -> None:
         return
     found = subprocess.run([sys.executable, "-c", _BURST], capture_output=True, text=True, check=True)
     assert int(found.stdout) > 250_000_000
+
+
+_SETTINGS = """
+from collector.cli import collect_command
+import pyarrow as pa
+pa.jemalloc_memory_pool().print_stats()
+"""
+
+
+@pytest.mark.skipif("jemalloc" not in pa.supported_memory_backends(), reason="Arrow has another allocator here")
+@pytest.mark.parametrize(("said", "arenas"), [(None, "1"), ("narenas:3", "3")])
+def test_arrow_of_a_collector_keeps_free_pages_in_one_arena_unless_its_user_says_otherwise(
+    said: str | None, arenas: str
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != allocator.VARIABLE}
+    if said is not None:
+        environment[allocator.VARIABLE] = said
+    command = [sys.executable, "-c", _SETTINGS]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert f"opt.narenas: {arenas}\n" in found.stderr + found.stdout
 
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

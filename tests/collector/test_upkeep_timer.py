@@ -56,6 +56,28 @@ def test_pauses_follow_the_work_and_failures_are_tried_again(caplog: pytest.LogC
     ]
 
 
+@pytest.mark.parametrize(("seconds", "times"), [(0.0, 3), (3600.0, 0)])
+def test_free_memory_goes_back_after_work_but_not_each_time(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, times: int
+) -> None:
+    monkeypatch.setattr("collector.upkeep_timer.GIVE_BACK_SECONDS", seconds)
+    given_back, over = Queue[None](), Event()
+    monkeypatch.setattr("collector.memory.give_back", lambda: given_back.put(None))
+    pieces = iter(range(3))
+
+    def maintain(_: Pause) -> Maintained:
+        if next(pieces, None) is None:
+            over.set()
+            raise OSError("no space left")  # nothing goes back after a failure
+        return Maintained("merged", 0.2)
+
+    timer = UpkeepTimer(maintain, lambda _: 3600.0 if over.is_set() else 0.0)
+    timer.start()
+    assert over.wait(30)
+    timer.stop()
+    assert given_back.qsize() == times
+
+
 def test_a_timer_that_never_started_stops() -> None:
     """As after a service that could not start."""
     UpkeepTimer(lambda _: Maintained("", 5.0)).stop()
