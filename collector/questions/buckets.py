@@ -24,6 +24,7 @@ MOST = 10_000
 
 More take seconds, in which nothing can interrupt them.
 """
+REMEDY = "ask for a longer bucket or a shorter time"
 _LONGEST = {
     MINUTE: timedelta(minutes=1),
     HOUR: timedelta(hours=2),  # some are put back
@@ -123,7 +124,7 @@ def numbers(bucket: str, first: datetime, end: datetime, zone: ZoneInfo) -> list
     """
     least = (end - first) // _LONGEST[bucket]
     if least > MOST:
-        raise TooManyBuckets(f"{least} buckets of one {bucket} or more; {MOST} are made at most")
+        raise TooManyBuckets(f"{least} buckets of one {bucket} or more; {MOST} are made at most; {REMEDY}")
     last = number(bucket, end - timedelta(microseconds=1), zone)
     found = number(bucket, first, zone)
     if bucket not in SECONDS:

@@ -97,7 +97,8 @@ def timeseries(ask: Ask, selection: Selection, stacking: Stacking) -> Timeseries
     zone = selection.window.zone
     numbers = buckets.numbers(bucket, *found, zone)
     if len(numbers) > MAX_BUCKETS:
-        raise TooManyBuckets(f"{len(numbers)} buckets of one {bucket}; {MAX_BUCKETS} are shown at most")
+        wrong = f"{len(numbers)} buckets of one {bucket}; {MAX_BUCKETS} are shown at most"
+        raise TooManyBuckets(f"{wrong}; {buckets.REMEDY}")
     lines = _lines(scope, stacking, bucket)
     shown = {line["key_0"] for line in lines if line["shown"]}
     series = [
