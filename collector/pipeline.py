@@ -201,8 +201,8 @@ class Pipeline:
         self._telemetry.add(metrics.SPANS_STORED, appended.accepted)
         self._telemetry.add(metrics.SPANS_DUPLICATE, appended.duplicates)
         self._telemetry.add(metrics.SPANS_CHANGED, appended.changed)
-        leaves = ledger.filter(pc.equal(ledger.column("call_kind").cast(pa.string()), CallKind.LEAF.value))
-        for status in pc.value_counts(leaves.column("cost_status").cast(pa.string())):
+        is_leaf = pc.equal(ledger.column("call_kind").cast(pa.string()), CallKind.LEAF.value)
+        for status in pc.value_counts(ledger.column("cost_status").filter(is_leaf).cast(pa.string())):
             if status["values"].is_valid:
                 self._telemetry.add(metrics.CALLS, status["counts"].as_py(), status["values"].as_py())
 
