@@ -151,7 +151,8 @@ def _about(book: LeaseBook, claim: Claim, now_ns: int) -> Json:
         "unreachable": "closed" if book.is_closed_when_unreachable(claim, now_ns) else "open",
     }
     closed = book.closed_when_unreachable(claim.org_id, now_ns)
-    return {**about, "closed": [{"rule": name, "calls": calls} for name, calls in closed]} if closed else about
+    told = [{"rule": rule.name, "unit": rule.unit.value, "calls": calls} for rule, calls in closed]
+    return {**about, "closed": told} if told else about
 
 
 def _leased(lease: Lease, about: Mapping[str, Any]) -> Json:

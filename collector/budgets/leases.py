@@ -129,13 +129,13 @@ class LeaseBook:
             found = (hard for hard in self._rules if hard.rule.is_closed_when_unreachable)
             return any(hard.key(claim, now_ns) is not None for hard in found)
 
-    def closed_when_unreachable(self, org_id: str, now_ns: int) -> list[tuple[str, dict[str, str | None]]]:
+    def closed_when_unreachable(self, org_id: str, now_ns: int) -> list[tuple[Rule, dict[str, str | None]]]:
         """Rules that want calls of an organisation not made while there is no answer, and which calls: `MAX_CLOSED` of
         them, templates first."""
         with self.lock:
             closed = [hard for hard in self._rules if hard.rule.is_closed_when_unreachable]
-            found = [(hard.rule.name, hard.matches(org_id, now_ns)) for hard in closed]
-        said = [(name, calls) for name, calls in found if calls is not None]
+            found = [(hard.rule, hard.matches(org_id, now_ns)) for hard in closed]
+        said = [(rule, calls) for rule, calls in found if calls is not None]
         return sorted(said, key=lambda each: sum(value is not None for value in each[1].values()))[:MAX_CLOSED]
 
     def lease(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextvars import Token
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, TypeVar, cast
@@ -15,6 +14,7 @@ from opentelemetry.context import Context
 
 from otel_cost import attributes as keys
 from otel_cost.call import ATTRIBUTE, DIMENSIONS
+from otel_cost.context import OWNER_KEYS
 from otel_cost.guard import deciding, gate
 from otel_cost.guard.admissions import Admission
 from otel_cost.guard.errors import BudgetError
@@ -41,9 +41,11 @@ class Guarded:
         self.model = model
         self.admission = Admission()
         self.is_open = True
-        self.token: Token[Guarded | None] | None = None
+        self.is_left = False
+        self.around: Guarded | None = None
+        """The block that it was entered in, if that is not left."""
         self.own: Mapping[str, str] = {}
-        """Attributes that budgets count by, for spans of the call."""
+        """Who pays, as the block says, and attributes that budgets count by: for spans of the call."""
         self.claim: Claim | None = None
         """What was claimed for it, if the guard is on."""
         self._cost_pico_usd: int | None = 0
@@ -52,8 +54,8 @@ class Guarded:
 
     @property
     def attributes(self) -> dict[str, str]:
-        """For the span of the call, if the app makes one: which reservation it used, and attributes that budgets count
-        it by. Spans that are read on the wire, inside of the block, have them."""
+        """For the span of the call, if the app makes one: which reservation it used, who pays as the block says, and
+        attributes that budgets count it by. Spans that are read on the wire, inside of the block, have them."""
         lease = self.admission.lease
         return dict(self.own) if lease is None else {**self.own, keys.OTEL_COST_LEASE: lease}
 
@@ -108,7 +110,9 @@ class Guard:
         is_priced: bool,
     ) -> None:
         self._values = values
-        self._attributes = attributes  # of the call's span, by key
+        said = {key: value for name, key in OWNER_KEYS.items() if (value := values.get(name))}
+        self._attributes = {**said, **attributes}  # of the call's span, by key
+        self._open: dict[Guarded, None] = {}  # blocks that are not left, in whichever thread or task
         self._tokens = tokens  # input and output
         self._is_priced = is_priced  # by the card, not by the app
         self._cost_pico_usd = cost_pico_usd
@@ -125,7 +129,6 @@ class Guard:
     def _steps(self, guarded: Guarded, leases: Leases) -> Generator[deciding.Step, deciding.Answer, Admission]:
         context = otel_context.get_current()
         owners: dict[str, str | None] = {**owners_of(context)}
-        guarded.own = self._attributes
 
         def claimed(model: str | None) -> Claim:
             guarded.claim = self._claim(model, owners)
@@ -148,7 +151,7 @@ class Guard:
         return {name: self._attributes.get(name[len(ATTRIBUTE) :], value) for name, value in found.items()}
 
     def __enter__(self) -> Guarded:
-        guarded, on = Guarded(self._values.get("model")), gate.gate()
+        guarded, on = self._begun(), gate.gate()
         try:
             if on is not None:
                 guarded.admission = deciding.decide(on.leases, self._steps(guarded, on.leases))
@@ -156,10 +159,10 @@ class Guard:
             raise
         except Exception as error:
             STATS.failed("guard.enter", error)
-        return _entered(guarded)
+        return self._entered(guarded)
 
     async def __aenter__(self) -> Guarded:
-        guarded, on = Guarded(self._values.get("model")), gate.gate()
+        guarded, on = self._begun(), gate.gate()
         try:
             if on is not None:
                 guarded.admission = await deciding.decide_async(on.leases, self._steps(guarded, on.leases))
@@ -167,20 +170,51 @@ class Guard:
             raise
         except Exception as error:
             STATS.failed("guard.enter", error)
-        return _entered(guarded)
+        return self._entered(guarded)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        guarded = gate.AROUND.get()
-        if guarded is None or guarded.token is None:
-            STATS.count("guard.left_in_another_context")
-            return
-        gate.AROUND.reset(guarded.token)
-        guarded.end(sum(self._tokens), error is not None)
+        guarded = self._left()
+        if guarded is not None:
+            # What is cancelled, or a generator that nobody reads to its end, is no failure: it may have cost something.
+            guarded.end(sum(self._tokens), isinstance(error, Exception))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         self.__exit__(kind, error, at)
+
+    def _begun(self) -> Guarded:
+        guarded = Guarded(self._values.get("model"))
+        guarded.own = self._attributes
+        return guarded
+
+    def _entered(self, guarded: Guarded) -> Guarded:
+        guarded.model = guarded.admission.model or guarded.model
+        guarded.around = _not_left(gate.AROUND.get())
+        self._open[guarded] = None
+        gate.AROUND.set(guarded)
+        return guarded
+
+    def _left(self) -> Guarded | None:
+        """The block of this guard that is left: the innermost one here. A generator may be continued in another
+        context than it was entered in, or while its caller is in a block of its own: then the last one anywhere."""
+        inner: Guarded | None = None
+        found = gate.AROUND.get()
+        while found is not None and found not in self._open:
+            inner, found = found, found.around
+        if found is None:
+            STATS.count("guard.left_in_another_context")
+            try:
+                found, _ = self._open.popitem()
+            except KeyError:
+                return None
+        elif inner is None:
+            gate.AROUND.set(_not_left(found.around))
+        else:
+            inner.around = found.around
+        self._open.pop(found, None)
+        found.is_left = True
+        return found
 
     def __call__(self, function: _F) -> _F:
         """Each call of `function` in a block of its own. TypeError: generators, which leave the block in between."""
@@ -203,9 +237,10 @@ class Guard:
         return cast(_F, functools.wraps(function)(run))
 
 
-def _entered(guarded: Guarded) -> Guarded:
-    guarded.model = guarded.admission.model or guarded.model
-    guarded.token = gate.AROUND.set(guarded)
+def _not_left(guarded: Guarded | None) -> Guarded | None:
+    """The innermost block that is not left, of these."""
+    while guarded is not None and guarded.is_left:
+        guarded = guarded.around
     return guarded
 
 

@@ -29,7 +29,7 @@ _last_resource: tuple[object, Mapping[str, str]] = (None, _NOTHING)
 
 
 def owners_of(context: Context) -> dict[str, str]:
-    """Owner dimension -> value, of a call that is made in this context."""
+    """Owner dimension -> value, of a call that is made in this context. Outside any run its trace is its run."""
     provider = trace.get_tracer_provider()
     found: dict[str, str] = {}
     span = trace.get_current_span(context)
@@ -50,7 +50,13 @@ def owners_of(context: Context) -> dict[str, str]:
         if agent.conversation:
             found.setdefault("conversation", agent.conversation)
     resource = _of_resource(provider)
-    return {**resource, **found} if resource else found
+    if resource:
+        found = {**resource, **found}
+    if "run" not in found:
+        trace_id = span.get_span_context().trace_id
+        if trace_id:
+            found["run"] = trace.format_trace_id(trace_id)
+    return found
 
 
 def attributes_of(context: Context, names: Sequence[str]) -> tuple[dict[str, str | None], dict[str, str]]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from otel_cost.guard.held import Claim
 from otel_cost.recent import Recent
 
+_MONEY = "USD"
 MAX_POLICIES = 4096
 """Kinds of calls whose `unreachable` is remembered (twice as many at most)."""
 
@@ -31,6 +32,7 @@ class ClosedError(Exception):
 
 class _ClosedRule(NamedTuple):
     rule: str
+    unit: str
     calls: Mapping[str, str | None]
     """Which calls it is about: dimension -> value; None: any."""
 
@@ -44,10 +46,12 @@ class _ClosedRule(NamedTuple):
 
 
 class Closed:
-    """Which calls are not made when nobody answers, as last heard."""
+    """Which calls are not made when nobody answers, as last heard. A call that costs nothing is stopped by no budget of
+    money, as when there is an answer."""
 
     def __init__(self) -> None:
-        self._of: Recent[Hashable, str] = Recent(MAX_POLICIES)  # by kind of call: the rules that say so
+        self._of: Recent[Hashable, Sequence[tuple[str, str]]] = Recent(MAX_POLICIES)
+        """By kind of call: the rules that say so, and their units."""
         self._rules: Sequence[_ClosedRule] = ()
 
     def clear(self) -> None:
@@ -57,15 +61,21 @@ class Closed:
 
     def heard(self, key: Hashable, answer: Mapping[str, Any]) -> None:
         """An answer of the collector to a claim for a kind of calls."""
-        rules = ""
+        rules: Sequence[tuple[str, str]] = ()
         if answer.get("unreachable") == "closed":
             found = (answer.get("lease") or {}).get("grants") or [answer.get("refusal") or {}]
-            rules = ", ".join(str(each.get("rule")) for each in found) or "?"
+            rules = [(str(each.get("rule") or "?"), str(each.get("unit"))) for each in found]
         self._of.put(key, rules)
         told = answer.get("closed") or ()
-        self._rules = [_ClosedRule(str(each.get("rule")), each.get("calls") or {}) for each in told]
+        self._rules = [
+            _ClosedRule(str(each.get("rule")), str(each.get("unit")), each.get("calls") or {}) for each in told
+        ]
 
     def of(self, key: Hashable | None, claim: Claim) -> str:
         """The rules that let a call not pass. A kind of calls that was never asked for is looked for in them."""
-        found = None if key is None else self._of.get(key)
-        return ", ".join(each.rule for each in self._rules if each.is_for(claim)) if found is None else found
+        known = None if key is None else self._of.get(key)
+        is_free = claim.cost_pico_usd == 0
+        if known is None or (is_free and known):
+            listed = [(each.rule, each.unit) for each in self._rules if each.is_for(claim)]
+            known = listed if known is None else listed or known
+        return ", ".join(rule for rule, unit in known if not (is_free and unit == _MONEY))

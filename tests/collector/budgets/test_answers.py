@@ -81,7 +81,7 @@ def test_a_refusal_says_why() -> None:
         "rules_revision": "r1",
         "match_on": ["organization"],
         "unreachable": "closed",
-        "closed": [{"rule": "tokens", "calls": {}}],
+        "closed": [{"rule": "tokens", "unit": "tokens", "calls": {}}],
         "refusal": {
             "decision": "block",
             "rule": "tokens",
@@ -112,8 +112,8 @@ def test_rules_that_are_closed_are_told_with_every_answer() -> None:
     answer = lease(book_of(rule_of("open", 10**15), *closed), owners={})
     assert answer["unreachable"] == "open"
     assert answer["closed"] == [
-        {"rule": "each", "calls": {"customer": None}},
-        {"rule": "run", "calls": {"agent": "a", "run": None}},
+        {"rule": "each", "unit": "USD", "calls": {"customer": None}},
+        {"rule": "run", "unit": "USD", "calls": {"agent": "a", "run": None}},
     ]
     assert "closed" not in lease(book_of(rule_of("open", 10**15)))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from opentelemetry import context as otel_context
+from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
@@ -17,7 +18,7 @@ from otel_cost.guard import gate, owners
 from otel_cost.instrument import stats
 from otel_cost.pricing.money import pico_usd
 from tests.otel_cost.guard.budget_server import Budget
-from tests.otel_cost.guard.guarding import guarded_app
+from tests.otel_cost.guard.guarding import guard_on, guarded_app
 from tests.otel_cost.instrument.observing import MESSAGES, MODEL, USAGE, Observed, answer, chat, events, refusal
 from tests.otel_cost.instrument.scripted_server import Script
 
@@ -107,6 +108,21 @@ def test_without_a_hard_budget_nothing_is_counted_and_asked_once() -> None:
     assert [what for what, _ in budget.asked] == ["lease"]
 
 
+def test_a_call_outside_any_run_has_its_trace_for_one() -> None:
+    """As the ledger has it: else no budget of a run would be asked about it."""
+    budget = Budget(limit_usd="1", match_on=("run",))
+    with guarded_app(budget, answer()) as app:
+        client, tracer = app.client(), app.recorder.provider.get_tracer("app")
+        for _ in range(2):
+            with tracer.start_as_current_span("request"):
+                chat(client)
+                chat(client)
+                with otel_cost.run("nightly"):
+                    chat(client)
+        traces = [trace.format_trace_id(span.context.trace_id) for span in app.spans()]
+    assert [claim["owners"].get("run") for claim in budget.claims()] == [traces[0], "nightly", traces[-1]]
+
+
 def test_a_lease_is_for_calls_with_the_same_values() -> None:
     budget = Budget(limit_usd="1")
     with guarded_app(budget, answer()) as app:
@@ -173,6 +189,30 @@ def test_a_closed_rule_refuses_and_an_open_one_lets_through_when_nobody_answers(
                 chat(app.client())
                 assert stats()["guard.unreachable"] == before + 1
                 assert held.leases._client.is_paused
+
+
+def test_a_model_that_costs_nothing_is_called_without_an_answer_if_only_budgets_of_money_are_closed() -> None:
+    rules = (
+        {"rule": "money", "unit": "USD", "calls": {"customer": None}},
+        {"rule": "calls", "unit": "calls", "calls": {"customer": "some"}},
+    )
+    budget = Budget(limit_usd="1", unreachable="closed", closed=rules)
+    with guard_on(budget):
+        for customer in ("acme", "some"):
+            with otel_cost.guard(estimate_usd="0.01", customer=customer):
+                pass
+        budget.status = 503
+        held = gate.gate()
+        assert held is not None
+        held.leases._usable.clear()
+        for customer in ("acme", "new"):
+            with otel_cost.guard(estimate_usd="0", customer=customer):
+                pass
+            with pytest.raises(otel_cost.BudgetExceeded), otel_cost.guard(estimate_usd="0.01", customer=customer):
+                pass
+        with pytest.raises(otel_cost.BudgetExceeded) as refused, otel_cost.guard(estimate_usd="0", customer="some"):
+            pass
+        assert refused.value.rule == "calls"
 
 
 @pytest.mark.parametrize("status", [503, 401])

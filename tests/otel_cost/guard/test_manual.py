@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
-from collections.abc import Iterator
+import threading
+from collections.abc import AsyncIterator, Generator, Iterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 import otel_cost
 from otel_cost import attributes as k
 from otel_cost.errors import MoneyError
+from otel_cost.guard import gate
 from tests.otel_cost.guard.budget_server import Budget
 from tests.otel_cost.guard.guarding import guard_on, guarded_app
 from tests.otel_cost.instrument.observing import answer, chat
@@ -22,7 +26,7 @@ def test_a_block_is_decided_on_and_settled_by_what_the_app_says() -> None:
     with guard_on(budget):
         with otel_cost.guard(model="m", provider="p", estimate_usd="0.05", customer="acme") as guarded:
             assert guarded.model == "m"
-            assert guarded.attributes == {k.OTEL_COST_LEASE: "L1/0"}
+            assert guarded.attributes == {k.OTEL_COST_LEASE: "L1/0", k.OTEL_COST_CUSTOMER: "acme"}
             guarded.settle(cost_usd=Decimal("0.04"), tokens=7)
             guarded.settle(cost_usd="0.09")
         with pytest.raises(otel_cost.BudgetExceeded), otel_cost.guard(estimate_usd="0.07", customer="acme"):
@@ -38,7 +42,9 @@ def test_a_block_that_says_nothing_costs_its_estimate_and_one_that_fails_nothing
             pass
         with pytest.raises(KeyError), otel_cost.guard(estimate_usd="0.05"):
             raise KeyError
-    assert [call["usd"] for call in budget.calls()] == [None, "0"]
+        with pytest.raises(asyncio.CancelledError), otel_cost.guard(estimate_usd="0.05"):
+            raise asyncio.CancelledError  # the provider may have answered: the cost is not known
+    assert [call["usd"] for call in budget.calls()] == [None, "0", None]
     assert budget.calls()[1]["calls"] == 0
 
 
@@ -100,15 +106,128 @@ def test_a_call_inside_a_block_is_not_decided_on_again_and_settles_it() -> None:
     with guarded_app(budget, answer()) as app, otel_cost.guard(estimate_usd="0.05"):
         chat(app.client())
         assert app.only()[k.OTEL_COST_LEASE] == "L1/0"
+        assert k.OTEL_COST_CUSTOMER not in app.only()
         cost = app.only()[k.OTEL_COST_COST_USD]
     assert len(budget.claims()) == 1
     assert [call["usd"] for call in budget.calls()] == [cost]
 
 
+def test_a_call_inside_a_block_is_its_customers_who_else_no_budget_would_count_it_for() -> None:
+    budget = Budget(limit_usd="1")
+    with guarded_app(budget, answer()) as app, otel_cost.tags(customer="other", user="jane"):
+        with otel_cost.guard(estimate_usd="0.05", customer="acme", team="search"):
+            chat(app.client())
+        said = app.only()
+    assert budget.claims()[0]["owners"] == {"customer": "acme", "team": "search", "user": "jane"}
+    named = [said[key] for key in (k.OTEL_COST_CUSTOMER, k.OTEL_COST_TEAM, k.OTEL_COST_USER)]
+    assert named == ["acme", "search", "jane"]
+
+
+def _under_way() -> int:
+    """Calls that the guard takes for being under way."""
+    on = gate.gate()
+    assert on is not None
+    return sum(len(held.in_flight) for held in on.leases._all.values())
+
+
+def test_a_block_in_a_generator_ends_whichever_context_continues_it() -> None:
+    """Web frameworks take each step of a generator in a copy of the context, on some thread."""
+    budget = Budget(limit_usd="1")
+
+    def steps(cost_usd: str | None) -> Generator[int, None, None]:
+        with otel_cost.guard(estimate_usd="0.05") as guarded:
+            yield 1
+            if cost_usd is not None:
+                guarded.settle(cost_usd=cost_usd)
+
+    with guard_on(budget):
+        for each in (steps("0.01"), steps(None)):
+            assert contextvars.copy_context().run(next, each) == 1
+            assert _under_way() == 1
+            assert contextvars.copy_context().run(next, each, None) is None
+            assert _under_way() == 0
+        abandoned = steps("0.01")
+        contextvars.copy_context().run(next, abandoned)
+        abandoned.close()
+        assert _under_way() == 0
+    assert [call["usd"] for call in budget.calls()] == ["0.01", None, None]
+
+
+def test_a_block_of_an_async_generator_ends_in_whichever_task_closes_it() -> None:
+    """Also in one that was made inside of it, whose context cannot reset the generator's."""
+    budget = Budget(limit_usd="1")
+
+    async def steps() -> AsyncIterator[int]:
+        async with otel_cost.guard(estimate_usd="0.05"):
+            yield 1
+            yield 2
+
+    async def run() -> None:
+        elsewhere, here = aiter(steps()), aiter(steps())
+        for each in (asyncio.create_task(_first(elsewhere)), _first(here)):
+            assert await each == 1
+        for started in (elsewhere, here):
+            await asyncio.create_task(_close(started))
+        assert _under_way() == 0
+
+    with guard_on(budget):
+        asyncio.run(run())
+    assert len(budget.calls()) == 2
+
+
+async def _first(steps: AsyncIterator[int]) -> int:
+    return await anext(steps)
+
+
+async def _close(steps: Any) -> None:
+    await steps.aclose()
+
+
+def test_blocks_that_are_left_in_another_order_than_entered_are_each_settled_by_what_they_say() -> None:
+    budget = Budget(limit_usd="1")
+
+    def steps() -> Iterator[int]:
+        with otel_cost.guard(estimate_usd="0.05") as guarded:
+            yield 1
+            guarded.settle(cost_usd="0.01")
+
+    with guard_on(budget):
+        generator = steps()
+        next(generator)
+        with otel_cost.guard(estimate_usd="0.07") as guarded:
+            assert list(generator) == []
+            assert gate.AROUND.get() is guarded
+            guarded.settle(cost_usd="0.02")
+        assert gate.AROUND.get() is None
+    assert [call["usd"] for call in budget.calls()] == ["0.01", "0.02"]
+
+
+def test_one_guard_may_be_entered_by_many_threads_and_tasks_at_once() -> None:
+    budget = Budget(limit_usd="9", calls_per_lease=100)
+    guard = otel_cost.guard(estimate_usd="0.05")
+
+    async def call(number: int) -> None:
+        async with guard as guarded:
+            await asyncio.sleep(0.001 * (number % 3))
+            guarded.settle(cost_usd=f"0.0{number}")
+
+    async def run() -> None:
+        await asyncio.gather(*(call(number) for number in range(1, 10)))
+
+    with guard_on(budget):
+        threads = [threading.Thread(target=asyncio.run, args=(run(),)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert _under_way() == 0
+    assert sorted(call["usd"] for call in budget.calls()) == sorted(3 * [f"0.0{number}" for number in range(1, 10)])
+
+
 def test_without_a_collector_everything_is_let_through() -> None:
     with otel_cost.guard(estimate_usd="5", team="search") as guarded:
         guarded.settle(cost_usd="6")
-    assert guarded.attributes == {}
+    assert guarded.attributes == {k.OTEL_COST_TEAM: "search"}
 
 
 def test_wrong_arguments_are_told_at_once() -> None:
