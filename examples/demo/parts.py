@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
@@ -17,6 +18,8 @@ from examples.replay import Exchange, load_exchange
 HERE = Path(__file__).parent
 DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT, DEFAULT_PAGE_PORT = 4317, 4318, 8321
 READY_SECONDS, STOP_SECONDS, APP_SECONDS = 60.0, 30.0, 120.0
+_PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+_PR_SET_PDEATHSIG = 1
 
 
 class DemoError(Exception):
@@ -107,6 +110,7 @@ class Collector:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=_end_with_the_demo if _PRCTL is not None else None,
             )
         deadline = time.monotonic() + READY_SECONDS
         for port in (self._place.grpc_port, self._place.http_port):
@@ -138,6 +142,12 @@ class Collector:
 
     def _said(self) -> str:
         return self._log.read_text(encoding="utf-8", errors="replace").strip()[-4000:]
+
+
+def _end_with_the_demo() -> None:
+    """In the new process: the system sends it SIGTERM when the demo dies, however it dies (prctl(2))."""
+    if _PRCTL is not None:
+        _PRCTL(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _listens(port: int) -> bool:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
+ENDS_SECONDS = 30.0
 COSTS = {  # tokens times the provider's published price per million, by hand
     "planner": Decimal("0.02") * 79 / 10**6 + (Decimal("2.5") * 68 + Decimal("1.25") * 1152 + 10 * 100) / 10**6,
     "writer": (Decimal("1.25") * 7351 + 10 + 5 * 4) / 10**6  # writes the cache
@@ -118,6 +120,21 @@ def test_ctrl_c_ends_the_demo_cleanly(tmp_path: Path, seen: str, exit_code: int,
     assert "Traceback" not in text
     assert port
     assert not listens(port)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell a child of its parent's end")
+def test_a_demo_that_is_killed_takes_its_collector_with_it(tmp_path: Path) -> None:
+    """Nothing goes on holding the ports and the ledger."""
+    with demo(tmp_path / "demo.duckdb") as process:
+        assert process.stdout is not None
+        port = next(grpc_port(line) for line in process.stdout if line.startswith("collector:"))
+        assert listens(port)
+        process.kill()
+        process.wait()
+        deadline = time.monotonic() + ENDS_SECONDS
+        while listens(port) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not listens(port)
 
 
 def test_a_port_that_is_taken_is_replaced_and_said(tmp_path: Path) -> None:
