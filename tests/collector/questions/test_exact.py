@@ -39,6 +39,7 @@ SUMMED_ZONE = "Europe/Berlin"
 FIRST = datetime(2026, 10, 20, tzinfo=UTC)
 DAYS = 12
 """Over the night in which Berlin's clocks are put back."""
+EVERYTHING = Selection(None, Window(None, None, ZoneInfo(SUMMED_ZONE)), ())
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ADDED = ("cost_usd", "calls", "unpriced_calls", "failed_calls", "input_tokens", "retries", "useful_output_tokens")
 _ROWS = f"""
@@ -219,11 +220,15 @@ def _check_series(ask: Ask, mine: Rows, selection: Selection, chance: random.Ran
     if bucket != buckets.MINUTE:  # of days there are more than a series shows
         _check_stacked(ask, mine, selection, bucket)
     for by in ((), ("provider",)):
-        cells = sums(ask, selection, bucket, by)
-        assert {
-            (buckets.label(bucket, buckets.number(bucket, cell.start, zone), zone), *cell.key): said_by(cell.measures)
-            for cell in cells
-        } == grouped(mine, (bucket, *by), zone)
+        _check_sums(ask, mine, selection, bucket, by)
+
+
+def _check_sums(ask: Ask, mine: Rows, selection: Selection, bucket: str, by: Sequence[str]) -> None:
+    zone = selection.window.zone
+    assert {
+        (buckets.label(bucket, buckets.number(bucket, cell.start, zone), zone), *cell.key): said_by(cell.measures)
+        for cell in sums(ask, selection, bucket, by)
+    } == grouped(mine, (bucket, *by), zone)
 
 
 def _check_stacked(ask: Ask, mine: Rows, selection: Selection, bucket: str) -> None:
@@ -260,6 +265,8 @@ def live(path: Path, seed: int, steps: int, asked: int) -> int:
                 generations.step()
             generations.step()
             rows = rows_of(path)
+            with generations.current() as cursor:  # where there are sums of every other bucket
+                _check_sums(cursor, rows, EVERYTHING, buckets.MINUTE, ())
             for selection in selections(chance, asked):
                 with generations.current() as cursor:
                     helped += _has_sums(cursor)
