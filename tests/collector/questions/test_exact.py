@@ -216,7 +216,7 @@ def _check_longest(ask: Ask, mine: Rows, selection: Selection) -> None:
 
 
 def _check_series(ask: Ask, mine: Rows, selection: Selection, chance: random.Random) -> None:
-    zone, bucket = selection.window.zone, chance.choice(TIMES)
+    bucket = chance.choice(TIMES)
     if bucket != buckets.MINUTE:  # of days there are more than a series shows
         _check_stacked(ask, mine, selection, bucket)
     for by in ((), ("provider",)):
