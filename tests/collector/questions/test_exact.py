@@ -223,7 +223,7 @@ def _check_series(ask: Ask, mine: Rows, selection: Selection, chance: random.Ran
         _check_sums(ask, mine, selection, bucket, by)
 
 
-def _check_sums(ask: Ask, mine: Rows, selection: Selection, bucket: str, by: Sequence[str]) -> None:
+def _check_sums(ask: Ask, mine: Rows, selection: Selection, bucket: str, by: tuple[str, ...]) -> None:
     zone = selection.window.zone
     assert {
         (buckets.label(bucket, buckets.number(bucket, cell.start, zone), zone), *cell.key): said_by(cell.measures)
