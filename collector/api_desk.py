@@ -20,7 +20,8 @@ from collector.serve.api.badge import badge_path
 from collector.serve.api.budgets import budget_paths, event_json
 from collector.serve.api.budgets_approvals import approval_paths
 from collector.serve.api.compared import Compare, compare_path
-from collector.serve.api.config import ApiConfig
+from collector.serve.api.config import ApiConfig, Revenue
+from collector.serve.api.customers import NO_REVENUE, customers_view
 from collector.serve.api.exports import export_paths
 from collector.serve.api.forecasts import forecast_paths
 from collector.serve.api.news import BudgetNews, News, news_path
@@ -57,7 +58,8 @@ class ApiDesk:
         self._reading = Reading(store.layout.published, zone)
         viewer = Viewer(self._reading, zone)
         compare = CompareDesk(store.layout.published, cards)
-        paths = all_paths(viewer, budgets, cards, partial(_asked, store), compare, self.news, config.jaeger)
+        ask_sql = partial(_asked, store)
+        paths = all_paths(viewer, budgets, cards, ask_sql, compare, self.news, config.jaeger, config.revenue)
         pages: list[Page] = [approvals_page()]
         app = build_app(config, paths, pages, page_routes(), {"jaeger": config.jaeger})
         tls = None if config.tls is None else server_context(config.tls)
@@ -99,6 +101,7 @@ def all_paths(
     compare: Compare,
     news: News,
     jaeger: str | None,
+    revenue: Revenue = NO_REVENUE,
 ) -> list[Path]:
     """Every route but those that every API has (the list of routes, the description, login). Of two that fit a request
     the first answers."""
@@ -109,6 +112,7 @@ def all_paths(
 
     return [
         *(viewer.route(view) for view in (*spend_views(), *run_views(card_of, jaeger), *trust_views())),
+        viewer.route(customers_view(revenue)),
         *forecast_paths(viewer, budgets),
         *export_paths(viewer),
         badge_path(viewer),

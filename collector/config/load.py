@@ -18,6 +18,7 @@ from collector.config.parts import Endpoint
 from collector.config.pipelines import Defined, select
 from collector.config.problems import BadValue, ConfigError, Problems
 from collector.config.reader import Section
+from collector.config.revenue import read_revenue
 from collector.config.text import parse
 from collector.config.tls import read_server_tls
 from collector.forward.config import ForwardConfig
@@ -189,7 +190,8 @@ def _extensions(section: Section, defined: Defined, config: Config) -> Config:
         if kind == "health_check":
             config = replace(config, health_check=_endpoint(part, model.HEALTH_CHECK_ENDPOINT))
         else:
-            config = replace(config, api=read_api(part, model.API_ENDPOINT))
+            revenue = read_revenue(part)
+            config = replace(config, api=replace(read_api(part, model.API_ENDPOINT), revenue=revenue))
     section.close()
     return config
 

@@ -15,6 +15,7 @@ from tests.browser.chromium import chromium, program
 from tests.support.collector_process import CollectorProcess
 
 DAYS, CALLS_PER_DAY = "20", "60"
+REVENUE = ", revenue: [{customers: {acme: 200 USD/month, globex: 0.01 USD/month}}]"
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +31,7 @@ def browser() -> Iterator[Browser]:
 def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorProcess]:
     """A real one, over a ledger of the demo."""
     folder = tmp_path_factory.mktemp("page")
-    serving = CollectorProcess(folder, folder / "demo.duckdb", has_api=True)
+    serving = CollectorProcess(folder, folder / "demo.duckdb", has_api=True, api=REVENUE)
     made = serving.command("demo", "--days", DAYS, "--calls-per-day", CALLS_PER_DAY, "--db", str(serving.database))
     assert made.returncode == 0, made.stderr
     with serving:

@@ -45,6 +45,7 @@ def test_every_key_of_access_is_read() -> None:
     assert config.api is not None
     assert (config.api.tls, config.api.session_seconds) == (TlsFiles(Path("server.crt"), Path("server.key")), 8 * 3600)
     assert config.api.tokens[1].organization == "acme"
+    assert config.api.revenue == {"acme": {"globex": 200 * 10**12, "1042": 495 * 10**11}}
     assert config.api.jwt == JwtConfig(
         "https://login.example.com/",
         ("otel-cost", "otel-cost-page"),
@@ -87,6 +88,19 @@ def test_every_key_of_access_is_read() -> None:
         (api(f"auth: {{jwt: {{{JWT}, jwks_file: f, roles: {{x: viewr}}}}}}"), 'did you mean "viewer"?'),
         (api(f"auth: {{jwt: {{{JWT}, jwks_file: f, default_role: nobody}}}}"), "allowed: viewer, editor, admin, none"),
         (api("auth: {jwtt: {}}"), 'did you mean "jwt"?'),
+        (
+            api("revenue: [{customers: {acme: 200 EUR/month}}]"),
+            "extensions.api.revenue[0].customers.acme: must be dollars a month (got 200 EUR/month); "
+            'allowed: for example "200 USD/month"',
+        ),
+        (api("revenue: [{customers: {acme: }}]"), "customers.acme: must be dollars a month (got nothing)"),
+        (api("revenue: [{customers: {acme: -5 USD/month}}]"), "must be dollars a month (got -5 USD/month)"),
+        (api("revenue: [{customer: {acme: 1 USD/month}}]"), 'did you mean "customers"?'),
+        (api("revenue: [{}]"), "revenue[0].customers: must pair customers with what they pay; allowed: {acme: 200"),
+        (
+            api("revenue: [{customers: {a: 1 USD/month}}, {customers: {a: 2 USD/month}}]"),
+            "revenue[1].customers.a: this customer is in the list twice (got a)",
+        ),
         (otlp("auth: {}"), "receivers.otlp.auth.tokens: must list at least one token"),
         (otlp("auth: {tokens: [{name: a, token: 0123456789abcdefg, tags: {taem: x}}]}"), 'did you mean "team"?'),
         (otlp("organization: {sources: [heade]}"), 'did you mean "header"?'),

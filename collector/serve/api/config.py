@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collector.config.parts import Endpoint  # the config is built from this
 
 
+Revenue = Mapping[str, Mapping[str, int]]
+"""Organisation -> customer -> what it pays in pico-USD a month."""
+
 TRACE_PLACE = "{trace_id}"
 """What stands for the trace in a link to another tool."""
 
@@ -86,6 +89,7 @@ class ApiConfig:
     """Whether a config asks for it; else a collector whose address is taken goes on without."""
     jaeger: str | None = None
     """Address of a trace in Jaeger's page, with `{trace_id}` in it."""
+    revenue: Revenue = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def asks_who(self) -> bool:

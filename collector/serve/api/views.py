@@ -30,7 +30,6 @@ COLLECTIONS = {
     "agents": ("agent",),
     "models": ("provider", "model"),
     "providers": ("provider",),
-    "customers": ("customer",),
     "features": ("feature",),
     "teams": ("team",),
     "users": ("user",),
@@ -199,7 +198,12 @@ def _spend(found: spends.Spend, _: Asked) -> SpendShown:
 
 def ask_breakdown(asked: Asked, by: tuple[str, ...]) -> Question:
     """By some names, with the parameters of `ROWS`."""
-    grouping = breakdowns.Grouping(
+    return Question(breakdowns.breakdown, (asked.selection, grouping_of(asked, by)))
+
+
+def grouping_of(asked: Asked, by: tuple[str, ...]) -> breakdowns.Grouping:
+    """What the parameters of `ROWS` say."""
+    return breakdowns.Grouping(
         by,
         asked[LIMIT],
         asked[OFFSET],
@@ -209,7 +213,6 @@ def ask_breakdown(asked: Asked, by: tuple[str, ...]) -> Question:
         asked[COMPARE] is not None,
         asked[EXECUTIONS],
     )
-    return Question(breakdowns.breakdown, (asked.selection, grouping))
 
 
 def show_breakdown(found: breakdowns.Breakdown, _: Asked) -> BreakdownShown:

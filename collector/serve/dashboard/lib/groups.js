@@ -19,8 +19,11 @@ export function sortOf(page) {
 /** Parameters of /breakdown that fill every column. */
 export const WHOLE = { compare: "previous", executions: "true", sparkline: "day" };
 
-/** `answer` of /breakdown with the parameters of `WHOLE`. A name filters by itself, or leads to `link(row)`. */
-export function groupTable(page, by, answer, { link = null } = {}) {
+/**
+ * `answer` of /breakdown with the parameters of `WHOLE`. A name filters by itself, or leads to `link(row)`. `more` are
+ * columns that follow the cost, with rows of theirs above the total.
+ */
+export function groupTable(page, by, answer, { link = null, more = { columns: [], foot: () => [] } } = {}) {
   const total = parse(answer.total.cost_usd);
   const measured = [...answer.rows.map((row) => row.measures), ...(answer.other ? [answer.other.measures] : [])];
   const digits = places([total]);
@@ -36,10 +39,11 @@ export function groupTable(page, by, answer, { link = null } = {}) {
   return table({
     caption: `Cost by ${by.map(said).join(" and ")}`, rows: answer.rows, rowKey: (row) => JSON.stringify(by.map((key) => row.key[key])),
     sort: { key: sort, descending: sort !== "name" }, onsort: (key) => page.go({ own: { sort: key === "cost" ? null : key, offset: null } }),
-    foot: foot(answer, cells, digits, total),
+    foot: foot(answer, cells, digits, total, more.foot(digits)),
     columns: [
       ...by.map((key, at) => ({ key: at ? `by${at}` : "name", label: heading(key), sort: at ? undefined : "name", head: at === 0, cell: (row) => nameCell(page, key, row, link) })),
       { key: "cost", label: "Cost", class: "cost", align: "end", sort: "cost", cell: figure("cost") },
+      ...more.columns,
       { key: "share", label: "Share", cell: figure("share") },
       { key: "change", label: "Change", title: "Against the same length of time before", align: "end", sort: "change", cell: changed },
       { key: "trend", label: "Trend", title: "Of the days in this time", cell: trend },
@@ -55,7 +59,7 @@ export function groupTable(page, by, answer, { link = null } = {}) {
   });
 }
 
-function foot(answer, cells, digits, total) {
+function foot(answer, cells, digits, total, more) {
   const rows = [];
   if (answer.other) {
     const { measures, groups } = answer.other;
@@ -63,7 +67,7 @@ function foot(answer, cells, digits, total) {
   }
   const { unpriced_calls: unpriced } = answer.total;
   if (unpriced) rows.push({ class: "unpriced", cells: { name: "Of these, unpriced", cost: h("span", { class: "warn", title: "Unknown is not zero: these calls are in no amount above" }, "unknown"), calls: h("span", { class: "warn" }, count(unpriced)) } });
-  rows.push({ class: "total", cells: { name: "Total", ...cells(answer.total, -1), cost: money(total, digits), share: "" } });
+  rows.push(...more, { class: "total", cells: { name: "Total", ...cells(answer.total, -1), cost: money(total, digits), share: "" } });
   return rows;
 }
 
