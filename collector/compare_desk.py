@@ -9,7 +9,7 @@ from pathlib import Path
 
 from collector.analysis.compare_models import Target, choose, target_of
 from collector.catalogue.describe import nearest
-from collector.comparing import Which, compare, usage_of
+from collector.comparing import Which, compare, usage_of, window_of
 from collector.questions.scope import Scope
 from collector.questions.selection import Ask, Selection
 from collector.serve.api.compared import MAX_CALLS, Compared, TooManyCalls, UnknownModel
@@ -34,10 +34,10 @@ class CompareDesk:
         if most is None and calls > MAX_CALLS:
             raise TooManyCalls(f"{calls:,}")
         every = 1 if most is None else max(1, -(-calls // most))
-        targets = asked or choose(card, usage.used, time.time_ns())
+        targets = asked or choose(card, usage.used, time.time_ns(), window_of)
         found = compare(self._ask, usage, cards.base, cards.overrides, by, targets, which, every)
         counts = usage.partial_calls, usage.estimated_calls, calls, every
-        return Compared(found, tuple(targets), card.digest, usage.left_out, *counts)
+        return Compared(found, {target: window_of(target) for target in targets}, card.digest, usage.left_out, *counts)
 
 
 def _which(ask: Ask, selection: Selection) -> Which:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from collector.analysis.compare import Amounts, Comparison, Group, comparison
 from collector.analysis.compare_models import Target, Used
 from collector.analysis.compare_tokens import SAME, Ratio, family_of, ratio
+from collector.catalogue.context_windows import context_window
 from collector.decode.columns import LEDGER_USAGE_COLUMNS
 from collector.price.arrow import ints
 from collector.repricing import PriceAgain
@@ -64,6 +65,8 @@ EVERY = Which()
 
 _TOKENS = "_tokens"
 _FALLBACK, _VARIANT = int(Flag.RATE_FALLBACK), int(Flag.VARIANT_NOT_PRICED)
+_MOST_TOKENS = 2**39
+"""Of a call's input or output; more is no number of tokens."""
 Ints = npt.NDArray[np.int64]
 
 
@@ -92,10 +95,11 @@ def usage_of(ask: Ask, period: Period, which: Which = EVERY) -> Usage:
             calls, cost = left_out.get(line["kind"], (0, Decimal(0)))
             left_out[line["kind"]] = calls + line["calls"], cost + line["cost_usd"]
     for line in compared:
-        sums = models.setdefault((line["provider"], line["model"]), [0] * 5)
+        sums = models.setdefault((line["provider"], line["model"]), [0] * 6)
         for place, name in enumerate(("calls", "input_tokens", "cache_read_tokens", "output_tokens")):
             sums[place] += line[name]
         sums[4] += int(line["cost_usd"].scaleb(12))
+        sums[5] = max(sums[5], line["longest_tokens"])
     used = [Used(provider, model, *sums) for (provider, model), sums in models.items()]
     used.sort(key=lambda each: (-each.cost_pico_usd, -each.calls, str(each)))
     partial, estimated = (sum(line[name] for line in compared) for name in ("partial_calls", "estimated_calls"))
@@ -196,9 +200,28 @@ def _amounts(part: _Part, price: PriceAgain, target: Target) -> list[Amounts]:
             pc.fill_null(pc.equal(status, Status.PARTIAL.value), False).to_numpy(),
             flags & _FALLBACK != 0,
             flags & _VARIANT != 0,
+            _is_too_long(part.rows, target, ratios[:, 0]),
         )
     ]
     return [Amounts(*figures) for figures in zip(*sums, *counts, strict=True)]
+
+
+def window_of(target: Target) -> int | None:
+    """Its context window in tokens; None: not known."""
+    return context_window(target.provider, target.model)
+
+
+def _is_too_long(rows: pa.Table, target: Target, tokens_ppm: Ints) -> npt.NDArray[np.bool_]:
+    """Which calls have no room on a target, with the fewest tokens that their texts may have there. What the same
+    model did fits."""
+    window = window_of(target)
+    if window is None:
+        return np.zeros(rows.num_rows, np.bool_)
+    columns = (pc.fill_null(rows.column(name), 0).to_numpy() for name in ("input_tokens", "output_tokens"))
+    tokens: Ints = sum((np.clip(column, 0, _MOST_TOKENS) for column in columns), np.zeros(rows.num_rows, np.int64))
+    others = pc.fill_null(pc.not_equal(rows.column("model").cast(pa.string()), target.model), True).to_numpy()
+    found: npt.NDArray[np.bool_] = (_scaled(tokens, tokens_ppm) > window) & others
+    return found
 
 
 def most_on(rows: pa.Table, target: Target, price: PriceAgain) -> Ints:

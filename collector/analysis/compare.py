@@ -20,6 +20,7 @@ class Amounts:
     partial_calls: int = 0  # a class of their tokens has no price there: more than the amounts
     fallback_calls: int = 0  # a class is billed as its parent, such as cached tokens as input
     variant_calls: int = 0  # the tier or region asked for has no price there; the standard one was taken
+    too_long_calls: int = 0  # they do not fit the context window, so that model could not have done them
 
     def add(self, other: Amounts) -> None:
         for name in self.__slots__:
@@ -29,6 +30,11 @@ class Amounts:
     def complete(self) -> bool:
         """Whether the amounts are of all calls, in full: only then can they be compared."""
         return not self.unpriced_calls and not self.partial_calls
+
+    @property
+    def eligible(self) -> bool:
+        """Whether the model could have done all calls, for these amounts."""
+        return self.complete and not self.too_long_calls
 
     @property
     def exact(self) -> bool:
@@ -57,18 +63,18 @@ class Group:
 
     @property
     def cheapest(self) -> Model | None:
-        """The model with the lowest middle of its range, among those whose amounts are complete."""
-        complete = [(amounts.order, model) for model, amounts in self.models.items() if amounts.complete]
-        return min(complete)[1] if complete and self.calls else None
+        """The model with the lowest middle of its range, among those that have a price and room for every call."""
+        eligible = [(amounts.order, model) for model, amounts in self.models.items() if amounts.eligible]
+        return min(eligible)[1] if eligible and self.calls else None
 
     @property
     def cheapest_is_certain(self) -> bool:
-        """Whether no other complete range begins below the end of the cheapest one's."""
+        """Whether the range of no other that could be it begins below the end of the cheapest one's."""
         first = self.cheapest
         return first is not None and all(
             amounts.low_pico_usd >= self.models[first].high_pico_usd
             for model, amounts in self.models.items()
-            if model != first and amounts.complete
+            if model != first and amounts.eligible
         )
 
     def difference(self, model: Model) -> tuple[int, int] | None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from math import log
 from typing import NamedTuple
 
+from collector.analysis.compare_tokens import SAME, family_of, ratio
 from otel_cost.pricing import units
 from otel_cost.pricing.card import RateCard
 from otel_cost.pricing.choice import pick_row, remembered_choice
 from otel_cost.pricing.match import resolve
+from otel_cost.pricing.money import PPM
 
 PRICES = (0.1, 0.25, 0.5, 0.8, 1.5, 3.0)
 """What models of a comparison should cost, as parts of what was paid: most of them less."""
@@ -63,6 +65,7 @@ class Used(NamedTuple):
     cache_read_tokens: int
     output_tokens: int
     cost_pico_usd: int
+    longest_tokens: int = 0  # input and output of one call, at most
 
 
 def target_of(card: RateCard, name: str) -> Target | None:
@@ -77,18 +80,22 @@ def target_of(card: RateCard, name: str) -> Target | None:
     return Target(found.provider, found.model) if found is not None and found.has_price else None
 
 
-def choose(card: RateCard, used: Sequence[Used], at_ns: int) -> list[Target]:
+def choose(
+    card: RateCard, used: Sequence[Used], at_ns: int, window_of: Callable[[Target], int | None] = lambda _: None
+) -> list[Target]:
     """Models of several providers, cheaper and dearer than those that were used, the cheapest first.
 
     What they cost is measured by all tokens at the rates of `at_ns`. A model that did all the calls is not among them:
-    what it cost is known.
+    what it cost is known. Nor is one whose context window (None: not known) has no room for the longest call.
     """
     spent = sum(each.cost_pico_usd for each in used)
     alone = {each.model for each in used} if len({each.model for each in used}) == 1 else set()
     offers = {
         target: price
         for target in _candidates(card)
-        if target.model not in alone and (price := _price(card, target, used, at_ns))
+        if target.model not in alone
+        and _has_room(target, used, window_of)
+        and (price := _price(card, target, used, at_ns))
     }
     chosen: list[Target] = []
     for part in PRICES:
@@ -98,6 +105,18 @@ def choose(card: RateCard, used: Sequence[Used], at_ns: int) -> list[Target]:
             taken = Counter(target.provider for target in chosen)
             chosen.append(min(open_, key=lambda target: _distance(offers[target], wanted, taken[target.provider])))
     return sorted(chosen, key=lambda target: offers[target])
+
+
+def _has_room(target: Target, used: Sequence[Used], window_of: Callable[[Target], int | None]) -> bool:
+    """For the longest call of each model, by the fewest tokens that its texts may have there."""
+    window = window_of(target)
+    return window is None or all(each.longest_tokens * _least_ppm(each.model, target) // PPM <= window for each in used)
+
+
+def _least_ppm(model: str | None, target: Target) -> int:
+    """The fewest tokens on a target per million of a model's own."""
+    found = SAME if model == target.model else ratio(family_of(model or ""), family_of(target.model))
+    return found.least_ppm
 
 
 def _distance(price: Fraction, wanted: float, taken: int) -> float:

@@ -17,7 +17,7 @@ from collector.cli.ledger import Ledger, ledger_option
 from collector.cli.prices_folder import card_named, card_option
 from collector.cli.table import console, printable
 from collector.cli.window import window
-from collector.comparing import BY, Usage, compare, usage_of
+from collector.comparing import BY, Usage, compare, usage_of, window_of
 from collector.store.layout import Layout
 from otel_cost.pricing import RateCard
 from otel_cost.pricing.overrides import Cards, Overrides
@@ -80,7 +80,7 @@ def command(
     priced = Cards(card, overrides).card()
     asked = _targets(priced, models) if models is not None else None
     usage = usage_of(ledger, chosen)
-    targets = choose(priced, usage.used, time.time_ns()) if asked is None else asked
+    targets = choose(priced, usage.used, time.time_ns(), window_of) if asked is None else asked
     found = compare(ledger, usage, card, overrides, by, targets)
     if json_output:
         shown = as_json(found, usage, targets, by, chosen, card.digest) | ledger.as_of()

@@ -16,7 +16,7 @@ from collector.cli.amounts import count, decimals_for, exact, percent, usd
 from collector.cli.amounts import ratio as share_of
 from collector.cli.table import Column, print_table, printable
 from collector.cli.window import Window
-from collector.comparing import Usage
+from collector.comparing import Usage, window_of
 from otel_cost.pricing.money import PPM
 
 CHEAPEST = "*"
@@ -53,6 +53,7 @@ def _print_total(out: Console, total: Group, ranked: Sequence[Target]) -> None:
             Column("of used", [_share(total, model) for model in ranked], ("",), 1),
             Column("unpriced", [_some(each.unpriced_calls) for each in amounts], ("-",), 3),
             Column("in part", [_some(each.partial_calls) for each in amounts], ("-",), 4),
+            Column("too long", [_some(each.too_long_calls) for each in amounts], ("-",), 5),
         ],
     )
 
@@ -124,6 +125,8 @@ def _notes(found: Comparison, usage: Usage) -> list[str]:
         notes.append(
             "some models have no price for the tier or region that was asked for: their standard price is shown"
         )
+    if any(each.too_long_calls for each in total.models.values()):
+        notes.append("too long: calls that do not fit the context window of that model, which is never the cheapest")
     if usage.partial_calls:
         notes.append(f"{count(usage.partial_calls)} calls were themselves priced in part: they cost more than shown")
     if usage.estimated_calls:
@@ -168,6 +171,7 @@ def _json_target(target: Target, used: Sequence[str | None]) -> dict[str, Any]:
         "tokenizer": other.name,
         "tokenizer_source": other.source,
         "tokens_per_token": tokens,
+        "context_window_tokens": window_of(target),
     }
 
 
@@ -204,4 +208,5 @@ def _json_amounts(group: Group, target: Target, cheapest: bool) -> dict[str, Any
         "partial_calls": amounts.partial_calls,
         "billed_as_parent_calls": amounts.fallback_calls,
         "variant_not_priced_calls": amounts.variant_calls,
+        "too_long_calls": amounts.too_long_calls,
     }

@@ -1,4 +1,5 @@
-"""`python -m collector.catalogue.build.renew [WHEEL ...]`: renew the pruned copies of the catalogues in this folder.
+"""`python -m collector.catalogue.build.renew [WHEEL ...]`: renew the pruned copies of the catalogues in this folder,
+and the context windows of models.
 
 genai-prices' comes from the installed package; LiteLLM's from its wheel, if one is given, and its older one, with
 models that it has dropped since, from tokencost's. A wheel is only unzipped, never installed:
@@ -19,6 +20,7 @@ from typing import Any
 
 from collector.catalogue.build import from_genai_prices, from_litellm, installed
 from collector.catalogue.build.published import read_litellm
+from collector.catalogue.context_windows import FILE as WINDOWS_FILE
 
 PRICE_FILE = f"litellm/{installed.LITELLM_FILE}"
 ARCHIVED_FILE = "tokencost/model_prices.json"
@@ -35,6 +37,24 @@ def genai_prices_copy(dated: str) -> bytes:
         raise ModuleNotFoundError("genai-prices is not installed")
     providers = from_genai_prices.usable_keys(published)
     return _compressed({"version": version("genai-prices"), "dated": dated, "providers": providers})
+
+
+def context_windows() -> bytes:
+    """Provider -> model -> tokens, one line for each provider, with the version of genai-prices that says so.
+
+    Raises:
+        ModuleNotFoundError: the package is not installed.
+    """
+    published = installed.genai_prices()
+    if published is None:
+        raise ModuleNotFoundError("genai-prices is not installed")
+    lines = []
+    for provider in published:
+        windows = {each["id"]: each["context_window"] for each in provider["models"] if each.get("context_window")}
+        if windows:
+            lines.append(f"  {json.dumps(provider['id'])}: {json.dumps(windows)}")
+    said = json.dumps({"source": "genai-prices", "licence": "MIT", "version": version("genai-prices")})
+    return (said[:-1] + ', "windows": {\n' + ",\n".join(lines) + "\n}}\n").encode()
 
 
 def litellm_copy(wheel: Path, dated: str, price_file: str = PRICE_FILE) -> bytes:
@@ -57,7 +77,7 @@ def _compressed(content: dict[str, Any]) -> bytes:
 
 if __name__ == "__main__":
     today = datetime.now(UTC).date().isoformat()
-    copies = {from_genai_prices.SNAPSHOT: genai_prices_copy(today)}
+    copies = {from_genai_prices.SNAPSHOT: genai_prices_copy(today), WINDOWS_FILE: context_windows()}
     for wheel in map(Path, sys.argv[1:]):
         if wheel.name.startswith("tokencost-"):
             copies[from_litellm.ARCHIVE] = litellm_copy(wheel, today, ARCHIVED_FILE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
@@ -58,10 +58,11 @@ class UnknownModel(Exception):
 
 
 class Compared(NamedTuple):
-    """A comparison, with what was left out of it: reason -> calls and their cost."""
+    """A comparison, with what was left out of it: reason -> calls and their cost. Beside each model its context
+    window."""
 
     found: Comparison
-    targets: tuple[Target, ...]
+    targets: Mapping[Target, int | None]
     card: str
     left_out: Mapping[str, tuple[int, Decimal]]
     partial_calls: int
@@ -82,7 +83,8 @@ Raises TooManyCalls, UnknownModel, CollectorError.
 class OnModel:
     """What calls would cost on a model: exactly, or from one amount to another where it counts tokens otherwise.
 
-    Amounts are null where it has a price for none of the calls, differences where it has not for all of them.
+    Amounts are null where it has a price for none of the calls, differences where it has not for all of them. Calls
+    that are too long do not fit its context window.
     """
 
     provider: str
@@ -98,6 +100,7 @@ class OnModel:
     partial_calls: int
     billed_as_parent_calls: int
     variant_not_priced_calls: int
+    too_long_calls: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +126,13 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class ComparedModel:
-    """A model that is compared with, and how it cuts texts into tokens."""
+    """A model that is compared with, how it cuts texts into tokens, and how many of them it takes (null: not known)."""
 
     provider: str
     model: str
     tokenizer: str
     tokenizer_source: str
+    context_window_tokens: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +191,7 @@ def _shown(answer: Compared, by: str | None, selection: SelectionShown) -> Compa
         selection=selection,
         by=by,
         card=answer.card,
-        models=tuple(_model(target) for target in answer.targets),
+        models=tuple(_model(target, window) for target, window in answer.targets.items()),
         total=_group(answer.found.total, answer.targets),
         groups=groups[:MAX_GROUPS],
         calls=answer.calls,
@@ -198,12 +202,12 @@ def _shown(answer: Compared, by: str | None, selection: SelectionShown) -> Compa
     )
 
 
-def _model(target: Target) -> ComparedModel:
+def _model(target: Target, window_tokens: int | None) -> ComparedModel:
     family = family_of(target.model)
-    return ComparedModel(target.provider, target.model, family.name, family.source)
+    return ComparedModel(target.provider, target.model, family.name, family.source, window_tokens)
 
 
-def _group(group: Group, targets: tuple[Target, ...]) -> ComparedGroup:
+def _group(group: Group, targets: Iterable[Target]) -> ComparedGroup:
     cheapest = group.cheapest
     models = tuple(_on(group, target, is_cheapest=target == cheapest) for target in targets)
     return ComparedGroup(
@@ -234,6 +238,7 @@ def _on(group: Group, target: Target, *, is_cheapest: bool) -> OnModel:
         amounts.partial_calls,
         amounts.fallback_calls,
         amounts.variant_calls,
+        amounts.too_long_calls,
     )
 
 

@@ -92,6 +92,27 @@ def test_a_model_is_found_by_any_name_or_not_at_all() -> None:
     assert target_of(card, "nobody/gpt-4o") is None
 
 
+def test_a_model_without_room_for_the_longest_call_is_not_offered_and_an_unknown_window_is_not_too_small() -> None:
+    """600,000 tokens of gpt-4.1 are 660,000 of Claude at least."""
+    used = [_used("gpt-4.1", 10**6, 2_375_000 * 10**6)._replace(longest_tokens=600_000)]
+    assert "anthropic" in {target.provider for target in choose(default_card(), used, NOW_NS)}
+    windows = {"anthropic": 659_999, "openai": 600_000}
+    chosen = choose(default_card(), used, NOW_NS, lambda target: windows.get(target.provider))
+    assert {"openai", "google"} <= {target.provider for target in chosen}
+    assert "anthropic" not in {target.provider for target in chosen}
+    windows["anthropic"] = 660_000
+    assert choose(default_card(), used, NOW_NS, lambda target: windows.get(target.provider)) == choose(
+        default_card(), used, NOW_NS
+    )
+
+
+def test_a_model_that_could_not_have_done_all_calls_is_never_the_cheapest() -> None:
+    group = Group("x", 3, 100, {A: Amounts(1, 2, too_long_calls=1), B: Amounts(90, 120)})
+    assert group.cheapest == B
+    assert group.cheapest_is_certain
+    assert group.difference(A) == (-99, -98)
+
+
 def test_only_complete_amounts_are_compared() -> None:
     """Half priced or not priced at all is no bargain."""
     group = Group("x", 3, 100, {A: Amounts(1, 2, unpriced_calls=1), B: Amounts(90, 120)})

@@ -133,6 +133,32 @@ def test_a_model_that_has_no_price_for_a_part_is_never_the_cheapest(tmp_path: Pa
     assert "≥ $" in shown
 
 
+def test_calls_that_do_not_fit_a_context_window_are_counted_and_that_model_is_not_the_cheapest(tmp_path: Path) -> None:
+    """200,000 tokens of Claude Haiku 4.5 are 181,819 of gpt-4.1 at most, in and out: one more does not fit."""
+    calls = [call("openai", "gpt-4.1", f"{at}", **usage(at, 819)) for at in (1_000, 181_000, 181_001)]
+    path = ledger_of(tmp_path, calls)
+    found = run_json("compare", "--ledger", path, "--models", "gpt-4.1,claude-haiku-4-5,claude-opus-5-5")
+    assert [each["context_window_tokens"] for each in found["models"]] == [1_000_000, 200_000, 1_000_000]
+    assert [each["too_long_calls"] for each in found["total"]["models"]] == [0, 1, 0]
+    assert on(found["total"], "claude-haiku-4-5")["complete"]
+    assert found["total"]["cheapest"] == "gpt-4.1"
+    assert "do not fit the context window" in run("compare", "--ledger", path, "--models", "claude-haiku-4-5").output
+
+
+def test_by_itself_it_offers_only_models_that_have_room_for_every_call(tmp_path: Path) -> None:
+    path = ledger_of(
+        tmp_path, [call("openai", "gpt-4.1", "a", **usage(1_040_000, 10)), call("openai", "gpt-4o", "b", **usage(1, 1))]
+    )
+    offered = run_json("compare", "--ledger", path)
+    assert {each["too_long_calls"] for each in offered["total"]["models"]} == {0}
+
+
+def test_what_a_model_has_done_fits_it_whatever_the_catalogue_says(tmp_path: Path) -> None:
+    path = ledger_of(tmp_path, [call("openai", "gpt-4.1", "a", **usage(1_040_000, 10))])
+    found = run_json("compare", "--ledger", path, "--models", "gpt-4.1,gpt-4.1-mini")
+    assert [each["too_long_calls"] for each in found["total"]["models"]] == [0, 1]
+
+
 def test_embeddings_are_not_compared_with_text_models(tmp_path: Path) -> None:
     """What they cost is said beside the table."""
     embedded = call("openai", "text-embedding-3-small", "a", GEN_AI_USAGE_INPUT_TOKENS=1_000_000)

@@ -79,8 +79,8 @@ function grid(answer) {
     caption: "Cost of the same calls by model", rows, rowKey: (row) => (isPast(row) ? "was" : `${row.provider}/${row.model}`),
     columns: [
       { key: "model", label: "Model", head: true, cell: (row) => (isPast(row) ? h("b", {}, "As they were made") : [row.model, " ", h("span", { class: "soft" }, row.provider)]) },
-      { key: "mark", label: "", cell: (row) => (row.cheapest ? pill(answer.total.cheapest_is_certain ? "cheapest" : "cheapest, within its range", "good") : "") },
       { key: "cost", label: "Cost", class: "cost", align: "end", cell: (row) => (isPast(row) ? money(spent, digits) : range(row.low_usd, row.high_usd, digits)) },
+      { key: "mark", label: "", cell: (row) => (row.cheapest ? pill(answer.total.cheapest_is_certain ? "cheapest" : "cheapest, within its range", "good") : "") },
       { key: "bar", label: "", class: "mix", cell: (row) => bar(length(row)) },
       { key: "saving", label: "Difference", align: "end", cell: (row) => (isPast(row) ? "" : difference(row, spent)) },
       { key: "what", label: "Not the same", cell: (row) => (isPast(row) ? "" : h("span", { class: "soft" }, caveats(row))) },
@@ -94,11 +94,12 @@ function difference(model, spent) {
   if (model.difference_low_usd === null) return h("span", { class: "soft", title: "not all of the calls have a price there" }, "–");
   const ends = [parse(model.difference_low_usd), parse(model.difference_high_usd)].map((amount) => ratio(amount, spent));
   const shown = ends.map((part) => (part === null ? "–" : `${part > 0 ? "+" : part < 0 ? "−" : ""}${percent(Math.abs(part))}`));
-  return h("span", { class: ends[1] < 0 ? "down" : ends[0] > 0 ? "up" : "soft" }, shown[0] === shown[1] ? shown[0] : `${shown[0]} to ${shown[1]}`);
+  return h("span", { class: ends[1] < 0 && !model.too_long_calls ? "down" : ends[0] > 0 ? "up" : "soft" }, shown[0] === shown[1] ? shown[0] : `${shown[0]} to ${shown[1]}`);
 }
 
 function caveats(model) {
   const told = [];
+  if (model.too_long_calls) told.push(`${plural(model.too_long_calls, "call does", "calls do")} not fit its context window`);
   if (model.unpriced_calls) told.push(`${plural(model.unpriced_calls, "call")} without a price`);
   if (model.partial_calls) told.push(`${plural(model.partial_calls, "call")} priced in part`);
   if (model.billed_as_parent_calls) told.push(`${plural(model.billed_as_parent_calls, "call loses", "calls lose")} a cheaper rate, such as cached input`);

@@ -17,7 +17,10 @@ SELECT
     CAST(coalesce(sum(input_tokens), 0) AS BIGINT) AS input_tokens,
     CAST(coalesce(sum(cache_read_tokens), 0) AS BIGINT) AS cache_read_tokens,
     CAST(coalesce(sum(output_tokens), 0) AS BIGINT) AS output_tokens,
-    coalesce(sum(cost_usd), 0) AS cost_usd
+    coalesce(sum(cost_usd), 0) AS cost_usd,
+    -- more than so many are no tokens of one call, and must not overflow
+    coalesce(max(least(coalesce(input_tokens, 0), 1000000000000) + least(coalesce(output_tokens, 0), 1000000000000)), 0)
+        AS longest_tokens
 FROM _ledger.call_log
 WHERE {which} AND counted AND start_time >= $since AND start_time < $until
 GROUP BY GROUPING SETS ((kind, provider, model), (kind, hour))

@@ -310,6 +310,8 @@ def test_the_same_calls_are_priced_on_other_models(collector: Collector) -> None
     shown = collector.get("/compare", since="all", models="gpt-4o,gpt-4o-mini", by="agent")
     assert sum(Decimal(group["cost_usd"]) for group in shown["groups"]) == Decimal(shown["total"]["cost_usd"])
     assert shown["total"]["cheapest"] == "gpt-4o-mini"
+    assert [each["context_window_tokens"] for each in shown["models"]] == [128_000, 128_000]
+    assert {each["too_long_calls"] for each in shown["total"]["models"]} == {0}
     assert shown["left_out"] == [{"reason": "unpriced", "calls": 15, "cost_usd": None}]
     only = collector.get("/breakdown", since="all", by="model", model="gpt-4o")["total"]["cost_usd"]
     assert Decimal(shown["total"]["models"][0]["low_usd"]) > Decimal(only)
