@@ -80,7 +80,7 @@ function grid(answer) {
     columns: [
       { key: "model", label: "Model", head: true, cell: (row) => (isPast(row) ? h("b", {}, "As they were made") : [row.model, " ", h("span", { class: "soft" }, row.provider)]) },
       { key: "cost", label: "Cost", class: "cost", align: "end", cell: (row) => (isPast(row) ? money(spent, digits) : range(row.low_usd, row.high_usd, digits)) },
-      { key: "mark", label: "", cell: (row) => (row.cheapest ? pill(answer.total.cheapest_is_certain ? "cheapest" : "cheapest, within its range", "good") : "") },
+      { key: "mark", label: "", cell: (row) => (row.cheapest ? pill(answer.total.cheapest_is_certain ? "cheapest" : "cheapest, within its range", isSaving(row, spent) ? "good" : "") : "") },
       { key: "bar", label: "", class: "mix", cell: (row) => bar(length(row)) },
       { key: "saving", label: "Difference", align: "end", cell: (row) => (isPast(row) ? "" : difference(row, spent)) },
       { key: "what", label: "Not the same", cell: (row) => (isPast(row) ? "" : h("span", { class: "soft" }, caveats(row))) },
@@ -129,8 +129,10 @@ function byGroup(page, by, answer) {
   }), rest];
 }
 
-/** The cheapest is green only where all of its range is below what was paid. */
+/** Green is only what is below what was paid with all of its range. */
+const isSaving = (model, paid) => model.high_usd !== null && parse(model.high_usd) < paid;
+
 function cellOf(model, paid, digits) {
   const amount = range(model.low_usd, model.high_usd, digits);
-  return model.cheapest ? h("b", { class: parse(model.high_usd) < parse(paid) ? "down" : null, title: "the cheapest here" }, amount, h("span", { class: "unseen" }, " (cheapest)")) : amount;
+  return model.cheapest ? h("b", { class: isSaving(model, parse(paid)) ? "down" : null, title: "the cheapest here" }, amount, h("span", { class: "unseen" }, " (cheapest)")) : amount;
 }
