@@ -5,7 +5,7 @@ The rules are those of docs/budgets-protocol.md, "What a holder keeps". No I/O; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from otel_cost.call import ATTRIBUTE
@@ -186,15 +186,15 @@ class Held:
 
 
 def question(
-    holder: str, told: list[tuple[Held, list[dict[str, Any]]]], given_back: Held | None, *, is_whole: bool
+    holder: str, told: list[tuple[Held, list[dict[str, Any]]]], given_back: Sequence[Held], *, is_whole: bool
 ) -> dict[str, Any]:
     """What a question for a lease says beside its claim, as the protocol says it: of whom, what calls that are over
-    cost, and which lease the new one takes the place of."""
+    cost, and which leases are given back."""
     said: dict[str, Any] = {"holder": holder, **({"calls": 1} if is_whole else {})}
     if told:
         said["settle"] = [{"lease": held.lease_id, "calls": calls} for held, calls in told]
-    if given_back is not None:
-        said["release"] = [given_back.release_body()]
+    if given_back:
+        said["release"] = [held.release_body() for held in given_back]
     return said
 
 

@@ -12,7 +12,7 @@ import secrets
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Any
 
@@ -135,7 +135,7 @@ class Leases:
     def _ask(self, claim: Claim, is_whole: bool = False) -> Admission:
         with self._lock:  # in one step: a call that ends is told, or in flight
             key = self._key(claim)
-            given_back = None if self._client.is_paused else self._give_back(key)
+            given_back = () if self._client.is_paused else self._give_back(key)
             told = self._to_tell()
             body = claim.body() | question(self.holder, told, given_back, is_whole=is_whole)
         asked_at = monotonic()
@@ -147,8 +147,9 @@ class Leases:
             raise
         self._end_telling(told, has_heard=True)
         with self._lock:
-            if given_back is not None and given_back.is_done:
-                self._all.pop(given_back.lease_id, None)
+            for each in given_back:
+                if each.is_done:
+                    self._all.pop(each.lease_id, None)
             held = self._heard(answer, claim, asked_at, is_whole=is_whole)
             if any(name not in claim.values for name in self.attributes):
                 self._drop(held)
@@ -175,14 +176,14 @@ class Leases:
         self._run_in_background()
         return Admission(self, held, number)
 
-    def _give_back(self, key: _Key | None) -> Held | None:
-        """The lease that the next one takes the place of, if any: nothing more is taken from it, also if no answer
-        comes, since the request may have come."""
+    def _give_back(self, key: _Key | None) -> Sequence[Held]:
+        """The lease that the next one takes the place of, if any (nothing more is taken from it, also if no answer
+        comes), and those that are done with, as after single calls: they would be in the way of this one."""
         held = None if key is None else self._usable.pop(key, None)
-        if held is None or not held.slices:
-            return None
-        held.is_retired = True
-        return held
+        if held is not None and held.slices:
+            held.is_retired = True
+        gone = (each for each in self._all.values() if each is held or not (each.job or each.in_flight))
+        return [each for each in gone if each.is_retired][:CALLS_AT_ONCE]
 
     def _to_tell(self) -> list[tuple[Held, list[dict[str, Any]]]]:
         """Calls that are over, by lease: what they did not need is free for the next one."""

@@ -172,6 +172,20 @@ def test_threads_never_spend_more_than_the_budget_has() -> None:
     assert refused
 
 
+def test_leases_that_are_done_with_are_not_in_the_way_of_the_next_call() -> None:
+    """Near a limit each is for one call: what the last one did not need is given back with the next question."""
+    budget = Budget(limit_usd="0.10", calls_per_lease=1)
+    with guard_on(budget):
+        for _ in range(3):
+            with otel_cost.guard(estimate_usd="0.08", customer="acme") as guarded:
+                guarded.settle(cost_usd="0.01")
+        guard = otel_cost.guard(estimate_usd="0.04", customer="acme")
+        with guard, pytest.raises(otel_cost.BudgetExceeded), guard:  # what is under way stays
+            pass
+    assert budget.spent_pico_usd == pico_usd("0.07")
+    assert set(budget.leases.values()) == {0}
+
+
 def test_a_closed_rule_refuses_and_an_open_one_lets_through_when_nobody_answers() -> None:
     for unreachable in ("open", "closed"):
         budget = Budget(limit_usd="1", unreachable=unreachable, expires_in_seconds=0.05)
