@@ -61,7 +61,7 @@ class ApiDesk:
         ask_sql = partial(_asked, store)
         paths = all_paths(viewer, budgets, cards, ask_sql, compare, self.news, config.jaeger, config.revenue)
         pages: list[Page] = [approvals_page()]
-        app = build_app(config, paths, pages, page_routes(), {"jaeger": config.jaeger})
+        app = build_app(config, paths, pages, page_routes(self._reading.warm), {"jaeger": config.jaeger})
         tls = None if config.tls is None else server_context(config.tls)
         self._server = ApiServer(config.endpoint, app, tls)
 

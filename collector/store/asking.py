@@ -60,12 +60,12 @@ class Reading:
         self._timer: threading.Timer | None = None
 
     def start(self) -> None:
-        """It may be asked at once. The process is started by the first question; where there are sums of earlier
-        questions, soon."""
+        """It may be asked at once. The process is started by the first question, or `warm`; where there are sums of
+        earlier questions, soon."""
         with self._lock:
             self._open = True
             if Layout.of(self._published).rollups.exists():
-                self._timer = threading.Timer(_EAGER_SECONDS, self._warm)
+                self._timer = threading.Timer(_EAGER_SECONDS, self.warm)
                 self._timer.daemon = True
                 self._timer.start()
 
@@ -75,7 +75,8 @@ class Reading:
         with self._lock:
             return self._process is not None and self._process.poll() is None
 
-    def _warm(self) -> None:
+    def warm(self) -> None:
+        """A question is about to come: start the process, if it is not running."""
         with self._lock:
             if self._open:
                 self._running()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Callable
 from hashlib import sha256
 from html import escape
 from pathlib import Path as File
@@ -31,8 +32,8 @@ POLICY = (
 COMMON = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
 
 
-def page_routes() -> list[BaseRoute]:
-    """The dashboard at `/`, and its files under `/static`."""
+def page_routes(on_shown: Callable[[], None] = lambda: None) -> list[BaseRoute]:
+    """The dashboard at `/`, and its files under `/static`. `on_shown`: somebody looks at it, and will ask at once."""
     own = Folder(DASHBOARD, {SCRIPT: bundled(DASHBOARD, ENTRY).encode()})
     charts = Charts.installed()
     folders = {folder.digest: folder for folder in (own, charts) if folder is not None}
@@ -41,6 +42,7 @@ def page_routes() -> list[BaseRoute]:
     headers = {**COMMON, "Content-Security-Policy": POLICY, "ETag": tag}
 
     async def shown(request: Request) -> Response:
+        on_shown()
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
         return HTMLResponse(html, headers=headers)

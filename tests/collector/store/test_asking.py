@@ -68,6 +68,18 @@ def is_running(reading: Reading) -> bool:
     return reading.is_running
 
 
+def test_the_process_may_be_started_before_the_first_question_and_not_after_the_end(
+    open_store: OpenStore, start_reading: Callable[[], Reading]
+) -> None:
+    open_store()
+    reading = start_reading()
+    reading.warm()
+    assert is_running(reading) is True
+    reading.stop()
+    reading.warm()
+    assert is_running(reading) is False
+
+
 def test_questions_are_answered_in_another_process(open_store: OpenStore, start_reading: Callable[[], Reading]) -> None:
     """With the figures of the publication and its age; wrong questions and long ones end as errors of their own kind.
 

@@ -50,6 +50,16 @@ def test_every_file_that_the_page_names_is_there_for_ever(client: TestClient) ->
         assert answer.headers["content-type"].startswith(("text/javascript", "text/css", "image/svg+xml"))
 
 
+def test_whoever_looks_at_the_page_is_expected_to_ask() -> None:
+    """Its files are looked at by it alone, and tell nothing new."""
+    shown: list[int] = []
+    watched = TestClient(Starlette(routes=page_routes(lambda: shown.append(1)), exception_handlers=HANDLERS))
+    html = watched.get("/").text
+    for address in addresses(html):
+        watched.get(address)
+    assert shown == [1]
+
+
 def test_an_unchanged_page_is_not_sent_again(client: TestClient) -> None:
     """The page itself has one address; a browser asks whether it is still the same."""
     tag = client.get("/").headers["etag"]
