@@ -6,7 +6,7 @@ hold, above the limit those of `on_exceed`, or still those of `on_warn` where `o
 limit never makes a rule milder. Only `block` and `approval` of `on_exceed` make a limit that holds.
 
 `cheaper_model` is for models that have a replacement which passes all rules; to other models it says nothing, and the
-rule's next action decides. Of several rules the strongest refusal counts.
+rule's next action decides: approval, else block, else throttle. Of several rules the strongest refusal counts.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from collector.budgets.counting import dimensions_of, scope_value
 from collector.budgets.model import PPM, Action, Claim, CounterKey, Decision, Refusal, Rule, Unit, Unpriced, WindowKind
 from collector.budgets.windows import window_at
 
-_STRONGEST_FIRST = (
+_FIRST_OF_A_RULE = (
+    (Action.APPROVAL, Decision.APPROVAL),  # before block: who wants both wants calls refused until somebody approves
     (Action.BLOCK, Decision.BLOCK),
-    (Action.APPROVAL, Decision.APPROVAL),
     (Action.THROTTLE, Decision.THROTTLE),
 )
 _STRENGTH = {decision: strength for strength, decision in enumerate(Decision)}  # from allow to block
@@ -217,7 +217,7 @@ def _decision(standing: Standing, model: str | None, passes: Callable[[str], boo
     replacement = rule.cheaper.get(model or "") if Action.CHEAPER_MODEL in actions else None
     if replacement is not None and passes(replacement):
         return Decision.CHEAPER_MODEL
-    return next((decision for action, decision in _STRONGEST_FIRST if action in actions), Decision.ALLOW)
+    return next((decision for action, decision in _FIRST_OF_A_RULE if action in actions), Decision.ALLOW)
 
 
 def _actions(hard: HardRule, total: int, limit: int) -> tuple[Action, ...]:
@@ -229,7 +229,7 @@ def _actions(hard: HardRule, total: int, limit: int) -> tuple[Action, ...]:
     return ()
 
 
-DECIDING = frozenset({Action.CHEAPER_MODEL, *(action for action, _ in _STRONGEST_FIRST)})
+DECIDING = frozenset({Action.CHEAPER_MODEL, *(action for action, _ in _FIRST_OF_A_RULE)})
 
 
 def _resets_at(standing: Standing, at_ns: int, room_at: Callable[[Standing, int], int | None]) -> int | None:

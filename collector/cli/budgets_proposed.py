@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 from collector.budgets.model import Rule
-from collector.config.budget import read_rule
+from collector.config.budget import made_at, read_rule
 from collector.config.load import read_tree
 from collector.config.problems import ConfigError, Problems
 from collector.config.reader import Section
@@ -45,9 +46,14 @@ def _rules(tree: object, problems: Problems) -> tuple[Rule, ...]:
     if tree is not None and not isinstance(listed, list):
         problems.add_line(1, "must be a list of rules")
         return ()
-    items = listed if isinstance(listed, list) else []
+    now = datetime.now(UTC)
+    items = [made_at(item, now) if isinstance(item, dict) else item for item in _items(listed)]
     rules = tuple(read_rule(Section(problems, f"rules[{number}]", item)) for number, item in enumerate(items))
     names = [rule.name for rule in rules]
     for name in {name for name in names if name and names.count(name) > 1}:
         problems.lines.append(f"{problems.file}: rules: several are named {name}")
     return rules
+
+
+def _items(listed: object) -> list[object]:
+    return listed if isinstance(listed, list) else []

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from types import MappingProxyType
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from collector.budgets.actions.config import AnyChannel
@@ -26,6 +27,7 @@ ACTIONS = tuple(action.value for action in Action)
 UNPRICED = tuple(each.value for each in Unpriced)
 UNREACHABLE = ("open", "closed")
 NEVER = "never"
+NOW = "now"
 ALIASES = {"ingest_token": f"{ATTRIBUTE}{OTEL_COST_INGEST_TOKEN}"}
 """Scopes that are attributes which the collector itself sets."""
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -198,10 +200,17 @@ def _window(written: str) -> Window:
     return Window(WindowKind(written))
 
 
+def made_at(said: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """A rule that is made at run time: `start: now` is written as the time at which it is made."""
+    return {**said, "start": now.isoformat(timespec="seconds")} if said.get("start") == NOW else dict(said)
+
+
 def start_ns(value: object) -> int:
     """`history` (all that is in the ledger counts), or a date, with or without a time; UTC unless it says otherwise."""
     if value == "history":
         return 0
+    if value == NOW:
+        raise BadValue("is another time at each start of a collector; only rules that are made at run time may say it")
     written = value.isoformat() if isinstance(value, date) else values.text(value)  # YAML reads dates itself
     try:
         moment = datetime.fromisoformat(written)

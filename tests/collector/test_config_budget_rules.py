@@ -56,6 +56,8 @@ from tests.collector.test_config import problems
          'Europe/Berln); allowed: IANA names such as Europe/Berlin; did you mean "Europe/Berlin"?'),
         ("{name: a, scope: run, limit: 1 USD/day, start: yesterday}", "start: must be history, or a date (got "
          "yesterday); allowed: history, 2026-12-01, 2026-12-01T08:00+01:00"),
+        ("{name: a, scope: run, limit: 1 USD/day, start: now}", "start: is another time at each start of a collector; "
+         "only rules that are made at run time may say it (got now)"),
         ("{name: a, scope: run, limit: 1 USD/day, on_exceed: cheaper_model}", "cheaper: is required by cheaper_model, "
          "such as {gpt-4o: gpt-4o-mini}"),
         ("{name: a, scope: run, limit: 1 USD/day, cheaper: {gpt-4o: gpt-4o}}", "cheaper: a model cannot replace itself "

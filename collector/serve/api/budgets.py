@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
@@ -22,7 +23,7 @@ from collector.budgets.model import PPM, CounterKey, Event, Rule, Spent
 from collector.budgets.requests import BadRequest
 from collector.budgets.rulebook import CannotChange, RuleBook
 from collector.budgets.windows import window_at
-from collector.config.budget import read_rule
+from collector.config.budget import made_at, read_rule
 from collector.config.channels import check_channels
 from collector.config.problems import Problems
 from collector.config.reader import Section
@@ -174,7 +175,7 @@ class _Routes:
         name = request.path_params["name"]
         if not isinstance(said, dict):
             raise invalid("is no rule", where="body", allowed="a JSON object, as docs/config.md describes it")
-        rule = self._read({"name": name, **said})
+        rule = self._read(made_at({"name": name, **said}, datetime.now(UTC)))
         if rule.name != name:
             raise invalid(f"the rule is named {rule.name}, the path says {name}", where="name")
         org, book = request.state.org, self._desk.rulebook

@@ -13,7 +13,7 @@ PRICES = {"gpt-4o-mini": 3, "claude-haiku": 40}
 """Pico-USD a token."""
 
 _ORDER = (Decision.ALLOW, Decision.CHEAPER_MODEL, Decision.THROTTLE, Decision.APPROVAL, Decision.BLOCK)
-_ACTIONS = ((Action.BLOCK, Decision.BLOCK), (Action.APPROVAL, Decision.APPROVAL), (Action.THROTTLE, Decision.THROTTLE))
+_ACTIONS = ((Action.APPROVAL, Decision.APPROVAL), (Action.BLOCK, Decision.BLOCK), (Action.THROTTLE, Decision.THROTTLE))
 
 
 class Became(NamedTuple):

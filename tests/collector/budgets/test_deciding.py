@@ -59,6 +59,13 @@ def test_each_stage_has_its_actions_and_the_limit_is_never_milder_than_the_warni
     assert decision(500, claim_of(10), mild) is Decision.THROTTLE
 
 
+def test_a_rule_that_blocks_and_asks_for_approval_asks_and_another_that_only_blocks_blocks() -> None:
+    rule = rule_of("r", 100, on_exceed=(Action.BLOCK, Action.THROTTLE, Action.APPROVAL))
+    assert decision(100, claim_of(1), rule) is Decision.APPROVAL
+    assert decision(100, claim_of(1), rule, rule_of("other", 100)) is Decision.BLOCK
+    assert decision(100, claim_of(1), replace(rule, on_exceed=(Action.THROTTLE, Action.BLOCK))) is Decision.BLOCK
+
+
 def test_rules_that_only_tell_people_never_refuse() -> None:
     assert decision(500, claim_of(10), rule_of("r", 100, on_exceed=(Action.NOTIFY, Action.WEBHOOK))) is Decision.ALLOW
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -98,9 +99,12 @@ def test_a_raise_may_be_denied(config: str) -> None:
 
 def test_rules_are_made_and_removed_at_run_time(config: str, tmp_path: Path) -> None:
     rules = tmp_path / "rules.yaml"
-    rules.write_text("[{name: extra, scope: team, limit: 3 calls/hour, on_exceed: throttle}]")
+    rules.write_text("[{name: extra, scope: team, limit: 3 calls/hour, on_exceed: throttle, start: now}]")
+    before = datetime.now(UTC).replace(microsecond=0)
     assert _budgets(config, "rules", "set", str(rules)).exit_code == 0
     listed = json.loads(_budgets(config, "rules", "--json").output)["rules"]
+    (start,) = [datetime.fromisoformat(rule["start"]) for rule in listed if rule["name"] == "extra"]
+    assert before <= start <= datetime.now(UTC)
     assert {rule["name"]: rule["from"] for rule in listed} == {
         "per-customer": "config",
         "per-agent": "config",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,15 @@ def test_rules_are_made_changed_and_removed_and_it_is_known_by_whom(ask: Ask) ->
     ]
     assert audit[1]["before"]["limit"] == "5 calls/hour"
     assert audit[1]["after"]["limit"] == "6 calls/hour"
+
+
+def test_a_rule_that_is_made_at_run_time_may_count_from_now_on(ask: Ask) -> None:
+    """Written as the time at which it was made, so that it stays."""
+    before = datetime.now(UTC).replace(microsecond=0)
+    status, found = ask("PUT", "/budgets/rules/fresh", MADE | {"start": "now"}, **JSON)
+    assert status == 201
+    assert before <= datetime.fromisoformat(found["rule"]["start"]) <= datetime.now(UTC)
+    assert ask("DELETE", "/budgets/rules/fresh", **JSON)[0] == 200
 
 
 @pytest.mark.parametrize(
