@@ -285,9 +285,17 @@ class Counters:
 
     def limit(self, rule: Rule, key: CounterKey, at_ns: int, raises: Mapping[CounterKey, Raise] | None = None) -> int:
         """The limit of a counter at a time, raised or not."""
-        raises = self.raises() if raises is None else raises
+        raised = self._raised(rule, key, at_ns, self.raises() if raises is None else raises)
+        return rule.limit + (0 if raised is None else raised.amount)
+
+    def raised_until_ns(self, rule: Rule, key: CounterKey, at_ns: int) -> int | None:
+        """When the limit of a counter will be lower again; None: it is not raised."""
+        raised = self._raised(rule, key, at_ns, self.raises())
+        return None if raised is None else raised.expires_at_ns
+
+    def _raised(self, rule: Rule, key: CounterKey, at_ns: int, raises: Mapping[CounterKey, Raise]) -> Raise | None:
         raised = raises.get(raise_key(rule, key)) if raises else None
-        return rule.limit + (raised.amount if raised is not None and raised.expires_at_ns > at_ns else 0)
+        return raised if raised is not None and raised.expires_at_ns > at_ns else None
 
     def _set(self, rules: Sequence[Rule]) -> None:
         self._rules = tuple(rules)

@@ -18,12 +18,10 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from collector.budgets.counting import WorstRates
 from collector.budgets.deciding import NEVER_NS, HardRule, Standing, decide, hard_rules, match_on, need_of
 from collector.budgets.held import Amounts, CallUnderWay, Held, SettledCall
 from collector.budgets.lease_lines import StoredCall, closed_line, settled_line, state_line, stored_line, time_line
@@ -32,6 +30,7 @@ from collector.budgets.lease_replay import replay
 from collector.budgets.lease_table import GRACE_NS, LEASE_NS, Holder, LeaseTable
 from collector.budgets.model import Claim, CounterKey, Decision, Grant, Lease, Refusal, Rule
 from collector.budgets.slices import Pace, calls_of, is_near
+from collector.budgets.spent_reader import SpentReader
 
 if TYPE_CHECKING:
     from collector.budgets.counters import LeasedCall, Moves
@@ -55,18 +54,6 @@ Ask = Callable[[Rule, CounterKey, int, int, str | None, int], tuple[str | None, 
 """Ask people to raise a limit: rule, counter, limit, spent, who asks, wall clock's time -> ticket, the same while it is
 open or a denial stands, and whether it was denied. Where nobody asks (None): what was asked before, if that stands.
 Called under the lock."""
-
-
-class SpentReader(Protocol):
-    """`collector.budgets.counters.Counters`."""
-
-    @property
-    def lock(self) -> AbstractContextManager[bool]: ...
-    @property
-    def worst(self) -> Mapping[str, WorstRates]: ...
-    def amount(self, key: CounterKey, at_ns: int) -> int: ...
-    def room_at(self, rule: str, org_id: str, scope_value: str, at_ns: int, most: int) -> int | None: ...
-    def limit(self, rule: Rule, key: CounterKey, at_ns: int) -> int: ...
 
 
 class LeaseBook:
@@ -347,7 +334,7 @@ class LeaseBook:
         grants = tuple([Grant(found.key, found.hard.rule.unit, calls * (found.need or 0)) for found in standings])
         self._count += 1
         held = Held(f"{self._prefix}{self._count:x}{secrets.token_urlsafe(3)}", holder, grants, each)
-        held.until_ns = min([found.hard.end_ns(now_ns) for found in standings], default=NEVER_NS)
+        held.until_ns = min([self._ends_ns(found, now_ns) for found in standings], default=NEVER_NS)
         held.ends_ns = steady_ns + LEASE_NS
         near = any(found.need and is_near(found) for found in standings)
         use_ns = _until(held, now_ns, NEAR_NS if near else LEASE_NS)
@@ -357,6 +344,12 @@ class LeaseBook:
         if grants and self._log is not None:
             self._write(state_line(steady_ns, held))
         return Lease(held.lease_id, holder, grants, now_ns + use_ns, use_ns, each)
+
+    def _ends_ns(self, standing: Standing, now_ns: int) -> int:
+        """When what is granted has no more right to be spent: the window is over, or what has raised the limit."""
+        hard = standing.hard
+        raised_until_ns = self._counters.raised_until_ns(hard.rule, standing.key, now_ns)
+        return hard.end_ns(now_ns) if raised_until_ns is None else min(hard.end_ns(now_ns), raised_until_ns)
 
     def _use_ns(self, held: Held, now_ns: int) -> int:
         """For how long an open lease may be used from now on; 0 if others have overspent one of its budgets."""
@@ -389,7 +382,7 @@ class LeaseBook:
 
 
 def _until(held: Held, now_ns: int, use_ns: int) -> int:
-    """For how long a lease may be used: no longer than the first of its windows."""
+    """For how long a lease may be used: no longer than its first window, or the first raise that it was granted by."""
     return max(0, min(use_ns, held.until_ns - now_ns))
 
 

@@ -35,7 +35,7 @@ class Clocks:
 
 @dataclass
 class Spending:
-    """Counters as simple as can be; `collector.budgets.leases.SpentReader`."""
+    """Counters as simple as can be; `collector.budgets.spent_reader.SpentReader`."""
 
     rules: tuple[Rule, ...]
     spends: dict[CounterKey, Spent] = field(default_factory=dict)
@@ -52,6 +52,9 @@ class Spending:
 
     def limit(self, rule: Rule, key: CounterKey, at_ns: int) -> int:
         return rule.limit + self.raised.get(rule.name, 0)
+
+    def raised_until_ns(self, rule: Rule, key: CounterKey, at_ns: int) -> int | None:
+        return None
 
     def count(self, claim: Claim, started_ns: int, real: Amounts) -> None:
         """A call is in the ledger."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from threading import Barrier, Thread
 
 import pytest
 
 from collector.budgets.claimed_models import counted_model, other_cost, unknown_models, with_counted_models
-from collector.budgets.counters import Counters, LeasedCall
+from collector.budgets.counters import Counters, LeasedCall, Raise
 from collector.budgets.held import Amounts, CallUnderWay, SettledCall
 from collector.budgets.leases import LeaseBook
 from collector.budgets.model import Action, CounterKey, Lease, Refusal, Rule, Unit, Window, WindowKind
@@ -110,6 +111,23 @@ def test_no_lease_is_used_beyond_its_window() -> None:
     day, total = (grant.key for grant in after.grants)
     assert day.window_start_ns == midnight_ns
     assert (book.leased(day), book.leased(total)) == (5, 10)
+
+
+@pytest.mark.parametrize("kind", [WindowKind.DAY, WindowKind.ROLLING])
+def test_no_lease_is_used_beyond_a_raise_of_the_limit(kind: WindowKind) -> None:
+    """What was granted while the limit was higher is not begun afterwards, though nobody has spent it."""
+    rule = replace(rule_of("r", 10), window=Window(kind, 24 * HOUR_NS if kind is WindowKind.ROLLING else 0))
+    start_ns = NOON_NS - NOON_NS % DAY_NS if kind is WindowKind.DAY else 0
+    ends_ns = NOON_NS + 5 * SECOND_NS
+    counters, book = books(rule)
+    counters.raises = lambda: {CounterKey("o", "r", "o", start_ns): Raise(90, ends_ns)}
+    lease = granted(book, 20)
+    assert lease.expires_in_ns == 5 * SECOND_NS
+    assert book.settle(lease.lease_id, [], ends_ns - 1) == 1
+    assert book.settle(lease.lease_id, [], ends_ns) == 0
+    assert isinstance(book.lease(claim_of(1), "h", ends_ns), Refusal)
+    book.release(lease.lease_id)
+    assert granted(book, 5, ends_ns).expires_in_ns == 30 * SECOND_NS
 
 
 def test_a_rolling_window_is_leased_as_a_whole_and_says_when_there_is_room() -> None:
