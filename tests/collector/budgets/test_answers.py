@@ -263,16 +263,19 @@ def test_a_lease_that_is_held_for_a_job_outlasts_its_holder_until_the_job_is_rea
     assert lease(book, **batch)["decision"] == "allow"
 
 
-def test_nobody_reads_a_job_and_it_is_held_no_longer_than_was_said() -> None:
+@pytest.mark.parametrize(("said_seconds", "held_seconds"), [(100, 100), (10**9, 48 * 3600)])
+def test_nobody_reads_a_job_and_it_is_held_no_longer_than_was_said_nor_than_two_days(
+    said_seconds: int, held_seconds: int
+) -> None:
     clocks = Clocks()
     book = LeaseBook(Spending((DAY,)), steady_ns=clocks.steady)
     book.set_rules([DAY], "r1")
     lease_id = lease(book)["lease"]["id"]
-    settle_answer(book, {"lease": lease_id, "job": "b", "hold_seconds": 100}, NOON_NS)
+    settle_answer(book, {"lease": lease_id, "job": "b", "hold_seconds": said_seconds}, NOON_NS)
     (key,) = book.keys("day")
     clocks.advance(10)
     settle_answer(book, {"lease": lease_id}, NOON_NS)  # does not make it a lease like others again
-    clocks.advance(89)
+    clocks.advance(held_seconds - 11)
     assert book.leased(key)
     clocks.advance(2)
     assert not book.leased(key)

@@ -47,6 +47,23 @@ def test_a_budget_of_nothing_lets_through_what_is_free() -> None:
     assert decision(0, claim_of(0), rule_of("t", 0, Unit.TOKENS)) is Decision.BLOCK
 
 
+def test_what_is_free_passes_a_budget_of_money_that_is_spent_and_no_other() -> None:
+    """Whatever it was overspent by."""
+    assert decision(500, claim_of(0), rule_of("r", 100)) is Decision.ALLOW
+    assert decision(500, claim_of(0), rule_of("r", 100, Unit.TOKENS)) is Decision.BLOCK
+    assert decision(500, claim_of(0, tokens=0), rule_of("r", 100, Unit.CALLS)) is Decision.BLOCK
+
+
+def test_of_several_rules_that_slow_down_the_slowest_is_told() -> None:
+    some = [
+        rule_of(f"r{seconds}", 100, on_exceed=(Action.THROTTLE,), throttle_seconds=seconds)
+        for seconds in (1.0, 7.0, 2.0)
+    ]
+    found = said(500, claim_of(10), *some)
+    assert found is not None
+    assert (found.rule, found.retry_after_seconds) == ("r7.0", 7.0)
+
+
 def test_each_stage_has_its_actions_and_the_limit_is_never_milder_than_the_warning() -> None:
     rule = rule_of("r", 100, on_exceed=(Action.BLOCK,), on_warn=(Action.NOTIFY, Action.THROTTLE))
     assert [decision(spent, claim_of(10), rule) for spent in (70, 71, 90, 91)] == [
@@ -143,6 +160,53 @@ def test_a_throttled_process_gets_one_call_at_a_time() -> None:
     assert isinstance(book.lease(claim_of(10), "another", NOON_NS), Lease)
     clocks.advance(1.5)
     assert isinstance(book.lease(claim_of(10), "p", NOON_NS), Lease)
+
+
+def test_a_throttled_process_gets_no_larger_leases_though_there_is_room_up_to_the_limit() -> None:
+    rule = rule_of("r", 1_000, on_warn=(Action.THROTTLE,), warn_at_ppm=(100_000,), throttle_seconds=2.5)
+    clocks, spending = Clocks(), Spending((rule,))
+    spending.count(claim_of(10), NOON_NS, Amounts(105, 10, 1))
+    book = LeaseBook(spending, steady_ns=clocks.steady)
+    book.set_rules([rule], "1")
+    for _ in range(3):
+        found = book.lease(claim_of(10), "p", NOON_NS)
+        assert isinstance(found, Lease)
+        assert [grant.amount for grant in found.grants] == [10]
+        clocks.advance(2.5)
+
+
+def test_who_is_slowed_down_for_long_is_not_forgotten_meanwhile() -> None:
+    rule = rule_of("r", 0, on_exceed=(Action.THROTTLE,), throttle_seconds=600.0)
+    clocks = Clocks()
+    book = LeaseBook(Spending((rule,)), steady_ns=clocks.steady)
+    book.set_rules([rule], "1")
+    found = book.lease(claim_of(10), "p", NOON_NS)
+    assert isinstance(found, Lease)
+    book.release(found.lease_id)
+    for _ in range(3):
+        clocks.advance(100)
+        book.expire()
+    again = book.lease(claim_of(10), "p", NOON_NS)
+    assert isinstance(again, Refusal)
+    assert again.retry_after_seconds == 300.0
+
+
+def test_a_check_says_when_to_ask_again_as_the_rule_does_also_where_leases_are_in_the_way() -> None:
+    rule = rule_of("r", 1_000, on_warn=(Action.THROTTLE,), throttle_seconds=7.0)
+    book = LeaseBook(Spending((rule,)), steady_ns=Clocks().steady)
+    book.set_rules([rule], "1")
+    book.lease(claim_of(800), "p", NOON_NS)
+    found = book.check(claim_of(10), NOON_NS)
+    assert found is not None
+    assert (found.decision, found.retry_after_seconds) == (Decision.THROTTLE, 7.0)
+
+
+def test_a_cheaper_model_is_taken_though_another_rule_slows_calls_down() -> None:
+    """First that, then this: neither refuses."""
+    cheap = rule_of("c", 100, on_exceed=(Action.CHEAPER_MODEL, Action.BLOCK), cheaper={"gpt-4o": "mini"})
+    cheap = replace(cheap, scope=(("model", "gpt-4o"),))
+    slow = rule_of("s", 50, on_exceed=(Action.THROTTLE,))
+    assert decision(500, claim_of(10), cheap, slow) is Decision.THROTTLE
 
 
 def test_what_leases_depend_on() -> None:

@@ -12,6 +12,7 @@ from collector.budgets.counters import Counters, LeasedCall, Raise
 from collector.budgets.held import Amounts, CallUnderWay, SettledCall
 from collector.budgets.leases import LeaseBook
 from collector.budgets.model import Action, CounterKey, Lease, Refusal, Rule, Unit, Window, WindowKind
+from collector.budgets.slices import MOST_CALLS, Pace
 from collector.budgets.windows import DAY_NS, HOUR_NS
 from otel_cost.pricing.card import default_card
 from tests.collector.budgets.leasing import SECOND_NS, Clocks, claim_of, rule_of
@@ -60,6 +61,21 @@ def test_a_span_that_does_not_count_frees_its_settled_call() -> None:
     stored(counters, 60, f"{lease.lease_id}/0", is_counted=False)
     assert (counters.amount(key, NOON_NS), book.leased(key)) == (0, 0)
     assert len(book) == 0
+
+
+def test_a_settled_call_waits_a_minute_for_its_span() -> None:
+    clocks = Clocks()
+    counters, book = books(rule_of("r", 100), clocks=clocks)
+    lease = granted(book, 60)
+    key = lease.grants[0].key
+    book.settle(lease.lease_id, [SettledCall(0, Amounts(60, 10, 1), Amounts(50, 10, 1))], NOON_NS)
+    book.release(lease.lease_id)
+    clocks.advance(59)
+    assert book.leased(key) == 50
+    clocks.advance(1)
+    assert book.leased(key) == 0
+    stored(counters, 50, f"{lease.lease_id}/0")
+    assert (counters.amount(key, NOON_NS), book.leased(key)) == (50, 0)
 
 
 def test_calls_under_way_of_a_lease_given_back_are_kept_while_their_holder_is_heard_of() -> None:
@@ -162,6 +178,13 @@ def test_leases_grow_while_they_are_used_up_and_shrink_towards_the_limit() -> No
     assert amounts[-1] == 1
     assert sum(amounts) == 1000
     assert all(a <= 1000 // 4 for a in amounts)
+
+
+def test_the_next_lease_is_larger_after_a_quick_one_and_smaller_after_one_that_was_not_used_up() -> None:
+    pace = Pace(calls=8, granted_ns=0, use_ns=30)
+    assert [pace.next_calls(age) for age in (14, 15, 30, 31)] == [16, 8, 8, 4]
+    assert Pace(1, 0, 30).next_calls(31) == 1
+    assert Pace(MOST_CALLS, 0, 30).next_calls(1) == MOST_CALLS
 
 
 def test_many_threads_never_lease_more_than_there_is_nor_are_refused_less() -> None:
