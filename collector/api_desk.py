@@ -55,7 +55,7 @@ class ApiDesk:
         self._config = config
         budgets.counters.on_applied(lambda moves: self.news.happened(_news(event) for event in moves.events))
         zone = ZoneInfo(config.time_zone)
-        self._reading = Reading(store.layout.published, zone)
+        self._reading = Reading(store.layout.published, zone, self.news.changed)
         viewer = Viewer(self._reading, zone)
         compare = CompareDesk(store.layout.published, cards)
         ask_sql = partial(_asked, store)
@@ -69,6 +69,14 @@ class ApiDesk:
     def asking(self) -> Asking | None:
         """Answers questions about the ledger, between `start` and `stop`; None while that would start a process."""
         return self._reading if self._reading.is_running else None
+
+    def published(self, last_seq: int) -> None:
+        """There is another publication, up to `last_seq`: whoever listens is told, once questions are answered from it.
+
+        Who asked before would see the former one, and hear of nothing else. From any thread.
+        """
+        if not self._reading.is_running:
+            self.news.changed(last_seq)
 
     async def start(self) -> Endpoint | None:
         """Listen. Where nobody asked for the API and its address is taken, go on without it: None.

@@ -204,7 +204,7 @@ class Service:
         """Refresh the published file; whoever watches it over the API is told."""
         is_new = self.store.publish()
         if is_new and self._api is not None:
-            self._api.news.changed(self.store.position.seq)
+            self._api.published(self.store.position.seq)
         return is_new
 
     def _listening(self, transport: str, config: ReceiverConfig | None) -> Endpoint | None:

@@ -44,11 +44,15 @@ _Waiting = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Any]
 class Reading:
     """Implements `collector.questions.asking.Asking`. `start` and `stop` may be called from any thread.
 
-    `zone` is the one whose days are summed up beforehand; questions about another one's days take longer.
+    `zone` is the one whose days are summed up beforehand; questions about another one's days take longer. `on_read`
+    hears, on a thread of its own, of each publication that is asked from then on: up to which seq it goes.
     """
 
-    def __init__(self, published: Path, zone: ZoneInfo | None = None) -> None:
+    def __init__(
+        self, published: Path, zone: ZoneInfo | None = None, on_read: Callable[[int], None] = lambda _: None
+    ) -> None:
         self._published = published
+        self._on_read = on_read
         self._zone = zone or ZoneInfo("UTC")
         self._lock = threading.Lock()
         self._writing = threading.Lock()
@@ -172,6 +176,7 @@ class Reading:
                     self._settle(number, value, error)
                 else:
                     self._state = value
+                    self._on_read(value[1])
         with self._lock:  # it may not be known to be dead yet, but nobody would hear its answers
             if self._process is process:
                 self._process = None

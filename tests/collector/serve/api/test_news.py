@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from collector.serve.api import news as news_module
 from collector.serve.api.config import ApiToken, Role
 from collector.serve.api.errors import ApiError
 from collector.serve.api.news import MAX_LISTENERS, MAX_OF_ONE, BudgetNews, News
@@ -37,6 +38,22 @@ def test_a_page_hears_of_new_calls_and_of_a_budget_that_they_use_up(tmp_path: Pa
         assert kinds[0] in ("warn", "exceed")
         connection.close()
         _shown(collector)
+
+
+def test_whoever_asks_on_hearing_of_a_change_sees_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages ask at once, and not again before the next change: an answer from before it would stay on them."""
+    monkeypatch.setattr(news_module, "LEAST_SECONDS", 0.01)
+    with collecting(tmp_path) as collector:
+        assert collector.get("/spend")["total"]["calls"] == 0  # from now on questions are answered by a process
+        connection = http.client.HTTPConnection(collector.api.host, collector.api.port, timeout=30)
+        connection.request("GET", "/api/v1/stream")
+        stream = connection.getresponse()
+        for number in range(1, 6):
+            collector.send(call(number, 1, time.time_ns(), "gpt-4o", (10, 10)))
+            while (said := _next(stream))[0] != "changed" or said[1]["last_seq"] < number:
+                pass
+            assert collector.get("/spend")["total"]["calls"] == number
+        connection.close()
 
 
 def _shown(collector: Collector) -> None:
