@@ -32,30 +32,38 @@ def guarded(tmp_path: Path) -> Iterator[CollectorProcess]:
         gate.switch_off()
 
 
-def call(customer: str, usd: str = "3") -> str | None:
-    """A call of somebody; the ticket if it needs approval. On a thread: playwright runs a loop on this one."""
-    tickets: list[str | None] = []
+Refusal = otel_cost.ApprovalRequired | otel_cost.BudgetExceeded
+
+
+def call(customer: str, usd: str = "3") -> Refusal | None:
+    """A call of somebody; why it may not be made. On a thread: playwright runs a loop on this one."""
+    refusals: list[Refusal | None] = []
 
     def make() -> None:
         try:
             with otel_cost.guard(model="gpt-4o", provider="openai", estimate_usd=usd, customer=customer) as made:
                 made.settle(cost_usd="0")
-            tickets.append(None)
-        except otel_cost.ApprovalRequired as refused:
-            tickets.append(refused.ticket)
+            refusals.append(None)
+        except (otel_cost.ApprovalRequired, otel_cost.BudgetExceeded) as refused:
+            refusals.append(refused)
 
     thread = Thread(target=make)
     thread.start()
     thread.join()
-    return tickets[0]
+    return refusals[0]
+
+
+def ticket_of(refused: Refusal | None) -> str:
+    """Of a call that needs approval."""
+    assert isinstance(refused, otel_cost.ApprovalRequired)
+    return str(refused.ticket)
 
 
 def test_a_person_approves_one_request_and_denies_another_in_the_browser(
     browser: Browser, guarded: CollectorProcess
 ) -> None:
     """The approved app may call at once, and no more than was raised; the denied one may not. Names stay text."""
-    tickets = [call("acme"), call(HOSTILE)]
-    assert None not in tickets
+    tickets = [ticket_of(call("acme")), ticket_of(call(HOSTILE))]
     with opened(browser, guarded.api_url, refused="400") as page:
         page.goto("/approvals")
         requests = page.locator("#open > li")
@@ -74,7 +82,9 @@ def test_a_person_approves_one_request_and_denies_another_in_the_browser(
         expect(page.locator("#decided")).to_contain_text("each, customer acme: approved")
         assert page.title() == "Approvals - otel-cost"
     assert call("acme") is None
-    assert call("acme", "6.5") not in (None, tickets[0])
-    assert call(HOSTILE) == tickets[1]
+    assert ticket_of(call("acme", "6.5")) != tickets[0]
+    denied = call(HOSTILE)
+    assert isinstance(denied, otel_cost.BudgetExceeded)
+    assert denied.ticket == tickets[1]
     states = {found["ticket"]: found["state"] for found in guarded.asked("approvals?state=all")["approvals"]}
-    assert (states[str(tickets[0])], states[str(tickets[1])]) == ("approved", "denied")
+    assert (states[tickets[0]], states[tickets[1]]) == ("approved", "denied")
