@@ -25,6 +25,7 @@ class Budget:
     unreachable: str = "open"
     closed: tuple[_Body, ...] = ()  # rules, as an answer names them
     expires_in_seconds: float = 30.0
+    revision: str = "1"  # of the rules
     answer: Callable[[_Body], _Body | None] = lambda _: None  # another answer to a claim
     status: int = 200
     url: str = ""
@@ -72,7 +73,7 @@ class Budget:
         return [call for of_lease in self.settled.values() for call in of_lease.values()]
 
     def _head(self) -> _Body:
-        head = {"rules_revision": "1", "unreachable": self.unreachable, "match_on": list(self.match_on)}
+        head = {"rules_revision": self.revision, "unreachable": self.unreachable, "match_on": list(self.match_on)}
         return {**head, "closed": list(self.closed)}
 
     def _lease(self, body: _Body) -> _Body:
@@ -125,7 +126,8 @@ class Budget:
             if self.settled.setdefault(lease, {}).setdefault(call["call"], call) is call:
                 taken = call["reserved"]["usd"] if lease in self.released else call["usd"] or call["reserved"]["usd"]
                 self.leases[lease] = max(self.leases.get(lease, 0) - pico_usd(taken), 0)
-        return {"lease": lease, "known": True, "expires_in_seconds": self.expires_in_seconds, "rules_revision": "1"}
+        said = {"expires_in_seconds": self.expires_in_seconds, "rules_revision": self.revision}
+        return {"lease": lease, "known": True, **said}
 
 
 class _Handler(BaseHTTPRequestHandler):

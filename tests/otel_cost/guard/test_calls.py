@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import otel_cost
 from otel_cost import attributes as k
-from otel_cost.guard import gate, owners
+from otel_cost.guard import gate, held, owners
 from otel_cost.instrument import stats
 from otel_cost.pricing.money import pico_usd
 from tests.otel_cost.guard.budget_server import Budget
@@ -186,6 +186,67 @@ def test_leases_that_are_done_with_are_not_in_the_way_of_the_next_call() -> None
     assert set(budget.leases.values()) == {0}
 
 
+@pytest.mark.parametrize("change", [{"expires_in_seconds": 0.0}, {"revision": "2"}])
+def test_what_is_heard_when_a_call_is_settled_ends_leases(change: dict[str, Any]) -> None:
+    """Others have used the budget up, or its rule is another: the next call asks."""
+    budget = Budget(limit_usd="1")
+    with guard_on(budget):
+        on = gate.gate()
+        assert on is not None
+        for _ in range(2):
+            _spend()
+        assert len(budget.claims()) == 1
+        for name, value in change.items():
+            setattr(budget, name, value)
+        on.leases.tell()
+        _spend()
+    assert len(budget.claims()) == 2
+
+
+def _spend() -> None:
+    with otel_cost.guard(estimate_usd="0.01", customer="acme") as guarded:
+        guarded.settle(cost_usd="0.01")
+
+
+def test_a_lease_that_nothing_is_taken_from_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = Budget(limit_usd="1")
+    monkeypatch.setattr(held, "IDLE_SECONDS", 0.0)
+    with guard_on(budget):
+        on = gate.gate()
+        assert on is not None
+        _spend()
+        for _ in range(2):
+            on.leases.tell()
+        assert set(budget.leases.values()) == {0}
+        assert budget.released
+
+
+def test_a_lease_that_runs_low_is_renewed_before_a_call_has_to_wait() -> None:
+    budget = Budget(limit_usd="1", calls_per_lease=4)
+    with guard_on(budget):
+        on = gate.gate()
+        assert on is not None
+        for _ in range(4):
+            with otel_cost.guard(estimate_usd="0.01", customer="acme") as guarded:
+                guarded.settle()
+        on.leases.tell()
+        assert len(budget.claims()) == 2
+        with otel_cost.guard(estimate_usd="0.01", customer="acme"):
+            assert len(budget.claims()) == 2
+
+
+def test_a_lease_is_kept_alive_while_its_call_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = Budget(limit_usd="1")
+    monkeypatch.setattr(held, "KEEP_SECONDS", 0.0)
+    with guard_on(budget), otel_cost.guard(estimate_usd="0.01", customer="acme"):
+        on = gate.gate()
+        assert on is not None
+        for _ in range(3):
+            on.leases.tell()
+        kept = [body for what, body in list(budget.asked) if what == "settle"]
+        assert [body["calls"] for body in kept[:3]] == [[], [], []]
+
+
 def test_a_closed_rule_refuses_and_an_open_one_lets_through_when_nobody_answers() -> None:
     for unreachable in ("open", "closed"):
         budget = Budget(limit_usd="1", unreachable=unreachable, expires_in_seconds=0.05)
@@ -193,16 +254,16 @@ def test_a_closed_rule_refuses_and_an_open_one_lets_through_when_nobody_answers(
             chat(app.client())
             budget.status = 503
             before = stats().get("guard.unreachable", 0)
-            held = gate.gate()
-            assert held is not None
-            held.leases._usable.clear()
+            on = gate.gate()
+            assert on is not None
+            on.leases._usable.clear()
             if unreachable == "closed":
                 with pytest.raises(otel_cost.BudgetExceeded, match="nobody answers"):
                     chat(app.client(max_retries=0))
             else:
                 chat(app.client())
                 assert stats()["guard.unreachable"] == before + 1
-                assert held.leases._client.is_paused
+                assert on.leases._client.is_paused
 
 
 def test_a_model_that_costs_nothing_is_called_without_an_answer_if_only_budgets_of_money_are_closed() -> None:
@@ -216,9 +277,9 @@ def test_a_model_that_costs_nothing_is_called_without_an_answer_if_only_budgets_
             with otel_cost.guard(estimate_usd="0.01", customer=customer):
                 pass
         budget.status = 503
-        held = gate.gate()
-        assert held is not None
-        held.leases._usable.clear()
+        on = gate.gate()
+        assert on is not None
+        on.leases._usable.clear()
         for customer in ("acme", "new"):
             with otel_cost.guard(estimate_usd="0", customer=customer):
                 pass

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import inspect
 import threading
+import time
 from collections.abc import AsyncIterator, Generator, Iterator
 from decimal import Decimal
 from typing import Any
@@ -173,6 +174,45 @@ def test_a_block_of_an_async_generator_ends_in_whichever_task_closes_it() -> Non
     with guard_on(budget):
         asyncio.run(run())
     assert len(budget.calls()) == 2
+
+
+def test_replacements_that_lead_in_a_circle_end_in_a_refusal() -> None:
+    budget = Budget(limit_usd="1")
+
+    def other(claim: dict[str, Any]) -> dict[str, Any]:
+        model = "b" if claim["model"] == "a" else "a"
+        return {"decision": "cheaper_model", "refusal": budget.refusal("cheaper_model", model=model)}
+
+    budget.answer = other
+    with guard_on(budget), pytest.raises(otel_cost.BudgetExceeded):
+        otel_cost.guard(model="a", provider="openai", estimate_usd="0.05").__enter__()
+    assert [claim["model"] for claim in budget.claims()] == ["a", "b", "a", "b", "a"]
+
+
+def test_a_task_that_is_cancelled_while_it_asks_holds_nothing() -> None:
+    budget, is_asked, may_answer = Budget(limit_usd="1"), threading.Event(), threading.Event()
+
+    def slowly(_: object) -> None:
+        is_asked.set()
+        may_answer.wait(5)
+
+    budget.answer = slowly
+
+    async def run() -> None:
+        entering = asyncio.create_task(otel_cost.guard(estimate_usd="0.05").__aenter__())
+        await asyncio.to_thread(is_asked.wait, 5)
+        entering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await entering
+        may_answer.set()
+        ends_at = time.monotonic() + 5
+        while not budget.calls():
+            assert time.monotonic() < ends_at, "it is under way for ever"
+            await asyncio.sleep(0.01)
+
+    with guard_on(budget):
+        asyncio.run(run())
+    assert [(call["usd"], call["calls"]) for call in budget.calls()] == [("0", 0)]
 
 
 async def _first(steps: AsyncIterator[int]) -> int:
