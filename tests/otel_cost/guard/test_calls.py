@@ -146,6 +146,8 @@ def test_owners_come_from_baggage_spans_and_the_resource(monkeypatch: pytest.Mon
     monkeypatch.setattr("opentelemetry.trace._TRACER_PROVIDER", provider)
     with otel_cost.tags(customer="acme"):
         assert owners.owners_of(otel_context.get_current()) == {"team": "search", "customer": "acme"}
+    found = owners.attributes_of(otel_context.get_current(), ["attribute.customer.id", "attribute.other"])
+    assert found == ({"attribute.customer.id": "c", "attribute.other": None}, {}), "spans need not repeat the resource"
     provider.shutdown()
 
 

@@ -177,6 +177,22 @@ def test_a_block_of_an_async_generator_ends_in_whichever_task_closes_it() -> Non
     assert len(budget.calls()) == 2
 
 
+def test_a_replacement_is_claimed_at_its_own_price() -> None:
+    budget = Budget(limit_usd="1")
+
+    def cheaper(claim: dict[str, Any]) -> dict[str, Any] | None:
+        refusal = budget.refusal("cheaper_model", model="gpt-4o-mini")
+        return {"decision": "cheaper_model", "refusal": refusal} if claim["model"] == "gpt-4o" else None
+
+    budget.answer = cheaper
+    with (
+        guard_on(budget),
+        otel_cost.guard(model="gpt-4o", provider="openai", input_tokens=1_000_000, output_tokens=0) as guarded,
+    ):
+        assert guarded.model == "gpt-4o-mini"
+    assert [claim["estimate"]["usd"] for claim in budget.claims()] == ["2.5", "0.15"]
+
+
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_replacements_that_lead_in_a_circle_end_in_a_refusal() -> None:
     budget = Budget(limit_usd="1")
