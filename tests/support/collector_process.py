@@ -8,7 +8,7 @@ import signal as signals
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -107,8 +107,15 @@ extensions:
 
     def wait_until_ready(self) -> None:
         """Return when the health check says that spans are taken."""
+        self._wait_until(lambda: self.health() == 200)
+
+    def wait_until_it_answers(self) -> None:
+        """Return when the health check says anything at all."""
+        self._wait_until(lambda: self.health() is not None)
+
+    def _wait_until(self, started: Callable[[], bool]) -> None:
         deadline_seconds = time.monotonic() + READY_SECONDS
-        while self.health() != 200:
+        while not started():
             assert self._process is not None
             assert self._process.poll() is None, f"the collector ended:\n{self.log}"
             assert time.monotonic() < deadline_seconds, f"the collector does not start:\n{self.log}"
