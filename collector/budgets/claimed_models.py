@@ -37,6 +37,10 @@ def with_counted_models(rule: Rule, card: RateCard) -> Rule:
         for counted in {counted_model(card, None, model), counted_model(card, provider, name) if slash else None}:
             if counted is not None and counted != counted_model(card, None, replacement):
                 found.setdefault(counted, replacement)
+    for replacement in rule.cheaper.values():
+        own = found.get(counted_model(card, None, replacement) or "")
+        if own is not None and own != replacement:
+            found.setdefault(replacement, own)
     return replace(rule, cheaper=MappingProxyType(found))
 
 

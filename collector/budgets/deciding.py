@@ -5,8 +5,9 @@ leases, and what this call takes. Up to the first `warn_at` it says nothing. Abo
 hold, above the limit those of `on_exceed`, or still those of `on_warn` where `on_exceed` decides nothing: passing the
 limit never makes a rule milder. Only `block` and `approval` of `on_exceed` make a limit that holds.
 
-`cheaper_model` is for models that have a replacement which passes all rules; to other models it says nothing, and the
-rule's next action decides: approval, else block, else throttle. Of several rules the strongest refusal counts.
+`cheaper_model` is for models that have a replacement which passes all rules, or whose replacement has one, and so on:
+the first that passes is named. To other models it says nothing, and the rule's next action decides: approval, else
+block, else throttle. Of several rules the strongest refusal counts.
 """
 
 from __future__ import annotations
@@ -171,23 +172,23 @@ def decide(
     `passes`: whether all rules let the call through with another model. `room_at`: when no more than an amount counts
     in a rolling window, if nothing is added.
     """
-    found: list[tuple[Standing, Decision]] = []
+    found: list[tuple[Standing, Decision, str | None]] = []
     for standing in standings:
         if standing.need is not None and standing.spent + standing.leased + standing.need <= standing.hard.quiet(
             standing.limit
         ):
             continue
-        decision = _decision(standing, model, passes)
+        decision, named = _decision(standing, model, passes)
         if decision is not Decision.ALLOW and not (has_waited and decision is Decision.THROTTLE):
-            found.append((standing, decision))
+            found.append((standing, decision, named))
     if not found:
         return None
-    strongest = max((decision for _, decision in found), key=_STRENGTH.__getitem__)
-    same = [standing for standing, decision in found if decision is strongest]
+    strongest = max((decision for _, decision, _ in found), key=_STRENGTH.__getitem__)
+    same = [(standing, named) for standing, decision, named in found if decision is strongest]
     if strongest is Decision.THROTTLE:
-        same = [max(same, key=lambda each: each.hard.rule.throttle_seconds)]
-    resets = [(_resets_at(each, at_ns, room_at), each) for each in same]
-    resets_at_ns, last = max(resets, key=lambda pair: NEVER_NS if pair[0] is None else pair[0])
+        same = [max(same, key=lambda each: each[0].hard.rule.throttle_seconds)]
+    resets = [(_resets_at(standing, at_ns, room_at), standing, named) for standing, named in same]
+    resets_at_ns, last, named = max(resets, key=lambda each: NEVER_NS if each[0] is None else each[0])
     rule = last.hard.rule
     return Refusal(
         strongest,
@@ -198,26 +199,25 @@ def decide(
         last.spent,
         last.leased,
         resets_at_ns,
-        model=rule.cheaper.get(model or "") if strongest is Decision.CHEAPER_MODEL else None,
+        model=named,
         retry_after_seconds=rule.throttle_seconds if strongest is Decision.THROTTLE else None,
     )
 
 
-def _decision(standing: Standing, model: str | None, passes: Callable[[str], bool]) -> Decision:
-    """What one rule says."""
+def _decision(standing: Standing, model: str | None, passes: Callable[[str], bool]) -> tuple[Decision, str | None]:
+    """What one rule says, and the cheaper model that it names."""
     rule = standing.hard.rule
     need = standing.need
     if need is None:
-        return Decision.BLOCK
+        return Decision.BLOCK, None
     if need == 0 and rule.unit is Unit.USD:
-        return Decision.ALLOW
+        return Decision.ALLOW, None
     actions = _actions(standing.hard, standing.spent + standing.leased + need, standing.limit)
-    if not actions:
-        return Decision.ALLOW
-    replacement = rule.cheaper.get(model or "") if Action.CHEAPER_MODEL in actions else None
-    if replacement is not None and passes(replacement):
-        return Decision.CHEAPER_MODEL
-    return next((decision for action, decision in _FIRST_OF_A_RULE if action in actions), Decision.ALLOW)
+    if Action.CHEAPER_MODEL in actions:
+        replacement = next(filter(passes, rule.replacements(model)), None)
+        if replacement is not None:
+            return Decision.CHEAPER_MODEL, replacement
+    return next((decision for action, decision in _FIRST_OF_A_RULE if action in actions), Decision.ALLOW), None
 
 
 def _actions(hard: HardRule, total: int, limit: int) -> tuple[Action, ...]:

@@ -6,7 +6,7 @@ are parts per million of a limit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -114,6 +114,14 @@ class Rule:
     def is_hard(self) -> bool:
         """Whether calls are decided upon: guards need a lease."""
         return any(action in _DECIDING for action in (*self.on_warn, *self.on_exceed))
+
+    def replacements(self, model: str | None) -> Iterator[str]:
+        """What may be called in place of a model: its replacement, the replacement's own, and so on; each one once."""
+        met, other = {model}, self.cheaper.get(model or "")
+        while other is not None and other not in met:
+            yield other
+            met.add(other)
+            other = self.cheaper.get(other)
 
 
 _DECIDING = frozenset({Action.APPROVAL, Action.CHEAPER_MODEL, Action.THROTTLE, Action.BLOCK})

@@ -44,7 +44,7 @@ class _Replacements:
     """Which calls could have been made with another model, and what they would have cost."""
 
     def __init__(self, calls: pa.Table, rules: Sequence[Rule], prices: Prices) -> None:
-        pairs = {pair for rule in rules if _may_replace(rule) for pair in rule.cheaper.items()}
+        pairs = _replaced({pair for rule in rules if _may_replace(rule) for pair in rule.cheaper.items()})
         self.any = bool(pairs)
         self.no_price = np.asarray(pc.is_null(calls.column("cost_pico_usd")).to_numpy(), np.bool_)
         self.models: Sequence[str | None] = calls.column("model").to_pylist() if pairs else ()
@@ -64,6 +64,16 @@ class _Replacements:
         """What a call costs with a model; None: not known."""
         found = self._costs.get((row, model), -1)
         return None if found < 0 else found
+
+
+def _replaced(steps: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Models and what they may be replaced by, in one step or in several, of whichever rules."""
+    found: set[tuple[str, str]] = set()
+    added = steps
+    while added:
+        found |= added
+        added = {(model, other) for model, by in added for one, other in steps if one == by and other != model} - found
+    return found
 
 
 def _may_replace(rule: Rule) -> bool:
@@ -229,7 +239,7 @@ class _Replay:
             strongest = _strongest([each for each in said if each.decision is not Decision.THROTTLE])
         same = [each for each in said if each.decision is strongest]
         telling = said if waits else same
-        model = same[0].model
+        model = None if same[0].model is None else self._called(row, same[0].model)
         cost = self._others.cost(row, model) if model is not None else None
         by = [(each.rule.number, each.rule.owners[each.rule.owner[each.at]]) for each in telling]
         self._verdicts[row] = Verdict(strongest, by, model, cost, waits)
@@ -256,8 +266,24 @@ class _Replay:
             elif cost is not None and rule.is_money and at >= 0:
                 rule.leave_out(at, rule.need[at] - cost)
 
+    def _called(self, row: int, model: str) -> str:
+        """What a call is made with in the end: who asks with the model that was named may be told another one then."""
+        met: set[str] = set()
+        while model not in met:
+            met.add(model)
+            passes = partial(self._passes, row)
+            model = next((named for _, named in self._decisions(row, model, passes) if named is not None), model)
+        return model
+
     def _passes(self, row: int, model: str) -> bool:
         """Whether all rules let a call through with another model, perhaps after a wait."""
+        said = self._decisions(row, model, None)
+        return all(decision in (Decision.ALLOW, Decision.THROTTLE) for decision, _ in said)
+
+    def _decisions(
+        self, row: int, model: str, passes: Callable[[str], bool] | None
+    ) -> Iterator[tuple[Decision, str | None]]:
+        """What each rule says of a call with another model, and which one it names: none where `passes` is None."""
         has_no_price = self._others.no_price[row] and self._others.cost(row, model) is None
         for rule in self._rules:
             found = self._elsewhere(rule, row, model)
@@ -270,10 +296,11 @@ class _Replay:
             else:
                 spent = rule.spent(rule.at_row[row])
             if rule.refuses and has_no_price:
-                return False
-            if rule.decide(spent + need, need, None, _never)[0] not in (Decision.ALLOW, Decision.THROTTLE):
-                return False
-        return True
+                yield Decision.BLOCK, None
+            elif passes is None:
+                yield rule.decide(spent + need, need, None, _never)
+            else:
+                yield rule.decide(spent + need, need, model, passes)
 
     def _elsewhere(self, rule: _Deciding, row: int, model: str | None) -> tuple[Owner, int, int] | None:
         """Where a call counts with a model, and what it takes; None: not in the rule."""

@@ -245,7 +245,20 @@ def _replacements(value: object) -> Mapping[str, str]:
     for model, replacement in pairs.items():
         if model == replacement:
             raise BadValue("a model cannot replace itself", got=model)
+    for model in pairs:
+        _no_cycle(pairs, model)
     return MappingProxyType(pairs)
+
+
+def _no_cycle(pairs: Mapping[str, str], model: str) -> None:
+    """Raises BadValue where the replacements of a model lead back to it."""
+    chain = [model]
+    while (following := pairs.get(chain[-1])) is not None:
+        chain.append(following)
+        if following == model:
+            raise BadValue("models replace one another in a circle", got=" -> ".join(chain))
+        if following in chain[:-1]:
+            return  # a circle further on
 
 
 def _actions(value: object) -> tuple[Action, ...]:

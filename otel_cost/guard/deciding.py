@@ -28,8 +28,8 @@ MAX_THROTTLE_SECONDS = 30.0
 MAX_WAIT_FOR_OTHERS_SECONDS = 1.5
 """A budget that only the leases of others are in the way of is asked once more after so long at most. Longer, and
 refusals take long; shorter, and calls are refused that there is room for a moment later."""
-MAX_REPLACEMENTS = 4
-"""Longest chain of cheaper models."""
+MAX_REPLACEMENTS = 16
+"""How many cheaper models one call is asked for with, one after another; none of them twice."""
 MAX_COMPLETIONS = 3
 """How often a claim is made anew since rules have changed meanwhile. More, and the call is made."""
 ASKING_THREADS = 8
@@ -61,7 +61,8 @@ def deciding(
         BudgetError: the call may not be made.
     """
     asked_for = claim.values.get("model")
-    throttled_seconds, has_waited, replaced, completed = 0.0, False, 0, 0
+    tried = {asked_for}
+    throttled_seconds, has_waited, completed = 0.0, False, 0
     while True:
         answer = yield Whole(claim) if is_whole else claim
         if isinstance(answer, Incomplete) and completed < MAX_COMPLETIONS:
@@ -69,7 +70,7 @@ def deciding(
             claim = complete(claim)
             continue
         if isinstance(answer, Admission):
-            if replaced:
+            if len(tried) > 1:
                 STATS.count("guard.model_replaced")
                 answer.model, answer.replaced_model = claim.values.get("model"), asked_for
             STATS.count("guard.allowed")
@@ -79,8 +80,9 @@ def deciding(
         refusal, decision = answer.refusal, answer.decision
         wait_seconds = _seconds(refusal.get("retry_after_seconds"))
         if decision == "cheaper_model":
-            replaced += 1
-            other = reclaim(str(refusal.get("model"))) if replaced <= MAX_REPLACEMENTS else None
+            named = str(refusal.get("model"))
+            other = reclaim(named) if named not in tried and len(tried) <= MAX_REPLACEMENTS else None
+            tried.add(named)
             if other is None:
                 STATS.count("guard.not_replaceable")
                 raise _error(BudgetExceeded, refusal)

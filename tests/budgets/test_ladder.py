@@ -70,7 +70,9 @@ def _rules() -> str:
     deciding = (_rule(each, "total", actions) for each, actions in total.items())
     unpriced = (_rule(each, "total", f"unpriced: {each}, on_exceed: [block]") for each in UNPRICED)
     nothing = "{name: nothing, scope: {customer: nothing}, limit: 0 USD/total, on_exceed: [block]}"
-    return "[" + ", ".join((*telling, *deciding, *unpriced, nothing)) + "]"
+    chain = "on_warn: [cheaper_model], cheaper: {gpt-4o: gpt-4o-mini, gpt-4o-mini: gpt-4.1-nano}"
+    no_mini = "{name: no-mini, scope: {customer: chain, model: gpt-4o-mini}, limit: 0 USD/total, on_exceed: [block]}"
+    return "[" + ", ".join((*telling, *deciding, *unpriced, nothing, _rule("chain", "total", chain), no_mini)) + "]"
 
 
 def _rule(action: str, window: str, more: str) -> str:
@@ -201,17 +203,20 @@ def test_a_model_without_a_price_counts_as_its_rule_says(site: Site, unpriced: s
         guarded.settle(cost_usd="0")
 
 
-def test_above_the_warning_calls_are_made_with_the_cheaper_model(site: Site) -> None:
+@pytest.mark.parametrize(("customer", "cheaper"), [("cheaper_model", "gpt-4o-mini"), ("chain", "gpt-4.1-nano")])
+def test_above_the_warning_calls_are_made_with_a_cheaper_model(site: Site, customer: str, cheaper: str) -> None:
+    """Of a chain of them with the next one where the first does not fit."""
+
     def model() -> str | None:
         with otel_cost.guard(
-            model="gpt-4o", provider="openai", input_tokens=1000, output_tokens=100, customer="cheaper_model"
+            model="gpt-4o", provider="openai", input_tokens=1000, output_tokens=100, customer=customer
         ) as guarded:
             guarded.settle(cost_usd="0")
             return guarded.model
 
     assert model() == "gpt-4o"
-    site.spent("cheaper_model", WARN_USD + 1)
-    eventually(lambda: model() == "gpt-4o-mini")
+    site.spent(customer, WARN_USD + 1)
+    eventually(lambda: model() == cheaper)
 
 
 def test_above_the_warning_calls_of_a_process_are_slowed_down(site: Site) -> None:

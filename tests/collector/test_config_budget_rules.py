@@ -62,6 +62,8 @@ from tests.collector.test_config import problems
          "such as {gpt-4o: gpt-4o-mini}"),
         ("{name: a, scope: run, limit: 1 USD/day, cheaper: {gpt-4o: gpt-4o}}", "cheaper: a model cannot replace itself "
          "(got gpt-4o)"),
+        ("{name: a, scope: run, limit: 1 USD/day, cheaper: {a: b, b: c, c: b}}", "cheaper: models replace one another "
+         "in a circle (got b -> c -> b)"),
         ("{name: a, scope: run, limit: 1 USD/day, unpriced: guess}", "unpriced: unknown word (got guess); allowed: "
          "allow, worst_case, refuse"),
     ],

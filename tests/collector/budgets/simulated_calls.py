@@ -51,7 +51,7 @@ class Plain:
         asked = [(rule, key, total) for decision, rule, key, total in now if decision is strongest]
         if strongest is not Decision.THROTTLE:
             self._fire(call, [each for each in asked if each[2] >= 0])
-        model = other[asked[0][0].name] if strongest is Decision.CHEAPER_MODEL else None
+        model = self._called(call, other[asked[0][0].name]) if strongest is Decision.CHEAPER_MODEL else None
         self.became.append(Became(strongest, model, throttled))
         if strongest not in (Decision.BLOCK, Decision.APPROVAL):
             self._make(call if model is None else _with(call, model))
@@ -61,7 +61,7 @@ class Plain:
         for rule in self.rules:
             decision, key, total = self._decide(rule, call, model, may_replace=True)
             if decision is Decision.CHEAPER_MODEL:
-                named[rule.name] = rule.cheaper[model or ""]
+                named[rule.name] = self._replacement(rule, call, model) or ""
             if decision is not Decision.ALLOW:
                 found.append((decision, rule, key, total))
         return found, named
@@ -82,10 +82,26 @@ class Plain:
             actions = rule.on_warn
         if not actions or (rule.unit is Unit.USD and need == 0):
             return Decision.ALLOW, key, total
-        replacement = rule.cheaper.get(model or "")
-        if may_replace and Action.CHEAPER_MODEL in actions and replacement and self._passes(call, replacement):
+        if may_replace and Action.CHEAPER_MODEL in actions and self._replacement(rule, call, model):
             return Decision.CHEAPER_MODEL, key, total
         return next((decision for action, decision in _ACTIONS if action in actions), Decision.ALLOW), key, total
+
+    def _replacement(self, rule: Rule, call: Mapping[str, Any], model: str | None) -> str | None:
+        """The first model of the rule's chain that all rules let through."""
+        for _ in rule.cheaper:
+            model = rule.cheaper.get(model or "")
+            if model is None or self._passes(call, model):
+                return model
+        return None
+
+    def _called(self, call: Mapping[str, Any], model: str) -> str:
+        """As guards do: they ask with the model that they were told, and may be told another one."""
+        met: list[str] = []
+        while model not in met:
+            met.append(model)
+            named = list(self._judged(_with(call, model), model)[1].values())
+            model = named[0] if named else model
+        return model
 
     def _passes(self, call: Mapping[str, Any], model: str) -> bool:
         other = _with(call, model)

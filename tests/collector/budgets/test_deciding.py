@@ -145,6 +145,23 @@ def test_a_cheaper_model_is_named_where_it_passes_all_rules() -> None:
     assert other.decision is Decision.BLOCK
 
 
+def test_of_a_chain_of_cheaper_models_the_first_that_passes_is_named() -> None:
+    """Whichever of them it is: those that do not fit are passed over. A circle ends."""
+    chain = {"gpt-4o": "mini", "mini": "nano", "nano": "gpt-4o"}
+    rule = rule_of("r", 100, on_exceed=(Action.CHEAPER_MODEL, Action.BLOCK), cheaper=chain)
+    prices = {"mini": 40, "nano": 2}
+    spending = Spending((rule,))
+    book = LeaseBook(spending, price=lambda claim, model: prices.get(model), steady_ns=Clocks().steady)
+    book.set_rules([rule], "1")
+    named = []
+    for spent in (50, 30, 19):  # 50, 80 and 99 in all
+        spending.count(claim_of(), NOON_NS, Amounts(spent, spent, spent))
+        found = book.check(claim_of(101), NOON_NS)
+        assert found is not None
+        named.append((str(found.decision), found.model))
+    assert named == [("cheaper_model", "mini"), ("cheaper_model", "nano"), ("block", None)]
+
+
 def test_a_throttled_process_gets_one_call_at_a_time() -> None:
     rule = rule_of("r", 0, on_exceed=(Action.THROTTLE,), throttle_seconds=2.5)
     clocks = Clocks()

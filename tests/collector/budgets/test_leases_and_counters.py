@@ -245,6 +245,12 @@ def test_a_replacement_may_be_written_by_any_name_of_its_model(written: str) -> 
     assert rule.cheaper["gpt-4o"] == "gpt-4o-mini"
 
 
+def test_a_chain_of_replacements_goes_on_though_its_models_are_written_by_other_names() -> None:
+    written = {"gpt-4o": "gpt-4o-mini-2024-07-18", "openai/gpt-4o-mini": "gpt-4.1-nano"}
+    rule = with_counted_models(rule_of("r", 1, cheaper=written), default_card())
+    assert list(rule.replacements("gpt-4o")) == ["gpt-4o-mini-2024-07-18", "gpt-4.1-nano"]
+
+
 def test_a_misspelt_model_of_a_replacement_is_found_and_an_own_one_has_none_like_it() -> None:
     rule = rule_of("r", 1, cheaper={"gpt4o": "gpt-4o-mini", "our-lama-7": "gpt-4o-mini"})
     assert unknown_models(rule, default_card()) == {"gpt4o": "gpt-4o", "our-lama-7": None}

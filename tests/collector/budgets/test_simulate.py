@@ -58,6 +58,7 @@ _CHEAPER = st.sampled_from(
         MappingProxyType({"gpt-4o": "gpt-4o-mini"}),
         MappingProxyType({"gpt-4o": "claude-haiku", "claude-haiku": "gpt-4o-mini"}),
         MappingProxyType({"gpt-4o": "unknown"}),
+        MappingProxyType({"claude-haiku": "gpt-4o"}),
     ]
 )
 
@@ -198,6 +199,16 @@ def test_a_cheaper_model_costs_less_from_the_warning_on() -> None:
     assert found.total.replaced_calls == 2
     assert found.total.replaced_saved_pico_usd == 2 * (USD - 45)  # 15 tokens at 3
     assert found.total.refused_calls == 0
+
+
+def test_a_chain_of_cheaper_models_is_gone_down_as_far_as_the_budget_asks() -> None:
+    """From the warning on each model of it is replaced; of what does not fit, the next."""
+    chain = MappingProxyType({"gpt-4o": "claude-haiku", "claude-haiku": "gpt-4o-mini"})
+    warned = rule(limit=2 * USD, warn_at_ppm=(500_000,), on_warn=(Action.CHEAPER_MODEL,), cheaper=chain)
+    refused = rule("no-haiku", scope=(("model", "claude-haiku"),), limit=0, on_exceed=_BLOCK)
+    for rules in ([warned], [warned, refused]):
+        found = _simulated(rules, _hours(0, 1, 2))
+        assert found.total.replaced_saved_pico_usd == 2 * (USD - 45)  # 15 tokens at 3
 
 
 def test_what_came_before_counts_and_is_not_told() -> None:

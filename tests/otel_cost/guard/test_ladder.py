@@ -60,6 +60,25 @@ def test_a_cheaper_model_is_asked_and_the_span_says_which_was_meant() -> None:
     assert [claim["model"] for claim in budget.claims()] == [MODEL, CHEAPER]
 
 
+def test_a_chain_of_cheaper_models_is_followed_to_its_end_and_a_circle_is_refused() -> None:
+    chain = {MODEL: "gpt-4o-mini", "gpt-4o-mini": CHEAPER}
+
+    def decide(body: dict[str, Any]) -> dict[str, Any] | None:
+        other = chain.get(body["model"])
+        refusal = {"rule": "cap", "unit": "USD", "model": other}
+        return {"decision": "cheaper_model", "refusal": refusal} if other else None
+
+    budget = Budget(limit_usd="1", match_on=("customer", "model"), answer=decide)
+    with guarded_app(budget, answer()) as app:
+        chat(app.client())
+        assert app.only()[k.GEN_AI_REQUEST_MODEL] == CHEAPER
+        assert app.only()[k.OTEL_COST_MODEL_REPLACED] == MODEL
+    chain[CHEAPER] = MODEL
+    with guarded_app(budget, answer()) as app, pytest.raises(otel_cost.BudgetExceeded):
+        chat(app.client())
+    assert [claim["model"] for claim in budget.claims()] == [MODEL, "gpt-4o-mini", CHEAPER] * 2
+
+
 def test_a_stream_of_a_cheaper_model_is_as_the_provider_sends_it_and_settled_at_its_price() -> None:
     """With a model for which leases are held already, and one for which none is."""
     budget = Budget(limit_usd="1", match_on=("customer", "model"), answer=cheaper_than(MODEL, CHEAPER))
