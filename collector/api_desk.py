@@ -122,7 +122,7 @@ def all_paths(
         *(viewer.route(view) for view in (*spend_views(), *run_views(card_of, jaeger), *trust_views())),
         viewer.route(customers_view(revenue)),
         *forecast_paths(viewer, budgets),
-        *export_paths(viewer),
+        *export_paths(viewer, revenue),
         badge_path(viewer),
         compare_path(viewer, compare),
         price_path(viewer, lambda: cards().card()),

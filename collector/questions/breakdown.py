@@ -26,6 +26,9 @@ _ORDERS = {
     "name": "",
 }
 SORTS = tuple(_ORDERS)
+MARGIN = "margin"
+"""One more order, of lines by customer: the lowest margin first, those without one last."""
+_BY_MARGIN = "CASE WHEN calls > unpriced_calls THEN revenue_usd - cost_usd END NULLS LAST, cost_usd DESC, calls DESC"
 
 Lines = Sequence[Mapping[str, Any]]
 
@@ -46,6 +49,8 @@ class Grouping:
     compare: bool = False
     """With the period before, which is as long and ends where the window begins."""
     executions: bool = False
+    revenue_usd: Mapping[str, Decimal] | None = None
+    """Of the first names, for the order by margin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ class Breakdown:
 
 def breakdown(ask: Ask, selection: Selection, grouping: Grouping) -> Breakdown:
     """Ask the ledger. An empty ledger gives no rows and a total of nothing. Raises ValueError for a wrong sort."""
-    if grouping.sort not in SORTS:
+    if grouping.sort not in (*SORTS, MARGIN):
         raise ValueError(f"{grouping.sort} is none of {', '.join(SORTS)}")
     scope = Scope(ask, selection)
     lines = scope.rows("groups", _parameters(grouping), keys=grouping.by, **_parts(scope, grouping))
@@ -131,6 +136,8 @@ def _shown(scope: Scope, grouping: Grouping, lines: Lines) -> Scope:
 
 def _parameters(grouping: Grouping) -> dict[str, object]:
     said: dict[str, object] = {"limit": grouping.limit, "offset": grouping.offset}
+    if grouping.revenue_usd is not None:
+        said |= {"payers": list(grouping.revenue_usd), "revenue": [f"{usd:f}" for usd in grouping.revenue_usd.values()]}
     return said | ({"search": grouping.search} if grouping.search else {})
 
 
@@ -138,7 +145,9 @@ def _parts(scope: Scope, grouping: Grouping) -> dict[str, str]:
     names = [f"key_{at}" for at in range(len(grouping.by))]
     compared = (grouping.compare or grouping.sort == "change") and scope.selection.window.since is not None
     times = [f"{name} DESC" for name, key in zip(names, grouping.by, strict=True) if key in TIMES]
-    order = [*times, *([] if times else [_ORDERS[grouping.sort]]), *(f"{name} NULLS LAST" for name in names)]
+    by_measure = _BY_MARGIN if grouping.sort == MARGIN else _ORDERS[grouping.sort]
+    is_paid = grouping.revenue_usd is not None
+    order = [*times, *([] if times else [by_measure]), *(f"{name} NULLS LAST" for name in names)]
     before = statement("groups_before").format(
         named=", ".join(names), same=" AND ".join(f"earlier.{name} IS NOT DISTINCT FROM lines.{name}" for name in names)
     )
@@ -151,6 +160,8 @@ def _parts(scope: Scope, grouping: Grouping) -> dict[str, str]:
         else "TRUE",
         "earlier": "earlier_calls, earlier_cost_usd" if compared else "NULL AS earlier_calls, NULL AS earlier_cost_usd",
         "compared": before if compared else "",
+        "revenue": "paid.usd" if is_paid else "CAST(NULL AS DECIMAL(38, 12))",
+        "paid": statement("groups_revenue") if is_paid else "",
         "order": ", ".join(part for part in order if part),
     }
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
 
 from collector.questions import buckets
-from collector.questions.breakdown import Breakdown, Grouping, breakdown
+from collector.questions.breakdown import MARGIN, Breakdown, Grouping, breakdown
 from collector.questions.scope import Scope
 from collector.questions.selection import Ask, Selection, Window
+from otel_cost.pricing.money import PICO_PER_USD
 
 CUSTOMER = "customer"
 _TICK = timedelta(microseconds=1)
@@ -23,6 +26,10 @@ class Span:
     until: datetime
     months: Fraction
 
+    def revenue_usd(self, a_month_pico_usd: int) -> Decimal:
+        """Of this time, to the pico-dollar."""
+        return Decimal(round(a_month_pico_usd * self.months)) / PICO_PER_USD
+
 
 @dataclass(frozen=True, slots=True)
 class Customers:
@@ -33,11 +40,17 @@ class Customers:
 
 
 def customers(
-    ask: Ask, selection: Selection, grouping: Grouping, now: datetime, *, with_revenue: bool = False
+    ask: Ask, selection: Selection, grouping: Grouping, now: datetime, monthly_pico_usd: Mapping[str, int]
 ) -> Customers:
-    """By the names of `grouping`. Raises ValueError for a wrong sort."""
-    costs = breakdown(ask, selection, grouping)
-    return Customers(costs, counted(ask, selection, now) if with_revenue else None)
+    """By the names of `grouping`, of which the customer is the first; without revenue a month nothing is counted.
+
+    Raises ValueError for a wrong sort.
+    """
+    span = counted(ask, selection, now) if monthly_pico_usd else None
+    if span is not None and grouping.sort == MARGIN:
+        revenue = {customer: span.revenue_usd(a_month) for customer, a_month in monthly_pico_usd.items()}
+        grouping = replace(grouping, revenue_usd=revenue)
+    return Customers(breakdown(ask, selection, grouping), span)
 
 
 def counted(ask: Ask, selection: Selection, now: datetime) -> Span | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from decimal import Decimal
 
 import pytest
@@ -38,6 +40,26 @@ def test_margins_add_up_a_loss_stands_out_and_unknown_revenue_is_no_amount(
         expect(cell(rows["acme"], "Margin").locator("span.bad")).to_have_count(0)
         assert {cell(rows["tyrell"], name).inner_text() for name in at} == {"–"}
         expect(page.locator("[data-key=Margin]")).to_contain_text("1 cost more than they pay")
+
+
+def test_customers_are_sorted_by_margin_with_the_keyboard_and_the_file_has_that_order(
+    browser: Browser, collector: CollectorProcess
+) -> None:
+    with opened(browser, collector.api_url) as page:
+        page.goto("/?view=customers")
+        settle(page)
+        head = page.locator("[data-key=customers]").get_by_role("columnheader", name="Margin", exact=True)
+        head.get_by_role("button").press("Enter")
+        settle(page)
+        assert "sort=margin" in page.url
+        expect(head).to_have_attribute("aria-sort", "ascending")
+        names = page.locator("[data-key=customers] tbody th").all_inner_texts()
+        assert names[:2] == ["globex", "acme"]
+        with page.expect_download() as download:
+            page.locator("[data-key=customers]").get_by_role("link", name="CSV").click()
+        lines = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
+        assert [line["customer"] for line in lines[:2]] == names[:2]
+        assert [Decimal(line["margin_usd"]) < 0 for line in lines[:2]] == [True, False]
 
 
 def amount(cell: Locator) -> Decimal:

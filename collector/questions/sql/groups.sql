@@ -9,9 +9,10 @@ WITH lines AS MATERIALIZED (
     GROUP BY {named}
 ),
 found AS MATERIALIZED (
-    SELECT lines.*, {earlier}
+    SELECT lines.*, {earlier}, {revenue} AS revenue_usd
     FROM lines
     {compared}
+    {paid}
     WHERE {search}
 )
 SELECT
@@ -24,7 +25,8 @@ FROM (
         1 AS is_total,
         {measures},
         NULL AS earlier_calls,
-        NULL AS earlier_cost_usd
+        NULL AS earlier_cost_usd,
+        NULL AS revenue_usd
     FROM lines
     UNION ALL
     (SELECT * FROM found ORDER BY {order} LIMIT $limit OFFSET $offset)

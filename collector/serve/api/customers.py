@@ -8,14 +8,24 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
+from collector.questions import breakdown as breakdowns
 from collector.questions import customers as questions
 from collector.serve.api.config import Revenue
+from collector.serve.api.parameters import Parameter, choice
 from collector.serve.api.viewing import Asked, Question, View
-from collector.serve.api.views import ROWS, BreakdownRow, BreakdownShown, grouping_of, show_breakdown
-from otel_cost.pricing.money import PICO_PER_USD
+from collector.serve.api.views import ROWS, SORT, BreakdownRow, BreakdownShown, grouping_of, show_breakdown
 
 BY = (questions.CUSTOMER,)
+MARGINS = ("revenue_usd", "margin_usd", "margin_pct")
+"""What a row has beside those of /breakdown."""
 NO_REVENUE: Revenue = MappingProxyType({})
+CUSTOMER_SORT = choice(
+    SORT.name,
+    f"{SORT.summary}; margin: the lowest first, unknown ones last",
+    (*breakdowns.SORTS, breakdowns.MARGIN),
+    "cost",
+)
+CUSTOMER_ROWS: tuple[Parameter[Any], ...] = tuple(CUSTOMER_SORT if each is SORT else each for each in ROWS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +67,23 @@ def customers_view(revenue: Revenue) -> View[questions.Customers]:
     """`GET /customers`."""
 
     def ask(asked: Asked) -> Question:
-        found = (asked.selection, grouping_of(asked, BY), asked.now)
-        return Question(questions.customers, found, {"with_revenue": bool(_of(revenue, asked.selection.org_id))})
+        return ask_customers(asked, revenue)
 
     def show(found: questions.Customers, asked: Asked) -> CustomersShown:
-        return _shown(found, show_breakdown(found.costs, asked), _of(revenue, asked.selection.org_id))
+        return show_customers(found, asked, revenue)
 
     summary = "cost by customer, as /breakdown, beside what they pay"
-    return View("/customers", summary, ask, show, CustomersShown, ROWS)
+    return View("/customers", summary, ask, show, CustomersShown, CUSTOMER_ROWS)
+
+
+def ask_customers(asked: Asked, revenue: Revenue) -> Question:
+    """By customer, with the parameters of `CUSTOMER_ROWS`."""
+    found = (asked.selection, grouping_of(asked, BY), asked.now, _of(revenue, asked.selection.org_id))
+    return Question(questions.customers, found)
+
+
+def show_customers(found: questions.Customers, asked: Asked, revenue: Revenue) -> CustomersShown:
+    return _shown(found, show_breakdown(found.costs, asked), _of(revenue, asked.selection.org_id))
 
 
 def _of(revenue: Revenue, org: str | None) -> dict[str, int]:
@@ -80,7 +99,7 @@ def _shown(found: questions.Customers, plain: BreakdownShown, monthly: dict[str,
     counted, rows = found.counted, []
     for row in plain.rows:
         a_month = monthly.get(row.key[questions.CUSTOMER] or "")
-        revenue = None if counted is None or a_month is None else _usd(round(a_month * counted.months))
+        revenue = None if counted is None or a_month is None else counted.revenue_usd(a_month)
         rows.append(_row(row, revenue))
     shown = _fields(plain) | {"rows": tuple(rows)}
     return CustomersShown(**shown, revenue=None if counted is None else _sum(counted, rows))
@@ -108,10 +127,6 @@ def _sum(counted: questions.Span, rows: list[CustomerRow]) -> RevenueShown:
 def _percent(part: Decimal, whole: Decimal) -> float | None:
     """For display."""
     return float(round(part / whole * 100, 4)) if whole else None
-
-
-def _usd(amount_pico_usd: int) -> Decimal:
-    return Decimal(amount_pico_usd) / PICO_PER_USD
 
 
 def _fields(value: Any) -> dict[str, Any]:

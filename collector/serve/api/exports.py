@@ -19,9 +19,12 @@ from starlette.responses import Response, StreamingResponse
 
 from collector.questions import breakdown as breakdowns
 from collector.questions import exported as exporting
+from collector.questions.customers import Customers
 from collector.questions.selection import Selection
+from collector.serve.api.config import Revenue
+from collector.serve.api.customers import CUSTOMER_ROWS, MARGINS, ask_customers, show_customers
 from collector.serve.api.errors import ApiError
-from collector.serve.api.figures import Figures, figures
+from collector.serve.api.figures import figures
 from collector.serve.api.path import Path, Returns
 from collector.serve.api.shapes import as_json
 from collector.serve.api.viewing import Asked, Question, Viewer
@@ -46,7 +49,7 @@ class _Writer(Protocol):
     def end(self) -> bytes: ...
 
 
-def export_paths(viewer: Viewer) -> list[Path]:
+def export_paths(viewer: Viewer, revenue: Revenue) -> list[Path]:
     """All files."""
     return [
         _file(viewer, "/export.csv", "calls", "csv", "the chosen calls, in order of arrival"),
@@ -59,6 +62,13 @@ def export_paths(viewer: Viewer) -> list[Path]:
             _breakdown(viewer),
             Returns(None, CSV_TYPE),
             (BY, *ROWS),
+        ),
+        viewer.route_of(
+            "/export/customers.csv",
+            "/customers as a file, with everything not shown and the total as last rows",
+            _customers(viewer, revenue),
+            Returns(None, CSV_TYPE),
+            CUSTOMER_ROWS,
         ),
     ]
 
@@ -211,28 +221,43 @@ class _Sink(io.RawIOBase):
 def _breakdown(viewer: Viewer) -> Callable[[Request, Asked], Awaitable[Response]]:
     async def answered(_: Request, asked: Asked) -> Response:
         found: breakdowns.Breakdown = (await viewer.answer(ask_breakdown(asked, asked[BY]))).value
-        lines = [("group", row.key, figures(row.measures)) for row in found.rows]
-        nobody: tuple[str | None, ...] = (None,) * len(found.by)
-        lines += [("other", nobody, figures(found.other.measures))] if found.other else []
-        lines.append(("total", nobody, figures(found.total)))
-
-        async def body() -> AsyncIterator[bytes]:
-            yield _Csv().part(_lines(found.by, lines))
-
-        return _download(body(), "otel-cost-breakdown", "csv")
+        return _table(_lines(found), "otel-cost-breakdown")
 
     return answered
 
 
-def _lines(by: tuple[str, ...], lines: list[tuple[str, tuple[str | None, ...], Figures]]) -> pa.Table:
-    """`row` says what a line is: a group, all other groups as one, or the total."""
+def _customers(viewer: Viewer, revenue: Revenue) -> Callable[[Request, Asked], Awaitable[Response]]:
+    async def answered(_: Request, asked: Asked) -> Response:
+        found: Customers = (await viewer.answer(ask_customers(asked, revenue))).value
+        columns, rows = _lines(found.costs), show_customers(found, asked, revenue).rows
+        rest: list[object] = [None] * (len(columns["row"]) - len(rows))
+        for name in MARGINS:
+            columns[name] = [*(as_json(getattr(row, name)) for row in rows), *rest]
+        return _table(columns, "otel-cost-customers")
+
+    return answered
+
+
+def _table(columns: dict[str, list[object]], name: str) -> Response:
+    async def body() -> AsyncIterator[bytes]:
+        yield _Csv().part(pa.table({column: _texts(values) for column, values in columns.items()}))
+
+    return _download(body(), name, "csv")
+
+
+def _lines(found: breakdowns.Breakdown) -> dict[str, list[object]]:
+    """Columns; `row` says what a line is: a group, all other groups as one, or the total."""
+    nobody: tuple[str | None, ...] = (None,) * len(found.by)
+    lines = [("group", row.key, figures(row.measures)) for row in found.rows]
+    lines += [("other", nobody, figures(found.other.measures))] if found.other else []
+    lines.append(("total", nobody, figures(found.total)))
     columns: dict[str, list[object]] = {"row": [kind for kind, _, _ in lines]}
-    for place, name in enumerate(by):
+    for place, name in enumerate(found.by):
         columns[name] = [key[place] for _, key, _ in lines]
     shown = [as_json(each) for _, _, each in lines]
     for name in shown[0]:
         columns[name] = [each[name] for each in shown]
-    return pa.table({name: _texts(values) for name, values in columns.items()})
+    return columns
 
 
 def _texts(values: list[object]) -> pa.Array:

@@ -9,11 +9,12 @@ import { money, table } from "./table.js";
 
 const TRENDS = { increasing: ["↗", "up", "increasing"], stable: ["→", "soft", "stable"], decreasing: ["↘", "down", "decreasing"] };
 const SORTS = ["cost", "calls", "name", "change", "tokens"];
+const ASCENDING = ["name", "margin"];
 
-/** What the sort parameter of a view says; what it may not be is "cost". */
-export function sortOf(page) {
+/** What the sort parameter of a view says; what it may not be is "cost". `more` are orders of this view alone. */
+export function sortOf(page, more = []) {
   const sort = page.own("sort", "cost");
-  return SORTS.includes(sort) ? sort : "cost";
+  return [...SORTS, ...more].includes(sort) ? sort : "cost";
 }
 
 /** Parameters of /breakdown that fill every column. */
@@ -35,10 +36,10 @@ export function groupTable(page, by, answer, { link = null, more = { columns: []
     cache: percent(measures.cache_hit_ratio), errors: errorCell(measures),
   });
   const figure = (key) => (row, at) => cells(row.measures, at)[key];
-  const sort = sortOf(page);
+  const sort = sortOf(page, more.columns.map((column) => column.sort));
   return table({
     caption: `Cost by ${by.map(said).join(" and ")}`, rows: answer.rows, rowKey: (row) => JSON.stringify(by.map((key) => row.key[key])),
-    sort: { key: sort, descending: sort !== "name" }, onsort: (key) => page.go({ own: { sort: key === "cost" ? null : key, offset: null } }),
+    sort: { key: sort, descending: !ASCENDING.includes(sort) }, onsort: (key) => page.go({ own: { sort: key === "cost" ? null : key, offset: null } }),
     foot: foot(answer, cells, digits, total, more.foot(digits)),
     columns: [
       ...by.map((key, at) => ({ key: at ? `by${at}` : "name", label: heading(key), sort: at ? undefined : "name", head: at === 0, cell: (row) => nameCell(page, key, row, link) })),

@@ -8,6 +8,7 @@ import { groupTable, sortOf, WHOLE } from "../lib/groups.js";
 import { said } from "../lib/state.js";
 
 const PAGE_ROWS = 50;
+const FILE_ROWS = 1000;
 const TYPING_MS = 250;
 let typing = 0;
 
@@ -45,7 +46,7 @@ function tools(page, by) {
     dimensionSelect(page, { chosen: by[0], label: "By", onpick: (value) => group(page, value, second) }),
     dimensionSelect(page, { chosen: second, label: "and", name: "and", none: "nothing else", onpick: (value) => group(page, by[0], value) }),
     search,
-    h("a", { class: "button", href: address("/export/breakdown.csv", page.params(question(page, by))), download: "" }, "CSV"),
+    h("a", { class: "button", href: address("/export/breakdown.csv", page.params({ ...question(page, by), limit: FILE_ROWS })), download: "" }, "CSV"),
   ];
 }
 

@@ -1,4 +1,5 @@
 // Whom the spend is for: customers, projects, teams or features, side by side.
+import { address } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { options, select } from "../lib/dimension.js";
 import { missing, nothing } from "../lib/empty.js";
@@ -12,19 +13,24 @@ import { money } from "../lib/table.js";
 
 const KINDS = ["customer", "project", "team", "feature", "user", "environment"];
 const ROWS = 50;
+const FILE_ROWS = 1000;
 const SERIES = 7;
 
 export function panels(page) {
   const asked = page.own("of", "customer");
   const kind = KINDS.includes(asked) ? asked : "customer";
   const only = (value) => page.link({ filters: { [kind]: [value ?? ""] } });
-  const all = { ...WHOLE, sort: sortOf(page), limit: ROWS };
-  const groups = () => (kind === "customer" ? page.ask("/customers", all) : page.ask("/breakdown", { by: kind, ...all }));
+  const path = kind === "customer" ? "customers" : "breakdown";
+  const order = { by: kind === "customer" ? null : kind, sort: sortOf(page, kind === "customer" ? ["margin"] : []) };
+  const groups = () => page.ask(`/${path}`, { ...WHOLE, ...order, limit: ROWS });
   return [
     { id: "whom", title: "In short", plain: true, shape: "tiles", ask: () => Promise.all([groups(), page.ask("/ticker")]), draw: ([answer, today]) => tiles(kind, answer, today) },
     {
       id: "customers", title: `By ${kind}`, shape: "tall",
-      tools: () => select({ label: "For each", name: "of", value: kind, options: options(KINDS.map((one) => [one, said(one)])), onchange: (value) => page.go({ own: { of: value === "customer" ? null : value, sort: null } }) }),
+      tools: () => [
+        select({ label: "For each", name: "of", value: kind, options: options(KINDS.map((one) => [one, said(one)])), onchange: (value) => page.go({ own: { of: value === "customer" ? null : value, sort: null } }) }),
+        h("a", { class: "button", href: address(`/export/${path}.csv`, page.params({ ...order, limit: FILE_ROWS })), download: "" }, "CSV"),
+      ],
       ask: async () => {
         const answer = await groups();
         return { answer, none: answer.total.calls === 0 ? await nothing(page) : null };
@@ -72,7 +78,7 @@ function margins({ revenue, rows }) {
   return {
     columns: [
       { key: "revenue", label: "Revenue", title: "Of this time: each month by the part of it that is in here", align: "end", cell: (row) => (row.revenue_usd === null ? unknown(row) : money(parse(row.revenue_usd), digits)) },
-      { key: "margin", label: "Margin", title: "Revenue less cost", align: "end", cell: (row) => cell(row, left(row)) },
+      { key: "margin", label: "Margin", title: "Revenue less cost", align: "end", sort: "margin", cell: (row) => cell(row, left(row)) },
       { key: "margin_pct", label: "Margin %", title: "Of the revenue", align: "end", cell: (row) => cell(row, part(row)) },
     ],
     foot: (costDigits) => (revenue.customers ? [{ class: "known", cells: { name: `Of these, with revenue (${count(revenue.customers)})`, cost: money(parse(revenue.cost_usd), costDigits), revenue: money(parse(revenue.revenue_usd), digits), margin: shown(revenue, left(revenue)), margin_pct: shown(revenue, part(revenue)) } }] : []),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -10,6 +12,7 @@ from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -131,6 +134,44 @@ def test_rows_are_those_of_a_breakdown(collector: Collector) -> None:
     more = ("revenue_usd", "margin_usd", "margin_pct")
     assert [{name: value for name, value in row.items() if name not in more} for row in shown["rows"]] == plain["rows"]
     assert (shown["other"], shown["total"]) == (plain["other"], plain["total"])
+
+
+def test_by_margin_losses_come_first_and_unknown_margins_last_on_every_page(collector: Collector) -> None:
+    """Over all customers, not those of a page; unknown ones by cost. Without revenue it is the order by cost."""
+    shown = [collector.get("/customers", since="5d", sort="margin", limit=2, offset=at)["rows"] for at in (0, 2, 4)]
+    rows = [row for page in shown for row in page]
+    margins = [row["margin_usd"] and Decimal(row["margin_usd"]) for row in rows]
+    assert [row["key"]["customer"] for row in rows[:2]] == ["globex", "acme"]
+    assert margins[0] < 0 < margins[1]
+    assert margins[2:] == [None, None, None]
+    assert [row["key"]["customer"] for row in rows[2:]][-1] == "house"
+    found = collector.get("/customers", since="5d", sort="margin", search="ACM")
+    assert [row["key"]["customer"] for row in found["rows"]] == ["acme"]
+    plain = collector.get("/customers", since="5d", sort="margin", model="gpt-4o")
+    assert plain["rows"] == collector.get("/customers", since="5d", model="gpt-4o")["rows"]
+
+
+def test_only_customers_are_sorted_by_margin(collector: Collector) -> None:
+    answer = collector.request("GET", "/api/v1/breakdown?by=customer&sort=margin")
+    assert (answer.status, answer.json()["error"]["where"]) == (400, "sort")
+
+
+def test_the_file_of_customers_has_the_margins_of_the_view(collector: Collector) -> None:
+    """Nothing stands where nothing is known; what is not shown and the total have costs only."""
+    asked = {"since": "5d", "sort": "margin", "limit": "3", "until": "2099-01-01"}
+    text = collector.request("GET", f"/api/v1/export/customers.csv?{urlencode(asked)}").body.decode()
+    *groups, other, total = csv.DictReader(io.StringIO(text))
+    shown = collector.get("/customers", **asked)
+    assert [line["customer"] for line in groups] == [row["key"]["customer"] or "" for row in shown["rows"]]
+    names = ("revenue_usd", "margin_usd", "margin_pct")
+    assert {line[name] for line in (groups[2], other, total) for name in names} == {""}
+    for line, row in zip(groups[:2], shown["rows"], strict=False):
+        assert Decimal(line["revenue_usd"]) - Decimal(line["cost_usd"]) == Decimal(line["margin_usd"])
+        assert Decimal(line["revenue_usd"]) == pytest.approx(Decimal(row["revenue_usd"]), rel=Decimal("0.001"))
+        assert float(line["margin_pct"]) == pytest.approx(row["margin_pct"], abs=0.1)
+    assert (other["row"], total["row"]) == ("other", "total")
+    costs = sum(Decimal(line["cost_usd"]) for line in (*groups, other))
+    assert costs == Decimal(total["cost_usd"])
 
 
 def test_an_organisation_sees_what_its_own_customers_pay_and_nothing_of_others(tmp_path: Path) -> None:
