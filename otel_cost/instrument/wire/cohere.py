@@ -160,9 +160,9 @@ def _error(end: Mapping[str, Any]) -> str | None:
 
 
 def _has_texts(request: Request) -> bool:
-    """Whether an unknown host's `/embed` or `/rerank` is Cohere's: its body has texts or a query, and a model."""
+    """Whether an unknown host's `/embed` is Cohere's: its body has texts, or says what they are for, and a model."""
     body = request.body or b""
-    return says_model(request) and (b'"texts"' in body or b'"query"' in body or b'"input_type"' in body)
+    return says_model(request) and (b'"texts"' in body or b'"input_type"' in body)
 
 
 def _is_v2_chat(request: Request) -> bool:
@@ -177,6 +177,6 @@ ROUTES = (
     Route("generate", API, providers=frozenset({COHERE}), provider=COHERE, shape=answers.never),
     Route("summarize", API, providers=frozenset({COHERE}), provider=COHERE, shape=answers.never),
     Route("embed", API, providers=_HOSTS, provider=COHERE, shape=_has_texts),
-    Route("rerank", API, providers=_HOSTS, provider=COHERE, shape=_has_texts),
+    Route("rerank", API, providers=_HOSTS, provider=COHERE, shape=answers.never),
     Route("classify", API, providers=frozenset({COHERE}), provider=COHERE, shape=answers.never),
 )

@@ -37,6 +37,7 @@ from otel_cost.instrument.wire import (
     openai_responses,
     openai_videos,
     replicate,
+    rerank,
     speech_apis,
     voyage,
     watsonx,
@@ -75,6 +76,7 @@ MODULES: tuple[Iterable[Route], ...] = (
     replicate.ROUTES,
     speech_apis.ROUTES,
     bedrock_agents.ROUTES,
+    rerank.ROUTES,
 )
 """The routes of every API module. A longer path wins over a shorter one, then a route of certain providers over one of
 any, then an earlier module over a later one."""

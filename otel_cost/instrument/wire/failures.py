@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from otel_cost.instrument.wire.values import mapping, name, text
+from otel_cost.instrument.wire.values import items, mapping, name, text
 
 
 class Failure(NamedTuple):
@@ -19,15 +19,17 @@ def failure(status: int, body: object) -> Failure | None:
     """The failure of an answer; None for one that succeeded.
 
     The type is the provider's code, else its type, else the HTTP status; a code that is only the status again says
-    less than a type. An error in an answer of status 200 counts (gateways, streams).
+    less than a type (Cohere: `error_type`; Google: `status`, in a list of one error). An error in an answer of
+    status 200 counts (gateways, streams).
     """
-    said = mapping(body)
+    said = mapping(next(iter(items(body)), body))
     error = said.get("error")
     if status < 400 and not error:
         return None
     inner = mapping(error)
     outer = said if status >= 400 and not inner else {}
-    code, kind = name(inner.get("code")) or name(outer.get("code")), text(inner.get("type"))
+    code = name(inner.get("code")) or name(outer.get("code"))
+    kind = text(inner.get("type")) or text(inner.get("status")) or text(outer.get("error_type"))
     if code is not None and code.isdigit() and kind:
         code = None
     told = code or kind or (str(status) if status >= 400 else "error")

@@ -1,4 +1,4 @@
-"""Speech of ElevenLabs, Deepgram and AssemblyAI: characters spoken, seconds heard.
+"""Speech of ElevenLabs, Deepgram, AssemblyAI and x.ai: characters spoken, seconds heard.
 
 Sources: their API references and price pages. ElevenLabs tells the characters that it charged in a header
 (`character-cost`); where nothing is told, the request's own text is counted, as that is what is billed.
@@ -13,13 +13,18 @@ from urllib.parse import parse_qs
 from otel_cost.instrument.wire import answers
 from otel_cost.instrument.wire.asking import json_body
 from otel_cost.instrument.wire.routes import Route
-from otel_cost.instrument.wire.types import Api, Asked, EventReader, Head, Reading, Request
+from otel_cost.instrument.wire.types import Api, Asked, EventReader, Head, Part, Reading, Request
 from otel_cost.instrument.wire.values import items, mapping, micros, objects, text, whole
+from otel_cost.normalise.vocabulary import XAI
 
 ELEVENLABS, DEEPGRAM, ASSEMBLYAI = "elevenlabs", "deepgram", "assemblyai"
 DEFAULT_MODELS = {"text-to-speech": "eleven_multilingual_v2", "speech-to-text": "scribe_v1"}
 """ElevenLabs' models of requests that name none."""
 
+XAI_TRANSCRIBER = "grok-voice-transcribe-2.0"
+"""x.ai's model of requests that name none; those that name its predecessor are routed to it, at the same price."""
+
+_DURATIONS = ("audio_duration", "audio_duration_secs", "duration")
 
 _VOICE = re.compile(r"(aura(?:-2)?)-[a-z]+-[a-z]{2}\Z")
 """Deepgram's voices: the model by which they are billed, a name, a language."""
@@ -34,8 +39,9 @@ def _ask(request: Request, provider: str) -> Asked:
     path = request.url.partition("?")[0].rstrip("/")
     body = json_body(request) if request.form is None and request.method == "POST" else dict(request.form or {})
     said = mapping(body)
-    is_heard = any(word in path for word in ("speech-to-text", "/listen", "/transcript"))
+    is_heard = any(word in path for word in ("speech-to-text", "/listen", "/transcript", "/stt"))
     model = text(said.get("model_id")) or text(said.get("speech_model")) or _query(request, "model")
+    model = model or text(said.get("model"))
     if model is None:
         model = text(next(iter(items(said.get("speech_models"))), None))
     if model is None and provider == ELEVENLABS:
@@ -71,7 +77,7 @@ def _spoken(asked: Asked, head: Head) -> Reading:
 def _heard(asked: Asked, body: Any) -> Reading:
     said = mapping(body)
     metadata = mapping(said.get("metadata"))
-    told = metadata.get("duration", said.get("audio_duration", said.get("audio_duration_secs")))
+    told = metadata.get("duration", next((said[key] for key in _DURATIONS if key in said), None))
     if told is None:  # ElevenLabs says only where each word ends
         told = max(
             (word["end"] for word in objects(said.get("words")) if isinstance(word.get("end"), float)), default=None
@@ -89,6 +95,7 @@ def _heard(asked: Asked, body: Any) -> Reading:
         request_model=asked.model or text(said.get("speech_model")),
         response_id=text(metadata.get("request_id")) or text(said.get("id")) or text(said.get("transcription_id")),
         usage=usage,
+        parts=(Part(XAI_TRANSCRIBER, usage),) if usage and asked.provider == XAI and asked.model is None else (),
         is_billable=is_call,
         counts_once=is_once,
         status=status,
@@ -142,6 +149,7 @@ ROUTES = (
         "speech-to-text",
     ),
     *_routes(DEEPGRAM, "listen", "speak"),
+    *_routes(XAI, "stt", "tts"),
     *_routes(ASSEMBLYAI, "transcript"),
     *_routes(ASSEMBLYAI, "transcript/{id}", methods=("GET",)),
 )

@@ -19,6 +19,7 @@ URLS = {
     "perplexity": "https://api.perplexity.ai/chat/completions",
     "mistral": "https://api.mistral.ai/v1/chat/completions",
     "openrouter": "https://openrouter.ai/api/v1/chat/completions",
+    "gemini": "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions",
     "databricks": "https://adb-1.2.azuredatabricks.net/serving-endpoints/databricks-claude/invocations",
     "embeddings": "https://api.openai.com/v1/embeddings",
     "completions": "https://api.openai.com/v1/completions",
@@ -143,6 +144,11 @@ def test_sounds_that_mistral_bills_by_time_are_not_billed_as_tokens_too() -> Non
 def test_an_error_is_named_by_code_then_type_then_status(error: object, expected: str) -> None:
     reading = answered("openai", {"error": error}, status=500)
     assert (reading.error_type, reading.is_billable, reading.usage) == (expected, False, {})
+
+
+def test_google_s_errors_come_in_a_list_and_are_named_by_their_status() -> None:
+    refused = [{"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}}]
+    assert answered("gemini", refused, status=400).error_type == "INVALID_ARGUMENT"
 
 
 def test_an_error_in_an_answer_of_status_200_is_an_error() -> None:

@@ -45,6 +45,22 @@ class TestOthers:
         assert reading.usage == {"input_tokens": 10}
         assert [part.usage for part in reading.parts] == [{"input_tokens": 4, "input_pixels": 900}]
 
+    def test_rerankers_of_gateways_count_tokens_or_searches_and_say_their_cost(self) -> None:
+        body = {"model": "m", "query": "q", "documents": ["d"]}
+        usage = {"search_units": 1, "cost": 0.002}
+        reading = read("https://openrouter.ai/api/v1/rerank", {"id": "g", "usage": usage}, body)
+        assert (reading.operation, reading.provider, reading.response_id) == ("rerank", "openrouter", "g")
+        assert (reading.usage, reading.reported_cost_pico_usd) == ({"rerank_searches": 1}, 2_000_000_000)
+        units = {"billed_units": {"search_units": 1}, "tokens": {"input_tokens": 3}}
+        reading = read("https://api.fireworks.ai/inference/v1/rerank", {"meta": units}, body)
+        assert reading.usage == {"input_tokens": 3, "rerank_searches": 1}
+
+    def test_a_reranker_of_an_unknown_host_is_not_always_cohere_s(self) -> None:
+        body = {"model": "BAAI/bge-reranker-base", "query": "q", "documents": ["d"]}
+        reading = read("http://localhost:8000/v1/rerank", {"usage": {"total_tokens": 9}}, body)
+        assert (reading.provider, reading.usage) == ("vllm", {"input_tokens": 9})
+        assert wanted("https://gateway.example.com/v2/rerank", {**body, "model": "rerank-v3.5"}).provider == "cohere"
+
     def test_ollama_streams_unless_told_otherwise_and_an_abandoned_stream_says_its_text(self) -> None:
         found = wanted("http://localhost:11434/api/generate", {"model": "m", "prompt": "Why"})
         assert (found.operation, found.is_stream, found.provider) == ("text_completion", True, "ollama")
@@ -124,6 +140,14 @@ class TestOthers:
         done = {"id": "t", "status": "completed", "audio_duration": 30, "speech_model": "universal"}
         got = read("https://api.assemblyai.com/v2/transcript/t", done, method="GET")
         assert (got.counts_once, got.usage) == (True, {"audio_seconds": 30_000_000})
+
+    def test_x_ai_s_transcripts_are_billed_as_its_own_model_s_where_none_is_named(self) -> None:
+        url, heard = "https://api.x.ai/v1/stt", {"text": "Hi", "duration": 3.7}
+        reading = read(url, heard, {"language": "en"})
+        assert (reading.request_model, reading.usage) == (None, {"audio_seconds": 3_700_000})
+        assert [(part.model, part.usage) for part in reading.parts] == [("grok-voice-transcribe-2.0", reading.usage)]
+        named = read(url, heard, {"model": "grok-voice-transcribe-3.0"})
+        assert (named.request_model, named.parts) == ("grok-voice-transcribe-3.0", ())
 
     def test_watsonx_tells_growing_counts(self) -> None:
         url = "https://us-south.ml.cloud.ibm.com/ml/v1/text/generation_stream?version=1"

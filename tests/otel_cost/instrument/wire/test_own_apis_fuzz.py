@@ -34,6 +34,8 @@ URLS = (
     ),
     ("GET", "https://api.mistral.ai/v1/batch/jobs/b"),
     ("POST", "https://api.voyageai.com/v1/embeddings"),
+    ("POST", "https://openrouter.ai/api/v1/rerank"),
+    ("POST", "https://api.x.ai/v1/stt"),
     ("POST", "https://api.replicate.com/v1/predictions"),
     ("GET", "https://api.replicate.com/v1/predictions/p"),
     ("POST", "https://api.elevenlabs.io/v1/text-to-speech/v"),
