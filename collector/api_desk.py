@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -76,7 +77,7 @@ class ApiDesk:
         Who asked before would see the former one, and hear of nothing else. From any thread.
         """
         if not self._reading.is_running:
-            self.news.changed(last_seq)
+            self.news.changed(datetime.now(UTC), last_seq)
 
     async def start(self) -> Endpoint | None:
         """Listen. Where nobody asked for the API and its address is taken, go on without it: None.

@@ -45,11 +45,14 @@ class Reading:
     """Implements `collector.questions.asking.Asking`. `start` and `stop` may be called from any thread.
 
     `zone` is the one whose days are summed up beforehand; questions about another one's days take longer. `on_read`
-    hears, on a thread of its own, of each publication that is asked from then on: up to which seq it goes.
+    hears, on a thread of its own, of each publication that is asked from then on: see `as_of`.
     """
 
     def __init__(
-        self, published: Path, zone: ZoneInfo | None = None, on_read: Callable[[int], None] = lambda _: None
+        self,
+        published: Path,
+        zone: ZoneInfo | None = None,
+        on_read: Callable[[datetime, int], None] = lambda _, __: None,
     ) -> None:
         self._published = published
         self._on_read = on_read
@@ -176,7 +179,7 @@ class Reading:
                     self._settle(number, value, error)
                 else:
                     self._state = value
-                    self._on_read(value[1])
+                    self._on_read(*value)
         with self._lock:  # it may not be known to be dead yet, but nobody would hear its answers
             if self._process is process:
                 self._process = None

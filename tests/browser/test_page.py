@@ -19,6 +19,10 @@ from tests.browser.views import FILTER_KEYS, VIEWS
 from tests.support.collector_process import CollectorProcess
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
+HEARD = """() => new Promise((heard) => {
+  new EventSource("/api/v1/stream").addEventListener("changed", () => setTimeout(heard, 100));
+})"""
+"""Until a page that listened before has heard where the ledger stands, and has begun to ask if it does."""
 HOSTILE = "<img src=x onerror=\"document.title='run'\"> <a href='javascript:1'>&lt;b&gt;"
 
 
@@ -183,6 +187,26 @@ def test_a_new_call_shows_without_a_reload(browser: Browser, empty_collector: Co
         expect(page.locator(".legend a")).to_have_text(HOSTILE)
         page.goto("/?view=breakdown&by=customer")
         expect(page.get_by_text("No call says its customer")).to_be_visible()
+
+
+def test_what_a_page_has_just_asked_is_not_asked_again_when_it_begins_to_listen(
+    browser: Browser, empty_collector: CollectorProcess
+) -> None:
+    """However new the publication is that it is told of; of the next one it does ask."""
+    with opened(browser, empty_collector.api_url) as page:
+        page.goto("/")
+        send_call(empty_collector, "first")
+        expect(page.get_by_role("rowheader", name="first")).to_be_visible()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+        with page.expect_response(lambda answer: answer.url.endswith("/stream")):
+            page.goto("/?view=breakdown&by=agent")
+        page.evaluate(HEARD)
+        settle(page)
+        assert asked.count("/api/v1/breakdown") == 1
+        send_call(empty_collector, "second")
+        expect(page.get_by_role("rowheader", name="second")).to_be_visible()
+        assert asked.count("/api/v1/breakdown") > 1
 
 
 def test_an_error_of_the_api_is_shown_in_its_own_words(browser: Browser, collector: CollectorProcess) -> None:

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -78,9 +78,8 @@ class News:
         for listener in self._listeners:
             listener.woken.set()
 
-    def changed(self, last_seq: int) -> None:
-        """What is asked from now on sees the ledger up to `last_seq`. From any thread."""
-        as_of = datetime.now(UTC)
+    def changed(self, as_of: datetime, last_seq: int) -> None:
+        """What is asked from now on sees the ledger as published at `as_of`, up to `last_seq`. From any thread."""
         self._call(lambda: self._changed(last_seq, as_of))
 
     def happened(self, news: Iterable[BudgetNews]) -> None:

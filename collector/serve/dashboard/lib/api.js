@@ -16,7 +16,7 @@ export class ApiFailure extends Error {
 
 const KEPT_MS = 15_000;
 /** Answers hold until there is news (`forget`), but no longer than this: ages and "today" move without any. */
-const kept = new Map(); // address -> {promise, until}
+const kept = new Map(); // address -> {promise, until, asOf}
 
 /**
  * `GET path` with parameters, a list of pairs or an object whose values may be lists; null values are left out. Who asks
@@ -29,8 +29,14 @@ export function get(path, params = []) {
   const asked = { promise: send(url, { method: "GET" }), until: Infinity };
   kept.set(url, asked);
   const drop = () => kept.get(url) === asked && kept.delete(url);
-  asked.promise.then(() => (asked.until = performance.now() + KEPT_MS), drop);
+  asked.promise.then((answer) => Object.assign(asked, { until: performance.now() + KEPT_MS, asOf: answer.as_of }), drop);
   return asked.promise;
+}
+
+/** Whether what is at hand is of the publication of an instant, or of a later one; answers that do not say are not asked. */
+export function isOf(instant) {
+  const instants = [...kept.values()].filter((asked) => asked.until === Infinity || asked.asOf).map((asked) => Date.parse(asked.asOf));
+  return instants.length > 0 && instants.every((one) => one >= Date.parse(instant));
 }
 
 /** There is news: everything is asked anew. */

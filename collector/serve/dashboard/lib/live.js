@@ -1,5 +1,5 @@
 // News from the collector: its stream of events, and a look now and then where the stream does not come through.
-import { address, forget, get } from "./api.js";
+import { address, forget, get, isOf } from "./api.js";
 
 const POLL_MS = 10_000;
 const TRIES = 3;
@@ -68,7 +68,7 @@ export class Live {
   news(said) {
     const now = said.as_of; // spans are not all that changes: a price run brings none
     if (now === this.last) return;
-    const isKnown = this.last === null && Date.parse(said.as_of) < Date.now() - SETTLED_MS; // said on connecting: the page has just asked
+    const isKnown = this.last === null && (isOf(said.as_of) || Date.parse(said.as_of) < Date.now() - SETTLED_MS); // said on connecting: the page has just asked
     this.last = now;
     if (isKnown) return;
     this.waiting = true;

@@ -28,7 +28,7 @@ function question(page) {
 function distribution(page) {
   return {
     id: "usual", title: "Cost of a run", shape: "tiles", plain: true,
-    ask: () => page.ask("/runs", { limit: 1 }),
+    ask: () => page.ask("/runs", page.own("search") ? { limit: 1 } : question(page)), // as the list, which is asked anyway, unless it is of some runs only
     draw: ({ groups, percentiles, total }) => {
       const amounts = [percentiles.p50_usd, percentiles.p95_usd, percentiles.max_usd].map(parse);
       const tile = (name, value, note) => h("div", { class: "tile" }, h("dt", {}, name), h("dd", { class: "big" }, value), h("dd", { class: "note" }, note));

@@ -41,7 +41,8 @@ def test_a_page_hears_of_new_calls_and_of_a_budget_that_they_use_up(tmp_path: Pa
 
 
 def test_whoever_asks_on_hearing_of_a_change_sees_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages ask at once, and not again before the next change: an answer from before it would stay on them."""
+    """Pages ask at once, and not again before the next change: an answer from before it would stay on them. Both say of
+    the same instant, so that a page knows which of its answers hold."""
     monkeypatch.setattr(news_module, "LEAST_SECONDS", 0.01)
     with collecting(tmp_path) as collector:
         assert collector.get("/spend")["total"]["calls"] == 0  # from now on questions are answered by a process
@@ -52,7 +53,8 @@ def test_whoever_asks_on_hearing_of_a_change_sees_it(tmp_path: Path, monkeypatch
             collector.send(call(number, 1, time.time_ns(), "gpt-4o", (10, 10)))
             while (said := _next(stream))[0] != "changed" or said[1]["last_seq"] < number:
                 pass
-            assert collector.get("/spend")["total"]["calls"] == number
+            shown = collector.get("/spend")
+            assert (shown["total"]["calls"], shown["as_of"]) == (number, said[1]["as_of"])
         connection.close()
 
 
