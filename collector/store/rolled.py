@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from collector.questions.rolled import LENGTHS
 from collector.questions.scope import call_rows
 from collector.store.pieces import Piece, calls_of
-from collector.store.rollups import FEW, MANY, OWNERS, RATED
+from collector.store.rollups import FEW, MANY, MODELS, OWNERS, RATED
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Ends = tuple[int, int]
@@ -89,7 +89,10 @@ class Rolled:
         """See `collector.questions.rolled.Rolled.runs`."""
         if names <= set(MANY):
             return self._relation("many", names, ["hash(sums.run) AS execution"])
-        return self._relation("ran", names, ["sums.execution"]) if names <= set(OWNERS) else None
+        for table, known in (("ran", OWNERS), ("ran_on", MODELS)):
+            if names <= set(known):
+                return self._relation(table, names, ["sums.execution"])
+        return None
 
     def longest(self, names: frozenset[str]) -> str | None:
         """See `collector.questions.rolled.Rolled.longest`: which calls are the longest depends on every filter."""

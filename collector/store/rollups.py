@@ -43,6 +43,8 @@ RATED = ("card", "rate_row", "provider", "model")
 """What priced a call; of few values, and a row of a card prices few models."""
 OWNERS = ("agent", "feature", "team", "project", "environment")
 """Those of them by which runs are counted: a run has few combinations of these."""
+MODELS = ("provider", "model")
+"""Runs are counted by these too, apart: a run has several of them with each of its owners."""
 MANY = ("run", "customer", "user", "conversation")
 """Names that have many values; a run mostly has one of each other."""
 
@@ -83,7 +85,7 @@ SUMS = ", ".join(
         "max(last_ns) AS last_ns",
     ]
 )
-_TABLES = ("few", "months", "many", "whole", "rated", "ran", "long")
+_TABLES = ("few", "months", "many", "whole", "rated", "ran", "ran_on", "long")
 
 
 class Rollups:
@@ -171,9 +173,10 @@ class Rollups:
         summed("whole", (), (buckets.DAY, buckets.HOUR))
         summed("many", MANY)
         summed("rated", RATED)
-        ran = read("ran", ", ".join([day, *map(_of_calls, ("org_id", *OWNERS))]))
-        owners = ", ".join(map(_quoted, OWNERS))
-        cursor.execute(f"INSERT INTO ran SELECT DISTINCT {part}, day, org_id, {owners}, execution FROM ({ran})")
+        for table, names in (("ran", OWNERS), ("ran_on", MODELS)):
+            ran = read("ran", ", ".join([day, *map(_of_calls, ("org_id", *names))]))
+            named = ", ".join(map(_quoted, names))
+            cursor.execute(f"INSERT INTO {table} SELECT DISTINCT {part}, day, org_id, {named}, execution FROM ({ran})")
         lengths = read("lengths", f"{day}, calls.org_id")
         cursor.execute(statement("rollups", "longest").format(part=part, lengths=lengths, longest=LONGEST))
 
@@ -226,7 +229,7 @@ class Rollups:
             *(f"{name} DECIMAL(38, 12)" for name in MONEY),
             *(f"{name} BIGINT" for name in (*SUMMED, "first_ns", "last_ns")),
         ]
-        said = {"few": FEW, "many": MANY, "rated": RATED, "owners": OWNERS}
+        said = {"few": FEW, "many": MANY, "rated": RATED, "owners": OWNERS, "models": MODELS}
         names = {name: " VARCHAR, ".join(f'"{column}"' for column in columns) for name, columns in said.items()}
         return statement("rollups", "tables").format(**names, sums=", ".join(sums))
 

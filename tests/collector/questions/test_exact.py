@@ -199,11 +199,23 @@ def check(ask: Ask, rows: Rows, selection: Selection, chance: random.Random) -> 
     shown = [run.measures for run in listed.runs] + ([listed.other] if listed.other else [])
     assert added([said_by(part) for part in shown]) == said_by(listed.total) == whole
     assert listed.groups == listed.total.executions == len({row["run"] for row in mine})
+    _check_executions(ask, mine, selection)
     _check_longest(ask, mine, selection)
     agents = grouped(mine, ("agent",), zone)
     assert {one.value: one.cost_usd for one in values(ask, selection, "agent")} == {
         key[0]: group["cost_usd"] for key, group in agents.items()
     }
+
+
+def _check_executions(ask: Ask, mine: Rows, selection: Selection) -> None:
+    for by in (("agent",), ("provider", "model")):
+        runs_of = defaultdict(set)
+        for row in mine:
+            runs_of[tuple(row[name] for name in by)].add(row["run"])
+        found = breakdown(ask, selection, Grouping(by, limit=1_000, executions=True))
+        assert {row.key: row.measures.executions for row in found.rows} == {
+            key: len(several) for key, several in runs_of.items()
+        }
 
 
 def _check_longest(ask: Ask, mine: Rows, selection: Selection) -> None:
@@ -267,6 +279,7 @@ def live(path: Path, seed: int, steps: int, asked: int) -> int:
             rows = rows_of(path)
             with generations.current() as cursor:  # where there are sums of every other bucket
                 _check_sums(cursor, rows, EVERYTHING, buckets.MINUTE, ())
+                _check_executions(cursor, rows, EVERYTHING)
             for selection in selections(chance, asked):
                 with generations.current() as cursor:
                     helped += _has_sums(cursor)

@@ -24,6 +24,9 @@ CREATE TABLE rated (part INTEGER NOT NULL, day INTEGER NOT NULL, org_id VARCHAR 
 -- Runs of each day and owner: what counts distinct runs.
 CREATE TABLE ran (part INTEGER NOT NULL, day INTEGER NOT NULL, org_id VARCHAR NOT NULL, {owners} VARCHAR, execution UBIGINT NOT NULL);
 
+-- The same of each day and model.
+CREATE TABLE ran_on (part INTEGER NOT NULL, day INTEGER NOT NULL, org_id VARCHAR NOT NULL, {models} VARCHAR, execution UBIGINT NOT NULL);
+
 CREATE TABLE whole (part INTEGER NOT NULL, day INTEGER NOT NULL, hour BIGINT NOT NULL, org_id VARCHAR NOT NULL, {sums});
 
 -- The calls of each day that have the longest outputs.
