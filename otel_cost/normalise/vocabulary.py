@@ -14,7 +14,7 @@ XAI, MISTRAL, MOONSHOT, WATSONX = "x_ai", "mistral_ai", "moonshot_ai", "ibm.wats
 COHERE, PERPLEXITY, DEEPSEEK, GROQ = "cohere", "perplexity", "deepseek", "groq"
 OPENROUTER, TOGETHER, FIREWORKS, CEREBRAS = "openrouter", "together", "fireworks", "cerebras"
 ALIBABA, ZAI, HUGGINGFACE, VOYAGE, DATABRICKS = "alibaba", "zai", "huggingface", "voyage", "databricks"
-VLLM, OLLAMA, LM_STUDIO = "vllm", "ollama", "lmstudio"
+VLLM, OLLAMA, LM_STUDIO, VERCEL_GATEWAY = "vllm", "ollama", "lmstudio", "vercel_ai_gateway"
 
 PROVIDERS: Mapping[str, str | None] = {
     **{
@@ -89,7 +89,7 @@ HOST_PROVIDERS: Mapping[str, str] = {
     "integrate.api.nvidia.com": "nvidia_nim",
     "api.scaleway.ai": "scaleway",
     "inference.baseten.co": "baseten",
-    "ai-gateway.vercel.sh": "vercel_ai_gateway",
+    "ai-gateway.vercel.sh": VERCEL_GATEWAY,
     "api.githubcopilot.com": "github-copilot",
     "models.github.ai": "github",
     "api.jina.ai": "jina_ai",

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from otel_cost.instrument.wire.types import Asked, Head, Part
 from otel_cost.instrument.wire.values import at, mapping, micros, objects, pico_usd, put, text, whole
-from otel_cost.normalise.vocabulary import GEMINI, PERPLEXITY, VERTEX
+from otel_cost.normalise.vocabulary import GEMINI, PERPLEXITY, VERCEL_GATEWAY, VERTEX
 from otel_cost.pricing import units as u
 
 INPUT_AUDIO, OUTPUT_AUDIO = "input_audio_tokens", "output_audio_tokens"
@@ -64,6 +64,10 @@ _INTS = {int}
 
 _HIDDEN_THINKERS = frozenset({GEMINI, VERTEX})
 """Providers whose thinking shows only in `total_tokens`."""
+
+_APART_THINKERS = frozenset({PERPLEXITY, VERCEL_GATEWAY})
+"""Providers that report reasoning beside the completion for some models (deep research; Gemini), in no total: more
+reasoning than completion shows it. Elsewhere that is a slip of counting."""
 
 _BESIDE_TOKENS = frozenset(
     {
@@ -142,7 +146,7 @@ def tokens(said: Mapping[str, Any], provider: str, *, has_output: bool = True) -
             put(usage, unit, value, *[told[part][key] for part, key in others[unit]])
     if has_output:
         total = said.get("total_tokens")
-        if provider == PERPLEXITY or total != usage.get(u.INPUT, 0) + usage.get(u.OUTPUT, 0):
+        if provider in _APART_THINKERS or total != usage.get(u.INPUT, 0) + usage.get(u.OUTPUT, 0):
             _outside(usage, whole(total), provider)
     elif u.INPUT not in usage:
         put(usage, u.INPUT, said.get("total_tokens"))
@@ -176,7 +180,7 @@ def _outside(usage: dict[str, int], total: int | None, provider: str) -> None:
         return
     reasoning, audio = usage.get(u.REASONING, 0), usage.get(INPUT_AUDIO, 0)
     missing = 0 if total is None else total - usage[u.INPUT] - usage[u.OUTPUT]
-    if (missing > 0 and missing == reasoning) or (provider == PERPLEXITY and reasoning > usage[u.OUTPUT]):
+    if (missing > 0 and missing == reasoning) or (provider in _APART_THINKERS and reasoning > usage[u.OUTPUT]):
         usage[u.OUTPUT] += reasoning
     elif missing > 0 and missing == audio:
         usage[u.INPUT] += audio

@@ -19,6 +19,7 @@ URLS = {
     "perplexity": "https://api.perplexity.ai/chat/completions",
     "mistral": "https://api.mistral.ai/v1/chat/completions",
     "openrouter": "https://openrouter.ai/api/v1/chat/completions",
+    "vercel": "https://ai-gateway.vercel.sh/v1/chat/completions",
     "gemini": "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions",
     "databricks": "https://adb-1.2.azuredatabricks.net/serving-endpoints/databricks-claude/invocations",
     "embeddings": "https://api.openai.com/v1/embeddings",
@@ -88,6 +89,12 @@ def test_costs_are_exact() -> None:
     assert answered("xai", {"usage": {**USAGE, "cost_in_usd_ticks": 12}}).reported_cost_pico_usd == 1200
     parts = {"input_tokens_cost": 0.1, "total_cost": 0.25}
     assert answered("perplexity", {"usage": {**USAGE, "cost": parts}}).reported_cost_pico_usd == 25 * 10**10
+
+
+def test_more_reasoning_than_completion_is_counted_beside_it_only_where_a_provider_does_so() -> None:
+    usage = {**USAGE, "completion_tokens_details": {"reasoning_tokens": 96}}
+    assert answered("vercel", {"usage": usage}).usage["output_tokens"] == 101
+    assert answered("openrouter", {"usage": usage}).usage["output_tokens"] == 5
 
 
 def test_deep_research_is_billed_with_its_searches_citations_and_reasoning() -> None:
