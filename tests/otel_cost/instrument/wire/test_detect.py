@@ -62,6 +62,9 @@ def test_on_an_unknown_host_a_path_alone_is_no_model_call(body: object) -> None:
         ("https://generativelanguage.googleapis.com/v1beta/openai/chat/completions", "gcp.gemini"),
         ("https://bedrock-mantle.us-east-1.api.aws/v1/chat/completions", "aws.bedrock"),
         ("https://api.deepinfra.com/v1/openai/chat/completions", "deepinfra"),
+        ("https://api.avian.io/v1/chat/completions", "avian"),
+        ("https://ark.cn-beijing.volces.com/api/v3/chat/completions", "volcengine"),
+        ("https://1.2.gcp.databricks.com/serving-endpoints/chat/completions", "databricks"),
         ("https://api.z.ai/api/paas/v4/chat/completions", "zai"),
     ],
 )
