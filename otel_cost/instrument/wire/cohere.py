@@ -108,6 +108,10 @@ def _whole(asked: Asked, head: Head, body: Any) -> Reading:
     return reading._replace(said=answers.says(asked.request, _TEXT, lambda: answers.texts_in(said, _DELIVERED)))
 
 
+_ENDS = (b'"message-end"', b'"billed_units"', b'"is_finished":true')
+"""In an event that is the last one; quotes within texts are escaped."""
+
+
 class _Events:
     """Reads streams of both versions: the first event has the id, the last one all that is counted."""
 
@@ -126,7 +130,7 @@ class _Events:
         """One event."""
         if self._first is None:
             self._first = data
-        elif name == "message-end" or b'"billed_units"' in data or b'"is_finished":true' in data:
+        elif name == "message-end" or any(word in data for word in _ENDS):
             self._last = data
             self.is_done = True
         elif data == b"[DONE]":

@@ -5,6 +5,10 @@ from __future__ import annotations
 from otel_cost.instrument.wire.held import BOM, MAX_NAMES, Held, Sink, Skim
 
 
+UNNAMED = "message"
+"""What an event without a name is called; some proxies write it out."""
+
+
 class ServerSentEvents:
     """`text/event-stream`. Source: WHATWG HTML, "Interpreting an event stream"; a last event without an end counts."""
 
@@ -153,6 +157,7 @@ class ServerSentEvents:
         known = self._names.get(line)
         if known is None:
             known = line[len(b"event: ") :].decode("utf-8", "replace")
+            known = "" if known == UNNAMED else known
             if len(self._names) < MAX_NAMES:
                 self._names[line] = known
         return known

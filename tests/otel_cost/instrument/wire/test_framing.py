@@ -40,6 +40,7 @@ def every_split(body: bytes) -> list[list[bytes]]:
         (b": ping\ndata:a\nid: 7\nretry: 1\n\n", [(b"a", "")]),
         (b"event: x\ndata: a\n\nevent: y\ndata: b\n\n", [(b"a", "x"), (b"b", "y")]),
         (b"data: a\nevent: x\n\n", [(b"a", "x")]),
+        (b"event: message\ndata: a\n\nevent: message\ndata: b\n\n", [(b"a", ""), (b"b", "")]),
         (b"data: a\ndata: b\n\n", [(b"a\nb", "")]),
         (b"data:  a\n\n", [(b" a", "")]),
         (b"data: a\n\n\n\ndata: b\n\n", [(b"a", ""), (b"b", "")]),
@@ -51,7 +52,8 @@ def every_split(body: bytes) -> list[list[bytes]]:
     ],
 )
 def test_server_sent_events_wherever_a_chunk_ends(body: bytes, expected: list[tuple[bytes, str]]) -> None:
-    """All line endings, a byte order mark, comments, several lines of data, no newline at the end."""
+    """All line endings, a byte order mark, comments, several lines of data, no newline at the end; `message` is the
+    name of an event that has none."""
     for chunks in every_split(body):
         assert events_of("sse", chunks) == expected
 

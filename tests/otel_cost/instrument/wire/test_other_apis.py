@@ -9,6 +9,8 @@ from otel_cost.instrument.wire import body_reader
 from otel_cost.instrument.wire.types import Head
 from tests.otel_cost.instrument.wire.answered import read, sse, wanted
 
+SSE = "text/event-stream"
+
 
 class TestOthers:
     def test_cohere_bills_search_units_and_tokens_of_pictures(self) -> None:
@@ -30,6 +32,11 @@ class TestOthers:
         assert [(part.model, part.usage) for part in reading.parts] == [
             ("command", {"input_tokens": 5, "output_tokens": 3})
         ]
+
+    def test_the_end_of_cohere_s_stream_is_known_without_its_name(self) -> None:
+        events = {"id": "i", "type": "message-start"}, {"type": "message-end", "delta": {"finish_reason": "ERROR"}}
+        reading = read("https://api.cohere.com/v2/chat", sse(*events), {"model": "c", "stream": True}, kind=SSE)
+        assert (reading.finish_reasons, reading.error_type) == (("ERROR",), "ERROR")
 
     def test_cohere_counts_pictures_beside_the_text(self) -> None:
         tokens = {"input_tokens": 34, "output_tokens": 70, "image_tokens": 259}
