@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from otel_cost.instrument.wire.held import BOM, MAX_NAMES, Held, Sink, Skim
 
-
 UNNAMED = "message"
 """What an event without a name is called; some proxies write it out."""
 
