@@ -62,6 +62,34 @@ def test_arrow_of_a_collector_keeps_free_pages_in_one_arena_unless_its_user_says
     assert f"opt.narenas: {arenas}\n" in found.stderr + found.stdout
 
 
+_PARQUET = """
+from collector.cli import collect_command
+from collector import memory
+import io
+import pyarrow as pa
+from pyarrow import parquet
+memory.configure()
+parquet.write_table(pa.table({"text": ["a" * 50] * 100_000}), io.BytesIO())
+print(pa.mimalloc_memory_pool().max_memory())
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not {"jemalloc", "mimalloc"} <= set(pa.supported_memory_backends()),
+    reason="Arrow has no two allocators here",
+)
+@pytest.mark.parametrize(("said", "other_takes"), [(None, False), ("mimalloc", True)])
+def test_parquet_is_written_with_the_same_allocator_unless_its_user_says_otherwise(
+    said: str | None, other_takes: bool
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != allocator.KIND_VARIABLE}
+    if said is not None:
+        environment[allocator.KIND_VARIABLE] = said
+    command = [sys.executable, "-c", _PARQUET]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert (int(found.stdout) > 0) is other_takes
+
+
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither macOS nor a libc without these functions makes a start fail."""
     assert memory._glibc("no_such_function") is None
