@@ -7,7 +7,7 @@ months have their zone's offset, and None is null: not known.
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -60,23 +60,34 @@ def instant_text(value: datetime) -> str:
 
 def as_json(value: Any) -> Any:
     """What `json.dumps` takes. Keys of mappings are text."""
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value.value if isinstance(value, Enum) else value
-    if isinstance(value, Decimal):
-        return decimal_text(value)
-    if isinstance(value, datetime):
-        return instant_text(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return {str(key): as_json(item) for key, item in value.items()}
-    if is_dataclass(value) and not isinstance(value, type):
-        return {name: as_json(getattr(value, name)) for name in _names(type(value))}
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {key: as_json(item) for key, item in value._asdict().items()}
-    if isinstance(value, Sequence):
-        return [as_json(item) for item in value]
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+    kind: Any = type(value)
+    return value if kind in _AS_IT_IS else _writer(kind)(value)
+
+
+_AS_IT_IS = frozenset({type(None), str, bool, int, float})
+
+
+@cache
+def _writer(of: Any) -> Callable[[Any], Any]:
+    """How values of a type are written: found out once, as answers have tens of thousands of them."""
+    if issubclass(of, Enum) and issubclass(of, (str, int, float)):
+        return lambda value: value.value
+    if issubclass(of, (str, int, float)):
+        return lambda value: value
+    if issubclass(of, Decimal):
+        return decimal_text
+    if issubclass(of, datetime):
+        return instant_text
+    if issubclass(of, date):
+        return lambda value: value.isoformat()
+    if issubclass(of, Mapping):
+        return lambda value: {str(key): as_json(item) for key, item in value.items()}
+    if is_dataclass(of) or (issubclass(of, tuple) and hasattr(of, "_fields")):
+        names = tuple(field.name for field in fields(of)) if is_dataclass(of) else of._fields
+        return lambda value: {name: as_json(getattr(value, name)) for name in names}
+    if issubclass(of, Sequence):
+        return lambda value: [as_json(item) for item in value]
+    raise TypeError(f"{of.__name__} has no form in JSON")
 
 
 @cache
