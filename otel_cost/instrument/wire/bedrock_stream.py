@@ -151,6 +151,7 @@ class InvokeEvents:
         reasons: list[dict[str, Any]] = []
         for data in dict.fromkeys((self._first, *self._last)):
             event = mapping(inner_of(data)) if data else {}
+            event = {**mapping(event.get("response")), **event}  # Cohere's last event repeats its whole answer there
             joined.update((key, value) for key, value in event.items() if value is not None)
             if text(event.get("finish_reason")):
                 reasons.append({"finish_reason": event["finish_reason"]})

@@ -206,6 +206,9 @@ def test_frames_of_other_models_say_their_counts_first_or_last() -> None:
     several = streamed(wanted("cohere.command-text-v14", "invoke-with-response-stream"), *ends, chunk(metrics))
     assert several.finish_reasons == ("COMPLETE", "MAX_TOKENS")
     assert several.usage == {"input_tokens": 10, "output_tokens": 60}
+    end = {"is_finished": True, "response": {"response_id": "r"}, "finish_reason": "COMPLETE"}
+    nested = streamed(wanted("cohere.command-r-v1:0", "invoke-with-response-stream"), chunk({}), chunk(end | metrics))
+    assert (nested.response_id, nested.finish_reasons) == ("r", ("COMPLETE",))
 
 
 def test_frames_of_nova_are_those_of_converse() -> None:
