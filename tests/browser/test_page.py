@@ -209,6 +209,21 @@ def test_what_a_page_has_just_asked_is_not_asked_again_when_it_begins_to_listen(
         assert asked.count("/api/v1/breakdown") > 1
 
 
+def test_the_rows_of_a_chart_are_made_for_whoever_opens_them(browser: Browser, collector: CollectorProcess) -> None:
+    """They say what the chart says, and follow what is chosen."""
+    with opened(browser, collector.api_url) as page:
+        page.goto("/?bucket=month&since=365d")
+        settle(page)
+        rows = page.locator(".as-table tbody tr")
+        assert rows.count() == 0
+        page.get_by_text("Show as table").click()
+        expect(rows.first).to_be_visible()
+        months = rows.count()
+        assert grave_issues(page) == []
+        page.locator("select[name=bucket]").select_option("week")
+        expect(rows.nth(months)).to_be_visible()
+
+
 def test_an_error_of_the_api_is_shown_in_its_own_words(browser: Browser, collector: CollectorProcess) -> None:
     """What is wrong, where, and what is allowed."""
     with opened(browser, collector.api_url, refused="400") as page:

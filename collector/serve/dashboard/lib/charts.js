@@ -1,6 +1,6 @@
 // Charts: drawn at once by hand (sketch.js), and by Plotly as soon as the page has nothing else to do or somebody points at
 // one. Every chart has a table.
-import { h, uid } from "./dom.js";
+import { fill, h, uid } from "./dom.js";
 import { whenIdle } from "./idle.js";
 import { sketch } from "./sketch.js";
 
@@ -47,14 +47,20 @@ export const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g,
 
 /**
  * A figure: `{label, height, data(theme), layout(theme), table}`. `data` and `layout` are functions, so that another
- * theme can be drawn; `table` is the alternative, a node or a function that makes it. `onpick(point)` gets a click.
+ * theme can be drawn; `table` makes the alternative. `onpick(point)` gets a click.
  */
 export function chart(spec) {
   const id = uid("chart");
   const holder = h("div", { class: "chart", role: "img", "aria-label": spec.label, style: { height: `${spec.height ?? 280}px` }, chart: spec });
   if (!spec.table) return holder;
-  const table = typeof spec.table === "function" ? spec.table() : spec.table;
-  return h("figure", { class: "figure" }, holder, spec.legend ?? null, h("details", { class: "as-table" }, h("summary", { id }, "Show as table"), table));
+  const table = h("div", { class: "rows", chart: spec });
+  return h("figure", { class: "figure" }, holder, spec.legend ?? null, h("details", { class: "as-table", ontoggle: (event) => fillTable(event.target) }, h("summary", { id }, "Show as table"), table));
+}
+
+/** The rows of a chart, once somebody wants to see them: a year of days has thousands of cells. */
+function fillTable(details) {
+  const rows = details.querySelector(":scope > .rows");
+  if (details.open) fill(rows, rows.chart.table());
 }
 
 let loading = null;
@@ -83,6 +89,7 @@ const observed = new ResizeObserver((entries) => {
 /** Draws the charts below `root` that are new or changed. */
 export function drawCharts(root) {
   for (const holder of root.querySelectorAll(".chart")) if (holder.chart) show(holder);
+  for (const details of root.querySelectorAll(".as-table[open]")) fillTable(details);
 }
 
 /** Draws all charts again, in the theme that is now. */
