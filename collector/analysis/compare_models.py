@@ -133,7 +133,7 @@ def _candidates(card: RateCard) -> Iterable[Target]:
 
 def _price(card: RateCard, target: Target, used: Sequence[Used], at_ns: int) -> Fraction | None:
     """What all tokens would cost, roughly: each model's calls as if they were of equal size."""
-    total = Fraction(0)
+    sums: dict[int, int] = {}  # denominator -> numerators: hundreds of fractions that are added one by one take longer
     choice = remembered_choice(card, target.provider, target.model, None, None)
     if choice.model is None:
         return None
@@ -148,5 +148,5 @@ def _price(card: RateCard, target: Target, used: Sequence[Used], at_ns: int) -> 
             rate = row.rate(unit)
             if rate is None:
                 return None
-            total += Fraction(count * rate.numerator, rate.denominator)
-    return total
+            sums[rate.denominator] = sums.get(rate.denominator, 0) + count * rate.numerator
+    return sum((Fraction(numerator, denominator) for denominator, numerator in sums.items()), Fraction(0))
