@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from collector.analysis.compare_models import Target, choose, target_of
+from collector.analysis.compare_models import Target, target_of
+from collector.analysis.compare_scores import Wanted
 from collector.catalogue.describe import nearest
-from collector.comparing import Which, compare, usage_of, window_of
+from collector.comparing import Which, compare, good_enough, scores_of, usage_of, window_of
 from collector.questions.scope import Scope
 from collector.questions.selection import Ask, Selection
-from collector.serve.api.compared import MAX_CALLS, Compared, TooManyCalls, UnknownModel
+from collector.serve.api.compared import MAX_CALLS, Compared, Scores, TooManyCalls, UnknownModel
 from collector.store.query import query_published
 from otel_cost.pricing import RateCard
 from otel_cost.pricing.overrides import Cards
@@ -25,7 +26,9 @@ class CompareDesk:
         self._ask = partial(query_published, published)
         self._cards = cards
 
-    def __call__(self, selection: Selection, models: tuple[str, ...], by: str | None, most: int | None) -> Compared:
+    def __call__(
+        self, selection: Selection, models: tuple[str, ...], by: str | None, most: int | None, wanted: Wanted | None
+    ) -> Compared:
         cards = self._cards()
         card, which = cards.card(), _which(self._ask, selection)
         asked = _targets(card, models)
@@ -34,10 +37,12 @@ class CompareDesk:
         if most is None and calls > MAX_CALLS:
             raise TooManyCalls(f"{calls:,}")
         every = 1 if most is None else max(1, -(-calls // most))
-        targets = asked or choose(card, usage.used, time.time_ns(), window_of)
+        targets, screened = good_enough(card, usage.used, time.time_ns(), asked, wanted)
         found = compare(self._ask, usage, cards.base, cards.overrides, by, targets, which, every)
         counts = usage.partial_calls, usage.estimated_calls, calls, every
-        return Compared(found, {target: window_of(target) for target in targets}, card.digest, usage.left_out, *counts)
+        windows = {target: window_of(target) for target in targets}
+        scored = Scores(wanted, screened, scores_of((*targets, *screened.below), wanted)) if wanted else None
+        return Compared(found, windows, card.digest, usage.left_out, *counts, scored)
 
 
 def _which(ask: Ask, selection: Selection) -> Which:

@@ -15,8 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.analysis.compare import Amounts, Comparison, Group, comparison
-from collector.analysis.compare_models import Target, Used
+from collector.analysis.compare_models import Target, Used, candidates, choose
+from collector.analysis.compare_scores import Screened, Wanted, screen
 from collector.analysis.compare_tokens import SAME, Ratio, family_of, ratio
+from collector.catalogue.benchmark_scores import Score, score_of
 from collector.catalogue.context_windows import context_window
 from collector.decode.columns import LEDGER_USAGE_COLUMNS
 from collector.price.arrow import ints
@@ -220,6 +222,22 @@ def _amounts(part: _Part, price: PriceAgain, target: Target) -> list[Amounts]:
 def window_of(target: Target) -> int | None:
     """Its context window in tokens; None: not known."""
     return context_window(target.provider, target.model)
+
+
+def good_enough(
+    card: RateCard, used: Sequence[Used], at_ns: int, asked: Sequence[Target], wanted: Wanted | None
+) -> tuple[list[Target], Screened]:
+    """The models to compare with: those asked for, else some that are chosen, of which each scores what is wanted."""
+    screened = screen(asked or candidates(card), wanted, score_of)
+    return list(screened.passed) if asked else choose(card, used, at_ns, window_of, screened.passed), screened
+
+
+def scores_of(targets: Sequence[Target], wanted: Wanted | None) -> dict[Target, Score]:
+    """What is known of them in the benchmark that was named."""
+    if wanted is None:
+        return {}
+    found = {target: score_of(wanted.benchmark, target.model) for target in targets}
+    return {target: score for target, score in found.items() if score is not None}
 
 
 def _is_too_long(rows: pa.Table, target: Target, tokens_ppm: Ints) -> npt.NDArray[np.bool_]:

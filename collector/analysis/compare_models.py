@@ -81,9 +81,14 @@ def target_of(card: RateCard, name: str) -> Target | None:
 
 
 def choose(
-    card: RateCard, used: Sequence[Used], at_ns: int, window_of: Callable[[Target], int | None] = lambda _: None
+    card: RateCard,
+    used: Sequence[Used],
+    at_ns: int,
+    window_of: Callable[[Target], int | None] = lambda _: None,
+    among: Iterable[Target] | None = None,
 ) -> list[Target]:
-    """Models of several providers, cheaper and dearer than those that were used, the cheapest first.
+    """Models of several providers, cheaper and dearer than those that were used, the cheapest first; `among`: of the
+    `candidates`, without it all of them.
 
     What they cost is measured by all tokens at the rates of `at_ns`. A model that did all the calls is not among them:
     what it cost is known. Nor is one whose context window (None: not known) has no room for the longest call.
@@ -92,7 +97,7 @@ def choose(
     alone = {each.model for each in used} if len({each.model for each in used}) == 1 else set()
     offers = {
         target: price
-        for target in _candidates(card)
+        for target in (candidates(card) if among is None else among)
         if target.model not in alone
         and _has_room(target, used, window_of)
         and (price := _price(card, target, used, at_ns))
@@ -123,7 +128,8 @@ def _distance(price: Fraction, wanted: float, taken: int) -> float:
     return abs(log(float(price) / wanted)) + _ONE_MORE_OF_A_PROVIDER * taken
 
 
-def _candidates(card: RateCard) -> Iterable[Target]:
+def candidates(card: RateCard) -> Iterable[Target]:
+    """Models of `CANDIDATES` that a card prices."""
     for provider, models in CANDIDATES.items():
         for name in models:
             found = resolve(card, provider, name, None).model

@@ -9,15 +9,18 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from collector.analysis.compare_models import Target, choose, target_of
+from collector.analysis.compare_models import Target, target_of
+from collector.analysis.compare_scores import Wanted
+from collector.catalogue.benchmark_scores import benchmarks
 from collector.catalogue.describe import nearest
 from collector.cli.compare_output import as_json, print_comparison
+from collector.cli.compare_scored import Scores
 from collector.cli.held_cards import overrides_of
 from collector.cli.ledger import Ledger, ledger_option
 from collector.cli.prices_folder import card_named, card_option
 from collector.cli.table import console, printable
 from collector.cli.window import window
-from collector.comparing import BY, Usage, compare, usage_of, window_of
+from collector.comparing import BY, Usage, compare, good_enough, usage_of
 from collector.store.layout import Layout
 from otel_cost.pricing import RateCard
 from otel_cost.pricing.overrides import Cards, Overrides
@@ -32,6 +35,17 @@ from otel_cost.pricing.overrides import Cards, Overrides
     "--models",
     metavar="A,B,...",
     help="Models to compare with, also as provider/model.  [default: some cheaper and some dearer ones]",
+)
+@click.option(
+    "--benchmark",
+    type=click.Choice(benchmarks(), case_sensitive=False),
+    help="Show what models score in it, where their provider says so.",
+)
+@click.option(
+    "--min-score",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="Only models that score so much in --benchmark; unknown is never enough.",
 )
 @card_option
 @click.option(
@@ -50,6 +64,8 @@ def command(
     until: str | None,
     by: str | None,
     models: str | None,
+    benchmark: str | None,
+    min_score: float | None,
     card_name: str,
     config_file: Path | None,
     limit: int,
@@ -66,6 +82,7 @@ def command(
       otel-cost compare --by agent --since 30d
       otel-cost compare --models gpt-5-mini,claude-haiku-4-5,gemini-2.5-flash,deepseek-v4-flash
       otel-cost compare --by feature --models openai/gpt-5,anthropic/claude-sonnet-4-5 --json
+      otel-cost compare --benchmark "GPQA Diamond" --min-score 70
 
     \b
     Exit codes:
@@ -73,20 +90,24 @@ def command(
       1  there is no ledger, or it cannot be read
       2  a wrong option, or a model that the card does not price
     """
+    if min_score is not None and benchmark is None:
+        raise click.BadParameter(f"needs --benchmark: {', '.join(benchmarks())}", param_hint="--min-score")
+    wanted = None if benchmark is None else Wanted(benchmark, min_score)
     chosen = window(since, until, "UTC")
     ledger = Ledger(db)
     overrides = overrides_of(config_file) if config_file else Overrides()
     card = card_named(Layout.of(db).prices, card_name)
     priced = Cards(card, overrides).card()
-    asked = _targets(priced, models) if models is not None else None
+    asked = _targets(priced, models) if models is not None else []
     usage = usage_of(ledger, chosen)
-    targets = choose(priced, usage.used, time.time_ns(), window_of) if asked is None else asked
+    targets, screened = good_enough(priced, usage.used, time.time_ns(), asked, wanted)
+    scores = None if wanted is None else Scores(wanted, screened)
     found = compare(ledger, usage, card, overrides, by, targets)
     if json_output:
-        shown = as_json(found, usage, targets, by, chosen, card.digest) | ledger.as_of()
+        shown = as_json(found, usage, targets, by, chosen, card.digest, scores) | ledger.as_of()
         click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
     elif found.total.calls:
-        print_comparison(console(), found, usage, by, chosen, limit)
+        print_comparison(console(), found, usage, by, chosen, limit, scores)
     else:
         console().print(Text(_nothing(db, usage, chosen.describe())))
 

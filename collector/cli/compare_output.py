@@ -14,6 +14,7 @@ from collector.analysis.compare_models import Target
 from collector.analysis.compare_tokens import family_of, ratio
 from collector.cli.amounts import count, decimals_for, exact, percent, usd
 from collector.cli.amounts import ratio as share_of
+from collector.cli.compare_scored import Scores, json_scores, score_columns, score_notes
 from collector.cli.table import Column, print_table, printable
 from collector.cli.window import Window
 from collector.comparing import Usage, window_of
@@ -22,22 +23,30 @@ from otel_cost.pricing.money import PPM
 CHEAPEST = "*"
 
 
-def print_comparison(out: Console, found: Comparison, usage: Usage, by: str | None, window: Window, limit: int) -> None:
+def print_comparison(
+    out: Console,
+    found: Comparison,
+    usage: Usage,
+    by: str | None,
+    window: Window,
+    limit: int,
+    scores: Scores | None = None,
+) -> None:
     """All models over all calls; then, with `by`, the models over each group; then what the figures do not say."""
     total = found.total
     out.print(Text(f"The same {count(total.calls)} calls on other models, {window.describe()}", style="bold"))
     ranked = sorted(total.models, key=lambda model: (not total.models[model].complete, total.models[model].order))
-    _print_total(out, total, ranked)
+    _print_total(out, total, ranked, scores)
     if by is not None:
         out.print(Text(f"By {by}", style="bold"))
         _print_groups(out, found.groups[:limit], ranked, by)
         if len(found.groups) > limit:
             out.print(Text(f"{len(found.groups) - limit:,} more rows; --limit shows them", style="dim"))
-    for note in _notes(found, usage):
+    for note in (*_notes(found, usage), *score_notes(scores)):
         out.print(Text(note, style="yellow"))
 
 
-def _print_total(out: Console, total: Group, ranked: Sequence[Target]) -> None:
+def _print_total(out: Console, total: Group, ranked: Sequence[Target], scores: Scores | None) -> None:
     amounts = [total.models[model] for model in ranked]
     decimals = _decimals([total])
     differences = [_difference(total, model, decimals) for model in ranked]
@@ -51,6 +60,7 @@ def _print_total(out: Console, total: Group, ranked: Sequence[Target]) -> None:
             Column("cost", [_cost(each, decimals) for each in amounts], (used,)),
             Column("difference", differences, ("",), 1),
             Column("of used", [_share(total, model) for model in ranked], ("",), 1),
+            *score_columns(scores, ranked),
             Column("unpriced", [_some(each.unpriced_calls) for each in amounts], ("-",), 3),
             Column("in part", [_some(each.partial_calls) for each in amounts], ("-",), 4),
             Column("too long", [_some(each.too_long_calls) for each in amounts], ("-",), 5),
@@ -117,6 +127,8 @@ def _some(number: int) -> str:
 def _notes(found: Comparison, usage: Usage) -> list[str]:
     total = found.total
     notes = [f"{CHEAPEST} the cheapest" + ("" if total.cheapest_is_certain else ", by the middle of its range")]
+    if not total.models:
+        notes = ["no model is left to compare with"]
     if any(not each.exact for each in total.models.values()):
         notes.append(
             "ranges: these models cut text into other tokens (docs/compare.md); the same tokens cost one amount"
@@ -138,7 +150,13 @@ def _notes(found: Comparison, usage: Usage) -> list[str]:
 
 
 def as_json(
-    found: Comparison, usage: Usage, targets: Sequence[Target], by: str | None, window: Window, card: str
+    found: Comparison,
+    usage: Usage,
+    targets: Sequence[Target],
+    by: str | None,
+    window: Window,
+    card: str,
+    scores: Scores | None = None,
 ) -> dict[str, Any]:
     """The documented shape (docs/compare.md): money as decimal text, counts as numbers, unknown as null."""
     used = [each.model for each in usage.used]
@@ -147,7 +165,10 @@ def as_json(
         "since": window.since.isoformat() if window.since else None,
         "until": window.until.isoformat() if window.until else None,
         "card": card,
-        "models": [_json_target(target, used) for target in targets],
+        "benchmark": json_scores(scores),
+        "models": [
+            _json_target(target, used) | {"score": None if scores is None else scores.of(target)} for target in targets
+        ],
         "total": _json_group(found.total, targets),
         "groups": [] if by is None else [{"value": each.value, **_json_group(each, targets)} for each in found.groups],
         "partial_calls": usage.partial_calls,

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.chromium import THEMES, Theme, opened, settle, too_wide
 from tests.support.collector_process import CollectorProcess
@@ -73,6 +73,25 @@ def test_only_what_costs_less_than_was_paid_is_green(
             assert is_green(page, row.locator("td").last) is cheaper, group
             seen.add(cheaper)
         assert (model == CHEAPER) in seen
+
+
+def test_models_are_filtered_by_their_score_with_the_keyboard_and_the_page_says_whom_it_left_out(
+    browser: Browser, collector: CollectorProcess
+) -> None:
+    with opened(browser, collector.api_url) as page:
+        shown(page, "gpt-5,gpt-4.1-nano,grok-4.7")
+        panel = page.locator("[data-key=compared]")
+        panel.get_by_label("Models that score in").select_option("GPQA Diamond")
+        panel.get_by_label("Least score in per cent").fill("60")
+        page.keyboard.press("Enter")
+        settle(page)
+        assert "min_score=60" in page.url
+        expect(panel.get_by_role("row", name="gpt-5 openai")).to_contain_text("85.7 %")
+        expect(panel.get_by_role("row", name="grok-4.7")).to_have_count(0)
+        expect(panel).to_contain_text("1 model below 60 %: gpt-4.1-nano (50.3); 1 model of unknown score")
+        page.reload()
+        settle(page)
+        expect(panel.get_by_label("Least score in per cent")).to_have_value("60")
 
 
 def hidden_at_the_right(box: Locator) -> int:

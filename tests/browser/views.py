@@ -14,7 +14,7 @@ VIEWS = {
     "projects": "/?view=customers&of=project",
     "budgets": "/?view=budgets",
     "forecast": "/?view=forecast",
-    "what if": "/?view=what-if&models=gpt-5-mini,claude-haiku-4-5&by=model",
+    "what if": "/?view=what-if&models=gpt-5-mini,claude-haiku-4-5,grok-4.7&by=model&benchmark=GPQA&min_score=9",
     "waste": "/?view=waste",
     "prices": "/?view=prices",
 }

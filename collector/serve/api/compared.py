@@ -15,18 +15,20 @@ from starlette.responses import Response
 
 from collector.analysis.compare import Comparison, Group
 from collector.analysis.compare_models import Target
+from collector.analysis.compare_scores import Screened, Wanted
 from collector.analysis.compare_tokens import family_of
+from collector.catalogue.benchmark_scores import Score, benchmarks
 from collector.errors import CollectorError
 from collector.questions.selection import Selection
 from collector.serve.api import selected
 from collector.serve.api.config import Role
 from collector.serve.api.errors import ApiError, invalid
-from collector.serve.api.parameters import Parameter, choice, comma_list, whole
+from collector.serve.api.parameters import Parameter, choice, comma_list, share, whole
 from collector.serve.api.path import Path, Returns
 from collector.serve.api.responses import json_response
 from collector.serve.api.selected import SelectionShown, shown
 from collector.serve.api.shapes import as_json
-from collector.serve.api.viewing import Viewer
+from collector.serve.api.viewing import Asked, Viewer
 from otel_cost.pricing.money import PICO_PER_USD
 
 MAX_MODELS = 8
@@ -42,7 +44,9 @@ GROUP_BY = choice("by", "One row for each value of", BY, None)
 _MOST = whole("most", "Price about so many calls; of more, one in `every` so many", MAX_CALLS, 1, MAX_CALLS)
 _MOST_SCHEMA = {name: value for name, value in _MOST.schema.items() if name != "default"}
 MOST: Parameter[int | None] = Parameter(_MOST.name, _MOST.summary, _MOST_SCHEMA, None, _MOST.read)
-PARAMETERS: tuple[Parameter[Any], ...] = (MODELS, GROUP_BY, MOST, *selected.PARAMETERS)
+BENCHMARK = choice("benchmark", "Show what models score in it, where their provider says so", benchmarks(), None)
+MIN_SCORE = share("min_score", "Only models that score so much in that benchmark, in per cent; unknown is never enough")
+PARAMETERS: tuple[Parameter[Any], ...] = (MODELS, GROUP_BY, MOST, BENCHMARK, MIN_SCORE, *selected.PARAMETERS)
 
 
 class TooManyCalls(Exception):
@@ -55,6 +59,14 @@ class UnknownModel(Exception):
     def __init__(self, name: str, nearest: str) -> None:
         super().__init__(name)
         self.nearest = nearest
+
+
+class Scores(NamedTuple):
+    """What was wanted of models in a benchmark, what became of them, and what is known of each."""
+
+    wanted: Wanted
+    screened: Screened
+    of: Mapping[Target, Score]
 
 
 class Compared(NamedTuple):
@@ -70,10 +82,12 @@ class Compared(NamedTuple):
     calls: int
     every: int
     """One call in so many is priced: `found` is of those, all else of all of them."""
+    scores: Scores | None = None
 
 
-Compare = Callable[[Selection, tuple[str, ...], str | None, int | None], Compared]
-"""In a thread: the calls of a selection, on some models, by a name, and how many to price at most (None: every one).
+Compare = Callable[[Selection, tuple[str, ...], str | None, int | None, Wanted | None], Compared]
+"""In a thread: the calls of a selection, on some models, by a name, how many to price at most (None: every one), and
+what models must score.
 
 Raises TooManyCalls, UnknownModel, CollectorError.
 """
@@ -126,23 +140,51 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class ComparedModel:
-    """A model that is compared with, how it cuts texts into tokens, and how many of them it takes (null: not known)."""
+    """A model that is compared with, how it cuts texts into tokens, and how many of them it takes (null: not known).
+
+    `score`: the lowest that its provider says of it in the benchmark; null: none was asked for, or it is not known."""
 
     provider: str
     model: str
     tokenizer: str
     tokenizer_source: str
     context_window_tokens: int | None
+    score: Score | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotGoodEnough:
+    """A model that was left out; `score` null: not known, which is never enough."""
+
+    provider: str
+    model: str
+    score: Score | None
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkShown:
+    """What models had to score (null: anything), and those that do not: of the ones that were asked for, or that could
+    have been chosen."""
+
+    name: str
+    min_score: float | None
+    below_models: int
+    unknown_models: int
+    left_out: tuple[NotGoodEnough, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonShown:
-    """The same calls on other models; groups are the dearest 500. Of the `calls` some have a price for a part only, or
-    estimated tokens. Total and groups are of one in `every` so many of them, 1: of all."""
+    """The same calls on other models; groups are the dearest 500. `benchmarks` are all that may be asked for.
+
+    Of the `calls` some have a price for a part only, or estimated tokens. Total and groups are
+    of one in `every` so many of them, 1: of all."""
 
     selection: SelectionShown
     by: str | None
     card: str
+    benchmark: BenchmarkShown | None
+    benchmarks: tuple[str, ...]
     models: tuple[ComparedModel, ...]
     total: ComparedGroup
     groups: tuple[ComparedGroup, ...]
@@ -159,10 +201,11 @@ def compare_path(viewer: Viewer, compare: Compare) -> Path:
 
     async def compared(request: Request) -> Response:
         asked = viewer.read(request, PARAMETERS)
-        by = asked[GROUP_BY]
+        by, wanted = asked[GROUP_BY], _wanted(asked)
         loop = asyncio.get_running_loop()
         try:
-            answer = await loop.run_in_executor(threads, compare, asked.selection, asked[MODELS], by, asked[MOST])
+            what = asked.selection, asked[MODELS], by, asked[MOST], wanted
+            answer = await loop.run_in_executor(threads, compare, *what)
         except UnknownModel as error:
             raise invalid(f"the card has no price for {error}", where="models", allowed=error.nearest) from None
         except TooManyCalls as error:
@@ -181,6 +224,13 @@ def compare_path(viewer: Viewer, compare: Compare) -> Path:
     )
 
 
+def _wanted(asked: Asked) -> Wanted | None:
+    benchmark, least = asked[BENCHMARK], asked[MIN_SCORE]
+    if benchmark is None and least is not None:
+        raise invalid("needs a benchmark", where="min_score", allowed=", ".join(benchmarks()))
+    return None if benchmark is None else Wanted(benchmark, least)
+
+
 def _shown(answer: Compared, by: str | None, selection: SelectionShown) -> ComparisonShown:
     left_out = (
         LeftOut(reason, calls, None if reason == "unpriced" else cost)
@@ -191,7 +241,9 @@ def _shown(answer: Compared, by: str | None, selection: SelectionShown) -> Compa
         selection=selection,
         by=by,
         card=answer.card,
-        models=tuple(_model(target, window) for target, window in answer.targets.items()),
+        benchmark=None if answer.scores is None else _benchmark(answer.scores),
+        benchmarks=benchmarks(),
+        models=tuple(_model(target, window, answer.scores) for target, window in answer.targets.items()),
         total=_group(answer.found.total, answer.targets),
         groups=groups[:MAX_GROUPS],
         calls=answer.calls,
@@ -202,9 +254,16 @@ def _shown(answer: Compared, by: str | None, selection: SelectionShown) -> Compa
     )
 
 
-def _model(target: Target, window_tokens: int | None) -> ComparedModel:
+def _model(target: Target, window_tokens: int | None, scores: Scores | None) -> ComparedModel:
     family = family_of(target.model)
-    return ComparedModel(target.provider, target.model, family.name, family.source, window_tokens)
+    score = scores.of.get(target) if scores else None
+    return ComparedModel(target.provider, target.model, family.name, family.source, window_tokens, score)
+
+
+def _benchmark(scores: Scores) -> BenchmarkShown:
+    below, unknown = scores.screened.below, scores.screened.unknown
+    left_out = (NotGoodEnough(target.provider, target.model, scores.of.get(target)) for target in (*below, *unknown))
+    return BenchmarkShown(scores.wanted.benchmark, scores.wanted.least, len(below), len(unknown), tuple(left_out))
 
 
 def _group(group: Group, targets: Iterable[Target]) -> ComparedGroup:

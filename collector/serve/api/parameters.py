@@ -137,6 +137,17 @@ def seconds(name: str, summary: str, default: float, most: float) -> Parameter[f
     return Parameter(name, summary, schema, default, read)
 
 
+def share(name: str, summary: str) -> Parameter[float | None]:
+    """Per cent, None when it is not said."""
+
+    def read(said: str) -> float:
+        if not re.fullmatch(r"\d{1,3}(\.\d{1,6})?", said, re.ASCII) or float(said) > 100:
+            raise Unreadable("must be a number", "0 to 100")
+        return float(said)
+
+    return Parameter(name, summary, {"type": "number", "minimum": 0, "maximum": 100}, None, read)
+
+
 def choice(name: str, summary: str, words: Sequence[C], default: C | None) -> Parameter[C | None]:
     """One of some words; without a default None when it is not said."""
 

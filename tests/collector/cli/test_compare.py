@@ -217,6 +217,29 @@ def test_the_table_names_every_model_and_marks_one(ledger: str) -> None:
         assert text in shown
 
 
+SCORED = ("--models", "gpt-5,gpt-4.1-nano,grok-4.7", "--benchmark", "gpqa diamond")
+
+
+def test_models_that_score_too_little_or_nobody_knows_what_are_left_out_and_counted(ledger: str) -> None:
+    shown = run("compare", "--ledger", ledger, *SCORED, "--min-score", "60").output
+    for text in ("GPQA Diamond", "85.7%", "models left out: 1 score less than 60%, of 1 no score is known"):
+        assert text in shown
+    assert "grok-4.7" not in shown
+    found = run_json("compare", "--ledger", ledger, *SCORED, "--min-score", "60")
+    assert [each["model"] for each in found["models"]] == ["gpt-5"]
+    assert (found["benchmark"]["below_models"], found["benchmark"]["unknown_models"]) == (1, 1)
+    assert "no model is left" in run("compare", "--ledger", ledger, *SCORED, "--min-score", "100").output
+
+
+def test_a_benchmark_alone_shows_scores_and_a_least_score_needs_one(ledger: str) -> None:
+    shown = run("compare", "--ledger", ledger, *SCORED).output
+    for text in ("85.7%", "50.3%", "unknown"):
+        assert text in shown
+    refused = run("compare", "--ledger", ledger, "--min-score", "60")
+    assert refused.exit_code == 2
+    assert "MMLU-Pro" in refused.output
+
+
 def test_without_a_ledger_it_says_how_to_get_one(tmp_path: Path) -> None:
     """Exit code 1."""
     result = run("compare", "--ledger", str(tmp_path / "none.duckdb"))

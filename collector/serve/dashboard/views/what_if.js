@@ -13,13 +13,15 @@ const FEW = 10_000; // calls that are priced at once: a second or so goes into e
 const MANY = 100_000; // on demand, where there are more than can all be priced: the differences hardly move any more
 const ALL = 300_000; // as many can all be priced
 const ROWS = 50;
+const SETTING = 40; // characters of how a score was measured; all of it is in the title
 const KINDS = ["agent", "feature", "model", "customer", "team"];
 
 export function panels(page) {
   const by = KINDS.includes(page.own("by")) ? page.own("by") : "agent";
   const models = page.own("models");
   const most = [String(MANY), String(ALL)].find((one) => one === page.own("most")) ?? FEW;
-  const compared = () => get("/compare", [...selection(page.state), ...pairs({ by, models, most })]);
+  const scored = { benchmark: page.own("benchmark"), min_score: page.own("benchmark") && page.own("min_score") };
+  const compared = () => get("/compare", [...selection(page.state), ...pairs({ by, models, most, ...scored })]);
   return [
     {
       id: "compared", title: "The same calls on other models", shape: "list",
@@ -28,7 +30,7 @@ export function panels(page) {
         const answer = await compared();
         return { answer, none: answer.calls === 0 ? await nothing(page) : null };
       },
-      draw: ({ answer, none }) => none ?? [part(page, answer), grid(answer), notes(answer)],
+      draw: ({ answer, none }) => none ?? [scoreForm(page, answer), part(page, answer), grid(answer), scoreNote(answer), notes(answer)],
       still: true,
     },
     {
@@ -47,6 +49,32 @@ function form(page, models) {
     page.go({ own: { models: event.target.elements.models.value.trim() || null } });
   };
   return h("form", { class: "row", onsubmit: send }, field, h("button", {}, "Compare"));
+}
+
+/** Only models that score enough in a benchmark: which one, and how much. */
+function scoreForm(page, { benchmark, benchmarks }) {
+  const least = h("input", { type: "number", name: "min_score", min: 0, max: 100, step: "any", value: benchmark?.min_score ?? "", placeholder: "any", "aria-label": "Least score in per cent" });
+  const send = (event) => {
+    event.preventDefault();
+    const { benchmark: name, min_score: score } = event.target.elements;
+    page.go({ own: { benchmark: name.value || null, min_score: (name.value && score.value) || null } });
+  };
+  const names = options([["", "any benchmark"], ...benchmarks.map((name) => [name, name])]);
+  const pick = select({ label: "Models that score in", name: "benchmark", value: benchmark?.name ?? "", options: names, onchange: () => {} });
+  return h("form", { class: "tools", onsubmit: send }, pick, h("label", {}, "at least ", least, " %"), h("button", {}, "Filter"));
+}
+
+/** Models that were left out, by name, and what the scores are. */
+function scoreNote({ benchmark }) {
+  if (!benchmark) return null;
+  const { name, min_score: least, left_out: left } = benchmark;
+  const below = left.filter((one) => one.score).map((one) => `${one.model} (${one.score.score})`);
+  const unknown = left.filter((one) => !one.score).map((one) => one.model);
+  const listed = (names) => (names.length ? `: ${names.join(", ")}` : "");
+  return [
+    h("p", { class: "soft" }, `${name}: what providers say of their own models, with their settings; the lowest of several.`),
+    least === null ? null : h("p", {}, `Left out: ${plural(below.length, "model")} below ${least} %${listed(below)}; ${plural(unknown.length, "model")} of unknown score, which is never enough${listed(unknown)}.`),
+  ];
 }
 
 /** Where not every call is priced: of which the figures are, and the way to more of them. */
@@ -72,6 +100,8 @@ function grid(answer) {
   const { models } = answer.total;
   const digits = places([spent, ...models.map(middle)]);
   const most = [spent, ...models.map((model) => parse(model.high_usd))].reduce((top, amount) => (amount !== null && amount > top ? amount : top), 1n);
+  const scores = new Map(answer.models.map((model) => [`${model.provider}/${model.model}`, model.score]));
+  const scored = answer.benchmark ? [{ key: "score", label: answer.benchmark.name, align: "end", cell: (row) => (isPast(row) ? "" : scoreCell(scores.get(`${row.provider}/${row.model}`))) }] : [];
   const rows = [{ as: "was", cost: spent }, ...[...models].sort((a, b) => compareAmounts(middle(a), middle(b)))];
   const isPast = (row) => row.as === "was";
   const length = (row) => (isPast(row) ? [{ ratio: ratio(spent, most) }] : [{ ratio: ratio(parse(row.low_usd) ?? 0n, most) }, { ratio: ratio((parse(row.high_usd) ?? 0n) - (parse(row.low_usd) ?? 0n), most), class: "bar-range" }]);
@@ -83,9 +113,17 @@ function grid(answer) {
       { key: "mark", label: "", cell: (row) => (row.cheapest ? pill(answer.total.cheapest_is_certain ? "cheapest" : "cheapest, within its range", isSaving(row, spent) ? "good" : "") : "") },
       { key: "bar", label: "", class: "mix", cell: (row) => bar(length(row)) },
       { key: "saving", label: "Difference", align: "end", cell: (row) => (isPast(row) ? "" : difference(row, spent)) },
+      ...scored,
       { key: "what", label: "Not the same", cell: (row) => (isPast(row) ? "" : h("span", { class: "soft" }, caveats(row))) },
     ],
   });
+}
+
+function scoreCell(score) {
+  if (!score) return h("span", { class: "soft" }, "unknown");
+  const [setting, day] = [score.setting, score.date];
+  const said = [setting.length > SETTING ? `${setting.slice(0, SETTING)}…` : setting, day].filter(Boolean).join(", ");
+  return h("span", { title: [setting, day, score.source].filter(Boolean).join("\n") }, `${score.score} %`, said ? [h("br"), h("span", { class: "soft" }, said)] : null);
 }
 
 const compareAmounts = (a, b) => (a === null ? 1 : b === null ? -1 : a < b ? -1 : a > b ? 1 : 0);
