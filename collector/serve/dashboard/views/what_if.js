@@ -13,7 +13,7 @@ const FEW = 10_000; // calls that are priced at once: a second or so goes into e
 const MANY = 100_000; // on demand, where there are more than can all be priced: the differences hardly move any more
 const ALL = 300_000; // as many can all be priced
 const ROWS = 50;
-const SETTING = 40; // characters of how a score was measured; all of it is in the title
+const SETTING = 16; // characters of how a score was measured; all of it is in the title
 const KINDS = ["agent", "feature", "model", "customer", "team"];
 
 export function panels(page) {
@@ -61,7 +61,7 @@ function scoreForm(page, { benchmark, benchmarks }) {
   };
   const names = options([["", "any benchmark"], ...benchmarks.map((name) => [name, name])]);
   const pick = select({ label: "Models that score in", name: "benchmark", value: benchmark?.name ?? "", options: names, onchange: () => {} });
-  return h("form", { class: "tools", onsubmit: send }, pick, h("label", {}, "at least ", least, " %"), h("button", {}, "Filter"));
+  return h("form", { class: "tools scored", onsubmit: send }, pick, h("label", {}, "at least ", least, " %"), h("button", {}, "Filter"));
 }
 
 /** Models that were left out, by name, and what the scores are. */
