@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Generator, Iterator
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -194,17 +195,24 @@ def test_a_replacement_is_claimed_at_its_own_price() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_replacements_that_lead_in_a_circle_end_in_a_refusal() -> None:
+@pytest.mark.parametrize(
+    ("models", "asked"),
+    [(["a", "b", "a"], ["a", "b"]), ([f"m{number}" for number in range(40)], [f"m{number}" for number in range(17)])],
+    ids=["a circle", "a long chain"],
+)
+def test_replacements_without_end_end_in_a_refusal(models: list[str], asked: list[str]) -> None:
+    """None is asked with twice, and at most sixteen others."""
+    following = dict(pairwise(models))
     budget = Budget(limit_usd="1")
 
     def other(claim: dict[str, Any]) -> dict[str, Any]:
-        model = "b" if claim["model"] == "a" else "a"
-        return {"decision": "cheaper_model", "refusal": budget.refusal("cheaper_model", model=model)}
+        refusal = budget.refusal("cheaper_model", model=following[claim["model"]])
+        return {"decision": "cheaper_model", "refusal": refusal}
 
     budget.answer = other
     with guard_on(budget), pytest.raises(otel_cost.BudgetExceeded):
-        otel_cost.guard(model="a", provider="openai", estimate_usd="0.05").__enter__()
-    assert [claim["model"] for claim in budget.claims()] == ["a", "b", "a", "b", "a"]
+        otel_cost.guard(model=models[0], provider="openai", estimate_usd="0.05").__enter__()
+    assert [claim["model"] for claim in budget.claims()] == asked
     budget.answer = lambda _: None
     gc.collect()  # the refusal holds on to the connection that it came by
 

@@ -20,16 +20,18 @@ export function panels(page) {
   const asked = page.own("of", "customer");
   const kind = KINDS.includes(asked) ? asked : "customer";
   const only = (value) => page.link({ filters: { [kind]: [value ?? ""] } });
-  const path = kind === "customer" ? "customers" : "breakdown";
+  const file = kind === "customer" ? "/export/customers.csv" : "/export/breakdown.csv";
   const order = { by: kind === "customer" ? null : kind, sort: sortOf(page, kind === "customer" ? ["margin"] : []) };
-  const groups = () => page.ask(`/${path}`, { ...WHOLE, ...order, limit: ROWS });
+  const groups = () => kind === "customer"
+    ? page.ask("/customers", { ...WHOLE, ...order, limit: ROWS })
+    : page.ask("/breakdown", { ...WHOLE, ...order, limit: ROWS });
   return [
     { id: "whom", title: "In short", plain: true, shape: "tiles", ask: () => Promise.all([groups(), page.ask("/ticker")]), draw: ([answer, today]) => tiles(kind, answer, today) },
     {
       id: "customers", title: `By ${kind}`, shape: "tall",
       tools: () => [
         select({ label: "For each", name: "of", value: kind, options: options(KINDS.map((one) => [one, said(one)])), onchange: (value) => page.go({ own: { of: value === "customer" ? null : value, sort: null } }) }),
-        h("a", { class: "button", href: address(`/export/${path}.csv`, page.params({ ...order, limit: FILE_ROWS })), download: "" }, "CSV"),
+        h("a", { class: "button", href: address(file, page.params({ ...order, limit: FILE_ROWS })), download: "" }, "CSV"),
       ],
       ask: async () => {
         const answer = await groups();
