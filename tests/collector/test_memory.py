@@ -42,6 +42,15 @@ def test_memory_of_a_burst_goes_back_to_the_system() -> None:
     assert int(found.stdout) > 250_000_000
 
 
+def run_with(script: str, variable: str, said: str | None) -> subprocess.CompletedProcess[str]:
+    """The script in an interpreter of its own, where a user has set the variable so (None: not at all)."""
+    environment = {name: value for name, value in os.environ.items() if name != variable}
+    if said is not None:
+        environment[variable] = said
+    command = [sys.executable, "-c", script]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+
+
 _SETTINGS = """
 from collector.cli import collect_command
 import pyarrow as pa
@@ -54,11 +63,7 @@ pa.jemalloc_memory_pool().print_stats()
 def test_arrow_of_a_collector_keeps_free_pages_in_one_arena_unless_its_user_says_otherwise(
     said: str | None, arenas: str
 ) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != allocator.VARIABLE}
-    if said is not None:
-        environment[allocator.VARIABLE] = said
-    command = [sys.executable, "-c", _SETTINGS]
-    found = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    found = run_with(_SETTINGS, allocator.VARIABLE, said)
     assert f"opt.narenas: {arenas}\n" in found.stderr + found.stdout
 
 
@@ -82,11 +87,7 @@ print(pa.mimalloc_memory_pool().max_memory())
 def test_parquet_is_written_with_the_same_allocator_unless_its_user_says_otherwise(
     said: str | None, other_takes: bool
 ) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != allocator.KIND_VARIABLE}
-    if said is not None:
-        environment[allocator.KIND_VARIABLE] = said
-    command = [sys.executable, "-c", _PARQUET]
-    found = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    found = run_with(_PARQUET, allocator.KIND_VARIABLE, said)
     assert (int(found.stdout) > 0) is other_takes
 
 
