@@ -96,8 +96,14 @@ class Comparison:
 def comparison(groups: Mapping[str | None, Group] | Iterable[Group], models: Iterable[Model]) -> Comparison:
     """Order the groups and add them up. Every model is in every group, also where it has no call to price."""
     found = list(groups.values() if isinstance(groups, Mapping) else groups)
-    total = Group(None, models={model: Amounts() for model in models})
-    for group in found:
-        total.add(group)
+    total = together(found, models)
     found.sort(key=lambda group: (-group.cost_pico_usd, -group.calls, group.value is None, group.value or ""))
     return Comparison(tuple(found), total)
+
+
+def together(groups: Iterable[Group], models: Iterable[Model]) -> Group:
+    """Groups as one, without a value. Every model is in it, also where it has no call to price."""
+    total = Group(None, models={model: Amounts() for model in models})
+    for group in groups:
+        total.add(group)
+    return total

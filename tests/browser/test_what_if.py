@@ -94,6 +94,39 @@ def test_models_are_filtered_by_their_score_with_the_keyboard_and_the_page_says_
         expect(panel.get_by_label("Least score in per cent")).to_have_value("60")
 
 
+def test_listed_groups_and_the_rest_add_up_to_the_total_on_screen(
+    browser: Browser, collector: CollectorProcess
+) -> None:
+    """Also where not all of them are listed: the rest is a row of its own, until all are asked for."""
+    with opened(browser, collector.api_url) as page:
+        page.add_init_script(FEWER_ROWS)
+        page.goto("/?view=what-if&by=customer")
+        settle(page)
+        panel = page.locator("[data-key=compared-by]")
+        expect(panel.get_by_role("row", name="Other (")).to_have_count(1)
+        assert amounts(panel, "tbody tr") + amounts(panel, "tr.other") == amounts(panel, "tr.total") > 0
+        rows = panel.locator("tbody tr").count()
+        assert rows == LISTED
+        panel.get_by_role("link", name="All", exact=True).click()
+        expect(panel.locator("tr.other")).to_have_count(0)
+        assert panel.locator("tbody tr").count() > rows
+        assert amounts(panel, "tbody tr") == amounts(panel, "tr.total")
+
+
+LISTED = 7
+FEWER_ROWS = f"""
+const asked = window.fetch;
+window.fetch = (url, ...more) => asked(String(url).replace(/([?&]limit=)50\\b/, '$1{LISTED}'), ...more);
+"""
+"""The page asks for fewer rows than the demo has customers."""
+
+
+def amounts(panel: Locator, rows: str) -> Decimal:
+    """What was paid, as it is written in rows; "<$0.01" is for the nothing that is left of little."""
+    texts = panel.locator(f"{rows} td.cost").all_inner_texts()
+    return sum((Decimal(text.replace("$", "").replace(",", "")) for text in texts if text[0] != "<"), Decimal(0))
+
+
 def hidden_at_the_right(box: Locator) -> int:
     """Pixels of a table's last column that are beyond the right edge of its box."""
     last, edge = box.locator("thead th").last.bounding_box(), box.bounding_box()

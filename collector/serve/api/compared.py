@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from collector.analysis.compare import Comparison, Group
+from collector.analysis.compare import Comparison, Group, together
 from collector.analysis.compare_models import Target
 from collector.analysis.compare_scores import Screened, Wanted
 from collector.analysis.compare_tokens import family_of
@@ -32,7 +32,10 @@ from collector.serve.api.viewing import Asked, Viewer
 from otel_cost.pricing.money import PICO_PER_USD
 
 MAX_MODELS = 8
+GROUPS = 50
+"""As many as the page shows at first."""
 MAX_GROUPS = 500
+"""On six models a megabyte of JSON."""
 MAX_CALLS = 300_000
 """Of one comparison: each call is priced on each model, a second or so for a hundred thousand of them on six models."""
 BY = ("agent", "feature", "model", "customer", "team")
@@ -41,12 +44,13 @@ MODELS: Parameter[tuple[str, ...]] = Parameter(
     _MODELS.name, _MODELS.summary, _MODELS.schema, (), _MODELS.read, repeated=True
 )
 GROUP_BY = choice("by", "One row for each value of", BY, None)
+LIMIT = whole("limit", "Groups at most, the dearest; `other` has the rest", GROUPS, 1, MAX_GROUPS)
 _MOST = whole("most", "Price about so many calls; of more, one in `every` so many", MAX_CALLS, 1, MAX_CALLS)
 _MOST_SCHEMA = {name: value for name, value in _MOST.schema.items() if name != "default"}
 MOST: Parameter[int | None] = Parameter(_MOST.name, _MOST.summary, _MOST_SCHEMA, None, _MOST.read)
 BENCHMARK = choice("benchmark", "Show what models score in it, where their provider says so", benchmarks(), None)
 MIN_SCORE = share("min_score", "Only models that score so much in that benchmark, in per cent; unknown is never enough")
-PARAMETERS: tuple[Parameter[Any], ...] = (MODELS, GROUP_BY, MOST, BENCHMARK, MIN_SCORE, *selected.PARAMETERS)
+PARAMETERS: tuple[Parameter[Any], ...] = (MODELS, GROUP_BY, LIMIT, MOST, BENCHMARK, MIN_SCORE, *selected.PARAMETERS)
 
 
 class TooManyCalls(Exception):
@@ -130,6 +134,18 @@ class ComparedGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class ComparedOther:
+    """All `groups` that are not listed, as one: listed groups and this add up to the total, to the pico-dollar."""
+
+    groups: int
+    calls: int
+    cost_usd: Decimal
+    cheapest: str | None
+    cheapest_is_certain: bool
+    models: tuple[OnModel, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """Calls that cannot be compared; `cost_usd` null: not known."""
 
@@ -175,7 +191,8 @@ class BenchmarkShown:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonShown:
-    """The same calls on other models; groups are the dearest 500. `benchmarks` are all that may be asked for.
+    """The same calls on other models; groups are the dearest, `other` the rest (null: there is none). `benchmarks` are
+    all that may be asked for.
 
     Of the `calls` some have a price for a part only, or estimated tokens. Total and groups are
     of one in `every` so many of them, 1: of all."""
@@ -188,6 +205,7 @@ class ComparisonShown:
     models: tuple[ComparedModel, ...]
     total: ComparedGroup
     groups: tuple[ComparedGroup, ...]
+    other: ComparedOther | None
     calls: int
     every: int
     partial_calls: int
@@ -213,7 +231,7 @@ def compare_path(viewer: Viewer, compare: Compare) -> Path:
             raise invalid(f"{error} calls are too many", where="since", allowed=allowed) from None
         except CollectorError as error:
             raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", str(error)) from None
-        return json_response(request, as_json(_shown(answer, by, shown(asked.selection))))
+        return json_response(request, as_json(_shown(answer, by, asked[LIMIT], shown(asked.selection))))
 
     summary = "the same calls on other models, and which of them is the cheapest"
     return Path(
@@ -231,12 +249,12 @@ def _wanted(asked: Asked) -> Wanted | None:
     return None if benchmark is None else Wanted(benchmark, least)
 
 
-def _shown(answer: Compared, by: str | None, selection: SelectionShown) -> ComparisonShown:
+def _shown(answer: Compared, by: str | None, limit: int, selection: SelectionShown) -> ComparisonShown:
     left_out = (
         LeftOut(reason, calls, None if reason == "unpriced" else cost)
         for reason, (calls, cost) in answer.left_out.items()
     )
-    groups = tuple(_group(group, answer.targets) for group in answer.found.groups) if by else ()
+    groups = answer.found.groups if by else ()
     return ComparisonShown(
         selection=selection,
         by=by,
@@ -245,7 +263,8 @@ def _shown(answer: Compared, by: str | None, selection: SelectionShown) -> Compa
         benchmarks=benchmarks(),
         models=tuple(_model(target, window, answer.scores) for target, window in answer.targets.items()),
         total=_group(answer.found.total, answer.targets),
-        groups=groups[:MAX_GROUPS],
+        groups=tuple(_group(group, answer.targets) for group in groups[:limit]),
+        other=_other(groups[limit:], answer.targets),
         calls=answer.calls,
         every=answer.every,
         partial_calls=answer.partial_calls,
@@ -277,6 +296,13 @@ def _group(group: Group, targets: Iterable[Target]) -> ComparedGroup:
         group.cheapest_is_certain,
         models,
     )
+
+
+def _other(groups: Sequence[Group], targets: Mapping[Target, int | None]) -> ComparedOther | None:
+    if not groups:
+        return None
+    rest = _group(together(groups, targets), targets)
+    return ComparedOther(len(groups), rest.calls, rest.cost_usd, rest.cheapest, rest.cheapest_is_certain, rest.models)
 
 
 def _on(group: Group, target: Target, *, is_cheapest: bool) -> OnModel:

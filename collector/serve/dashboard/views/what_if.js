@@ -4,7 +4,7 @@ import { h } from "../lib/dom.js";
 import { options, select } from "../lib/dimension.js";
 import { nothing } from "../lib/empty.js";
 import { count, named, percent, plural } from "../lib/format.js";
-import { exact, parse, places, ratio, usd } from "../lib/money.js";
+import { apportioned, exact, parse, places, ratio, usd } from "../lib/money.js";
 import { bar, pill } from "../lib/spark.js";
 import { heading, said, selection } from "../lib/state.js";
 import { money, table } from "../lib/table.js";
@@ -13,6 +13,7 @@ const FEW = 10_000; // calls that are priced at once: a second or so goes into e
 const MANY = 100_000; // on demand, where there are more than can all be priced: the differences hardly move any more
 const ALL = 300_000; // as many can all be priced
 const ROWS = 50;
+const MOST_ROWS = 500;
 const SETTING = 16; // characters of how a score was measured; all of it is in the title
 const KINDS = ["agent", "feature", "model", "customer", "team"];
 
@@ -20,8 +21,9 @@ export function panels(page) {
   const by = KINDS.includes(page.own("by")) ? page.own("by") : "agent";
   const models = page.own("models");
   const most = [String(MANY), String(ALL)].find((one) => one === page.own("most")) ?? FEW;
+  const limit = page.own("rows") === "all" ? MOST_ROWS : ROWS;
   const scored = { benchmark: page.own("benchmark"), min_score: page.own("benchmark") && page.own("min_score") };
-  const compared = () => get("/compare", [...selection(page.state), ...pairs({ by, models, most, ...scored })]);
+  const compared = () => get("/compare", [...selection(page.state), ...pairs({ by, limit, models, most, ...scored })]);
   return [
     {
       id: "compared", title: "The same calls on other models", shape: "list",
@@ -151,19 +153,24 @@ function notes(answer) {
 }
 
 function byGroup(page, by, answer) {
-  if (!answer.groups.length) return h("p", { class: "soft" }, "Nothing to compare in this time.");
-  const digits = places(answer.groups.map((group) => parse(group.cost_usd)));
-  const rows = page.own("rows") === "all" ? answer.groups : answer.groups.slice(0, ROWS);
-  const rest = rows.length < answer.groups.length ? h("div", { class: "pages" }, `${count(rows.length)} of ${count(answer.groups.length)}`, h("a", { class: "button", href: page.link({ own: { rows: "all" } }) }, "All")) : null;
+  const { groups, other, total } = answer;
+  if (!groups.length) return h("p", { class: "soft" }, "Nothing to compare in this time.");
+  const spent = parse(total.cost_usd);
+  const digits = places([spent]);
+  const shown = apportioned([...groups, ...(other ? [other] : [])].map((one) => parse(one.cost_usd)), spent, digits);
+  const paid = (one, at) => money(parse(one.cost_usd), digits, { shown: shown[at] });
+  const rest = other && groups.length < MOST_ROWS ? h("div", { class: "pages" }, `${count(groups.length)} of ${count(groups.length + other.groups)}`, h("a", { class: "button", href: page.link({ own: { rows: "all" } }) }, other.groups + groups.length > MOST_ROWS ? count(MOST_ROWS) : "All")) : null;
   const column = (model, at) => ({ key: `m${at}`, label: model.model, align: "end", cell: (group) => cellOf(group.models[at], group.cost_usd, digits) });
+  const footed = (one, name, at) => ({ name, calls: count(one.calls), cost: paid(one, at), ...Object.fromEntries(one.models.map((model, index) => [`m${index}`, cellOf(model, one.cost_usd, digits)])) });
   return [table({
-    caption: `Cost on other models for each ${by}`, rows, rowKey: (group) => group.value ?? "",
+    caption: `Cost on other models for each ${by}`, rows: groups, rowKey: (group) => group.value ?? "",
     columns: [
       { key: "name", label: heading(by), head: true, cell: (group) => h("a", { class: group.value === null ? "none" : null, href: page.link({ view: "breakdown", filters: { [by]: [group.value ?? ""] }, own: { by: ["model"] } }) }, named(group.value)) },
       { key: "calls", label: "Calls", class: "calls", align: "end", cell: (group) => count(group.calls) },
-      { key: "cost", label: "As made", class: "cost", align: "end", cell: (group) => money(parse(group.cost_usd), digits) },
-      ...answer.total.models.map(column),
+      { key: "cost", label: "As made", class: "cost", align: "end", cell: paid },
+      ...total.models.map(column),
     ],
+    foot: [...(other ? [{ class: "other", cells: footed(other, `Other (${plural(other.groups, "group")})`, groups.length) }] : []), { class: "total", cells: footed(total, "Total", -1) }],
   }), rest];
 }
 

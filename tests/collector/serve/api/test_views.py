@@ -333,6 +333,34 @@ def test_a_comparison_is_of_the_calls_that_pass_the_filters(collector: Collector
         assert list(shown["selection"]["filters"]) == [by]
 
 
+@pytest.mark.parametrize("by", ["agent", "model", "customer", "team"])
+def test_groups_of_a_comparison_and_the_rest_are_the_total(collector: Collector, by: str) -> None:
+    """To the pico-dollar, on every model, however few of them are asked for."""
+    chosen = {"since": "all", "models": "gpt-4o-mini,claude-haiku-4-5", "by": by}
+    whole = collector.get("/compare", **chosen)
+    assert whole["other"] is None
+    for limit in range(1, len(whole["groups"]) + 1):
+        shown = collector.get("/compare", limit=limit, **chosen)
+        assert shown["groups"] == whole["groups"][:limit]
+        assert shown["total"] == whole["total"]
+        other = shown["other"]
+        left = len(whole["groups"]) - limit
+        assert (other["groups"] if other else 0) == left
+        parts = [*shown["groups"], *([other] if other else [])]
+        for key in ("calls", "cost_usd"):
+            assert sum(Decimal(part[key]) for part in parts) == Decimal(shown["total"][key])
+        for place, model in enumerate(shown["total"]["models"]):
+            for key in ("low_usd", "high_usd", "difference_low_usd", "difference_high_usd", "too_long_calls"):
+                assert sum(Decimal(part["models"][place][key]) for part in parts) == Decimal(model[key])
+
+
+def test_a_comparison_lists_as_many_groups_as_are_asked_for_and_no_more_than_500(collector: Collector) -> None:
+    for wrong in ("0", "501", "many"):
+        found = error(collector, f"/compare?since=all&by=agent&limit={wrong}")
+        assert (found["where"], found["allowed"]) == ("limit", "1 to 500")
+    assert collector.get("/compare", since="all", limit="1")["other"] is None, "without `by` there are no groups"
+
+
 def test_a_comparison_may_price_a_part_of_the_calls(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     """About as many as are asked for, always the same ones; the figures are of those, and it says of how many."""
     chosen = {"since": "all", "models": "gpt-4o-mini", "by": "agent"}
