@@ -1,6 +1,7 @@
 """The page in a real browser, over a ledger of ten million spans that takes in more meanwhile.
 
-    python -m benchmarks.page [--rows N] [--rounds N] [--rate SPANS_PER_SECOND] [--only NAME] [--json]
+    python -m benchmarks.page [--rows N] [--rounds N] [--rate SPANS_PER_SECOND] [--window SECONDS] [--only NAME]
+                             [--json]
 
 The ledger is that of `benchmarks.views`. Each view is opened as a new visitor does, in an empty window of a browser
 that has nothing of the page yet, and by a click within the page: until the first paint, until every panel shows its
@@ -24,7 +25,7 @@ from threading import Thread
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.ingest import processes
 from benchmarks.ingest.drive import Drive, GeneratorError
@@ -41,7 +42,8 @@ LONGEST_SECONDS = 3_600.0
 BETWEEN_SECONDS = 0.3
 """After a view is filled, before the next is opened: a person looks longer."""
 WINDOW_SECONDS = 1.0
-"""After an empty window is opened, before the page is: so long the browser draws itself, in processes of its own."""
+"""After an empty window is opened, before the page is: so long the browser draws itself, in processes of its own. With
+`--window 0` the page is opened in the same moment, and shares the machine with the browser's own start."""
 VIEWS: Mapping[str, str] = {
     "overview": "/",
     "breakdown": "/?view=breakdown&by=agent",
@@ -64,18 +66,29 @@ CLICKS: Mapping[str, str] = {
 }
 """Name -> what is pressed in the breakdown, one after another."""
 WATCH = """
-addEventListener("click", (event) => { window.began = event.timeStamp; window.filled = undefined; }, true);
+let isDue = false;
 const look = () => {
+  isDue = false;
   const bodies = [...document.querySelectorAll(".panel > .body")];
   const charts = [...document.querySelectorAll(".chart")];
   const isWhole = document.body && !("moving" in document.body.dataset) && bodies.length > 0
     && bodies.every((body) => body.firstChild) && charts.every((one) => one.dataset.drawn || one.clientWidth === 0);
-  if (isWhole && window.filled === undefined) window.filled = performance.now();
-  requestAnimationFrame(look);
+  if (!isWhole || window.filled !== undefined) return;
+  window.filled = performance.now();
+  window.whenFilled?.(window.filled);
 };
-requestAnimationFrame(look);
+const soon = () => {
+  if (!isDue) requestAnimationFrame(look);
+  isDue = true;
+};
+addEventListener("click", (event) => { window.began = event.timeStamp; window.filled = undefined; soon(); }, true);
+new MutationObserver(soon).observe(document, { subtree: true, childList: true, attributes: true });
 """
-"""Notes the frame in which nothing of the view is missing any more."""
+"""Notes the frame in which nothing of the view is missing any more. It looks when something has changed: who asks for a
+frame again and again has all processes of the browser draw."""
+FILLED = """(most) => window.filled ?? Promise.race([
+  new Promise((filled) => { window.whenFilled = filled; }), new Promise((late) => setTimeout(late, most, null)),
+])"""
 
 LINK = "(to) => document.body.append(Object.assign(document.createElement('a'), { href: to, id: 'there' }))"
 
@@ -93,8 +106,9 @@ class Took:
 class Visits:
     """One browser's visits to a collector's page."""
 
-    def __init__(self, browser: Browser, base: str, run: str, server_pid: int) -> None:
+    def __init__(self, browser: Browser, base: str, run: str, server_pid: int, window_seconds: float) -> None:
         self._browser = browser
+        self._window_seconds = window_seconds
         self._server_pid = server_pid
         self._base = base
         self._addresses = {name: address.replace("{run}", run) for name, address in VIEWS.items()}
@@ -129,7 +143,7 @@ class Visits:
         page.on("pageerror", lambda error: self.errors.append(str(error)[:200]))
         self._session = context.new_cdp_session(page)
         self._session.send("Performance.enable", {"timeDomain": "threadTicks"})
-        time.sleep(WINDOW_SECONDS)
+        time.sleep(self._window_seconds)
         try:
             yield page
         finally:
@@ -185,11 +199,11 @@ class Visits:
         return float(next(one["value"] for one in metrics if one["name"] == "TaskDuration")) * 1e3
 
     def _filled(self, page: Page, name: str) -> float | None:
-        try:
-            return float(page.wait_for_function("() => window.filled", polling=10).json_value())
-        except TimeoutError:
+        filled_ms = page.evaluate(FILLED, GIVEN_UP_MS)
+        if filled_ms is None:
             self.errors.append(f"{name}: not filled after {GIVEN_UP_MS} ms")
             return None
+        return float(filled_ms)
 
 
 @contextmanager
@@ -219,7 +233,7 @@ def measured(said: argparse.Namespace) -> Visits:
         run = str(server.query(runs)[0][0])
         with sync_playwright() as playwright, _loaded(server, said.rate):
             browser = playwright.chromium.launch(executable_path=_program(), args=["--no-sandbox"])
-            visits = Visits(browser, f"http://127.0.0.1:{server.api_port}", run, server.pid)
+            visits = Visits(browser, f"http://127.0.0.1:{server.api_port}", run, server.pid, said.window)
             visits.round(said.only)
             visits.forget()
             for _ in range(said.rounds):
@@ -281,6 +295,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """See the module."""
     wanted = parser("page", __doc__, 5_000.0)
     wanted.add_argument("--rounds", type=int, default=7, help="how often each view is opened (default 7)")
+    wanted.add_argument("--window", type=float, default=WINDOW_SECONDS, help="s from an empty window to its page (1.0)")
     wanted.add_argument("--only", choices=list(VIEWS), help="one view")
     said = wanted.parse_args(arguments)
     visits = measured(said)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
-from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.chromium import DESKTOP, PHONE, THEMES, Theme, enliven, grave_issues, opened, settle, too_wide
 from tests.browser.spans import send_call
-from tests.browser.views import FILTER_KEYS, VIEWS
+from tests.browser.views import FILTER_KEYS, VIEWS, some_run
 from tests.support.collector_process import CollectorProcess
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
@@ -47,12 +45,6 @@ def test_every_view_is_shown_and_is_accessible(
             assert page.locator(".failure").count() == 0, name
             assert grave_issues(page) == [], name
             assert too_wide(page) == 0, name
-
-
-def some_run(collector: CollectorProcess) -> str:
-    """The dearest one. A collector that has just started may take a while on a busy machine."""
-    with urlopen(f"{collector.api_url}/api/v1/runs?limit=1", timeout=60) as answer:
-        return str(json.load(answer)["runs"][0]["run"])
 
 
 def test_a_failure_of_the_test_is_seen(browser: Browser, collector: CollectorProcess) -> None:

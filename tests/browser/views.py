@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from urllib.request import urlopen
+
+from tests.support.collector_process import CollectorProcess
+
 VIEWS = {
     "overview": "/?compare=previous",
     "breakdown": "/?view=breakdown&by=agent",
@@ -25,3 +30,9 @@ FILTER_KEYS = (
     *("service_name", "operation"),
 )
 """Parameters behind the twelve filters."""
+
+
+def some_run(collector: CollectorProcess) -> str:
+    """The dearest one. A collector that has just started may take a while on a busy machine."""
+    with urlopen(f"{collector.api_url}/api/v1/runs?limit=1", timeout=60) as answer:
+        return str(json.load(answer)["runs"][0]["run"])

@@ -22,8 +22,8 @@ from otel_cost import __version__
 
 DASHBOARD = File(dashboard.__file__).parent
 STATIC = "/static"
-SCRIPT, ENTRY = "page.js", "main.js"
-"""All modules of the page as one file, and the one of them that starts it."""
+SCRIPTS = {"head.js": "early.js", "page.js": "main.js"}
+"""Modules as one file each, and the one of them that starts it: before the first paint, and the page itself."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -34,7 +34,7 @@ COMMON = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
 
 def page_routes(on_shown: Callable[[], None] = lambda: None) -> list[BaseRoute]:
     """The dashboard at `/`, and its files under `/static`. `on_shown`: somebody looks at it, and will ask at once."""
-    own = Folder(DASHBOARD, {SCRIPT: bundled(DASHBOARD, ENTRY).encode()})
+    own = Folder(DASHBOARD, {name: bundled(DASHBOARD, entry).encode() for name, entry in SCRIPTS.items()})
     charts = Charts.installed()
     folders = {folder.digest: folder for folder in (own, charts) if folder is not None}
     html = _dashboard_html(own, charts)

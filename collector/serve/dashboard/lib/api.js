@@ -26,7 +26,7 @@ export function get(path, params = []) {
   const url = address(path, params);
   const known = kept.get(url);
   if (known && performance.now() < known.until) return known.promise;
-  const asked = { promise: send(url, { method: "GET" }), until: Infinity };
+  const asked = { promise: send(url, { method: "GET" }, early(url)), until: Infinity };
   kept.set(url, asked);
   const drop = () => kept.get(url) === asked && kept.delete(url);
   asked.promise.then((answer) => Object.assign(asked, { until: performance.now() + KEPT_MS, asOf: answer.as_of }), drop);
@@ -39,8 +39,24 @@ export function isOf(instant) {
   return instants.length > 0 && instants.every((one) => one >= Date.parse(instant));
 }
 
+/** Asks before the page's own script is there (early.js), for whoever asks the same in it. */
+export function askEarly(path, params, chosen) {
+  const url = address(path, [...chosen, ...pairs(params)]);
+  const answer = fetch(url);
+  answer.catch(() => {}); // who takes it will tell
+  (window.earlyAnswers ??= new Map()).set(url, answer);
+}
+
+/** What was asked early, once; nothing long after the page was opened, when it may not hold any more. */
+function early(url) {
+  const answer = performance.now() < KEPT_MS ? window.earlyAnswers?.get(url) : null;
+  window.earlyAnswers?.delete(url);
+  return answer;
+}
+
 /** There is news: everything is asked anew. */
 export function forget() {
+  window.earlyAnswers?.clear();
   kept.clear();
 }
 
@@ -69,10 +85,10 @@ export function pairs(params) {
   return listed.filter(([, value]) => value !== null && value !== undefined);
 }
 
-async function send(url, options) {
+async function send(url, options, underWay = null) {
   let answer;
   try {
-    answer = await fetch(url, options);
+    answer = await (underWay ?? fetch(url, options));
   } catch {
     throw new ApiFailure(0, { error: { code: "unreachable", message: "The collector does not answer." } });
   }

@@ -81,12 +81,16 @@ export function selection(state) {
   return pairs;
 }
 
+/** The state in which the page is opened: a link says which days it means, or they are those that were chosen last. */
+export function opening() {
+  const state = read();
+  return state.tz ? state : { ...state, tz: remembered(ZONE_KEY) };
+}
+
 /** Holds the current state, moves it, and tells whoever listens. */
 export class Location {
   constructor(listener) {
-    this.state = read();
-    const zone = remembered(ZONE_KEY);
-    if (!this.state.tz && zone) this.state = changed(this.state, { tz: zone }); // a link says which days it means
+    this.state = opening();
     history.replaceState(null, "", query(this.state));
     window.addEventListener("popstate", () => {
       this.state = read();

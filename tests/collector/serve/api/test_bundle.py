@@ -9,7 +9,7 @@ import tree_sitter_javascript
 from tree_sitter import Language, Parser
 
 from collector.serve.api.bundle import bundled
-from collector.serve.api.pages import DASHBOARD, ENTRY
+from collector.serve.api.pages import DASHBOARD, SCRIPTS
 
 
 def written(root: Path, **modules: str) -> Path:
@@ -21,9 +21,10 @@ def written(root: Path, **modules: str) -> Path:
     return root
 
 
-def test_the_page_as_one_script_is_valid() -> None:
+@pytest.mark.parametrize("entry", SCRIPTS.values())
+def test_a_script_of_the_page_is_valid(entry: str) -> None:
     """As a grammar of the language reads it; that it runs is what `tests/browser` shows."""
-    tree = Parser(Language(tree_sitter_javascript.language())).parse(bundled(DASHBOARD, ENTRY).encode())
+    tree = Parser(Language(tree_sitter_javascript.language())).parse(bundled(DASHBOARD, entry).encode())
     assert not tree.root_node.has_error
 
 

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from collector.serve import dashboard
 from collector.serve.api.bundle import bundled
 from collector.serve.api.errors import HANDLERS
-from collector.serve.api.pages import ENTRY, SCRIPT, page_routes
+from collector.serve.api.pages import SCRIPTS, page_routes
 from collector.serve.api.static import Charts, Folder
 
 ROOT = Path(dashboard.__file__).parent
@@ -100,14 +100,16 @@ def test_another_content_has_another_address(tmp_path: Path) -> None:
     assert Folder(tmp_path).digest != before
 
 
-def test_the_pages_modules_come_as_one_script(client: TestClient) -> None:
-    """The only script of modules that the page names: one request, whatever the view."""
+@pytest.mark.parametrize(("name", "how"), [("head.js", ""), ("page.js", 'type="module" ')])
+def test_modules_come_as_one_script(client: TestClient, name: str, how: str) -> None:
+    """One before the first paint, one that is the page: two requests, whatever the view."""
     html = client.get("/").text
-    scripts = re.findall(r'<script type="module" src="([^"]+)"', html)
-    assert [Path(address).name for address in scripts] == [SCRIPT]
+    scripts = re.findall(rf'<script {how}src="([^"]+)"', html)
+    assert [Path(address).name for address in scripts] == [name]
+    assert html.count("<script") == len(SCRIPTS)
     assert "modulepreload" not in html
     text = client.get(scripts[0]).text
-    assert text == bundled(ROOT, ENTRY)
+    assert text == bundled(ROOT, SCRIPTS[name])
     assert not re.search(r"^(import|export)\b", text, re.MULTILINE)
 
 

@@ -12,6 +12,7 @@ import tree_sitter_javascript
 from tree_sitter import Language, Parser
 
 from collector.questions.selection import COLUMNS
+from collector.serve.api.pages import SCRIPTS
 from tests.collector.serve.dashboard.api import API
 from tests.collector.serve.dashboard.modules import MODULES, ROOT, asked, exports, imports, source
 
@@ -22,8 +23,6 @@ FORBIDDEN = {
     "asks another host": r"https?://(?!www\.w3\.org/|localhost)",
     "counts money in floats": r"(?:parseFloat|Number|[+*/-])\s*\(?[\w.]*_usd\b",
 }
-NO_MODULES = {"theme.js"}
-"""A classic script: it runs before the first paint."""
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -58,7 +57,7 @@ def test_no_module_does_what_the_policy_or_the_house_forbids(why: str) -> None:
 
 def test_every_module_is_reached_from_the_page() -> None:
     """Nothing is served that nobody loads."""
-    reached, waiting = set(NO_MODULES), ["main.js"]
+    reached, waiting = set[str](), [*SCRIPTS.values()]
     while waiting:
         module = waiting.pop()
         if module not in reached:
