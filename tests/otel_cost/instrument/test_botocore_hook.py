@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
-from binascii import crc32
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
@@ -20,6 +18,7 @@ from hypothesis import strategies as st
 from otel_cost.instrument import botocore_hook
 from tests.otel_cost.instrument.recording import Recorder
 from tests.otel_cost.instrument.scripted_server import Script, ScriptedServer, serving
+from tests.support.aws_frames import frame
 
 MODEL = "anthropic.claude-3-haiku-20240307-v1:0"
 MANY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -51,23 +50,10 @@ def _client(session: Any, server: ScriptedServer, attempts: int = 1) -> Any:
     return session.client("bedrock-runtime", endpoint_url=server.url, config=config)
 
 
-def _frame(event_type: str, payload: dict[str, Any]) -> bytes:
-    """One message of `application/vnd.amazon.eventstream`."""
-    named = {":message-type": "event", ":event-type": event_type, ":content-type": "application/json"}
-    headers = b"".join(
-        struct.pack("!B", len(name)) + name.encode() + b"\x07" + struct.pack("!H", len(value)) + value.encode()
-        for name, value in named.items()
-    )
-    body = json.dumps(payload).encode()
-    prelude = struct.pack("!II", 16 + len(headers) + len(body), len(headers))
-    message = prelude + struct.pack("!I", crc32(prelude)) + headers + body
-    return message + struct.pack("!I", crc32(message))
-
-
 def _frames(words: int) -> tuple[bytes, ...]:
-    said = (_frame("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": str(n)}}) for n in range(words))
-    end = _frame("messageStop", {"stopReason": "end_turn"})
-    return (_frame("messageStart", {"role": "assistant"}), *said, end, _frame("metadata", {"usage": ANSWER["usage"]}))
+    said = (frame("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": str(n)}}) for n in range(words))
+    end = frame("messageStop", {"stopReason": "end_turn"})
+    return (frame("messageStart", {"role": "assistant"}), *said, end, frame("metadata", {"usage": ANSWER["usage"]}))
 
 
 def _events(words: int, **options: Any) -> Script:

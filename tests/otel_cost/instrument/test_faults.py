@@ -18,14 +18,18 @@ from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 import aiohttp
+import boto3
 import openai
 import pytest
 import requests
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 import otel_cost
 from otel_cost.instrument import stats
 from tests.otel_cost.instrument.observing import MESSAGES, MODEL, USAGE, Observed, answer, events, observed, refusal
 from tests.otel_cost.instrument.scripted_server import Script
+from tests.support.aws_frames import frame
 
 PACKAGE = otel_cost.__path__[0]
 
@@ -70,15 +74,58 @@ def _requests_stream(app: Observed) -> Any:
         return list(said.iter_lines())
 
 
-def _aiohttp(app: Observed) -> Any:
+def _aiohttp(app: Observed, **other: Any) -> Any:
     async def call() -> Any:
         async with (
             aiohttp.ClientSession() as session,
-            session.post(f"{app.server.url}/v1/chat/completions", json=_body()) as said,
+            session.post(f"{app.server.url}/v1/chat/completions", json=_body(**other)) as said,
         ):
-            return said.status, await said.json()
+            return said.status, [line async for line in said.content]
 
     return asyncio.run(call())
+
+
+SESSION = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="us-east-1")
+BEDROCK: dict[str, Any] = {
+    "modelId": "anthropic.claude-3-haiku-20240307-v1:0",
+    "messages": [{"role": "user", "content": [{"text": "Say hello."}]}],
+}
+BEDROCK_USAGE = {"inputTokens": 100, "outputTokens": 20, "totalTokens": 120}
+
+
+def _bedrock(app: Observed) -> Any:
+    config = Config(retries={"total_max_attempts": 1, "mode": "standard"})
+    return SESSION.client("bedrock-runtime", endpoint_url=app.server.url, config=config)
+
+
+def _boto3(app: Observed) -> Any:
+    said = _bedrock(app).converse(**BEDROCK)
+    return said["output"], said["usage"]
+
+
+def _boto3_stream(app: Observed) -> Any:
+    return list(_bedrock(app).converse_stream(**BEDROCK)["stream"])
+
+
+def _converse() -> Script:
+    said = {
+        "output": {"message": {"role": "assistant", "content": [{"text": "Hello."}]}},
+        "stopReason": "end_turn",
+        "usage": BEDROCK_USAGE,
+        "metrics": {"latencyMs": 9},
+    }
+    return Script((json.dumps(said).encode(),), framing="length", content_type="application/json")
+
+
+def _converse_stream() -> Script:
+    told: list[tuple[str, dict[str, Any]]] = [
+        ("messageStart", {"role": "assistant"}),
+        ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "Hello"}}),
+        ("messageStop", {"stopReason": "end_turn"}),
+        ("metadata", {"usage": BEDROCK_USAGE, "metrics": {"latencyMs": 9}}),
+    ]
+    frames = tuple(frame(name, payload) for name, payload in told)
+    return Script(frames, content_type="application/vnd.amazon.eventstream")
 
 
 STREAM = Script(events("Hello", " you", usage=USAGE))
@@ -93,6 +140,10 @@ CALLS: dict[str, tuple[Callable[[Observed], Any], list[Script]]] = {
     "requests": (_requests, [answer()]),
     "requests stream": (_requests_stream, [STREAM]),
     "aiohttp": (_aiohttp, [answer()]),
+    "aiohttp stream": (lambda app: _aiohttp(app, stream=True), [STREAM]),
+    "boto3": (_boto3, [_converse()]),
+    "boto3 stream": (_boto3_stream, [_converse_stream()]),
+    "boto3 refused": (_boto3, [refusal(400)]),
 }
 
 
@@ -103,7 +154,7 @@ def call(app: Observed, name: str) -> str:
     app.server._turn = 0
     try:
         return json.dumps(make(app), default=repr)
-    except openai.APIError as error:
+    except (openai.APIError, ClientError) as error:
         return repr(error)
     finally:
         app.recorder.provider.force_flush()
@@ -165,30 +216,31 @@ def raising(function: FunctionType) -> Iterator[None]:
         function.__code__ = code
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.soak)])
-def test_whatever_raises_the_app_gets_the_same_and_it_is_counted(every: int) -> None:
-    """Each third function, of other modules in turn, takes long enough for a test; all of them do for a soak."""
+@pytest.mark.parametrize("is_everywhere", [False, pytest.param(True, marks=pytest.mark.soak)])
+def test_whatever_raises_the_app_gets_the_same_and_it_is_counted(is_everywhere: bool) -> None:
+    """Every function raises in one kind of call, all kinds in turn; for a soak, in each kind that reaches it."""
     with observed(answer()) as app:
         expected = {name: call(app, name) for name in CALLS}
         executed = called(app)
         targets = {f.__code__: f for f in functions() if f.__code__ in executed and not f.__code__.co_freevars}
         assert len(targets) > 150
         changed, uncounted = [], []
-        for number, (code, function) in list(enumerate(targets.items()))[::every]:
+        for number, (code, function) in enumerate(targets.items()):
             where = f"{function.__module__}.{function.__qualname__}"
-            name = executed[code][number % len(executed[code])]  # each in one, all kinds of calls in turn
-            before = failures(app)
-            with raising(function):
-                try:
-                    result = copy_context().run(call, app, name)
-                except ArithmeticError:
-                    result = "raised"
-            if result != expected[name]:
-                changed.append((where, name))
-            if failures(app) == before:
-                uncounted.append((where, name))
-            call(app, "whole")
+            names = executed[code]
+            for name in names if is_everywhere else [names[number % len(names)]]:
+                before = failures(app)
+                with raising(function):
+                    try:
+                        result = copy_context().run(call, app, name)
+                    except ArithmeticError:
+                        result = "raised"
+                if result != expected[name]:
+                    changed.append((where, name))
+                if failures(app) == before:
+                    uncounted.append((where, name))
+                call(app, "whole")
     assert changed == []
     assert uncounted == []
