@@ -11,7 +11,7 @@ from collector.serve.api.errors import ErrorBody
 from collector.serve.api.identity import ORGANIZATION_HEADER
 from collector.serve.api.parameters import Parameter
 from collector.serve.api.path import JSON_TYPE, Path
-from collector.serve.api.selected import SelectionShown, zone_names
+from collector.serve.api.selected import TRACE_SCHEMA, SelectionShown, zone_names
 from collector.serve.api.shapes import Json, Schemas
 from otel_cost import __version__
 
@@ -134,7 +134,8 @@ def _word(status: HTTPStatus) -> str:
 
 
 def _in_path(name: str) -> Json:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+    schema = dict(TRACE_SCHEMA) if name == "trace_id" else {"type": "string", "minLength": 1}
+    return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
 def _in_query(parameter: Parameter[Any]) -> Json:

@@ -12,9 +12,10 @@ from urllib.parse import quote
 from collector.questions import runs as listed
 from collector.questions import tree as trees
 from collector.serve.api.config import TRACE_PLACE
+from collector.serve.api.errors import invalid
 from collector.serve.api.figures import Figures, figures, rounded
-from collector.serve.api.parameters import choice, shortened, text
-from collector.serve.api.selected import SINCE, timeless
+from collector.serve.api.parameters import Unreadable, choice, shortened, text
+from collector.serve.api.selected import SINCE, timeless, trace_id
 from collector.serve.api.viewing import Asked, Question, View, found
 from collector.serve.api.views import LIMIT, OFFSET
 from otel_cost.pricing import RateCard
@@ -168,9 +169,16 @@ def run_views(card_of: CardOf, jaeger: str | None) -> list[View[Any]]:
              (SORT, LIMIT, OFFSET, SEARCH)),
         View("/runs/{run:path}", "one run: its traces, and each agent's part", _ask_run, _run, RunShown),
         View("/traces/{trace_id}", "one trace as a tree, with a receipt for each call",
-             lambda asked: Question(trees.trace, (asked.selection, asked.names["trace_id"].lower())),
-             trace, TraceShown),
+             _ask_trace, trace, TraceShown),
     ]  # fmt: skip
+
+
+def _ask_trace(asked: Asked) -> Question:
+    said = asked.names["trace_id"]
+    try:
+        return Question(trees.trace, (asked.selection, trace_id(said)))
+    except Unreadable as error:
+        raise invalid(f"{error} (got {shortened(said)})", where="trace_id", allowed=error.allowed) from None
 
 
 def _ask_runs(asked: Asked) -> Question:

@@ -105,8 +105,30 @@ def _filter(name: str, words: Sequence[str] = ()) -> Parameter[tuple[str | None,
     return Parameter(name, summary, {"type": "array", "items": item, "minItems": 1}, (), read, repeated=True)
 
 
+TRACE_SCHEMA: Mapping[str, Any] = {"type": "string", "pattern": "^[0-9a-fA-F]{32}$"}
+
+
+def trace_id(said: str) -> str:
+    """As the ledger has it. Raises Unreadable."""
+    if not re.fullmatch(r"[0-9a-f]{32}", said, re.ASCII | re.IGNORECASE):
+        raise Unreadable("is not a trace id", "32 hexadecimal digits")
+    return said.lower()
+
+
+def _traces(said: Sequence[str]) -> tuple[str | None, ...]:
+    return tuple(dict.fromkeys(map(trace_id, said)))
+
+
+_TRACES: Parameter[tuple[str | None, ...]] = Parameter(
+    "trace_id",
+    "Only calls of one of these traces",
+    {"type": "array", "items": TRACE_SCHEMA, "minItems": 1},
+    (),
+    _traces,
+    repeated=True,
+)
 _WORDS_OF = {"cost_status": tuple(status.value for status in Status), "status": STATUSES}
-FILTERS = tuple(_filter(name, _WORDS_OF.get(name, ())) for name in (*COLUMNS, "status", "trace_id"))
+FILTERS = (*(_filter(name, _WORDS_OF.get(name, ())) for name in (*COLUMNS, "status")), _TRACES)
 
 
 def filter_of(name: str) -> Parameter[tuple[str | None, ...]]:

@@ -105,7 +105,7 @@ def test_a_trace_is_a_tree_with_receipts_that_add_up(collector: Collector) -> No
     assert Decimal(root["inclusive_cost_usd"]) == Decimal(trace["cost_usd"]) == total
     run = collector.get("/runs/" + f"{2:032x}")
     assert ([each["trace_id"] for each in run["traces"]], Decimal(run["total"]["cost_usd"])) == ([f"{2:032x}"], total)
-    assert collector.request("GET", "/api/v1/traces/ffff").status == 404
+    assert collector.request("GET", f"/api/v1/traces/{'f' * 32}").status == 404
     assert collector.request("GET", "/api/v1/runs/a/b").json()["error"]["message"] == "there is no run a/b"
 
 

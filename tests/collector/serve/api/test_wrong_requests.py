@@ -41,6 +41,9 @@ WRONG_QUERIES = [
     ("&".join(f"agent=a{number}" for number in range(101)), "query", "100"),
     ("agent=" + "a" * 4097, "agent", "4096"),
     ("cost_status=prised", "cost_status", "priced"),
+    ("trace_id=xyz", "trace_id", "32 hexadecimal digits"),
+    ("trace_id=", "trace_id", "32 hexadecimal digits"),
+    (f"trace_id={1:032x}&trace_id={1:031x}", "trace_id", "32 hexadecimal digits"),
 ]
 
 
@@ -65,6 +68,16 @@ def test_of_a_wrong_query_its_place_is_said(collector: Collector, query: str, wh
 def test_what_is_odd_and_not_wrong_is_answered(collector: Collector, query: str) -> None:
     """Ten years, a time that nobody reaches, names that nobody has."""
     assert collector.request("GET", f"/api/v1/spend?{query}").status == 200
+
+
+@pytest.mark.parametrize("wrong", ["xyz", "ffff", "0" * 33, "g" * 32, "%EF%BC%91" * 32, f"{2:032x}%20"])
+def test_a_trace_is_asked_for_by_32_digits(collector: Collector, wrong: str) -> None:
+    """What is no id is said to be none; an id that nobody has is not found. Digits may be written in either case."""
+    answer = collector.request("GET", f"/api/v1/traces/{wrong}")
+    assert answer.status == 400
+    _is_said(answer.status, answer.body, "trace_id", "32 hexadecimal digits")
+    nobodys = collector.request("GET", f"/api/v1/traces/{'AB' * 16}")
+    assert (nobodys.status, nobodys.json()["error"]["code"]) == (404, "not_found")
 
 
 def _is_said(status: int, body: bytes, where: str, allowed: str | None) -> None:
