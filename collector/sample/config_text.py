@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Sequence
 from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
 
-from collector.sample.history import Plan
+from collector.sample.history import ORGANIZATION, Plan
 from collector.sample.seasons import Happenings
+from collector.sample.workloads import CUSTOMERS
 
 MARK = "# Made by `otel-cost demo`."
 """How a file begins that may be replaced."""
@@ -43,7 +46,10 @@ exporters:
 
 extensions:
   health_check: {{}}
-  api: {{endpoint: 127.0.0.1:8321}}
+  api:
+    endpoint: 127.0.0.1:8321
+    revenue:                                   # what customers pay, by their plan; those not listed are on trial
+{revenue}
 
 service:
   extensions: [health_check, api]
@@ -69,10 +75,18 @@ _USD_PER_DAILY_CALL = {
 """Limits as they grow with the calls of a day: some of them just held, some exceeded."""
 
 
+_PLANS: tuple[tuple[Decimal, Sequence[str]], ...] = (
+    (Decimal("0.012"), CUSTOMERS[:4]),
+    (Decimal("0.003"), CUSTOMERS[4:11]),
+    (Decimal("0.0014"), CUSTOMERS[11:-2]),
+)
+"""What customers pay, as it grows with the calls of a day: the busiest ones of a plan cost more than they pay."""
+
+
 def config_text(plan: Plan, ledger: Path, config: Path) -> str:
     """The file's content."""
-    share = max(2 / (len(plan.organizations) + 1), 0)  # of the largest organisation
-    limits = {key: _round(plan.calls_per_day * each * Decimal(share)) for key, each in _USD_PER_DAILY_CALL.items()}
+    calls = plan.calls_per_day * Decimal(plan.share(0))  # of the largest organisation
+    limits = {key: _round(calls * each) for key, each in _USD_PER_DAILY_CALL.items()}
     changed = Happenings.before(plan.end.astimezone(UTC)).price_changed
     return _TEXT.format(
         mark=MARK,
@@ -81,8 +95,19 @@ def config_text(plan: Plan, ledger: Path, config: Path) -> str:
         price_changed=f"{changed:%Y-%m-%d}",
         path=ledger,
         tokens=plan.calls_per_day * 2_000,
+        revenue="\n".join(_revenue(plan)),
         **limits,
     )
+
+
+def _revenue(plan: Plan) -> Iterator[str]:
+    """A line of each organisation and plan of its customers."""
+    for place, organization in enumerate(plan.organizations):
+        calls = plan.calls_per_day * Decimal(plan.share(place))
+        whose = "" if organization == ORGANIZATION else f"organization: {json.dumps(organization)}, "
+        for price, customers in _PLANS:
+            listed = ", ".join(f"{customer}: {_round(calls * price)} USD/month" for customer in customers)
+            yield f"      - {{{whose}customers: {{{listed}}}}}"
 
 
 def _round(amount: Decimal) -> str:

@@ -21,6 +21,8 @@ from collector.sample.workloads import WORKLOADS, Scene, Workload, at_ns
 PART_HOURS = 6
 """Hours that are stored together: so fine are the times at which thresholds of budgets were crossed."""
 REQUEST_SPANS = 512
+ORGANIZATION = "default"
+"""Of a ledger that nobody shares."""
 SCOPE = InstrumentationScope(name="otel-cost-demo", version="1")
 
 
@@ -32,13 +34,18 @@ class Plan:
     days: int = 60
     calls_per_day: int = 1_500
     seed: int = 1
-    organizations: Sequence[str] = ("default",)
+    organizations: Sequence[str] = (ORGANIZATION,)
 
     @property
     def start(self) -> datetime:
         """Midnight UTC of the first day."""
         first = self.end.astimezone(UTC) - timedelta(days=self.days)
         return first.replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def share(self, place: int) -> float:
+        """Of the calls, for the organisation at that place."""
+        many = len(self.organizations)
+        return (many - place) * 2 / many / (many + 1)
 
 
 class Part(NamedTuple):
@@ -57,9 +64,8 @@ def parts(plan: Plan) -> Iterator[Part]:
         until = min(moment + timedelta(hours=PART_HOURS), end)
         requests: list[tuple[str, bytes]] = []
         for place, organization in enumerate(plan.organizations):
-            share = (len(plan.organizations) - place) * 2 / len(plan.organizations) / (len(plan.organizations) + 1)
             for workload in WORKLOADS:
-                spans = _spans(plan, workload, organization, share, moment, until, happenings)
+                spans = _spans(plan, workload, organization, plan.share(place), moment, until, happenings)
                 requests += [(organization, body) for body in _requests(workload, spans)]
         yield Part(until, requests)
         moment = until

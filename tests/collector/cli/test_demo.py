@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from collector.cli.ledger import Ledger
 from collector.config import load
+from collector.sample.config_text import config_text
+from collector.sample.history import Plan
 from collector.store import Store, StoreConfig
 from tests.collector.cli.scenario import run, run_json
 
-OPTIONS = ("--days", "17", "--calls-per-day", "160", "--end", "2026-03-13T15:30", "--json")
+DAYS = 17
+END = datetime(2026, 3, 13, 15, 30, tzinfo=UTC)
+OPTIONS = ("--days", str(DAYS), "--calls-per-day", "160", "--end", "2026-03-13T15:30", "--json")
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +51,29 @@ def count_of(db: Path, condition: str, view: str = "calls") -> int:
 )
 def test_there_are_calls_of_every_kind(demo: Path, condition: str) -> None:
     assert count_of(demo, condition) > 0
+
+
+def test_customers_pay_by_their_plan_and_some_less_than_they_cost(demo: Path) -> None:
+    """So that the page has margins to show: gains, a loss, and customers whose revenue nobody knows."""
+    api = load(demo.with_suffix(".yaml")).api
+    assert api is not None
+    pay = api.revenue["default"]
+    sql = "SELECT customer, sum(cost_usd) AS cost FROM calls WHERE customer IS NOT NULL GROUP BY ALL"
+    costs = {row["customer"]: int(row["cost"].scaleb(12)) for row in Ledger(demo)(sql, {}).to_pylist()}
+    margins = [pay[customer] * DAYS // 31 - cost for customer, cost in costs.items() if customer in pay]
+    assert min(margins) < 0 < max(margins)
+    assert set(costs) - set(pay)
+    assert set(pay) <= set(costs)
+
+
+def test_each_organization_has_revenue_of_its_own(tmp_path: Path) -> None:
+    """As its share of the calls is."""
+    config = tmp_path / "demo.yaml"
+    config.write_text(config_text(Plan(END, organizations=("acme", "on")), tmp_path / "demo.duckdb", config))
+    api = load(config).api
+    assert api is not None
+    assert list(api.revenue) == ["acme", "on"]
+    assert api.revenue["acme"]["globex"] > api.revenue["on"]["globex"]
 
 
 def test_wrappers_are_not_counted(demo: Path) -> None:
