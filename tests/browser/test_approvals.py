@@ -88,3 +88,11 @@ def test_a_person_approves_one_request_and_denies_another_in_the_browser(
     assert denied.ticket == tickets[1]
     states = {found["ticket"]: found["state"] for found in guarded.asked("approvals?state=all")["approvals"]}
     assert (states[tickets[0]], states[tickets[1]]) == ("approved", "denied")
+
+
+def test_a_budget_that_has_counted_no_call_is_a_budget(browser: Browser, guarded: CollectorProcess) -> None:
+    """Somebody may ask for more of it all the same."""
+    with opened(browser, guarded.api_url) as page:
+        page.goto("/?view=budgets")
+        expect(page.locator("[data-key=gauges]")).to_contain_text("1 budget; none has counted a call yet.")
+        expect(page.get_by_text("There are no budgets")).to_have_count(0)

@@ -18,7 +18,7 @@ const HAPPENED = { warn: "warn", exceed: "bad" };
 
 export function panels(page) {
   return [
-    { id: "gauges", title: "The fullest", shape: "tiles", plain: true, ask: () => asked(page), draw: (known) => (known.counters.length ? h("div", { class: "gauges" }, fullest(known.counters, GAUGES_OF_RULE).slice(0, GAUGES).map((one) => gauge(page, one, known))) : nothing()) },
+    { id: "gauges", title: "The fullest", shape: "tiles", plain: true, ask: () => asked(page), draw: (known) => (known.counters.length ? h("div", { class: "gauges" }, fullest(known.counters, GAUGES_OF_RULE).slice(0, GAUGES).map((one) => gauge(page, one, known))) : known.budgets.length ? h("p", { class: "soft" }, `${plural(known.budgets.length, "budget")}; none has counted a call yet.`) : nothing()) },
     { id: "queue", title: "Waiting for approval", ask: () => get("/approvals", { state: "all", limit: 1000 }), draw: ({ approvals }) => queue(page, approvals) },
     { id: "counters", title: "All budgets", shape: "list", ask: () => asked(page), draw: (known) => counterTable(page, known) },
     { id: "events", title: "What happened", shape: "list", size: "two-thirds", ask: () => get("/budgets/events", { limit: EVENTS }), draw: ({ events }) => eventTable(page, events) },
