@@ -25,7 +25,7 @@ from collector.metering.meter import Meter
 from collector.process_metrics import show_process
 from collector.questions.asking import Asking
 from collector.store import Store
-from collector.store.query import query_published
+from collector.store.query_sums import sums_of_published
 from collector.store.statements import query
 from collector.telemetry import Telemetry
 
@@ -48,7 +48,7 @@ def figures_of(store: Store, config: Config, desk: Desk, asking: Callable[[], As
 
     def ask(statement: str, parameters: Mapping[str, object]) -> pa.Table:
         # In the process that takes spans in: nobody waits for gauges, and a second thread takes 30 MB more meanwhile.
-        return query_published(store.layout.published, statement, parameters, threads=1)
+        return sums_of_published(store.layout.published, statement, parameters, threads=1)
 
     def answer(question: Callable[..., Any], *arguments: Any) -> Any:
         found = asking()

@@ -14,10 +14,8 @@ from collector.store.fresh import bring_up_to_date
 Parameters = Mapping[str, object] | Sequence[object]
 
 
-def query_published(path: Path, sql: str, parameters: Parameters = (), *, threads: int | None = None) -> pa.Table:
+def query_published(path: Path, sql: str, parameters: Parameters = ()) -> pa.Table:
     """The result of one of our own queries over the published file. Never a user's: nothing is confined here.
-
-    `threads`: how many may work on it, each with memory of its own; None: as many as there are cores.
 
     Publishes first when no collector runs and the ledger is ahead of its publication, as after a crash.
     Raises NotPublished if there is no ledger, QueryFailed with DuckDB's message, StartupError if the ledger cannot be
@@ -27,8 +25,6 @@ def query_published(path: Path, sql: str, parameters: Parameters = (), *, thread
     try:
         with duckdb.connect(str(path), read_only=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            if threads is not None:
-                connection.execute("SET threads = ?", [threads])
             listed = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
             return connection.sql(sql, params=listed).to_arrow_table()
     except duckdb.Error as error:

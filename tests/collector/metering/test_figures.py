@@ -48,15 +48,6 @@ def test_sums_of_the_ledger_to_the_last_digit(tmp_path: Path) -> None:
     metered.stop()
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_a_query_takes_no_more_threads_than_it_is_given(tmp_path: Path, threads: int) -> None:
-    metered = Metered(tmp_path, MeteringConfig())
-    metered.stop()
-    said = "SELECT current_setting('threads') AS threads"
-    found = query_published(metered.store.layout.published, said, threads=threads)
-    assert found.column("threads").to_pylist() == [threads]
-
-
 def test_what_cannot_be_read_is_absent_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
     """Never a zero that nobody has read; the rest is shown."""
 
