@@ -1,7 +1,7 @@
 // Dollars as whole pico-dollars in BigInt, never as floats. The API's decimal strings have at most 12 places.
+import { grouped } from "./format.js";
 
 const PLACES = 12;
-const GROUPED = new Intl.NumberFormat("en-US");
 
 /** "0.0123" -> 12300000000n; null -> null. */
 export function parse(text) {
@@ -68,7 +68,7 @@ export function exact(pico) {
 
 function plain(steps, digits) {
   const scale = 10n ** BigInt(digits);
-  const whole = GROUPED.format(steps / scale);
+  const whole = grouped((steps / scale).toString());
   return digits === 0 ? whole : `${whole}.${(steps % scale).toString().padStart(digits, "0")}`;
 }
 

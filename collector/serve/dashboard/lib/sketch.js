@@ -2,6 +2,7 @@
 // before its first line, so it comes when the page is idle, and then draws the same in the same place, for the pointer.
 // Where there is no library, this is the chart.
 import { svg } from "./dom.js";
+import { grouped } from "./format.js";
 
 const STEPS = [2, 5, 10];
 const ROOM_ABOVE = 1 / 0.95; // as the library leaves it
@@ -91,7 +92,11 @@ function ticks(most, wanted) {
 
 /** As `moneyAxis` has it. */
 function short(value, step = 1) {
-  const plain = (number, most) => number.toLocaleString("en-US", { maximumFractionDigits: most });
+  const plain = (number, most) => {
+    const [whole, part] = number.toFixed(most).split(".");
+    const rest = part.replace(/0+$/, "");
+    return grouped(whole) + (rest && `.${rest}`);
+  };
   if (step < 1) return plain(value, 9);
   if (step < 1000) return plain(value, 2);
   return value >= 1e6 ? `${plain(value / 1e6, 3)}M` : value ? `${plain(value / 1e3, 3)}k` : "0";

@@ -13,7 +13,6 @@ const PRESETS = [
   { label: "Last 90 days", since: "90d", until: null },
   { label: "All times", since: "all", until: null },
 ];
-const BROWSER = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
 /** The button that says when, and the box in which it is chosen. */
 export function timeMenu(page) {
@@ -60,12 +59,13 @@ function zones(page) {
     return made;
   };
   const all = Intl.supportedValuesOf ? Intl.supportedValuesOf("timeZone") : [];
-  const near = [...new Set([BROWSER, "UTC", ...(chosen ? [chosen] : [])])];
+  const browser = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  const near = [...new Set([browser, "UTC", ...(chosen ? [chosen] : [])])];
   return h(
     "select",
     { name: "tz", onchange: (event) => page.go({ tz: event.target.value || null }) },
     option("", `the collector's zone (${page.zone(true)})`),
-    near.map((name) => option(name, name === BROWSER ? `${name} (this browser)` : name)),
+    near.map((name) => option(name, name === browser ? `${name} (this browser)` : name)),
     h("optgroup", { label: "All zones" }, all.filter((name) => !near.includes(name)).map((name) => h("option", { value: name }, name.replace(/_/g, " ")))),
   );
 }
