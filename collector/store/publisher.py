@@ -83,6 +83,7 @@ class Content:
     outdated: Ints  # seqs of amendments that the template has, and the ledger has no more
     prices: pa.Table | None  # of a new template, which has the types of all others too; None: it stays
     billed: Sequence[Path] = ()  # figures that price runs have replaced
+    org_id: str | None = None  # the organisation of all spans; None: there are several, or none
 
 
 class Publisher:
@@ -93,6 +94,7 @@ class Publisher:
         self._config = config
         self._prices_in_template: int | None = None  # None: there is no template yet
         self._amended_in_template = Versions()
+        self._org_id_in_template: str | None = None
         self._named: frozenset[str] = frozenset()  # files of the current publication
         self._builder: Any = None
 
@@ -129,7 +131,10 @@ class Publisher:
         amended = Versions.of(reader.table(_VERSIONS)) if amendments else Versions()
         added, outdated = amended.without(template), template.without(amended)
         most = max(CHANGED_AMENDMENTS, len(template.seqs) // 8)
-        first = prices != self._prices_in_template or len(added) + len(outdated) > most
+        orgs = reader.rows(query("published_orgs"))
+        org_id = orgs[0][0] if len(orgs) == 1 else None
+        is_same = prices == self._prices_in_template and org_id == self._org_id_in_template
+        first = not is_same or len(added) + len(outdated) > most
         return Content(
             reader.segments,
             {name: reader.table(_COPIED[name]) for name, count in zip(_COPIED, counts, strict=True) if count or first},
@@ -139,6 +144,7 @@ class Publisher:
             outdated,
             reader.table(_PRICES) if first else None,
             billed.in_force(reader.rows(query("price_run_files")), self._layout),
+            org_id,
         )
 
     def _replace(self, content: Content) -> None:
@@ -175,8 +181,9 @@ class Publisher:
                 connection.execute("CREATE TABLE publication AS SELECT * FROM source")
             views.create_sources(connection, [self._layout.empty], [])
             views.create_billed(connection, [self._layout.no_price_run])
-            views.create_public(connection)
+            views.create_public(connection, content.org_id)
         self._prices_in_template, self._amended_in_template = prices.num_rows, content.amended
+        self._org_id_in_template = content.org_id
 
     def _fill(self, connection: Any, content: Content) -> None:
         newest_first = content.segments[::-1]

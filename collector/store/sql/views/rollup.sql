@@ -1,6 +1,6 @@
 CREATE OR REPLACE VIEW {view} AS
 SELECT
-    org_id,
+    {org_id} AS org_id,
     {select},
     count(*) AS calls,
     count(*) FILTER (WHERE cost_usd IS NULL) AS unpriced_calls,
@@ -26,4 +26,4 @@ SELECT
     min(start_time) AS first_call_at,
     max(end_time) AS last_call_at
 FROM calls
-GROUP BY org_id, {group}
+GROUP BY {org}{group}

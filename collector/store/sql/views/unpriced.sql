@@ -1,6 +1,6 @@
 CREATE OR REPLACE VIEW unpriced AS
 SELECT
-    org_id,
+    {org_id} AS org_id,
     provider,
     model,
     request_model,
@@ -16,4 +16,4 @@ SELECT
     {suggested_override} AS suggested_override
 FROM calls
 WHERE cost_usd IS NULL OR cost_status = 'partial'
-GROUP BY org_id, provider, model, request_model, response_model, cost_status, cost_reason
+GROUP BY {org}provider, model, request_model, response_model, cost_status, cost_reason
