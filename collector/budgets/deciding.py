@@ -2,8 +2,9 @@
 
 A rule looks at `spent + leased + need`: what is in the ledger, what others (and the caller) may still spend by live
 leases, and what this call takes. Up to the first `warn_at` it says nothing. Above, the deciding actions of `on_warn`
-hold, above the limit those of `on_exceed`, or still those of `on_warn` where `on_exceed` decides nothing: passing the
-limit never makes a rule milder. Only `block` and `approval` of `on_exceed` make a limit that holds.
+hold, above the limit those of `on_exceed`, and still those of `on_warn` where `on_exceed` neither blocks nor asks for
+approval: passing the limit never makes a rule milder. Only `block` and `approval` of `on_exceed` make a limit that
+holds.
 
 `cheaper_model` is for models that have a replacement which passes all rules, or whose replacement has one, and so on:
 the first that passes is named. To other models it says nothing, and the rule's next action decides: approval, else
@@ -39,15 +40,15 @@ class HardRule:
         "_organization",
         "_start_ns",
         "_wanted",
-        "decides_at_limit",
         "decides_at_warn",
+        "holds_at_limit",
         "rule",
     )
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.decides_at_warn = bool(rule.warn_at_ppm) and any(action in DECIDING for action in rule.on_warn)
-        self.decides_at_limit = any(action in DECIDING for action in rule.on_exceed)
+        self.holds_at_limit = not _HOLDING.isdisjoint(rule.on_exceed)
         self._is_rolling = rule.window.kind is WindowKind.ROLLING
         wanted = dict(rule.scope)
         self._wanted = tuple((name, wanted.get(name)) for name in dimensions_of(rule))
@@ -222,13 +223,16 @@ def _decision(standing: Standing, model: str | None, passes: Callable[[str], boo
 
 def _actions(hard: HardRule, total: int, limit: int) -> tuple[Action, ...]:
     """Those that decide at the stage that a rule is at, and perhaps others."""
-    if total > limit and hard.decides_at_limit:
-        return hard.rule.on_exceed
-    if hard.decides_at_warn and total * PPM > hard.rule.warn_at_ppm[0] * limit:
-        return hard.rule.on_warn
-    return ()
+    rule = hard.rule
+    at_limit = rule.on_exceed if total > limit else ()
+    if hard.holds_at_limit and at_limit:
+        return at_limit
+    if hard.decides_at_warn and total * PPM > rule.warn_at_ppm[0] * limit:
+        return (*at_limit, *rule.on_warn)
+    return at_limit
 
 
+_HOLDING = frozenset({Action.BLOCK, Action.APPROVAL})
 DECIDING = frozenset({Action.CHEAPER_MODEL, *(action for action, _ in _FIRST_OF_A_RULE)})
 
 

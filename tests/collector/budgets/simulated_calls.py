@@ -75,11 +75,10 @@ class Plain:
             return Decision.BLOCK, key, -1
         total = self.spent(rule, key, call["start_time_ns"]) + need
         deciding = {action for action, _ in _ACTIONS} | {Action.CHEAPER_MODEL}
-        actions: tuple[Action, ...] = ()
-        if total > rule.limit and deciding & set(rule.on_exceed):
-            actions = rule.on_exceed
-        elif deciding & set(rule.on_warn) and rule.warn_at_ppm and total * PPM > rule.warn_at_ppm[0] * rule.limit:
-            actions = rule.on_warn
+        actions = rule.on_exceed if total > rule.limit else ()
+        is_warned = deciding & set(rule.on_warn) and rule.warn_at_ppm and total * PPM > rule.warn_at_ppm[0] * rule.limit
+        if is_warned and not {Action.BLOCK, Action.APPROVAL} & set(actions):
+            actions = (*actions, *rule.on_warn)
         if not actions or (rule.unit is Unit.USD and need == 0):
             return Decision.ALLOW, key, total
         if may_replace and Action.CHEAPER_MODEL in actions and self._replacement(rule, call, model):

@@ -76,6 +76,19 @@ def test_each_stage_has_its_actions_and_the_limit_is_never_milder_than_the_warni
     assert decision(500, claim_of(10), mild) is Decision.THROTTLE
 
 
+@pytest.mark.parametrize("refusing", [Action.BLOCK, Action.APPROVAL])
+@pytest.mark.parametrize("mild", [Action.NOTIFY, Action.THROTTLE, Action.CHEAPER_MODEL])
+def test_what_the_warning_refuses_is_still_refused_above_the_limit(refusing: Action, mild: Action) -> None:
+    rule = rule_of("r", 100, on_warn=(refusing,), on_exceed=(mild,), cheaper={"dear": "cheap"})
+    assert decision(75, claim_of(10), rule) is Decision(refusing.value)
+    assert decision(500, claim_of(10), rule) is Decision(refusing.value)
+
+
+def test_calls_wait_above_the_limit_as_below_it_where_no_cheaper_model_passes() -> None:
+    rule = rule_of("r", 100, on_warn=(Action.THROTTLE,), on_exceed=(Action.CHEAPER_MODEL,), cheaper={"dear": "cheap"})
+    assert decision(500, claim_of(10), rule) is Decision.THROTTLE
+
+
 def test_a_rule_that_blocks_and_asks_for_approval_asks_and_another_that_only_blocks_blocks() -> None:
     rule = rule_of("r", 100, on_exceed=(Action.BLOCK, Action.THROTTLE, Action.APPROVAL))
     assert decision(100, claim_of(1), rule) is Decision.APPROVAL
