@@ -70,7 +70,7 @@ def create_public(connection: Any, org_id: str | None = None) -> None:
     """Create or replace what users see, except `publication`, over the two names and tables of `_ledger`.
 
     `org_id`: the organisation of all spans, if there is one only. Views that group by it then need not read it: a
-    quarter of the CPU of `agents`, a seventh of that of `models`.
+    fifth of the CPU of `agents`, a twentieth of that of `models`.
     """
     for name in _DETAIL:
         connection.execute(statement("views", name).format(**_SAID))
