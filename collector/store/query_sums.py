@@ -1,7 +1,8 @@
 """Sums over the whole ledger in little memory: segments are read a few at a time.
 
 DuckDB holds what the footers of all files of a statement say until it ends: a kilobyte per column of each row group, 74
-MB for twelve million spans that came under load. A statement for every few segments holds theirs alone, at the same cost.
+MB for twelve million spans that came under load. A statement for every few segments holds theirs alone, and costs no
+more.
 """
 
 from __future__ import annotations
