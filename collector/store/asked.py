@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -33,7 +33,8 @@ from collector.store.generations import Cursor, Generations
 THREADS = 3
 """Questions at once. DuckDB divides its own threads among them."""
 NICENESS = 5
-"""Behind the collector, whose senders wait for each acknowledgement."""
+"""Of what nobody waits for, sums of segments, and of what DuckDB's own threads add to a question: behind the collector,
+whose senders wait for each acknowledgement. The threads of questions, for which somebody waits, are not."""
 MEMORY_LIMIT_MIB = 768
 _BEYOND_MEMORY_LIMIT_BYTES = 2 << 30
 """Address space of Python, Arrow, DuckDB's own code and threads, beside what DuckDB counts."""
@@ -181,10 +182,21 @@ def _told(error: Exception, seconds: float) -> Exception:
     return RuntimeError(f"{type(error).__name__}: {error}")  # our fault, and it will be again
 
 
+def _follow(generations: Generations, opened: Future[None]) -> None:
+    """In a thread of its own: DuckDB's threads begin where it is opened, with the priority that they have there."""
+    os.nice(NICENESS)  # of this thread, on Linux
+    try:
+        generations.open()
+    except Exception as error:
+        opened.set_exception(error)
+        return
+    opened.set_result(None)
+    generations.follow()
+
+
 def main() -> None:
     """See the module. Ends when stdin does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the collector's, who then ends stdin
-    os.nice(NICENESS)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     limit = (MEMORY_LIMIT_MIB << 20) + _BEYOND_MEMORY_LIMIT_BYTES
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
@@ -205,8 +217,9 @@ def main() -> None:
         memory_limit_mib=MEMORY_LIMIT_MIB,
     )
     desk = Desk(generations, say)
-    generations.open()
-    threading.Thread(target=generations.follow, name="generations", daemon=True).start()
+    opened = Future[None]()
+    threading.Thread(target=_follow, args=(generations, opened), name="generations", daemon=True).start()
+    opened.result()
     while (frame := read_frame(frames)) is not None:
         if len(frame) == 1:
             desk.interrupt(frame[0])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -21,7 +23,7 @@ from collector.questions.breakdown import Grouping, breakdown
 from collector.questions.scope import Scope
 from collector.questions.selection import Ask, Selection, Window
 from collector.questions.spend import spend
-from collector.store.asked import Desk
+from collector.store.asked import NICENESS, Desk
 from collector.store.asking import Reading
 from collector.store.generations import MOST_HELD, Generations
 from collector.store.layout import Layout
@@ -55,6 +57,15 @@ def for_ever(ask: Ask) -> int:
     return len(ask("SELECT max(a.range * b.range) FROM range(1000000) AS a, range(1000000) AS b", {}))
 
 
+def priorities(_: Ask) -> tuple[int, set[int]]:
+    """The nice value of the thread that answers, and those of all threads of its process."""
+    own = threading.get_native_id()
+    nice = {
+        int(task.name): os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in Path("/proc/self/task").iterdir()
+    }
+    return nice[own], set(nice.values())
+
+
 def of_nothing(ask: Ask) -> int:
     return len(ask("SELECT nothing FROM calls", {}))
 
@@ -78,6 +89,16 @@ def test_the_process_may_be_started_before_the_first_question_and_not_after_the_
     reading.stop()
     reading.warm()
     assert is_running(reading) is False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a priority is that of all threads")
+def test_who_waits_for_an_answer_waits_behind_nobody_and_sums_do(
+    open_store: OpenStore, start_reading: Callable[[], Reading]
+) -> None:
+    open_store()
+    own, all_of_them = asyncio.run(start_reading().answer(priorities)).value
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    assert (own, all_of_them) == (usual, {usual, min(19, usual + NICENESS)})
 
 
 def test_questions_are_answered_in_another_process(open_store: OpenStore, start_reading: Callable[[], Reading]) -> None:
