@@ -3,8 +3,8 @@
 A rule looks at `spent + leased + need`: what is in the ledger, what others (and the caller) may still spend by live
 leases, and what this call takes. Up to the first `warn_at` it says nothing. Above, the deciding actions of `on_warn`
 hold, above the limit those of `on_exceed`, and still those of `on_warn` where `on_exceed` neither blocks nor asks for
-approval: passing the limit never makes a rule milder. Only `block` and `approval` of `on_exceed` make a limit that
-holds.
+approval: passing the limit never lets a call through that the warning refuses. Only `block` and `approval` of
+`on_exceed` make a limit that holds.
 
 `cheaper_model` is for models that have a replacement which passes all rules, or whose replacement has one, and so on:
 the first that passes is named. To other models it says nothing, and the rule's next action decides: approval, else
@@ -188,7 +188,7 @@ def decide(
     same = [(standing, named) for standing, decision, named in found if decision is strongest]
     if strongest is Decision.THROTTLE:
         same = [max(same, key=lambda each: each[0].hard.rule.throttle_seconds)]
-    resets = [(_resets_at(standing, at_ns, room_at), standing, named) for standing, named in same]
+    resets = [(_resets_at(standing, strongest, at_ns, room_at), standing, named) for standing, named in same]
     resets_at_ns, last, named = max(resets, key=lambda each: NEVER_NS if each[0] is None else each[0])
     rule = last.hard.rule
     return Refusal(
@@ -236,13 +236,19 @@ _HOLDING = frozenset({Action.BLOCK, Action.APPROVAL})
 DECIDING = frozenset({Action.CHEAPER_MODEL, *(action for action, _ in _FIRST_OF_A_RULE)})
 
 
-def _resets_at(standing: Standing, at_ns: int, room_at: Callable[[Standing, int], int | None]) -> int | None:
+def _resets_at(
+    standing: Standing, decision: Decision, at_ns: int, room_at: Callable[[Standing, int], int | None]
+) -> int | None:
     """When the rule would let the call through by itself, if nothing else happened; None: never."""
-    if standing.need is None or standing.need > standing.limit:
+    hard, need = standing.hard, standing.need
+    warning = hard.rule.on_warn if hard.decides_at_warn else ()
+    is_refused_below = not _HOLDING.isdisjoint(warning) or Action(decision.value) in warning
+    most = hard.quiet(standing.limit) if is_refused_below else standing.limit
+    if need is None or need > most:
         return None
-    if standing.hard.rule.window.kind is WindowKind.ROLLING:
-        return room_at(standing, standing.limit - standing.need)
-    end_ns = standing.hard.end_ns(at_ns)
+    if hard.rule.window.kind is WindowKind.ROLLING:
+        return room_at(standing, most - need)
+    end_ns = hard.end_ns(at_ns)
     return end_ns if end_ns < NEVER_NS else None
 
 

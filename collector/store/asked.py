@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
@@ -184,7 +184,8 @@ def _told(error: Exception, seconds: float) -> Exception:
 
 def _follow(generations: Generations, opened: Future[None]) -> None:
     """In a thread of its own: DuckDB's threads begin where it is opened, with the priority that they have there."""
-    os.nice(NICENESS)  # of this thread, on Linux
+    with suppress(OSError):  # some sandboxes allow no other priority
+        os.nice(NICENESS)  # of this thread, on Linux
     try:
         generations.open()
     except Exception as error:

@@ -9,10 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.budgets.counting import WorstRates, key_of
-from collector.budgets.deciding import HardRule, hard_rules, match_on
+from collector.budgets.deciding import HardRule, Standing, decide, hard_rules, match_on
 from collector.budgets.held import Amounts
 from collector.budgets.leases import LeaseBook
-from collector.budgets.model import Action, Claim, Decision, Lease, Refusal, Rule, Unit, Unpriced, Window, WindowKind
+from collector.budgets.model import (
+    Action,
+    Claim,
+    CounterKey,
+    Decision,
+    Lease,
+    Refusal,
+    Rule,
+    Unit,
+    Unpriced,
+    Window,
+    WindowKind,
+)
 from collector.budgets.windows import DAY_NS
 from otel_cost.call import DIMENSIONS
 from tests.collector.budgets.leasing import NOON_NS, Clocks, Spending, claim_of, rule_of
@@ -74,6 +86,30 @@ def test_each_stage_has_its_actions_and_the_limit_is_never_milder_than_the_warni
     ]
     mild = replace(rule, on_exceed=(Action.NOTIFY,))
     assert decision(500, claim_of(10), mild) is Decision.THROTTLE
+
+
+@pytest.mark.parametrize(
+    ("on_warn", "on_exceed", "most"),
+    [
+        ((Action.BLOCK,), (Action.THROTTLE,), 80),
+        ((Action.APPROVAL,), (Action.BLOCK,), 80),
+        ((Action.THROTTLE,), (Action.NOTIFY,), 80),
+        ((Action.THROTTLE,), (Action.BLOCK,), 100),
+        ((Action.NOTIFY,), (Action.BLOCK,), 100),
+    ],
+)
+def test_a_refusal_resets_when_nothing_refuses_any_more(
+    on_warn: tuple[Action, ...], on_exceed: tuple[Action, ...], most: int
+) -> None:
+    """In a rolling window: when so much counts that the call fits below what refuses it."""
+    rule = rule_of("r", 100, on_warn=on_warn, on_exceed=on_exceed)
+    rolling = replace(rule, window=Window(WindowKind.ROLLING, 7 * DAY_NS))
+    standing = Standing(HardRule(rolling), CounterKey("default", "r", "default", 0), 10, 500, 0, 100, 0)
+    asked: list[int] = []
+    decide([standing], None, NOON_NS, lambda _: False, lambda _, amount: asked.append(amount))
+    assert asked == [most - 10]
+    found = said(0, claim_of(85), rule) if most == 80 else None
+    assert found is None or found.resets_at_ns is None
 
 
 @pytest.mark.parametrize("refusing", [Action.BLOCK, Action.APPROVAL])

@@ -57,13 +57,13 @@ def for_ever(ask: Ask) -> int:
     return len(ask("SELECT max(a.range * b.range) FROM range(1000000) AS a, range(1000000) AS b", {}))
 
 
-def priorities(_: Ask) -> tuple[int, set[int]]:
-    """The nice value of the thread that answers, and those of all threads of its process."""
+def priorities(_: Ask) -> tuple[int, list[int]]:
+    """The nice value of the thread that answers, and those of all others of its process."""
     own = threading.get_native_id()
     nice = {
         int(task.name): os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in Path("/proc/self/task").iterdir()
     }
-    return nice[own], set(nice.values())
+    return nice.pop(own), list(nice.values())
 
 
 def of_nothing(ask: Ask) -> int:
@@ -96,9 +96,12 @@ def test_who_waits_for_an_answer_waits_behind_nobody_and_sums_do(
     open_store: OpenStore, start_reading: Callable[[], Reading]
 ) -> None:
     open_store()
-    own, all_of_them = asyncio.run(start_reading().answer(priorities)).value
+    own, others = asyncio.run(start_reading().answer(priorities)).value
     usual = os.getpriority(os.PRIO_PROCESS, 0)
-    assert (own, all_of_them) == (usual, {usual, min(19, usual + NICENESS)})
+    behind = min(19, usual + NICENESS)
+    assert own == usual
+    assert set(others) == {usual, behind}
+    assert others.count(behind) >= 2  # what sums, and at least one thread of DuckDB's
 
 
 def test_questions_are_answered_in_another_process(open_store: OpenStore, start_reading: Callable[[], Reading]) -> None:
