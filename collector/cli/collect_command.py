@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collector.service import Addresses
 
 _SEND, _PROTOCOL = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"
+_TOKEN = "OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20TOKEN"
 EXIT_FAILED, EXIT_WRONG = 1, 2
 
 _HELP = """
@@ -132,6 +133,8 @@ def greeting(config: Config, addresses: Addresses) -> str:
     if addresses.grpc is not None:
         word = "or      " if addresses.http else "send    "
         lines.append(f"  {word} export {_SEND}={_url(addresses.grpc, config.grpc)} {_PROTOCOL}=grpc")
+    if config.senders.tokens and (addresses.http is not None or addresses.grpc is not None):
+        lines.append(f"  with     export {_TOKEN}   (TOKEN: one of receivers.otlp.auth.tokens)")
     lines.append(f"  ledger   {config.store.path.absolute()}  (open it read-only with any DuckDB client)")
     database = "" if config.store.path == Config().store.path else f" --db {shlex.quote(str(config.store.path))}"
     lines.append(f'  ask      otel-cost report{database}   otel-cost sql{database} "SELECT * FROM daily"')

@@ -26,6 +26,7 @@ from collector.decode import DecodeLimits
 from collector.errors import CannotListen, StartupError
 from collector.forward.config import ClientTls, ForwardConfig, RetryConfig
 from collector.receive.config import ReceiverConfig
+from collector.receive.senders import IngestToken
 from collector.service import DRAIN_SECONDS, Addresses, Service
 from collector.store import StoreConfig
 from collector.store.query import query_published
@@ -308,6 +309,14 @@ def test_the_greeting_says_what_to_do_next(tmp_path: Path) -> None:
     spaced = replace(settings, store=replace(settings.store, path=tmp_path / "my ledgers" / "l.duckdb"))
     text = greeting(spaced, Addresses(None, Endpoint("127.0.0.1", 4318), None, ANY))
     assert f"otel-cost report --db '{spaced.store.path}'" in text
+
+
+def test_the_greeting_says_that_senders_need_a_token_where_they_do(tmp_path: Path) -> None:
+    header = "export OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20TOKEN"
+    settings, addresses = config(tmp_path), Addresses(None, Endpoint("127.0.0.1", 4318), None, ANY)
+    senders = replace(settings.senders, tokens=(IngestToken("app", "0123456789abcdef"),))
+    assert header not in greeting(settings, addresses)
+    assert header in greeting(replace(settings, senders=senders), addresses)
 
 
 def test_a_wrong_config_exits_with_2_and_every_problem(tmp_path: Path) -> None:
