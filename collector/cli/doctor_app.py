@@ -94,6 +94,7 @@ def collecting(ledger: Path) -> Iterator[Endpoint]:
         store=replace(default.store, path=ledger),
         prometheus=None,
         health_check=None,
+        api=None,
     )
     listening: list[Any] = []
     started, done = threading.Event(), threading.Event()

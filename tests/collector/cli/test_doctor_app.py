@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from collector.config import Config
 from examples.replay import ReplayServer, load_exchange
 
 EXCHANGES = Path(__file__).parents[3] / "examples" / "demo" / "exchanges"
@@ -81,6 +84,17 @@ def test_the_apps_other_start_up_module_still_runs(provider: ReplayServer, tmp_p
 def test_a_command_that_cannot_be_run_is_said(provider: ReplayServer) -> None:
     done = doctor(provider, "--", "no-such-program")
     assert (done.returncode, done.stderr.splitlines()[0][:25]) == (2, "cannot run no-such-program"[:25])
+
+
+def test_nothing_is_said_of_the_port_that_a_running_collector_has(provider: ReplayServer) -> None:
+    usual = Config().api
+    assert usual is not None
+    with socket.socket() as taken:
+        with suppress(OSError):  # then another one has it
+            taken.bind((usual.endpoint.host, usual.endpoint.port))
+            taken.listen()
+        done = doctor(provider, "--", sys.executable, "-c", "")
+    assert done.stderr == ""
 
 
 def test_an_app_that_is_started_by_opentelemetry_instrument_reports_itself(
