@@ -27,7 +27,7 @@ from collector.store.layout import Layout
 from collector.store.pieces import Piece, calls_of, pieces
 from collector.store.rolled import NOBODYS_ENDS, Rolled
 from collector.store.rollups import UNSUMMED_ROWS, Rollups
-from collector.store.statements import execute
+from collector.store.statements import execute, literal
 
 LOOK_SECONDS = 0.5
 """So often the published file is looked at: an answer is so much older than the publication at most."""
@@ -248,7 +248,7 @@ class Generations:
         link = self._published.with_name(f".{self._published.name}.{os.getpid()}.{self._count}")
         os.link(self._published, link)
         try:
-            self._connection.execute(f"ATTACH '{_quoted(link)}' AS {name} (READ_ONLY)")
+            self._connection.execute(f"ATTACH {literal(link)} AS {name} (READ_ONLY)")
         finally:
             link.unlink()
         try:
@@ -296,7 +296,3 @@ class Generations:
     def _let_detach(self, name: str) -> None:
         with suppress(duckdb.Error), self._connection.cursor() as cursor:  # another thread may be attaching
             cursor.execute(f"DETACH {name}")
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")

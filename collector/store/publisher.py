@@ -28,7 +28,7 @@ from collector.store.database import STORAGE_VERSION
 from collector.store.descriptors import require_descriptors
 from collector.store.layout import Layout
 from collector.store.manifest import Segment
-from collector.store.statements import query, registered
+from collector.store.statements import literal, query, registered
 
 Read = Callable[[Callable[[Any], Any]], Any]
 """`Store.read`."""
@@ -220,8 +220,7 @@ class Publisher:
             self._builder = duckdb.connect(config={"threads": 1, "memory_limit": "256MiB"})
         connection = self._builder
         try:
-            target = str(path).replace("'", "''")
-            connection.execute(f"ATTACH '{target}' AS file (STORAGE_VERSION '{STORAGE_VERSION}')")
+            connection.execute(f"ATTACH {literal(path)} AS file (STORAGE_VERSION '{STORAGE_VERSION}')")
             connection.execute("USE file")
             connection.begin()
             yield connection

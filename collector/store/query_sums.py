@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from collector.store.errors import QueryFailed
 from collector.store.pieces import Piece, calls_of, pieces
-from collector.store.statements import registered
+from collector.store.statements import identifier, registered
 
 ROWS_AT_ONCE = 1 << 20
 """Spans of the segments of one statement, about; a larger segment has one of its own. Lower: more statements, of some
@@ -40,7 +40,7 @@ def sums_of_published(
         with duckdb.connect(str(path), read_only=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET threads = ?", [threads])
-            name = _quoted(connection.execute("SELECT current_database()").fetchall()[0][0])
+            name = identifier(connection.execute("SELECT current_database()").fetchall()[0][0])
             some, amendments = pieces(connection, name)
             parts: list[pa.Table] = []
             for few in _few(some, rows_at_once):
@@ -77,7 +77,3 @@ def _added(connection: Any, parts: pa.Table) -> pa.Table:
     with registered(connection, parts=parts):
         found = connection.sql(f"SELECT {', '.join([*keys, *added])} FROM parts{grouped}").to_arrow_table()
     return found.select(parts.schema.names)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

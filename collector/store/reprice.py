@@ -35,7 +35,7 @@ from collector.store.reprice_commit import Entry, Run, Undone, commit
 from collector.store.reprice_reopened import Reopened
 from collector.store.reprice_selection import PricedAgain, Selection
 from collector.store.restating import Restated, Restatement, Restating, Swapped
-from collector.store.statements import query
+from collector.store.statements import listed, query
 from collector.store.swap import Outdated, Replaced, Write
 
 _COUNTED_BY = ("cost_usd", "cost_status", "model")
@@ -249,7 +249,7 @@ class Repricing:
 
     def _shared(self, path: Path, others: Sequence[Path]) -> int:
         """Rows of a run's file that others have too."""
-        mine, theirs = (_listed(paths) for paths in ([path], others))
+        mine, theirs = (listed(paths) for paths in ([path], others))
         theirs = f"read_parquet({theirs}, hive_partitioning = false)"
         sql = f"SELECT count(*) FROM read_parquet({mine}) SEMI JOIN {theirs} USING (seq)"
         return int(self._read(lambda reader: reader.rows(sql))[0][0])
@@ -316,7 +316,3 @@ def _entry(order: Order, name: str, preview: Preview, path: Path, rows: int) -> 
 
 def _joined(names: Sequence[str]) -> str | None:
     return ", ".join(names) or None
-
-
-def _listed(paths: Sequence[Path]) -> str:
-    return "[" + ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths) + "]"

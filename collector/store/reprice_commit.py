@@ -24,7 +24,7 @@ from collector.store.prices import store_card
 from collector.store.publisher import has_amendments
 from collector.store.restating import Swapped
 from collector.store.rows import one_chunk
-from collector.store.statements import fetch, query, registered
+from collector.store.statements import fetch, listed, query, registered
 from collector.store.swap import Replaced, Write, swap
 
 _BATCH = "INSERT INTO _ledger.batch VALUES (?, ?, 0, ?, ?, ?)"
@@ -129,9 +129,9 @@ def _restate_amendments(connection: Any, folder: Path, new: Sequence[Segment], r
     amended = [segment for segment, some in zip(new, has_amendments(new, seqs), strict=True) if some]
     if not amended:
         return
-    files = ", ".join("'" + str(path_of(folder, each.file)).replace("'", "''") + "'" for each in amended)
+    files = listed(path_of(folder, each.file) for each in amended)
     ends = [min(each.first_seq for each in amended), max(each.last_seq for each in amended)]
-    sql = query("restated_amendments").format(files=f"[{files}]", figures=_FIGURES)
+    sql = query("restated_amendments").format(files=files, figures=_FIGURES)
     with registered(connection, amended=fetch(connection, sql, [revision, *ends])):
         connection.execute(query("forget_amended"), ends)
         connection.execute("INSERT INTO _ledger.amendment SELECT * FROM amended")

@@ -21,7 +21,7 @@ from collector.questions import buckets
 from collector.questions.scope import statement as question
 from collector.questions.waste import LONGEST
 from collector.store.pieces import Piece, calls_of
-from collector.store.statements import statement
+from collector.store.statements import identifier, literal, statement
 
 FEW = (
     "provider",
@@ -165,7 +165,7 @@ class Rollups:
             return question(kind).format(names=f"{names}, ", calls=calls, spans="", where="TRUE")
 
         def summed(table: str, names: Sequence[str], units: Sequence[str] = (buckets.DAY,)) -> None:
-            named = ", ".join([*units, "org_id", *map(_quoted, names)])
+            named = ", ".join([*units, "org_id", *map(identifier, names)])
             facts = read("facts", ", ".join([*(times[unit] for unit in units), *map(_of_calls, ("org_id", *names))]))
             cursor.execute(f"INSERT INTO {table} SELECT {part}, {named}, {SUMS} FROM ({facts}) GROUP BY {named}")
 
@@ -175,14 +175,14 @@ class Rollups:
         summed("rated", RATED)
         for table, names in (("ran", OWNERS), ("ran_on", MODELS)):
             ran = read("ran", ", ".join([day, *map(_of_calls, ("org_id", *names))]))
-            named = ", ".join(map(_quoted, names))
+            named = ", ".join(map(identifier, names))
             cursor.execute(f"INSERT INTO {table} SELECT DISTINCT {part}, day, org_id, {named}, execution FROM ({ran})")
         lengths = read("lengths", f"{day}, calls.org_id")
         cursor.execute(statement("rollups", "longest").format(part=part, lengths=lengths, longest=LONGEST))
 
     def _insert_few(self, cursor: Any, part: int, facts: str) -> None:
         """What is summed by the names that have few values, beside their combinations."""
-        few = ", ".join(map(_quoted, FEW))
+        few = ", ".join(map(identifier, FEW))
         cursor.execute(
             f"CREATE OR REPLACE TEMP TABLE summed AS "
             f"SELECT hash(org_id, {few}) AS combination, day, org_id, {few}, {SUMS} "
@@ -205,8 +205,7 @@ class Rollups:
         cursor.execute("DROP TABLE summed")
 
     def _attach(self, place: str) -> None:
-        quoted = place.replace("'", "''")
-        self._connection.execute(f"ATTACH '{quoted}' AS rollups")
+        self._connection.execute(f"ATTACH {literal(place)} AS rollups")
         with self._connection.cursor() as cursor:
             cursor.execute("USE rollups")
             version = self._version()
@@ -261,9 +260,5 @@ def local_times(connection: Any, calls: str, zone: ZoneInfo) -> dict[str, str]:
     return {unit: f"{buckets.sql(unit, second, offsets)} AS {unit}" for unit in (buckets.DAY, buckets.HOUR)}
 
 
-def _quoted(name: str) -> str:
-    return f'"{name}"'
-
-
 def _of_calls(name: str) -> str:
-    return f'calls."{name}"'
+    return f"calls.{identifier(name)}"

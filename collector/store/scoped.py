@@ -16,6 +16,7 @@ from importlib.resources import files
 from typing import Any
 
 from collector.store.errors import QueryRefused
+from collector.store.statements import identifier, literal
 from collector.store.views import NAMES
 
 _TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest", "repeat", "json_each", "json_tree"})
@@ -60,7 +61,7 @@ def admit_scoped(parsed: Any) -> frozenset[str]:
 def attach(connection: Any, path: str) -> str:
     """Attach the publication at `path` to an empty database; returns the name it got. Settings can be locked then."""
     ledger = f'"{secrets.token_hex(16)}"'
-    connection.execute(f"ATTACH {_text(path)} AS {ledger} (READ_ONLY)")
+    connection.execute(f"ATTACH {literal(path)} AS {ledger} (READ_ONLY)")
     connection.execute("SET preserve_insertion_order = false")  # else LIMIT takes one row after the other
     connection.execute("SET python_enable_replacements = false")
     return ledger
@@ -69,8 +70,10 @@ def attach(connection: Any, path: str) -> str:
 def make_views(connection: Any, ledger: str, org: str, views: frozenset[str]) -> None:
     """The views of an organisation, over what is attached as `ledger`."""
     for view in sorted(views):
-        select = _OTHERS.get(view, _OWN_ROWS).format(ledger=ledger, view=f'"{view}"', org=_text(org), barrier=_BARRIER)
-        connection.execute(f'CREATE VIEW "{view}" AS {select}')
+        select = _OTHERS.get(view, _OWN_ROWS).format(
+            ledger=ledger, view=identifier(view), org=literal(org), barrier=_BARRIER
+        )
+        connection.execute(f"CREATE VIEW {identifier(view)} AS {select}")
 
 
 def without_names(message: str, ledger: str, path: str) -> str:
@@ -134,7 +137,3 @@ def _dicts(tree: Any) -> Iterator[dict[str, Any]]:
             waiting.extend(item.values())
         elif isinstance(item, list):
             waiting.extend(item)
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -19,7 +19,7 @@ from collector.store.layout import Layout
 from collector.store.manifest import Segment, path_of
 from collector.store.rewrite import read
 from collector.store.rows import ROW_SCHEMA, skeleton
-from collector.store.statements import fetch, registered
+from collector.store.statements import fetch, listed, registered
 
 Attribute = Callable[[pa.Table], pa.Table]
 """`SKELETON_SCHEMA` of whole traces -> `ATTRIBUTION_SCHEMA`."""
@@ -53,8 +53,7 @@ def scrub(checkup: Checkup, copied: Copied, attribute: Attribute) -> None:
     with duckdb.connect(config={"memory_limit": "1GiB", "threads": 2}) as connection:
         if sound:
             connection.execute("SET TimeZone = 'UTC'")
-            files = ", ".join("'" + file.replace("'", "''") + "'" for file in sound)
-            connection.execute(f"CREATE VIEW row AS FROM read_parquet([{files}], hive_partitioning = false)")
+            connection.execute(f"CREATE VIEW row AS FROM read_parquet({listed(sound)}, hive_partitioning = false)")
             with registered(connection, amendment=copied.amendments):
                 unique = _keys(checkup, connection, sum(segment.rows for segment in copied.segments))
                 _amendments(checkup, connection, complete=len(sound) == len(copied.segments))

@@ -23,6 +23,21 @@ def query(name: str) -> str:
     return statement("queries", name)
 
 
+def literal(text: object) -> str:
+    """A text, or a path, as SQL writes it: in quotes, those inside doubled."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def listed(texts: Iterable[object]) -> str:
+    """Texts, or paths, as a list in SQL."""
+    return f"[{', '.join(map(literal, texts))}]"
+
+
+def identifier(name: str) -> str:
+    """The name of a column or a database as SQL writes it, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def fetch(connection: Any, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
     """The whole result as Arrow, by the one way that DuckDB 1.5 and 2.0 share. The result is drained."""
     return connection.sql(sql, params=list(parameters)).to_arrow_table()

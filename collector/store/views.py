@@ -16,7 +16,7 @@ from typing import Any
 from collector.questions.scope import statement as question
 from collector.store import billed, sources
 from collector.store.rows import DERIVED_BITS
-from collector.store.statements import statement
+from collector.store.statements import listed, literal, statement
 from collector.store.whole_attributes import whole_sql
 
 ROLLUPS = {
@@ -87,10 +87,10 @@ def create_sources(connection: Any, clean: Iterable[Path], amended: Iterable[Pat
     files first: the latest calls are then found in the first of them, and statistics rule out the others.
     """
     clean, amended = list(clean), list(amended)
-    connection.execute(statement("views", "span_log").format(files=_listed([*amended, *clean])))
-    parts = [_AMENDMENTS, _judged(_listed(amended), _AMENDED)] if amended else []
+    connection.execute(statement("views", "span_log").format(files=listed([*amended, *clean])))
+    parts = [_AMENDMENTS, _judged(listed(amended), _AMENDED)] if amended else []
     if clean:
-        parts.append(_judged(_listed(clean), ""))
+        parts.append(_judged(listed(clean), ""))
     connection.execute(statement("views", "call_log").format(parts=_union(parts)))
 
 
@@ -101,7 +101,7 @@ def calls_of(clean: Iterable[Path], amended: Iterable[Path], ledger: str, *, ame
     """
     clean, amended = list(clean), list(amended)
     parts = [_AMENDMENTS] if amendments else []
-    parts += [_judged(_listed(files), rest) for files, rest in ((amended, _AMENDED), (clean, "")) if files]
+    parts += [_judged(listed(files), rest) for files, rest in ((amended, _AMENDED), (clean, "")) if files]
     log = _union(parts).replace("_ledger.amendment", f"{ledger}.amendment")
     attempts, calls = (statement("views", name).format(**_SAID).partition(" AS\n")[2] for name in ("attempts", "calls"))
     attempts = attempts.replace("_ledger.call_log", f"(\n{log}\n) AS call_log")
@@ -116,10 +116,10 @@ def create_billed(connection: Any, files: Iterable[Path]) -> None:
     files = list(files)
     missing = [file for file in files if not file.is_file()]
     if missing:
-        said = f"{missing[0]} is missing: prices as billed are not known".replace("'", "''")
-        connection.execute(statement("views", "billed_missing").format(said=said, files=_listed(files[:1])))
+        said = f"{missing[0]} is missing: prices as billed are not known"
+        connection.execute(statement("views", "billed_missing").format(said=literal(said), files=listed(files[:1])))
     else:
-        connection.execute(statement("views", "billed").format(files=_listed(files)))
+        connection.execute(statement("views", "billed").format(files=listed(files)))
 
 
 def digest() -> str:
@@ -147,7 +147,7 @@ def _organisation(org_id: str | None) -> dict[str, str]:
     """How a view says the organisation, and what it groups by."""
     if org_id is None:
         return {"org_id": "org_id", "org": "org_id, "}
-    return {"org_id": "'" + org_id.replace("'", "''") + "'", "org": ""}
+    return {"org_id": literal(org_id), "org": ""}
 
 
 def _judged(files: str, amended: str) -> str:
@@ -156,7 +156,3 @@ def _judged(files: str, amended: str) -> str:
 
 def _union(parts: Iterable[str]) -> str:
     return "\nUNION ALL\n".join(parts)
-
-
-def _listed(files: Iterable[Path]) -> str:
-    return "[" + ", ".join("'" + str(file).replace("'", "''") + "'" for file in files) + "]"

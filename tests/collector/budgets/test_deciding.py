@@ -108,8 +108,16 @@ def test_a_refusal_resets_when_nothing_refuses_any_more(
     asked: list[int] = []
     decide([standing], None, NOON_NS, lambda _: False, lambda _, amount: asked.append(amount))
     assert asked == [most - 10]
-    found = said(0, claim_of(85), rule) if most == 80 else None
-    assert found is None or found.resets_at_ns is None
+
+
+@pytest.mark.parametrize("refusing", [Action.BLOCK, Action.APPROVAL])
+def test_a_call_that_alone_is_above_what_the_warning_refuses_never_resets(refusing: Action) -> None:
+    rule = rule_of("r", 100, on_warn=(refusing,))
+    one_that_fits, too_large = said(75, claim_of(10), rule), said(0, claim_of(85), rule)
+    assert one_that_fits is not None
+    assert one_that_fits.resets_at_ns is not None
+    assert too_large is not None
+    assert too_large.resets_at_ns is None
 
 
 @pytest.mark.parametrize("refusing", [Action.BLOCK, Action.APPROVAL])
