@@ -29,6 +29,10 @@ _CHUNK_OFFSET, _CHUNK_META = 2, 3  # ColumnChunk
 _INDEXES = (4, 5, 6, 7)  # ColumnChunk: page indexes, which lie outside of the row group
 _PATH, _UNCOMPRESSED, _COMPRESSED, _DATA_PAGE, _INDEX_PAGE, _DICTIONARY_PAGE = 3, 6, 7, 9, 10, 11  # ColumnMetaData
 _FILTER, _FILTER_BYTES = 14, 15  # ColumnMetaData: bloom filter, which lies outside of the row group too
+_UNREAD = (13, 16)
+"""ColumnMetaData: how many pages have which encoding, and sizes of values in memory. No reader of a ledger asks for them,
+and every statement parses the footers of all files: a third less of what takes 2 ms for each million spans that came in
+row groups of 16,384."""
 
 
 class NotJoinable(ValueError):
@@ -211,7 +215,7 @@ def _described(group: Struct, chunks: list[Struct], ordinal: int) -> Struct:
 
 def _moved_chunk(chunk: Struct, by: int) -> Struct:
     kind, meta = chunk[_CHUNK_META]
-    moved = dict(meta)
+    moved = {field: value for field, value in meta.items() if field not in _UNREAD}
     for field in (_DATA_PAGE, _INDEX_PAGE, _DICTIONARY_PAGE):
         if field in moved and moved[field][1] > 0:
             moved[field] = _shift(moved[field], by)

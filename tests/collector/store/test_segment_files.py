@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
@@ -78,6 +79,24 @@ def test_a_filter_whose_length_is_unknown_is_left_behind(tmp_path: Path, monkeyp
     ).fetchall()
     assert lengths == [(0,)]
     assert parquet.read_table(tmp_path / "joined.parquet").num_rows == ROWS
+
+
+def test_a_joined_footer_leaves_out_what_nobody_reads(tmp_path: Path) -> None:
+    """Every statement parses the footers of all files. The rows are the same, and encoded as they were."""
+    path = _write(tmp_path, 1, 1)
+    joiner = Joiner(tmp_path / "joined.parquet")
+    joiner.start()
+    with path.open("rb") as file:
+        joiner.append(Source(file), 0)
+    joiner.finish()
+    before, after = (parquet.ParquetFile(each) for each in (path, tmp_path / "joined.parquet"))
+    assert after.metadata.serialized_size < 0.8 * before.metadata.serialized_size
+    texts = [field.name for field in ROW_SCHEMA if pa.types.is_dictionary(field.type)]
+    read = [parquet.read_table(each, read_dictionary=texts) for each in (path, tmp_path / "joined.parquet")]
+    assert read[0].equals(read[1])
+    described = "SELECT path_in_schema, encodings, stats_min, stats_max FROM parquet_metadata(?)"
+    footers = [duckdb.execute(described, [str(each)]).fetchall() for each in (path, tmp_path / "joined.parquet")]
+    assert footers[0] == footers[1]
 
 
 def test_filters_are_sized_by_how_often_the_trace_changes() -> None:

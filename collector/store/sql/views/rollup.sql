@@ -3,7 +3,7 @@ SELECT
     {org_id} AS org_id,
     {select},
     count(*) AS calls,
-    count(*) FILTER (WHERE cost_usd IS NULL) AS unpriced_calls,
+    count(*) - count(cost_usd) AS unpriced_calls,
     count(*) FILTER (WHERE cost_status = 'partial') AS partial_calls,
     count(*) FILTER (WHERE cost_status = 'estimated') AS estimated_calls,
     count(*) FILTER (WHERE cost_status = 'reported') AS reported_calls,

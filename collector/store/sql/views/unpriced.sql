@@ -15,5 +15,7 @@ SELECT
     max(end_time) AS last_call_at,
     {suggested_override} AS suggested_override
 FROM calls
-WHERE cost_usd IS NULL OR cost_status = 'partial'
+-- Whatever is called priced has a cost. This alone can be asked of one column while it is read: for all other calls, nearly
+-- all, no further column is.
+WHERE cost_status IS DISTINCT FROM 'priced' AND (cost_usd IS NULL OR cost_status = 'partial')
 GROUP BY {org}provider, model, request_model, response_model, cost_status, cost_reason
