@@ -24,7 +24,8 @@ COSTS = (
     ("estimated", None),
     (None, None),
 )
-SUMS = "count(*), count(*) FILTER (WHERE cost_usd IS NULL), sum(cost_usd), sum(input_tokens), min(start_time), max(end_time)"
+UNPRICED = "count(*) FILTER (WHERE cost_usd IS NULL)"
+SUMS = f"count(*), {UNPRICED}, sum(cost_usd), sum(input_tokens), min(start_time), max(end_time)"
 SAID = "calls, unpriced_calls, cost_usd, input_tokens, first_call_at, last_call_at"
 REASONS = "org_id, provider, model, request_model, response_model, cost_status, cost_reason"
 
