@@ -56,7 +56,7 @@ wire and 1 us to write."""
 MAX_VALUE_DEPTH = 32
 """Arrays and maps inside each other; deeper ones are cut. protobuf's own parser refuses 100."""
 
-DECODE_PART_BYTES = 8 * 1024 * 1024
+DECODE_PART_BYTES = 16 * 1024 * 1024
 """Bodies decoded at a time. Larger: decoding takes about seven times as much memory on the way. Smaller: the fixed cost
 of a part, about 2 ms, shows."""
 

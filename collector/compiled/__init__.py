@@ -29,6 +29,7 @@ _FUNCTIONS: dict[str, tuple[type, ...]] = {
         *(_ADDRESS, _ADDRESS, _ADDRESS, _NUMBER, ctypes.c_uint64),
         *(_ADDRESS, _ADDRESS, _ADDRESS, _ADDRESS, _NUMBER),
     ),
+    "place_rows": (_ADDRESS, _ADDRESS, _NUMBER, _ADDRESS, _NUMBER, _NUMBER, _ADDRESS),
     "size_texts": (_ADDRESS, _NUMBER, _ADDRESS, _NUMBER, _ADDRESS, _NUMBER),
     "lay_texts": (*(_ADDRESS, _ADDRESS, _NUMBER, _ADDRESS, _ADDRESS, _ADDRESS, _NUMBER), _ADDRESS, _ADDRESS, _ADDRESS),
     "count_specials": (_ADDRESS, _NUMBER),

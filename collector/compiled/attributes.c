@@ -67,6 +67,15 @@ API int64_t otel_cost_key_values(bytes data, const int32_t *starts, const int32_
     return others;
 }
 
+#if defined(__GNUC__) || defined(__clang__)
+#define PREFETCH(at) __builtin_prefetch(at)
+#else
+#define PREFETCH(at) ((void)0)
+#endif
+#define AHEAD 12 /* texts whose bytes are asked for before they are looked at: they are not in the caches any more */
+#define LEAST_LUCK (-64) /* hits less misses, from which on a text is not guessed any more */
+#define MOST_LUCK 64
+
 static inline uint64_t mixed(uint64_t left, uint64_t right) {
     left ^= left >> 32;
     left *= right | 1;
@@ -102,29 +111,45 @@ static inline int alike(Texts texts, int64_t left, int64_t right) {
 /* Numbers the distinct texts of `picks` in the order in which they come; how many there are.
  * firsts, followers: one for each pick; the pick where a number came first, and the number that came behind it last time,
  * which is looked at first: spans say the same keys in the same order.
- * table: a power of two, `mask` + 1, at least twice the picks, all -1. */
+ * table: a power of two, `mask` + 1, all -1. UNUSUAL: more than half of it would be taken. */
 API int64_t otel_cost_number_texts(bytes data, const int32_t *bounds, const int32_t *picks, int64_t count, uint64_t seed,
                                    int32_t *numbers, int32_t *firsts, int32_t *followers, int32_t *table, int64_t mask) {
     Texts texts = {data, bounds};
-    int64_t distinct = 0;
+    int64_t distinct = 0, luck = 0;
     int32_t before = -1;
     for (int64_t row = 0; row < count; row++) {
         int64_t pick = picks[row];
-        int32_t number = before < 0 ? -1 : followers[before];
+        if (row + AHEAD < count) PREFETCH(bytes_of(texts, picks[row + AHEAD]));
+        int32_t number = before < 0 || luck < LEAST_LUCK ? -1 : followers[before];
         if (number < 0 || !alike(texts, picks[firsts[number]], pick)) {
+            luck--;
             uint64_t slot = hash(bytes_of(texts, pick), size_of(texts, pick), seed) & (uint64_t)mask;
             while ((number = table[slot]) >= 0 && !alike(texts, picks[firsts[number]], pick))
                 slot = (slot + 1) & (uint64_t)mask;
             if (number < 0) {
+                if (2 * (distinct + 1) > mask + 1) return UNUSUAL;
                 number = table[slot] = (int32_t)distinct++;
                 firsts[number] = (int32_t)row;
                 followers[number] = -1;
             }
             if (before >= 0) followers[before] = number;
+        } else if (luck < MOST_LUCK) {
+            luck++;
         }
         numbers[row] = before = number;
     }
     return distinct;
+}
+
+/* Where each attribute stands: table[starts[code] + owner] = row; the last one where several do. UNUSUAL: a code is not
+ * below `names`, or an owner not below `size`. The table has room for `size` behind each start. */
+API int64_t otel_cost_place_rows(const int32_t *codes, const int32_t *owners, int64_t count, const int64_t *starts,
+                                 int64_t names, int64_t size, int32_t *table) {
+    for (int64_t row = 0; row < count; row++) {
+        if (codes[row] < 0 || codes[row] >= names || owners[row] < 0 || owners[row] >= size) return UNUSUAL;
+        table[starts[codes[row]] + owners[row]] = (int32_t)row;
+    }
+    return count;
 }
 
 /* The bytes that `picks` take together; -1: one is behind the last of `border` texts and `behind` more. */
@@ -154,7 +179,7 @@ API int64_t otel_cost_lay_texts(bytes data, const int32_t *bounds, int64_t borde
             int behind = pick >= border;
             Texts texts = {behind ? more_data : data, behind ? more : bounds};
             int64_t size = size_of(texts, pick -= behind ? border : 0);
-            memcpy(out + at, bytes_of(texts, pick), (size_t)size);
+            copy(out + at, bytes_of(texts, pick), size);
             at += size;
             valid[row >> 3] |= (uint8_t)(1u << (row & 7));
         }

@@ -34,10 +34,28 @@ static inline int64_t specials(bytes at, int64_t size) {
     return count;
 }
 
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+/* Not 0 where one of eight bytes is below `bound`, which is 128 at most. */
+static inline uint64_t below(uint64_t eight, uint64_t bound) { return (eight - EACH(bound)) & ~eight & EACH(0x80); }
+
+static inline int has_special(bytes at, int64_t size) {
+    uint64_t found = 0, eight;
+    for (int64_t left = size; left > 0; at += 8, left -= 8) {
+        if (left < 8) {
+            eight = EACH('a');
+            memcpy(&eight, at, (size_t)left);
+        } else {
+            eight = u64(at);
+        }
+        found |= below(eight, 0x20) | below(eight ^ EACH('"'), 1) | below(eight ^ EACH('\\'), 1);
+    }
+    return found != 0;
+}
+
 API int64_t otel_cost_count_specials(bytes data, int64_t size) { return specials(data, size); }
 
 static inline uint8_t *put(uint8_t *out, bytes from, int64_t size) {
-    memcpy(out, from, (size_t)size);
+    copy(out, from, size);
     return out + size;
 }
 
@@ -114,7 +132,7 @@ static inline uint8_t *put_value(uint8_t *out, const Objects *objects, int64_t r
     bytes text = objects->texts + objects->text_ends[row];
     int quoted = kind == STRING || kind == BYTES;
     if (quoted) *out++ = '"';
-    if (kind == STRING && objects->specials && specials(text, size)) out = put_escaped(out, text, size);
+    if (kind == STRING && objects->specials && has_special(text, size)) out = put_escaped(out, text, size);
     else if (mark && kind != BOOL && kind != DOUBLE) *out++ = mark;
     else if (kind == INT) out = put_number(out, objects->integers[row]);
     else if (kind == BOOL) out = objects->integers[row] ? put(out, (bytes) "true", 4) : put(out, (bytes) "false", 5);

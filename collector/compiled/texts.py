@@ -18,6 +18,11 @@ _SEED = int.from_bytes(os.urandom(8), "little")
 """Of the hashes of keys, so that nobody can choose keys that fall together."""
 
 
+_FEW_SLOTS = 1 << 12
+"""Of the table for texts of which few are distinct, as keys are: most are told apart with half of it. Larger: it leaves
+the caches. One with room for all is tried when it is full."""
+
+
 class Texts(NamedTuple):
     """Text i is `data[bounds[i]:bounds[i + 1]]`."""
 
@@ -66,12 +71,36 @@ def number_texts(texts: Texts, picks: Picks) -> tuple[Picks, Picks] | None:
     if count and not 0 <= int(picks.min()) <= int(picks.max()) < len(texts.bounds) - 1:
         raise IndexError("a pick is no text")
     numbers, firsts, followers = (np.empty(count, dtype=np.int32) for _ in range(3))
-    table = np.full(1 << (2 * count).bit_length(), -1, dtype=np.int32)
-    distinct = kernels.otel_cost_number_texts(
-        *(address(texts.data, 1), address(texts.bounds, 4), address(picks, 4), count, _SEED),
-        *(address(numbers, 4), address(firsts, 4), address(followers, 4), address(table, 4), len(table) - 1),
-    )
+    distinct, enough = -1, 1 << (2 * count).bit_length()
+    for slots in (min(_FEW_SLOTS, enough), enough):
+        table = np.full(slots, -1, dtype=np.int32)
+        distinct = kernels.otel_cost_number_texts(
+            *(address(texts.data, 1), address(texts.bounds, 4), address(picks, 4), count, _SEED),
+            *(address(numbers, 4), address(firsts, 4), address(followers, 4), address(table, 4), slots - 1),
+        )
+        if distinct >= 0:
+            break
     return numbers, firsts[:distinct]
+
+
+def place_rows(codes: Picks, owners: Picks, starts: npt.NDArray[np.int64], size: int, table: Picks) -> bool:
+    """Into the flat `table`, behind the start of each row's code, at its owner: the row. False without the library.
+
+    Raises IndexError for a code without a start, and for a place that is not in the table.
+    """
+    kernels = library()
+    if kernels is None:
+        return False
+    if len(codes) != len(owners):
+        raise ValueError("columns of different lengths")
+    if len(starts) and not 0 <= int(starts.min()) <= int(starts.max()) <= len(table) - size:
+        raise IndexError("a start is not in the table")
+    placed = kernels.otel_cost_place_rows(
+        *(address(codes, 4), address(owners, 4), len(codes), address(starts, 8), len(starts), size, address(table, 4))
+    )
+    if placed < 0:
+        raise IndexError("a place is not in the table")
+    return True
 
 
 def lay_texts(texts: Texts, more: Texts, picks: Picks) -> tuple[Picks, Bytes, Bytes, int] | None:

@@ -32,6 +32,26 @@ static inline uint32_t u32(bytes at) {
     return value;
 }
 
+/* Texts are mostly short, and a call for each takes longer than its bytes: up to 32 are copied in two pieces, which overlap. */
+static inline void copy(uint8_t *to, bytes from, int64_t size) {
+    if (size > 32) {
+        memcpy(to, from, (size_t)size);
+    } else if (size >= 16) {
+        memcpy(to, from, 16);
+        memcpy(to + size - 16, from + size - 16, 16);
+    } else if (size >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + size - 8, from + size - 8, 8);
+    } else if (size >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + size - 4, from + size - 4, 4);
+    } else if (size > 0) {
+        to[0] = from[0];
+        to[size / 2] = from[size / 2];
+        to[size - 1] = from[size - 1];
+    }
+}
+
 /* Reads the length at `*at`, which becomes where the body starts; gives where that ends, at `stop` at most, or UNUSUAL. */
 static inline int64_t body(bytes data, int64_t *at, int64_t stop) {
     uint64_t size = 0;

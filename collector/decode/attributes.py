@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +48,7 @@ class LongAttributes:
     cut: arrays.Ints  # rows whose text was too long
 
 
-def long_attributes(key_values: Slices, owners: arrays.Ints, limits: DecodeLimits) -> LongAttributes:
+def long_attributes(key_values: Slices, owners: npt.NDArray[np.integer[Any]], limits: DecodeLimits) -> LongAttributes:
     """One row per serialised `KeyValue`; `owners` ascending. Raises `MalformedRequest`, `AmbiguousValue`."""
     if not len(key_values):
         return LongAttributes(ATTRIBUTE_SCHEMA.empty_table(), arrays.NO_ROWS, arrays.NO_ROWS)

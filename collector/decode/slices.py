@@ -65,6 +65,6 @@ class Lists:
         return cls(Slices.of(array.values), arrays.lengths(array))
 
     @property
-    def owners(self) -> arrays.Ints:
+    def owners(self) -> Positions:
         """For every message its owner."""
-        return np.arange(len(self.counts), dtype=np.int64).repeat(self.counts)
+        return np.arange(len(self.counts), dtype=np.int32).repeat(self.counts)

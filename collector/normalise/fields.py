@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from collector.compiled.texts import place_rows
 from collector.normalise.keys import (
     BLOB,
     BLOB_TARGETS,
@@ -174,9 +175,7 @@ class Fields:
         starts = np.array([place_of.get(number, unknown) for number in numbers] or [unknown], np.int64) * size
         table = np.full((unknown + 1, size), -1, np.int32)
         if len(key):
-            flat = starts[values_of(key.indices, np.int32)]
-            flat += values_of(owner, np.int32)
-            table.reshape(-1)[flat] = np.arange(len(flat), dtype=np.int32)
+            _place(values_of(key.indices, np.int32), values_of(owner, np.int32), starts, table)
         return cls(
             size,
             keys,
@@ -206,6 +205,15 @@ class Fields:
         place = np.array(places, np.intp)[shape]
         found = self.table[place, np.arange(self.size)]
         return np.where(place >= 0, found, np.int32(-1)) if -1 in distinct else found
+
+
+def _place(codes: Rows, owners: Rows, starts: Ints, table: Rows) -> None:
+    """Put the number of each row at its owner, behind the start of its key. Of a place that is named twice the last
+    row stands."""
+    if not place_rows(codes, owners, starts, table.shape[1], table.reshape(-1)):
+        places = starts[codes]
+        places += owners
+        table.reshape(-1)[places] = np.arange(len(places), dtype=np.int32)
 
 
 def codes_of(column: pa.ChunkedArray) -> tuple[Rows, list[str | None]]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from collector.decode.columns import VALUE_BOOL, VALUE_BYTES, VALUE_DOUBLE, VALUE_INT, VALUE_STRING
+from collector.decode.texts import encoded
 from collector.normalise.fields import Bools, Fields, Ints, codes_of, one_chunk, values_of
 from collector.normalise.keys import KEYS, name_matters
 from collector.normalise.numbers import Numbers
@@ -114,12 +115,15 @@ def _add_discrete(words: _Words, fields: Fields) -> None:
     present = fields.present(fields.keys.numbers, fields.keys.discrete)
     kind = fields.kind[present.rows]
     written = kind == VALUE_STRING
-    taken = fields.strings.take(pa.array(present.rows, mask=~written)).dictionary_encode()
-    digits = np.where(written, values_of(taken.indices, np.int32) + KINDS, kind)
+    numbers, texts = encoded(fields.strings, present.rows if written.all() else present.rows[written])
+    digits = numbers + KINDS
+    if len(numbers) < len(kind):
+        digits = kind.astype(np.int32)
+        digits[written] = numbers + KINDS
     whole = (kind == VALUE_INT) | (kind == VALUE_BOOL)
     values = np.where(whole, fields.ints[present.rows], 0) if whole.any() else None
     for key in range(len(present.ends) - 1):
-        words.add(present.spread(key, digits), KINDS + len(taken.dictionary))
+        words.add(present.spread(key, digits), KINDS + len(texts))
         if values is not None and whole[present.part(key)].any():
             words.add(*_compressed(present.spread(key, values)))
 

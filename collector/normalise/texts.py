@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.decode.columns import VALUE_INT, VALUE_STRING
+from collector.decode.texts import encoded
 from collector.normalise.fields import Fields, Rows, null_texts
 from otel_cost.normalise.transforms import text
 
@@ -77,10 +78,23 @@ class Texts:
         """The texts as a DICT_STRING array; with `of_owner`, those of the owners at these numbers."""
         if places is None or places.max(initial=-1) < 0:
             return self._null_column(self._fields.size if of_owner is None else len(of_owner))
-        encoded = self.take(places).dictionary_encode()
+        column = self._encoded(places)
         if of_owner is None:
-            return encoded
-        return pa.DictionaryArray.from_arrays(encoded.indices.take(pa.array(of_owner)), encoded.dictionary)
+            return column
+        return pa.DictionaryArray.from_arrays(column.indices.take(pa.array(of_owner)), column.dictionary)
+
+    def _encoded(self, places: Index) -> pa.DictionaryArray:
+        """The texts at these places, of which one at least has a text."""
+        if places.max() >= self._first_made:
+            return self.take(places).dictionary_encode()
+        missing = places < 0
+        if not missing.any():
+            numbers, words = encoded(self._fields.strings, places.astype(np.int32))
+            return pa.DictionaryArray.from_arrays(numbers, words)
+        numbers, words = encoded(self._fields.strings, places[~missing].astype(np.int32))
+        indices = np.zeros(len(places), np.int32)
+        indices[~missing] = numbers
+        return pa.DictionaryArray.from_arrays(pa.array(indices, mask=missing), words)
 
     def _null_column(self, size: int) -> pa.Array:
         if self._nulls is None:

@@ -78,6 +78,7 @@ static int64_t attributes(const uint8_t *data, const int32_t *starts, const int3
                           const int32_t *owners, int64_t spans) {
     int32_t *bounds = room(4 * count + 1, 4), *numbers = room(count, 4), *firsts = room(count, 4), *next = room(count, 4);
     int32_t *keys = room(count, 4), *picks = room(count, 4), *laid = room(count + 1, 4), *key_ends, *doubles;
+    int32_t *picks_of = room(count, 4);
     int32_t more[] = {0, 4};
     uint8_t *members = room(count, 1), *marks = room(count, 1), *valid = room((count + 7) / 8, 1), *texts, *key_texts;
     int8_t *kinds = room(count, 1);
@@ -96,6 +97,18 @@ static int64_t attributes(const uint8_t *data, const int32_t *starts, const int3
         reals += kinds[row] == DOUBLE;
     }
     int64_t distinct = otel_cost_number_texts(data, bounds, keys, count, 7, numbers, firsts, next, table, mask - 1);
+    int32_t small[] = {-1, -1, -1, -1}, *places;
+    if (otel_cost_number_texts(data, bounds, keys, count, 7, numbers, firsts, next, small, 3) != (distinct > 2 ? UNUSUAL : distinct))
+        abort();
+    if (distinct > 2) {
+        memset(table, 0xff, (size_t)mask * 4);
+        otel_cost_number_texts(data, bounds, keys, count, 7, numbers, firsts, next, table, mask - 1);
+    }
+    int64_t *begins = room(distinct, 8);
+    for (int64_t key = 0; key < distinct; key++) begins[key] = key * 3;
+    places = room(distinct * 3, 4);
+    for (int64_t row = 0; row < count; row++) picks_of[row] = (int32_t)chance(3) + (chance(99) ? 0 : (int32_t)chance(9) - 4);
+    otel_cost_place_rows(numbers, picks_of, count, begins, distinct, 3, places);
     int64_t size = otel_cost_size_texts(bounds, 4 * count, more, 1, picks, count);
     if (size < 0) abort();
     texts = room(size, 1);
@@ -118,7 +131,7 @@ static int64_t attributes(const uint8_t *data, const int32_t *starts, const int3
         otel_cost_write_objects(&objects);
         free(objects.out);
     }
-    void *all[] = {bounds, numbers, firsts, next, keys, picks, laid, key_ends, doubles, members, marks, valid, texts,
+    void *all[] = {picks_of, begins, places, bounds, numbers, firsts, next, keys, picks, laid, key_ends, doubles, members, marks, valid, texts,
                    key_texts, kinds, integers, numbers_of, table, real_texts, owner_of_key, object_ends};
     for (size_t one = 0; one < sizeof all / sizeof *all; one++) free(all[one]);
     return others;

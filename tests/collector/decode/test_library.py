@@ -10,12 +10,15 @@ import struct
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from collector import compiled
 from collector.compiled.build import build, compiler, library_name
+from collector.compiled.texts import Picks, place_rows
 from tests.collector.decode.reference import random_request
 from tests.collector.decode.test_direct import usual
+from tests.support.library import require_library
 from tests.support.plain_calls import plain_calls
 
 SOURCES = Path(compiled.__file__).parent
@@ -94,6 +97,36 @@ def test_a_library_of_other_sources_is_never_taken(folder: Path) -> None:
     assert library_name(folder) != first
     assert build(folder) == ""
     assert [path.name for path in folder.glob("kernels_*")] == [library_name(folder)]
+
+
+def _row(*numbers: int) -> Picks:
+    return np.array(numbers, np.int32)
+
+
+@pytest.mark.parametrize(
+    ("codes", "owners", "starts"),
+    [
+        (_row(1), _row(0), [0]),
+        (_row(-1), _row(0), [0]),
+        (_row(0), _row(3), [0]),
+        (_row(0), _row(-1), [0]),
+        (_row(0), _row(0), [4]),
+        (_row(0), _row(0), [-1]),
+    ],
+)
+def test_rows_beside_their_table_are_written_nowhere(codes: Picks, owners: Picks, starts: list[int]) -> None:
+    """A table of six places for three owners: behind a start there must be room for three."""
+    require_library()
+    table = np.full(6, -1, np.int32)
+    with pytest.raises(IndexError):
+        place_rows(codes, owners, np.array(starts, np.int64), 3, table)
+    assert (table == -1).all()
+
+
+def test_columns_of_different_lengths_are_no_rows() -> None:
+    require_library()
+    with pytest.raises(ValueError, match="different lengths"):
+        place_rows(_row(0), _row(0, 1), np.zeros(1, np.int64), 3, np.full(3, -1, np.int32))
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,17 @@ def test_only_what_needs_escapes_is_escaped(many: int) -> None:
         assert [json.loads(text)["k"] for text in attributes_json(table, len(part)).to_pylist()] == part
 
 
+def test_a_character_is_escaped_wherever_it_stands() -> None:
+    """And only there: texts of every length up to some words of the machine, each character at each place."""
+    texts = ["a" * size for size in range(20)]
+    for character in ('"', "\\", "\x00", "\x1f", " ", "!", "\x7f", "é", "\U0010ffff"):
+        texts += ["a" * at + character + "a" * (size - at) for size in range(20) for at in range(size + 1)]
+    table = _table([(owner, "k", VALUE_STRING, text, None, None) for owner, text in enumerate(texts)])
+    assert attributes_json(table, len(texts)).to_pylist() == [
+        json.dumps({"k": text}, ensure_ascii=False, separators=(",", ":")) for text in texts
+    ]
+
+
 def test_the_last_of_a_repeated_key_counts() -> None:
     """Also when the types differ, and only within one owner."""
     rows: list[tuple[int, str, int, str | None, int | None, float | None]] = [
