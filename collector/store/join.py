@@ -133,13 +133,17 @@ class Joiner:
             self._footer, self._schema = source.footer, source.schema
         elif source.schema != self._schema:
             raise NotJoinable("another schema than the row groups before it")
-        placed = []
-        for chunk, extent in zip(_chunks(group), extents, strict=True):
-            other = others.get(_path(chunk))
-            if other is None or changed is None:
-                placed.append((source.file, chunk, self._copy(source.file, extent)))
-            else:
-                placed.append((changed.file, other, self._copy(changed.file, _extent(other))))
+        if changed is None and (extent := _together(extents)) is not None:
+            by = self._copy(source.file, extent)
+            placed = [(source.file, chunk, by) for chunk in _chunks(group)]
+        else:
+            placed = []
+            for chunk, extent in zip(_chunks(group), extents, strict=True):
+                other = others.get(_path(chunk))
+                if other is None or changed is None:
+                    placed.append((source.file, chunk, self._copy(source.file, extent)))
+                else:
+                    placed.append((changed.file, other, self._copy(changed.file, _extent(other))))
         chunks = [self._with_filter(file, _moved_chunk(chunk, by)) for file, chunk, by in placed]
         self._groups.append(serialize(_described(group, chunks, len(self._groups))))
         rows: int = group[_GROUP_ROWS][1]
@@ -196,6 +200,16 @@ def _extent(chunk: Struct) -> tuple[int, int]:
     meta = chunk[_CHUNK_META][1]
     pages = [meta[field][1] for field in (_DATA_PAGE, _INDEX_PAGE, _DICTIONARY_PAGE) if field in meta]
     return min(page for page in pages if page > 0), meta[_COMPRESSED][1]
+
+
+def _together(extents: list[tuple[int, int]]) -> tuple[int, int] | None:
+    """All of them as one, if each begins where the one before it ends, as they mostly do."""
+    start = at = extents[0][0]
+    for begin, size in extents:
+        if begin != at:
+            return None
+        at += size
+    return start, at - start
 
 
 def _described(group: Struct, chunks: list[Struct], ordinal: int) -> Struct:

@@ -146,7 +146,7 @@ def encoded(rows: pa.Table) -> memoryview:
 def pour(path: Path, into: Rewriter, amendments: Amendments) -> None:
     """All rows of a segment into `into`, amendments taken in."""
     with path.open("rb") as file:
-        metadata = parquet.ParquetFile(file).metadata
+        metadata = parquet.read_metadata(file)
         source = Source(file)
         for number in range(metadata.num_row_groups):
             if is_large(metadata, number) and into.copy(source, number, _verdicts(file, metadata, number, amendments)):

@@ -1,7 +1,8 @@
 """Thrift's compact protocol, as far as the footer of a Parquet file needs it: bytes to plain values and back.
 
 A struct is `{field id: (type, value)}` in ascending order of ids, a list is `(type of its items, items)`. Nothing is
-named, so what a newer writer adds is carried along as it is.
+named, so what a newer writer adds is carried along as it is. A row group has some 70 columns of 20 values each and is
+read again with each merge: so the loops over bytes are flat, and small numbers, which most are, need no call.
 Source: https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
 """
 
@@ -20,7 +21,7 @@ _MAX_DEPTH = 32
 def parse(data: bytes) -> Struct:
     """The struct that `data` starts with. Raises ValueError for anything else."""
     try:
-        return Reader(data).struct(0)
+        return _struct(data, 0, 0)[0]
     except (IndexError, struct.error) as error:
         raise ValueError(f"not a thrift struct: {error}") from error
 
@@ -41,79 +42,105 @@ class Reader:
 
     def field(self, before: int) -> tuple[int, int] | None:
         """Id and type of the next field of a struct, `before` being the id of the last one; None at its end."""
-        header = self._byte()
+        header = self._data[self._at]
+        self._at += 1
         if not header:
             return None
-        delta = header >> 4
-        return before + delta if delta else self._signed(), header & 15
+        if header >> 4:
+            return before + (header >> 4), header & 15
+        field, self._at = _signed(self._data, self._at)
+        return field, header & 15
 
     def items(self) -> tuple[int, int]:
         """Type and number of the items of the list that follows."""
-        header = self._byte()
-        count = header >> 4
-        return header & 15, self._unsigned() if count == 15 else count
+        kind, count, self._at = _items(self._data, self._at)
+        return kind, count
 
-    def struct(self, depth: int) -> Struct:
-        """The fields of a struct that begins here."""
-        if depth > _MAX_DEPTH:
-            raise ValueError("not a thrift struct: nested too deeply")
-        fields: Struct = {}
-        field = 0
-        while (found := self.field(field)) is not None:
-            field, kind = found
-            fields[field] = kind, self.value(kind, depth)
-        return fields
-
-    def value(self, kind: int, depth: int = 0) -> Any:
+    def value(self, kind: int) -> Any:
         """The value of a field of this type."""
         if kind in (TRUE, FALSE):
             return kind == TRUE
-        return self._value(kind, depth)
+        value, self._at = _value(self._data, self._at, kind, 0)
+        return value
 
-    def _value(self, kind: int, depth: int) -> Any:
-        if kind in (I16, I32, I64):
-            return self._signed()
-        if kind == BINARY:
-            return self._bytes(self._unsigned())
-        if kind == STRUCT:
-            return self.struct(depth + 1)
-        if kind in (LIST, SET):
-            return self._list(depth + 1)
-        if kind in (TRUE, FALSE, BYTE):
-            return self._byte()
-        if kind == DOUBLE:
-            return struct.unpack("<d", self._bytes(8))[0]
-        raise ValueError(f"not a thrift struct: type {kind}")
 
-    def _list(self, depth: int) -> tuple[int, list[Any]]:
-        kind, count = self.items()
-        return kind, [self._value(kind, depth) for _ in range(count)]
+def _struct(data: bytes, at: int, depth: int) -> tuple[Struct, int]:
+    """The fields of a struct that begins at `at`, and where it ends; the same below."""
+    if depth > _MAX_DEPTH:
+        raise ValueError("not a thrift struct: nested too deeply")
+    fields: Struct = {}
+    field = 0
+    while header := data[at]:
+        at += 1
+        kind = header & 15
+        if header >> 4:
+            field += header >> 4
+        else:
+            field, at = _signed(data, at)
+        if kind in (TRUE, FALSE):
+            fields[field] = kind, kind == TRUE
+            continue
+        if I16 <= kind <= I64 and data[at] < 128:
+            number = data[at]
+            fields[field] = kind, (number >> 1) ^ -(number & 1)
+            at += 1
+            continue
+        value, at = _value(data, at, kind, depth)
+        fields[field] = kind, value
+    return fields, at + 1
 
-    def _byte(self) -> int:
-        byte = self._data[self._at]
-        self._at += 1
-        return byte
 
-    def _bytes(self, count: int) -> bytes:
-        end = self._at + count
-        if end > len(self._data):
-            raise ValueError("not a thrift struct: it ends early")
-        found = self._data[self._at : end]
-        self._at = end
-        return found
+def _value(data: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
+    if I16 <= kind <= I64:
+        return _signed(data, at)
+    if kind == BINARY:
+        size, at = _unsigned(data, at)
+        return _bytes(data, at, size), at + size
+    if kind == STRUCT:
+        return _struct(data, at, depth + 1)
+    if kind in (LIST, SET):
+        of, count, at = _items(data, at)
+        items = []
+        for _ in range(count):
+            item, at = _value(data, at, of, depth + 1)
+            items.append(item)
+        return (of, items), at
+    if kind in (TRUE, FALSE, BYTE):
+        return data[at], at + 1
+    if kind == DOUBLE:
+        return struct.unpack("<d", _bytes(data, at, 8))[0], at + 8
+    raise ValueError(f"not a thrift struct: type {kind}")
 
-    def _unsigned(self) -> int:
-        result = shift = 0
-        while True:
-            byte = self._byte()
-            result |= (byte & 127) << shift
-            if byte < 128:
-                return result
-            shift += 7
 
-    def _signed(self) -> int:
-        number = self._unsigned()
-        return (number >> 1) ^ -(number & 1)
+def _items(data: bytes, at: int) -> tuple[int, int, int]:
+    """Type and number of the items of a list, and where they begin."""
+    header = data[at]
+    count, at = _unsigned(data, at + 1) if header >> 4 == 15 else (header >> 4, at + 1)
+    return header & 15, count, at
+
+
+def _bytes(data: bytes, at: int, size: int) -> bytes:
+    if at + size > len(data):
+        raise ValueError("not a thrift struct: it ends early")
+    return data[at : at + size]
+
+
+def _unsigned(data: bytes, at: int) -> tuple[int, int]:
+    byte = data[at]
+    at += 1
+    if byte < 128:
+        return byte, at
+    number, shift = byte & 127, 7
+    while (byte := data[at]) >= 128:
+        number |= (byte & 127) << shift
+        shift += 7
+        at += 1
+    return number | byte << shift, at + 1
+
+
+def _signed(data: bytes, at: int) -> tuple[int, int]:
+    number, at = _unsigned(data, at)
+    return (number >> 1) ^ -(number & 1), at
 
 
 def _put_struct(out: bytearray, fields: Struct) -> None:
@@ -133,7 +160,7 @@ def _put_struct(out: bytearray, fields: Struct) -> None:
 
 
 def _put(out: bytearray, kind: int, value: Any) -> None:
-    if kind in (I16, I32, I64):
+    if I16 <= kind <= I64:
         _put_unsigned(out, _zigzag(value))
     elif kind == BINARY:
         _put_unsigned(out, len(value))
