@@ -31,6 +31,11 @@ LOOK_SECONDS = 15.0
 """How soon sums of periods follow the ledger. Shorter: it is read more often."""
 BUSY_SHARE = 50
 """Reading takes at most one part in so many of the time, however large the ledger is."""
+REST_FACTOR = 4.0
+"""After each statement over some segments nothing is read for so many times the CPU that it took. Lower: a second of
+whoever asks the ledger meanwhile has three threads on two cores."""
+LONGEST_REST_SECONDS = 0.5
+"""A publication has to be read while its segments are there, however many they are."""
 
 Answer = Callable[..., Any]
 """Runs a question, such as `periods`, with its arguments after the first, which is an `Ask`. May raise."""
@@ -72,6 +77,7 @@ class FigureGauges:
         self._budgets = budgets
         self._dead_letters = dead_letters
         self._read_at = 0.0
+        self._rested_seconds = 0.0
         self._of: dict[str, list[tuple[Metric, Sample]]] = {}
         self._told: set[str] = set()
         self._stopped = threading.Event()
@@ -85,6 +91,12 @@ class FigureGauges:
         self._stopped.set()
         if self._thread.ident is not None:
             self._thread.join()
+
+    def rest(self, cpu_seconds: float) -> None:
+        """Step back for whoever waits for an answer. In the thread that reads; not once it is to stop."""
+        started_seconds = time.monotonic()
+        self._stopped.wait(min(cpu_seconds * REST_FACTOR, LONGEST_REST_SECONDS))
+        self._rested_seconds += time.monotonic() - started_seconds
 
     def families(self) -> Iterator[Family]:
         """All of it as it was last read."""
@@ -101,9 +113,10 @@ class FigureGauges:
             for name, read in reads.items():
                 if time.monotonic() >= next_seconds[name] and not self._stopped.is_set():
                     started_seconds, is_first = time.monotonic(), not next_seconds[name]
+                    self._rested_seconds = 0.0
                     least_seconds = pauses[name] if self._note(name, read) else LOOK_SECONDS
                     ended_seconds = time.monotonic()
-                    took_seconds = ended_seconds - started_seconds
+                    took_seconds = ended_seconds - started_seconds - self._rested_seconds
                     next_seconds[name] = ended_seconds + pause_after(least_seconds, took_seconds, is_first=is_first)
             if self._stopped.wait(max(0.5, min(next_seconds.values()) - time.monotonic())):
                 return

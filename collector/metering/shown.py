@@ -48,7 +48,7 @@ def figures_of(store: Store, config: Config, desk: Desk, asking: Callable[[], As
 
     def ask(statement: str, parameters: Mapping[str, object]) -> pa.Table:
         # In the process that takes spans in: nobody waits for gauges, and a second thread takes 30 MB more meanwhile.
-        return sums_of_published(store.layout.published, statement, parameters, threads=1)
+        return sums_of_published(store.layout.published, statement, parameters, threads=1, rest=figures.rest)
 
     def answer(question: Callable[..., Any], *arguments: Any) -> Any:
         found = asking()
@@ -61,13 +61,14 @@ def figures_of(store: Store, config: Config, desk: Desk, asking: Callable[[], As
         rows: list[tuple[str, int]] = store.read(lambda reader: reader.rows(query("dead_letters")))
         return rows
 
-    return FigureGauges(
+    figures = FigureGauges(
         answer,
         ZoneInfo(config.api.time_zone if config.api is not None else "UTC"),
         config.metering.refresh_seconds,
         lambda: budgets_now(desk.rulebook.rules, desk.counters, time.time_ns()),
         dead_letters,
     )
+    return figures
 
 
 def show_metrics(telemetry: Telemetry, meter: Meter, figures: FigureGauges, desk: Desk) -> None:

@@ -7,7 +7,8 @@ more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,18 @@ _TYPES = {"int64": "BIGINT", "decimal128(38, 12)": "DECIMAL(38, 12)"}
 """Of sums, as questions have them. DuckDB's own sum is wider."""
 
 
+Rest = Callable[[float], None]
+"""Called after each statement with the CPU seconds that it took in this thread."""
+
+
 def sums_of_published(
-    path: Path, sql: str, parameters: Mapping[str, object], *, threads: int, rows_at_once: int = ROWS_AT_ONCE
+    path: Path,
+    sql: str,
+    parameters: Mapping[str, object],
+    *,
+    threads: int,
+    rest: Rest = lambda cpu_seconds: None,
+    rows_at_once: int = ROWS_AT_ONCE,
 ) -> pa.Table:
     """The result of a question about the view `calls` that groups by all of `bucket` and `key_...` that it has; every
     other column of it is a sum.
@@ -44,9 +55,11 @@ def sums_of_published(
             some, amendments = pieces(connection, name)
             parts: list[pa.Table] = []
             for few in _few(some, rows_at_once):
+                started_seconds = time.thread_time()
                 calls = calls_of(few, name, amendments=not parts and amendments is not None)
                 connection.execute(f"CREATE OR REPLACE TEMP VIEW calls AS SELECT * FROM {calls}")
                 parts.append(connection.sql(sql, params=dict(parameters)).to_arrow_table())
+                rest(time.thread_time() - started_seconds)
             if not parts:
                 return connection.sql(sql, params=dict(parameters)).to_arrow_table()
             return parts[0] if len(parts) == 1 else _added(connection, pa.concat_tables(parts))

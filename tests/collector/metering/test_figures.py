@@ -11,8 +11,16 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from collector.exposition import render
+from collector.metering import figures
 from collector.metering.config import MeteringConfig
-from collector.metering.figures import BUSY_SHARE, LOOK_SECONDS, FigureGauges, pause_after
+from collector.metering.figures import (
+    BUSY_SHARE,
+    LONGEST_REST_SECONDS,
+    LOOK_SECONDS,
+    REST_FACTOR,
+    FigureGauges,
+    pause_after,
+)
 from collector.store.query import query_published
 from otel_cost.pricing.money import format_usd
 from tests.collector.metering.test_meter import Metered
@@ -61,6 +69,34 @@ def test_what_cannot_be_read_is_absent_and_said_once(caplog: pytest.LogCaptureFi
     assert [record.message for record in caplog.records if "periods" in record.message] == [
         "metrics of periods cannot be read now: no file"
     ]
+
+
+def test_reading_rests_and_is_not_slower_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rests are no part of what reading takes, so figures are read as often as without; who stops waits for none."""
+    took: list[float] = []
+
+    def pause_as_told(least_seconds: float, took_seconds: float, *, is_first: bool) -> float:
+        took.append(took_seconds)
+        return 60.0
+
+    def answer(*_: object) -> None:
+        for cpu_seconds in (0.05,) * 3:
+            gauges.rest(cpu_seconds)
+        raise OSError("no file")
+
+    monkeypatch.setattr(figures, "pause_after", pause_as_told)
+    gauges = FigureGauges(answer, ZoneInfo("UTC"), 300.0, list, list)
+    started_seconds = time.monotonic()
+    gauges.start()
+    while len(took) < 3:
+        assert time.monotonic() < started_seconds + 30
+        time.sleep(0.01)
+    assert time.monotonic() - started_seconds >= 6 * 0.05 * REST_FACTOR
+    assert max(took) < 0.05 * REST_FACTOR
+    gauges.stop()
+    stopped_seconds = time.monotonic()
+    gauges.rest(1_000.0)
+    assert time.monotonic() - stopped_seconds < LONGEST_REST_SECONDS
 
 
 def test_a_slow_start_does_not_keep_figures_from_following_the_ledger() -> None:

@@ -65,16 +65,21 @@ def test_sums_are_those_of_one_statement(open_store: OpenStore, ledger_path: Pat
 def test_a_statement_reads_few_segments(
     open_store: OpenStore, ledger_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """After each there is time for others, as much as its CPU says."""
     grown(open_store)
     read: list[int] = []
+    rested: list[float] = []
 
     def counted(some: Sequence[Piece], name: str, *, amendments: bool) -> str:
         read.append(len(some))
         return calls_of(some, name, amendments=amendments)
 
     monkeypatch.setattr("collector.store.query_sums.calls_of", counted)
-    sums_of_published(ledger_path, "SELECT count(*) AS calls FROM calls", {}, threads=1, rows_at_once=1)
+    count = "SELECT count(*) AS calls FROM calls"
+    sums_of_published(ledger_path, count, {}, threads=1, rest=rested.append, rows_at_once=1)
     assert read == [1] * 10
+    assert len(rested) == 10
+    assert all(0 < cpu_seconds < 1 for cpu_seconds in rested)
 
 
 def test_an_empty_ledger_has_sums(open_store: OpenStore, ledger_path: Path) -> None:
