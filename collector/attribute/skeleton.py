@@ -47,8 +47,7 @@ def encode(*columns: pa.Array | pa.ChunkedArray) -> list[Coded]:
     said = [array for array in arrays if array.null_count < length]
     if not said:
         return [Coded(np.full(length, UNKNOWN, np.int64), NO_TEXTS)] * len(columns)
-    joined = said[0] if len(said) == 1 else pa.concat_arrays([plain(array) for array in said])
-    coded = _encoded(joined)
+    coded = _encoded(said[0]) if len(said) == 1 else _encoded_together(said)
     found, start = [], 0
     for array in arrays:
         if array.null_count < length:
@@ -74,6 +73,17 @@ def _encoded(array: pa.Array) -> Coded:
     if len(empty):
         codes[codes == empty[0]] = UNKNOWN
     return Coded(codes, encoded.dictionary)
+
+
+def _encoded_together(arrays: list[pa.Array]) -> Coded:
+    """The rows of all, one array after the other. Of dictionaries only the words are looked at."""
+    if not all(pa.types.is_dictionary(array.type) for array in arrays):
+        return _encoded(pa.concat_arrays([plain(array) for array in arrays]))
+    of_word = _encoded(pa.concat_arrays([plain(array.dictionary) for array in arrays]))
+    ends = np.cumsum([len(array.dictionary) for array in arrays])
+    words = np.split(of_word.codes, ends[:-1])
+    codes = [_gathered(own, _codes(array.indices)) for own, array in zip(words, arrays, strict=True)]
+    return Coded(np.concatenate(codes), of_word.values)
 
 
 def _codes(indices: pa.Array) -> Ints:

@@ -75,7 +75,9 @@ def groups(calls: pa.Table, labels: Sequence[str]) -> Groups:
 
 def buckets(calls: pa.Table, at_seconds: float) -> Iterator[Bucket]:
     """The priced ones among new calls, by provider and size. `at_seconds`: when they were counted, Unix time."""
-    priced = calls.filter(pc.is_valid(calls.column("cost_usd")))
+    priced = calls.select(["provider", "cost_usd", "trace_id", "span_id"])
+    if priced.column("cost_usd").null_count:
+        priced = priced.filter(pc.is_valid(priced.column("cost_usd")))
     if not priced.num_rows:
         return
     cost = pico_usd(priced.column("cost_usd"))

@@ -125,12 +125,12 @@ class Judge:
             return {}
         hashes = trace_hashes(*(one_chunk(whole.spans.column(name)) for name in ("org_id", "trace_id")))
         later = set() if put_off is None else set(put_off.hashes.tolist())
-        sizes = zip(*(each.tolist() for each in np.unique(hashes, return_counts=True)), strict=True)
-        return {
-            trace: spans
-            for trace, spans in sizes
-            if (spans >= LARGE_SPANS or trace in waiting) and trace not in later and self._is_sure(whole, trace)
-        }
+        traces, spans = np.unique(hashes, return_counts=True)
+        wanted = spans >= LARGE_SPANS
+        if waiting:
+            wanted |= np.isin(traces, np.fromiter(waiting, np.uint64, len(waiting)))
+        sizes = zip(traces[wanted].tolist(), spans[wanted].tolist(), strict=True)
+        return {trace: size for trace, size in sizes if trace not in later and self._is_sure(whole, trace)}
 
     def _is_sure(self, whole: _Whole, trace: int) -> bool:
         return whole.certain is None or trace in whole.certain

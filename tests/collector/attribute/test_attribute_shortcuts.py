@@ -118,3 +118,21 @@ def test_a_late_parent_in_another_trace_is_nobodys_parent() -> None:
         span("b" * 16, "a" * 16, trace_id="2" * 32, call_kind="leaf"),
     ]
     assert attribute(skeleton(rows)).column("agent").to_pylist() == [None]
+
+
+def test_columns_that_share_their_codes_may_each_have_a_dictionary_of_their_own() -> None:
+    """Equal texts have one code in both, with words that neither row says, NULL and empty ones among them."""
+    texts = (["b", "a", None, "", "c", "b"], ["c", "b", "", "z", None, "a"])
+    words = (["unsaid", "a", "b", None, "", "c"], ["z", "", "c", "b", "a"])
+    columns = [
+        pa.DictionaryArray.from_arrays(
+            pa.array([None if text is None else own.index(text) for text in said], pa.int32()),
+            pa.array(own, pa.string()),
+        )
+        for said, own in zip(texts, words, strict=True)
+    ]
+    for mixed in (columns, [columns[0], columns[1].cast(pa.string())]):
+        found = encode(*mixed)
+        told = [[None if code < 0 else one.values[code].as_py() for code in one.codes.tolist()] for one in found]
+        assert told == [[text or None for text in said] for said in texts]
+        assert found[0].codes[0] == found[1].codes[1]
