@@ -122,8 +122,8 @@ def test_a_late_parent_in_another_trace_is_nobodys_parent() -> None:
 
 def test_columns_that_share_their_codes_may_each_have_a_dictionary_of_their_own() -> None:
     """Equal texts have one code in both, with words that neither row says, NULL and empty ones among them."""
-    texts = (["b", "a", None, "", "c", "b"], ["c", "b", "", "z", None, "a"])
-    words = (["unsaid", "a", "b", None, "", "c"], ["z", "", "c", "b", "a"])
+    texts: list[list[str | None]] = [["b", "a", None, "", "c", "b"], ["c", "b", "", "z", None, "a"]]
+    words: list[list[str | None]] = [["unsaid", "a", "b", None, "", "c"], ["z", "", "c", "b", "a"]]
     columns: list[pa.Array] = [
         pa.DictionaryArray.from_arrays(
             pa.array([None if text is None else own.index(text) for text in said], pa.int32()),
