@@ -150,8 +150,11 @@ def main() -> None:
     provider = TracerProvider(shutdown_on_exit=False)
     trace.set_tracer_provider(provider)
     metrics.set_meter_provider(MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False))
-    otel_cost.install()
+    processor = otel_cost.install()
     rows = summarise(measure(chosen.rounds))
+    assert processor is not None
+    if unpriced := processor.stats().get("spans.unpriced"):
+        raise SystemExit(f"{unpriced} calls were not priced: what is measured is not what an app would see")
     met = verdicts(rows)
     if chosen.json:
         print(json.dumps({"clients": rows, "targets": met}, indent=2))

@@ -15,7 +15,14 @@ from typing import Any
 EVENTS = 400
 """Of one stream. Fewer, and what a stream costs as a call hides what an event costs; more only takes longer."""
 _USAGE = {"prompt_tokens": 1220, "completion_tokens": 100, "total_tokens": 1320}
-_CHAT = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "gpt-4o-2024-08-06"}
+_ID = "chatcmpl-AGsmkW8yTbPqx1NZf0rUd9hVc2LoE"
+"""In OpenAI's form: with that of a local server the call would be its, and have no price."""
+_CHAT = {
+    "id": _ID,
+    "object": "chat.completion",
+    "created": 1,
+    "model": "gpt-4o-2024-08-06",
+}
 _MESSAGE = {"role": "assistant", "content": "A sentence of some length, as models answer. " * 20}
 _DETAILS = {
     "prompt_tokens_details": {"cached_tokens": 1152, "audio_tokens": 0},
