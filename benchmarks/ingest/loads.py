@@ -26,15 +26,15 @@ LONGEST_SECONDS = 60.0
 class Sizes:
     """How much a system gets in a round."""
 
-    big_requests: int  # of 512 spans
+    big_requests: int  # of 512 spans; enough of them that merges, checkpoints and memory have their usual share
     small_requests: int  # of one span
     paced_seconds: float  # 0: not at a fixed rate, which it cannot keep
     idle_requests: int
 
 
 FULL = {
-    "otel-cost": Sizes(600, 10_000, 10.0, 100),
-    "rotel": Sizes(600, 20_000, 10.0, 100),
+    "otel-cost": Sizes(2_400, 10_000, 10.0, 100),
+    "rotel": Sizes(2_400, 20_000, 10.0, 100),
     "phoenix": Sizes(4, 200, 0.0, 20),
     "mlflow": Sizes(8, 200, 0.0, 20),
 }
