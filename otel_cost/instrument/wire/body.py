@@ -174,13 +174,6 @@ class BodyReader:
 
 def _read(asked: Asked, head: Head, body: bytes) -> Reading:
     """A body that came whole; events in it (under the content type of a JSON body) are still a stream."""
-    if body[:1] == b"{":  # nearly always
-        try:
-            said = json_of(body if len(body) < MIN_BYTES else trimmed(body))
-        except (ValueError, RecursionError):
-            pass
-        else:
-            return asked.api.whole(asked, head, said)
     parsed = parse(body, head.headers.get("content-type", "").lower())
     framing = _sniffed(body[:64].lstrip(_BLANKS)) if isinstance(parsed, str) and head.status < 400 else None
     if framing == "sse" or (framing and asked.is_stream):
@@ -194,9 +187,17 @@ def _read(asked: Asked, head: Head, body: bytes) -> Reading:
 
 def read_body(asked: Asked, head: Head, body: bytes) -> Reading:
     """What a whole body says, streamed or not."""
-    if len(body) <= MAX_BODY_BYTES and _framing(asked, head) is None:
-        reading = _read(asked, head, body)
-        return settled(asked, reading) if asked.is_provider_guessed else reading
+    size = len(body)
+    if body[:1] == b"{" and size <= MAX_BODY_BYTES and (head[0] >= 400 or not (asked.is_stream or asked.api.framing)):
+        try:
+            said = json_of(body if size < MIN_BYTES else trimmed(body))
+        except (ValueError, RecursionError):
+            pass
+        else:  # nearly always: one JSON object, and no stream was asked for; headers can say nothing else
+            reading = asked.api.whole(asked, head, said)
+            return settled(asked, reading) if asked.is_provider_guessed else reading
+    if size <= MAX_BODY_BYTES and _framing(asked, head) is None:
+        return settled(asked, _read(asked, head, body))
     reader = BodyReader(asked, head)
     reader.feed(body)
     reader.end()

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from otel_cost.instrument.wire.asking import json_body, model_of
 from otel_cost.instrument.wire.failures import Failure, failure
 from otel_cost.instrument.wire.google_url import place_of
+from otel_cost.instrument.wire.openai_plan import planned
 from otel_cost.instrument.wire.openai_stream import ChatEvents
 from otel_cost.instrument.wire.openai_usage import Counted, counted
 from otel_cost.instrument.wire.routes import Route
@@ -40,6 +42,15 @@ _asked, _reading = maker(Asked), maker(Reading)
 
 def reading_of(asked: Asked, head: Head, body: Any, *, is_stream: bool | None = None) -> Reading:
     """What an answer's JSON says (of a stream: the object that its events add up to)."""
+    if type(body) is dict:
+        reading = planned(asked, head, body, is_stream, _texts_of)
+        if reading is not None:  # nearly always
+            return reading
+    return any_reading(asked, head, body, is_stream)
+
+
+def any_reading(asked: Asked, head: Head, body: Any, is_stream: bool | None = None) -> Reading:
+    """The same, of whatever came."""
     said = body if type(body) is dict else mapping(body)
     model = text(said.get("model"))
     usage, beside = counted(asked, head, said, model)
@@ -65,7 +76,7 @@ def reading_of(asked: Asked, head: Head, body: Any, *, is_stream: bool | None = 
             False,
             None,
             (),
-            lambda: (request_texts(asked.body), _delivered(choices)),
+            partial(_texts_of, asked, choices),
             {"system_fingerprint": fingerprint} if fingerprint else NOTHING,
         )
     )
@@ -94,6 +105,10 @@ def _with_more(reading: Reading, beside: Counted | None, failed: Failure | None)
 
 def _stream(asked: Asked, head: Head) -> EventReader:
     return ChatEvents(asked, head, reading_of)
+
+
+def _texts_of(asked: Asked, choices: list[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
+    return request_texts(asked.body), _delivered(choices)
 
 
 def _delivered(choices: list[Mapping[str, Any]]) -> list[str]:

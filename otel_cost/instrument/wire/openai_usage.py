@@ -65,11 +65,11 @@ _INTS = {int}
 _HIDDEN_THINKERS = frozenset({GEMINI, VERTEX})
 """Providers whose thinking shows only in `total_tokens`."""
 
-_APART_THINKERS = frozenset({PERPLEXITY, VERCEL_GATEWAY})
+APART_THINKERS = frozenset({PERPLEXITY, VERCEL_GATEWAY})
 """Providers that report reasoning beside the completion for some models (deep research; Gemini), in no total: more
 reasoning than completion shows it. Elsewhere that is a slip of counting."""
 
-_BESIDE_TOKENS = frozenset(
+BESIDE_TOKENS = frozenset(
     {
         *("cost", "cost_in_usd_ticks", "cost_details", "is_byok"),
         *("server_tool_use", "server_tool_use_details", "num_search_queries"),
@@ -110,12 +110,12 @@ def counted(
         put(counts, u.CACHE_READ, head.headers.get("fireworks-cached-prompt-tokens"))
     model = answered or asked.model
     searches = model is not None and "search" in model
-    if not searches and "usage_breakdown" not in body and _BESIDE_TOKENS.isdisjoint(said):
+    if not searches and "usage_breakdown" not in body and BESIDE_TOKENS.isdisjoint(said):
         return counts, None  # nearly always
     found = Counted(counts)
     if model is not None and searches:
         _model_that_searches(found, head, model)
-    if not _BESIDE_TOKENS.isdisjoint(said):
+    if not BESIDE_TOKENS.isdisjoint(said):
         found.service_tier = text(said.get("service_tier"))
         size = text(said.get("search_context_size"))
         if size:
@@ -133,7 +133,7 @@ def tokens(said: Mapping[str, Any], provider: str, *, has_output: bool = True) -
     into, out = said.get("prompt_tokens_details"), said.get("completion_tokens_details")
     if type(into) is not dict or type(out) is not dict:
         into, out = mapping(into), mapping(out)
-    units, keys, others = _present(tuple(said), tuple(into), tuple(out), has_output)
+    units, keys, others = present(tuple(said), tuple(into), tuple(out), has_output)
     of_said, of_into, of_out = keys
     values = [*map(said.__getitem__, of_said), *map(into.__getitem__, of_into), *map(out.__getitem__, of_out)]
     usage: dict[str, int]
@@ -146,7 +146,7 @@ def tokens(said: Mapping[str, Any], provider: str, *, has_output: bool = True) -
             put(usage, unit, value, *[told[part][key] for part, key in others[unit]])
     if has_output:
         total = said.get("total_tokens")
-        if provider in _APART_THINKERS or total != usage.get(u.INPUT, 0) + usage.get(u.OUTPUT, 0):
+        if provider in APART_THINKERS or total != usage.get(u.INPUT, 0) + usage.get(u.OUTPUT, 0):
             _outside(usage, whole(total), provider)
     elif u.INPUT not in usage:
         put(usage, u.INPUT, said.get("total_tokens"))
@@ -162,7 +162,7 @@ class _Present(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def _present(said: tuple[str, ...], into: tuple[str, ...], out: tuple[str, ...], has_output: bool) -> _Present:
+def present(said: tuple[str, ...], into: tuple[str, ...], out: tuple[str, ...], has_output: bool) -> _Present:
     """Units that a usage of these keys tells, where, and where else: an app sees few such sets of keys."""
     wanted = _INPUTS + _OUTPUTS if has_output else _INPUTS
     found = ((unit, [at for at in sources if at[1] in (said, into, out)[at[0]]]) for unit, sources in wanted)
@@ -180,7 +180,7 @@ def _outside(usage: dict[str, int], total: int | None, provider: str) -> None:
         return
     reasoning, audio = usage.get(u.REASONING, 0), usage.get(INPUT_AUDIO, 0)
     missing = 0 if total is None else total - usage[u.INPUT] - usage[u.OUTPUT]
-    if (missing > 0 and missing == reasoning) or (provider in _APART_THINKERS and reasoning > usage[u.OUTPUT]):
+    if (missing > 0 and missing == reasoning) or (provider in APART_THINKERS and reasoning > usage[u.OUTPUT]):
         usage[u.OUTPUT] += reasoning
     elif missing > 0 and missing == audio:
         usage[u.INPUT] += audio
