@@ -6,10 +6,12 @@ guardrails did is told by `trace`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from operator import itemgetter
 from typing import Any
 
-from otel_cost.instrument.wire.answers import answer, json_or_none, texts_in
+from otel_cost.instrument.wire.answers import json_or_none, texts_in
 from otel_cost.instrument.wire.asking import json_body
 from otel_cost.instrument.wire.bedrock_request import (
     at_latency,
@@ -21,12 +23,22 @@ from otel_cost.instrument.wire.bedrock_request import (
 )
 from otel_cost.instrument.wire.blocks import Blocks
 from otel_cost.instrument.wire.routes import Route
-from otel_cost.instrument.wire.types import Api, Asked, Head, Reading, Request
-from otel_cost.instrument.wire.values import at, items, mapping, objects, put, text, whole
+from otel_cost.instrument.wire.types import Api, Asked, Head, Reading, Request, maker
+from otel_cost.instrument.wire.values import NOTHING, at, items, mapping, objects, put, text, whole
 from otel_cost.normalise.vocabulary import BEDROCK
-from otel_cost.pricing.units import CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H, CACHE_WRITE_5M, INPUT, OUTPUT
+from otel_cost.pricing.units import CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H, CACHE_WRITE_5M, INPUT, MAX_QUANTITY, OUTPUT
 
 TEXTS = frozenset({"text", "input"})
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    OUTPUT: ("outputTokens",),
+    CACHE_READ: ("cacheReadInputTokens", "cacheReadInputTokenCount"),
+    CACHE_WRITE: ("cacheWriteInputTokens", "cacheWriteInputTokenCount"),
+    INPUT: ("inputTokens",),
+}
+"""By unit, what a usage calls it; the first that is a count."""
+_FURTHER = frozenset({"trace", "serviceTier", "performanceConfig"})
+"""What few answers say besides message and usage."""
+_INTS = {int}
 _LIFETIMES = {"5m": CACHE_WRITE_5M, "1h": CACHE_WRITE_1H}
 _STREAM = "converse-stream"
 _COUNT = "count-tokens"
@@ -34,12 +46,25 @@ _COUNT = "count-tokens"
 
 def ask(request: Request, provider: str) -> Asked:
     """The model is in the path, everything else in the body."""
-    path = request.url.partition("?")[0].rstrip("/")
-    model, context = target_of(request.url)
-    body = json_body(request)
-    operation, is_stream = None if path.endswith(_COUNT) else "chat", path.endswith(_STREAM)
-    api = CONVERSE_STREAM if is_stream else CONVERSE
-    return Asked(api, provider, operation, request, model, is_stream, body, context)
+    api, operation, model, is_stream, context = _of_path(request.url.partition("?")[0].rstrip("/"))
+    return _asked((api, provider, operation, request, model, is_stream, json_body(request), context, False))
+
+
+@lru_cache(maxsize=256)
+def _of_path(path: str) -> tuple[Api, str | None, str | None, bool, Mapping[str, str]]:
+    """API, operation, model, whether it is a stream, and region: an app asks few models."""
+    model, context = target_of(path)
+    is_stream = path.endswith(_STREAM)
+    return (
+        CONVERSE_STREAM if is_stream else CONVERSE,
+        None if path.endswith(_COUNT) else "chat",
+        model,
+        is_stream,
+        context,
+    )
+
+
+_asked, _reading = maker(Asked), maker(Reading)
 
 
 def read_whole(asked: Asked, head: Head, body: Any) -> Reading:
@@ -54,12 +79,35 @@ def read_whole(asked: Asked, head: Head, body: Any) -> Reading:
 def usage_of(reported: Mapping[str, Any]) -> dict[str, int]:
     """`TokenUsage`: its input excludes cached tokens. Older and Nova's own answers say `...TokenCount`. Written tokens
     may be listed by lifetime."""
+    plan = _plan(tuple(reported))
+    if plan is not None:
+        units, take = plan
+        counts = take(reported)
+        if set(map(type, counts)) == _INTS and min(counts) >= 0 and sum(counts) <= MAX_QUANTITY:  # nearly always
+            usage = dict(zip(units, counts))  # noqa: B905  # they are as many; to have it checked takes half as long again
+            usage[INPUT] = sum(counts) - usage[OUTPUT]
+            return usage
+    return any_usage_of(reported)
+
+
+@lru_cache(maxsize=64)
+def _plan(keys: tuple[str, ...]) -> tuple[tuple[str, ...], Callable[[Mapping[str, Any]], tuple[Any, ...]]] | None:
+    """Units that a usage of these keys tells, and what takes their counts. An app sees few such sets of keys."""
+    if "cacheDetails" in keys or not {"inputTokens", "outputTokens"}.issubset(keys):
+        return None
+    found = {unit: next((name for name in names if name in keys), None) for unit, names in _NAMES.items()}
+    told = {unit: name for unit, name in found.items() if name is not None}
+    return tuple(told), itemgetter(*told.values())
+
+
+def any_usage_of(reported: Mapping[str, Any]) -> dict[str, int]:
+    """The same, of whatever was reported."""
     usage = inclusive(
         {
             INPUT: reported.get("inputTokens"),
             OUTPUT: reported.get("outputTokens"),
-            CACHE_READ: _either(reported, "cacheReadInputTokens", "cacheReadInputTokenCount"),
-            CACHE_WRITE: _either(reported, "cacheWriteInputTokens", "cacheWriteInputTokenCount"),
+            CACHE_READ: _either(reported, *_NAMES[CACHE_READ]),
+            CACHE_WRITE: _either(reported, *_NAMES[CACHE_WRITE]),
         }
     )
     for detail in objects(reported.get("cacheDetails")):
@@ -79,19 +127,45 @@ def _either(said: Mapping[str, Any], *keys: str) -> int | None:
 
 def message_reading(asked: Asked, said: Mapping[str, Any]) -> Reading:
     """What an answer says, whole or put together from a stream's events."""
-    usage = usage_of(mapping(said.get("usage")))
     reason = text(said.get("stopReason"))
-    output = said.get("output")
-    units = guardrail_units(at(said, "trace", "guardrail"))
-    return answer(asked)._replace(
-        response_model=text(at(said, "trace", "promptRouter", "invokedModelId")),
-        usage=usage,
-        finish_reasons=(reason,) if reason else None,
-        service_tier=text(at(said, "serviceTier", "type")),
-        context=at_latency(asked.context, at(said, "performanceConfig", "latency")),
-        said=lambda: (texts_in(asked.body, TEXTS), texts_in(output, TEXTS)),
-        extra={"guardrail_units": units} if units else {},
+    reading = _reading(
+        (
+            asked.operation,
+            asked.provider,
+            asked.model,
+            None,  # response model
+            None,  # response id
+            asked.is_stream,
+            usage_of(mapping(said.get("usage"))),
+            None,  # images
+            (reason,) if reason else None,
+            None,  # error
+            None,  # service tier
+            asked.context,
+            None,  # reported cost
+            True,  # billable
+            False,
+            None,
+            (),
+            partial(_texts_of, asked, said.get("output")),
+            NOTHING,
+        )
     )
+    return reading if _FURTHER.isdisjoint(said) else _with_more(reading, said)
+
+
+def _with_more(reading: Reading, said: Mapping[str, Any]) -> Reading:
+    units = guardrail_units(at(said, "trace", "guardrail"))
+    return reading._replace(
+        response_model=text(at(said, "trace", "promptRouter", "invokedModelId")),
+        service_tier=text(at(said, "serviceTier", "type")),
+        context=at_latency(reading.context, at(said, "performanceConfig", "latency")),
+        extra={"guardrail_units": units} if units else NOTHING,
+    )
+
+
+def _texts_of(asked: Asked, output: object) -> tuple[list[str], list[str]]:
+    return texts_in(asked.body, TEXTS), texts_in(output, TEXTS)
 
 
 def guardrail_units(trace: Any) -> dict[str, int]:
