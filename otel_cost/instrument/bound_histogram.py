@@ -66,8 +66,9 @@ def _add(aggregation: Any, values: Sequence[float]) -> None:
         counts = aggregation._value
         if counts is None:
             counts = aggregation._value = [0] * (len(aggregation._boundaries) + 1)
-        for bucket in map(bisect_left, repeat(aggregation._boundaries), values):
-            counts[bucket] += 1
+        buckets = list(map(bisect_left, repeat(aggregation._boundaries), values))
+        for bucket in set(buckets):
+            counts[bucket] += buckets.count(bucket)
         aggregation._sum = sum(values, aggregation._sum)
         if aggregation._record_min_max:
             aggregation._min = min(aggregation._min, *values)
