@@ -53,14 +53,13 @@ def _wrap_request(original: _Send) -> _Send:
             options = exchanges.with_body(options, exchange.replacement_body) or options
         if exchange.replacement_url is not None:
             str_or_url, options = exchanges.with_url(options, exchange.replacement_url) or (str_or_url, options)
-        token = exchange.enter()
         try:
             response = await original(self, method, str_or_url, **options)
         except BaseException as error:
             exchanges.failed(exchange, error)
             raise
         finally:
-            exchange.leave(token)
+            exchange.leave()
         if not exchanges.responded(exchange, self, response, options):
             exchange.closed()
         return response

@@ -41,15 +41,14 @@ def _wrap_send(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]
                 STATS.failed("botocore_hook.begin", error)
         if exchange is None:
             return original(self, request)
-        token = exchange.enter()
         try:
             response = original(self, request)
         except BaseException as error:
             exchange.failed(error)
-            exchange.leave(token)
+            exchange.leave()
             raise
-        if _responded(exchange, token, response) is None:
-            exchange.leave(token)
+        if _responded(exchange, response) is None:
+            exchange.leave()
             exchange.closed()
         return response
 
@@ -62,14 +61,14 @@ def _request_of(request: Any) -> Request:
 
 
 @guarded
-def _responded(exchange: Exchange, token: object, response: Any) -> bool:
+def _responded(exchange: Exchange, response: Any) -> bool:
     headers = lazy(response.headers, response.headers.get("content-type"))
     body = response._content
     content_encoding = response.headers.get("content-encoding")  # botocore decodes nothing
     if body is not None and content_encoding is None:
-        exchange.answered(token, response.status_code, headers, body)
+        exchange.answered(response.status_code, headers, body)
         return True
-    exchange.leave(token)
+    exchange.leave()
     if body is None:
         observe_body(exchange, response.raw, response.status_code, headers)
         return True

@@ -87,20 +87,19 @@ class _Library:
                 instead = self._instead(exchange, args, kwargs)
                 if instead is not None:
                     args, kwargs = instead.args, instead.kwargs
-            token = exchange.enter()
             try:
                 response = original(client, *args, **kwargs)
             except BaseException as error:
-                exchange.leave(token)
+                exchange.leave()
                 exchange.failed(error)
                 if instead is not None:
                     instead.give_back(error)
                 raise
             try:
-                self._answered(exchange, token, response)
+                self._answered(exchange, response)
             except Exception as error:
                 STATS.failed("httpx_hook.answered", error)
-                exchange.leave(token)
+                exchange.leave()
                 exchange.closed()
             if instead is not None:
                 instead.give_back(response)
@@ -126,20 +125,19 @@ class _Library:
                 instead = self._instead(exchange, args, kwargs)
                 if instead is not None:
                     args, kwargs = instead.args, instead.kwargs
-            token = exchange.enter()
             try:
                 response = await original(client, *args, **kwargs)
             except BaseException as error:
-                exchange.leave(token)
+                exchange.leave()
                 exchange.failed(error)
                 if instead is not None:
                     instead.give_back(error)
                 raise
             try:
-                self._answered(exchange, token, response)
+                self._answered(exchange, response)
             except Exception as error:
                 STATS.failed("httpx_hook.answered", error)
-                exchange.leave(token)
+                exchange.leave()
                 exchange.closed()
             if instead is not None:
                 instead.give_back(response)
@@ -171,19 +169,20 @@ class _Library:
         sent.read()
         return sent
 
-    def _answered(self, exchange: observe.Exchange, token: object, response: Any) -> None:
-        headers = _answer_headers(response.headers)
+    def _answered(self, exchange: observe.Exchange, response: Any) -> None:
         if response.is_closed:
+            headers = LazyHeaders(_headers_in, response.headers)
             try:
-                exchange.answered(token, response.status_code, headers, response.content)
+                exchange.answered(response.status_code, headers, response.content)
                 return
             except self._module.ResponseNotRead:  # an event hook closed it
                 pass
-        exchange.leave(token)
-        if response.is_closed:
+            exchange.leave()
             exchange.responded(response.status_code, headers, None)
             exchange.closed()
         else:
+            headers = _answer_headers(response.headers)
+            exchange.leave()
             exchange.responded(response.status_code, headers, headers.get("content-encoding"))
             response.stream = self._kinds.observed(response.stream, exchange)
 
@@ -193,11 +192,17 @@ _made = maker(Request)
 
 def _request(request: Any) -> Request:
     """What `send` is given, without reading a stream."""
+    body, form = getattr(request, "_content", None), None
+    if type(body) is not bytes:
+        try:
+            body = request.content
+        except Exception:  # RequestNotRead: a stream, or a form with files
+            body, form = None, stream_fields(request.stream)
     try:
-        body, form = request.content, None
-    except Exception:  # RequestNotRead: a stream, or a form with files
-        body, form = None, stream_fields(request.stream)
-    return _made((request.method, _text_of(request.url), LazyHeaders(_headers_of, request), body, form))
+        url = _texts[request.url._uri_reference]
+    except (LookupError, AttributeError, TypeError):  # a new one, or one that is kept in another way
+        url = _text_of(request.url)
+    return _made((request.method, url, LazyHeaders(_headers_of, request), body, form))
 
 
 MAX_URLS = 1024
@@ -206,17 +211,13 @@ _texts: dict[object, str] = {}
 
 
 def _text_of(url: Any) -> str:
-    """`str(url)`, which the library puts together each time anew; by the parts that it keeps, where it keeps any."""
-    parts = getattr(url, "_uri_reference", None)
-    if not isinstance(parts, tuple):
-        return str(url)
-    text = _texts.get(parts)
-    if text is None:
-        text = str(url)
-        if "?" not in text and "@" not in text:  # else it may hold a key
-            if len(_texts) >= MAX_URLS:
-                _texts.clear()
-            _texts[parts] = text
+    """`str(url)`, which the library puts together each time anew; it is remembered by the parts that the library keeps,
+    where it keeps any."""
+    parts, text = getattr(url, "_uri_reference", None), str(url)
+    if isinstance(parts, tuple) and "?" not in text and "@" not in text:  # else it may hold a key
+        if len(_texts) >= MAX_URLS:
+            _texts.clear()
+        _texts[parts] = text
     return text
 
 

@@ -18,13 +18,16 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 
 from otel_cost.guard.errors import BudgetError
-from otel_cost.instrument import billing, estimates, garbage, host_span, wire
+from otel_cost.instrument import billing, estimates, garbage, host_span
 from otel_cost.instrument.call_span import CallSpan, Outcome, emit
+from otel_cost.instrument.current_context import attach, current, detach
 from otel_cost.instrument.encoding import decoder
 from otel_cost.instrument.guard import STATS, guarded
 from otel_cost.instrument.include_usage import asking_for_usage
 from otel_cost.instrument.retries import RETRIES, is_retryable
 from otel_cost.instrument.settings import Settings
+from otel_cost.instrument.wire.body import BodyReader, is_whole, read_body
+from otel_cost.instrument.wire.detect import asked as ask
 from otel_cost.instrument.wire.types import Asked, Head, Reading, Request, maker
 
 if TYPE_CHECKING:
@@ -41,6 +44,7 @@ _SPAN = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
 _COUNTED = {library: f"exchanges.{library}" for library in ("httpx", "httpx2", "aiohttp", "requests", "botocore")}
 
 _head, _outcome = maker(Head), maker(Outcome)
+_count = STATS.count
 
 MAX_HELD_CHUNKS = 16
 """Chunks of a stream that are read together: one after the other they cost half of what each costs between two that
@@ -85,19 +89,25 @@ _Start = tuple[Asked, Context, CallSpan | None]
 
 
 def begin(request: Request, library: str) -> Exchange | None:
-    """Start to observe a request that is about to be sent by the HTTP library of that name.
+    """Start to observe a request that is about to be sent by the HTTP library of that name; its span is current from
+    here to the exchange's `leave` or `answered`.
 
     None: not a model API, switched off, or already inside an observed exchange (httpx over aiohttp). Raises nothing but
     a budget's refusal (`otel_cost.BudgetError`, or what carries it out of an SDK), where the guard is on.
     """
     passage = None
-    try:
-        start = _start(request, library)
-        if start is None:
+    try:  # as in `_start`: every function less is felt
+        context = current()
+        if context and (_OBSERVED in context or context.get(_SUPPRESSED)):
             return None
-        if _gate is not None and _is_decided_on(start):
-            passage = _gate.admit(start[0], start[1], library)
-        return Exchange(start, passage, _settings)
+        asked = ask(request, _settings.hosts)
+        if asked is None:
+            return None
+        _count(_COUNTED.get(library) or f"exchanges.{library}")
+        repeated = RETRIES.take(request, context) if RETRIES.pending and asked.operation is not None else None
+        if _gate is not None and repeated is None and asked.operation is not None:
+            passage = _gate.admit(asked, context, library)
+        return Exchange((asked, context, repeated), passage, _settings)
     except BudgetError:
         raise
     except Exception as error:
@@ -114,8 +124,9 @@ async def begin_async(request: Request, library: str) -> Exchange | None:
         start = _start(request, library)
         if start is None:
             return None
-        if _is_decided_on(start):
-            passage = await _gate.admit_async(start[0], start[1], library)
+        asked, context, repeated = start
+        if repeated is None and asked.operation is not None:  # a repetition is the same call
+            passage = await _gate.admit_async(asked, context, library)
         return Exchange(start, passage, _settings)
     except BudgetError:
         raise
@@ -125,20 +136,14 @@ async def begin_async(request: Request, library: str) -> Exchange | None:
 
 
 def _start(request: Request, library: str) -> _Start | None:
-    context = otel_context.get_current()
+    context = current()
     if context and (_OBSERVED in context or context.get(_SUPPRESSED)):
         return None
-    asked = wire.asked(request, _settings.hosts) if _settings.hosts else wire.asked(request)
+    asked = ask(request, _settings.hosts)
     if asked is None:
         return None
-    STATS.count(_COUNTED.get(library) or f"exchanges.{library}")
+    _count(_COUNTED.get(library) or f"exchanges.{library}")
     return asked, context, None if asked.operation is None else RETRIES.take(request, context)
-
-
-def _is_decided_on(start: _Start) -> bool:
-    """A repetition is the same call."""
-    asked, _, repeated = start
-    return asked.operation is not None and repeated is None
 
 
 @guarded
@@ -152,12 +157,14 @@ def _never_began(error: Exception, passage: Passage | None) -> None:
 class Exchange:
     """One request and its response. No method ever raises; each may be called on any thread, one at a time.
 
+    While the HTTP library works, our span is current, and the exchange hidden from nested hooks: until `leave`.
+
     `replacement_body` and `replacement_url` are what to send instead of the app's, where the app's user asked us to.
     """
 
     __slots__ = (
         *("_asked", "_call", "_context", "_decode", "_first_chunk_ns", "_generation", "_head", "_held", "_is_over"),
-        *("_once", "_reader", "_room", "_started_ns", "replacement_body"),
+        *("_once", "_reader", "_room", "_started_ns", "_token", "_within", "replacement_body"),
         "replacement_url",
     )
 
@@ -183,7 +190,7 @@ class Exchange:
         self._held: list[bytes] = []  # chunks of the body that are not read yet
         self._room = 1  # for so many; 1 while the reader is still asked how far it is
         self._head: Head | None = None
-        self._reader: wire.BodyReader | None = None
+        self._reader: BodyReader | None = None
         self._decode: Callable[[bytes], bytes] | None = None
         self._first_chunk_ns: int | None = None
         self._call: CallSpan | None = None
@@ -193,38 +200,34 @@ class Exchange:
         elif asked.operation is not None:
             host = host_span.claim(asked, context) if context else None
             self._call = CallSpan(asked, asked.operation, context, host, settings, started_ns, passage)
-
-    @guarded
-    def enter(self) -> object:
-        """Make our span current, and hide from nested hooks, while the HTTP library works. Returns for `leave`."""
         call = self._call
-        within: dict[str, object] = {**self._context, _OBSERVED: True}
-        if call is not None:
-            within[_SPAN] = call.span
-        context = Context(within)
-        return context, otel_context.attach(context)
+        own = {_OBSERVED: True} if call is None else {_OBSERVED: True, _SPAN: call.span}
+        self._within = within = Context({**context, **own})
+        self._token = attach(within)
 
     @guarded
-    def leave(self, token: object) -> None:
-        """Undo `enter`; where another context is current, as in a coroutine that is collected elsewhere, nothing."""
-        if isinstance(token, tuple) and otel_context.get_current() is token[0]:
-            otel_context.detach(token[1])
+    def leave(self) -> None:
+        """Our span is not current any more; where another context is, as in a coroutine that is collected elsewhere,
+        nothing happens. The app may do the same again."""
+        if current() is self._within:
+            detach(self._token)
 
-    def answered(self, token: object, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    def answered(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """`leave`, `responded` and `whole`, of an answer that the library has read and decoded: ends the exchange."""
         try:
-            if isinstance(token, tuple) and otel_context.get_current() is token[0]:
-                otel_context.detach(token[1])
+            if current() is self._within:
+                detach(self._token)
             self._head = head = _head((status, headers))
-            if self._takes_end():
-                reading, call = wire.read_body(self._asked, head, body), self._call
+            if self._generation == _generation and next(self._once, False):  # as in `_takes_end`
+                self._is_over = True
+                reading, call = read_body(self._asked, head, body), self._call
                 if call is not None and reading.error_type is None:  # nearly always
                     call.finish(_outcome((reading, time_ns(), None, None, None)))
                 else:
                     self._finish(reading)
         except Exception as error:
             STATS.failed("Exchange.answered", error)
-            self.leave(token)
+            self.leave()
             self.closed()
 
     @guarded
@@ -240,13 +243,13 @@ class Exchange:
         """The decoded body, where the library has read it all; ends the exchange."""
         head = self._head
         if head is not None and self._takes_end():
-            self._finish(wire.read_body(self._asked, head, body))
+            self._finish(read_body(self._asked, head, body))
 
     def last(self, data: bytes) -> None:
         """`chunk`, after which nothing comes. Of an answer that came in one piece no piece has to be kept."""
         head = self._head
         is_only = self._reader is None and not self._held and self._decode is None
-        if is_only and head is not None and wire.is_whole(self._asked, head):
+        if is_only and head is not None and is_whole(self._asked, head):
             self.whole(data)
         else:
             self.chunk(data)
@@ -268,7 +271,7 @@ class Exchange:
             if reader is None:
                 if self._head is None or self._is_over:
                     return
-                reader = self._reader = wire.body_reader(self._asked, self._head)
+                reader = self._reader = BodyReader(self._asked, self._head)
             reader.feed(data if self._decode is None else self._decode(data))
             if self._room == 1:
                 self._look(reader)
@@ -290,7 +293,7 @@ class Exchange:
         if not self._is_over:
             self._close(estimates.ABANDONED if isinstance(error, GeneratorExit) else estimates.FAILED, error)
 
-    def _look(self, reader: wire.BodyReader) -> None:
+    def _look(self, reader: BodyReader) -> None:
         """Note the first content; at the end of the stream tell a host what was used, before its own code hears it."""
         if self._first_chunk_ns is None and reader.has_content:
             self._first_chunk_ns = time_ns()
@@ -333,8 +336,8 @@ class Exchange:
             self._finish(reader.reading(), how if reader.is_stream else None, error, at_ns)
         elif head is not None and error is None:
             is_unread = self._asked.is_stream and how == estimates.ABANDONED and head.status < HTTPStatus.BAD_REQUEST
-            reading = wire.body_reader(self._asked, head).reading() if is_unread else None
-            self._finish(reading or wire.read_body(self._asked, head, b""), how if is_unread else None, None, at_ns)
+            reading = BodyReader(self._asked, head).reading() if is_unread else None
+            self._finish(reading or read_body(self._asked, head, b""), how if is_unread else None, None, at_ns)
         else:
             self._finish(None, None, error, at_ns)
 

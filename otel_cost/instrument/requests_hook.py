@@ -47,15 +47,14 @@ def _wrap_send(original: Callable[..., requests.Response]) -> Callable[..., requ
             return original(self, request, **kwargs)
         if exchange.replacement_body is not None or exchange.replacement_url is not None:
             request = _replaced(request, exchange.replacement_body, exchange.replacement_url) or request
-        token = exchange.enter()
         try:
             response = original(self, request, **kwargs)
         except BaseException as error:
             _failed(exchange, error)
-            exchange.leave(token)
+            exchange.leave()
             raise
-        if _responded(exchange, token, response) is None:
-            exchange.leave(token)
+        if _responded(exchange, response) is None:
+            exchange.leave()
             exchange.closed()
         return response
 
@@ -80,14 +79,14 @@ def _replaced(request: requests.PreparedRequest, body: bytes | None, url: str | 
 
 
 @guarded
-def _responded(exchange: Exchange, token: object, response: requests.Response) -> bool:
+def _responded(exchange: Exchange, response: requests.Response) -> bool:
     headers = lazy(response.headers, response.headers.get("content-type"))
     content: Any = response._content
     if content is False:  # nothing was read: the app asked for a stream
-        exchange.leave(token)
+        exchange.leave()
         observe_body(exchange, response.raw, response.status_code, headers)
     else:
-        exchange.answered(token, response.status_code, headers, content or b"")
+        exchange.answered(response.status_code, headers, content or b"")
     return True
 
 

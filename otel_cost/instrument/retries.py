@@ -68,7 +68,7 @@ class Retries:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._pending: dict[Hashable, list[_Pending]] = {}
+        self.pending: dict[Hashable, list[_Pending]] = {}  # to be looked at only: empty where nothing is
         self._is_running = False
         self._has_exit_hook = False
 
@@ -76,8 +76,8 @@ class Retries:
         """Keep a call open whose attempt failed."""
         pending = _Pending(call, request.method, request.url, _digest(request), monotonic() + _wait_seconds(headers))
         with self._lock:
-            if sum(map(len, self._pending.values())) < MAX_PENDING:
-                self._pending.setdefault(_flow(context), []).append(pending)
+            if sum(map(len, self.pending.values())) < MAX_PENDING:
+                self.pending.setdefault(_flow(context), []).append(pending)
                 self._watch()
                 return
         STATS.count("retries.not_waited_for")
@@ -85,10 +85,10 @@ class Retries:
 
     def take(self, request: Request, context: Context) -> Any:
         """The pending call that this request repeats, or None; whatever else is pending here has been given up."""
-        if not self._pending:
+        if not self.pending:
             return None
         with self._lock:
-            found = self._pending.pop(_flow(context), [])
+            found = self.pending.pop(_flow(context), [])
         repeated = _repeated(found, request)
         for pending in found:
             if pending is not repeated:
@@ -98,7 +98,7 @@ class Retries:
     def flush(self) -> None:
         """Give up whatever is pending."""
         with self._lock:
-            everything, self._pending = self._pending, {}
+            everything, self.pending = self.pending, {}
         for found in everything.values():
             for pending in found:
                 pending.call.give_up()
@@ -107,7 +107,7 @@ class Retries:
         """In a forked child: what is pending is the parent's."""
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._pending = {}
+        self.pending = {}
         self._is_running = False
 
     def _watch(self) -> None:
@@ -130,10 +130,10 @@ class Retries:
                 if lock is not self._lock:
                     return
                 now = monotonic()
-                late = [one for found in self._pending.values() for one in found if one.until <= now]
-                left = {flow: [one for one in found if one.until > now] for flow, found in self._pending.items()}
-                self._pending = {flow: found for flow, found in left.items() if found}
-                until = min((one.until for found in self._pending.values() for one in found), default=None)
+                late = [one for found in self.pending.values() for one in found if one.until <= now]
+                left = {flow: [one for one in found if one.until > now] for flow, found in self.pending.items()}
+                self.pending = {flow: found for flow, found in left.items() if found}
+                until = min((one.until for found in self.pending.values() for one in found), default=None)
                 if until is None:
                     self._is_running = False
             for pending in late:

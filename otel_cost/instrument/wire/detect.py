@@ -43,7 +43,7 @@ from otel_cost.instrument.wire import (
     watsonx,
 )
 from otel_cost.instrument.wire.hosts import guessed, provider_of
-from otel_cost.instrument.wire.routes import Route
+from otel_cost.instrument.wire.routes import Route, says_model
 from otel_cost.instrument.wire.types import Asked, Request, maker
 from otel_cost.instrument.wire.values import NOTHING
 
@@ -134,19 +134,24 @@ _plain: dict[tuple[str, str], _Found] = {}  # by method and URL, of URLs that en
 def asked(request: Request, hosts: Mapping[str, str] = NOTHING) -> Asked | None:
     """What a request asks for; None for one that is no model API's. `hosts`: host (or host:port) -> provider, given
     by the user. Never raises."""
-    found = _plain.get((request.method, request.url)) or _recognised(request.method, request.url)
+    method, url, _, body, form = request
+    found = _plain.get((method, url)) or _recognised(method, url)
     if found is None:
         return None
-    provider = provider_of(found.authority, found.path, hosts) if hosts else found.provider
-    for route, before in found.routes:
+    authority, path, provider, routes = found
+    if hosts:
+        provider = provider_of(authority, path, hosts)
+    for route, before in routes:
+        _, api, _, providers, shape_of, shape = route
         if provider is not None:
-            if route.providers is None or provider in route.providers:
-                return route.api.ask(request, provider)
-        elif route.shape(request):
-            answer = route.api.ask(request, "")
-            guess = route.provider or guessed(found.authority, before, answer.model)
-            if route.providers is None or guess in route.providers:
-                return _asked((answer.api, answer.provider or guess, *answer[2:-1], not route.provider))
+            if providers is None or provider in providers:
+                return api.ask(request, provider)
+        elif b'"model"' in body if shape is says_model and body and form is None else shape(request):
+            answer = api.ask(request, "")
+            api, said, *what, _ = answer
+            guess = shape_of or guessed(authority, before, answer.model)
+            if providers is None or guess in providers:
+                return _asked((api, said or guess, *what, not shape_of))
     return None
 
 

@@ -121,11 +121,12 @@ def _lab(model: str, is_local: bool) -> str | None:
 
 
 _ANSWERS = re.compile(
-    r"(?P<ollama>chatcmpl-[0-9]{1,5}\Z)|(?P<vllm>(?:chat|chatcmpl|cmpl|embd)-[0-9a-f]{32}\Z)"
-    r"|(?P<openrouter>gen-(?:[a-z]+-)?[0-9]{10}-)|(?P<openai>chatcmpl-[A-Za-z0-9]{29}\Z)"
-)
-"""Forms of response ids, by who makes such ids. Sources: recorded answers of each."""
-_MAKERS = {"ollama": OLLAMA, "vllm": VLLM, "openrouter": OPENROUTER, "openai": OPENAI}
+    r"(chatcmpl-[0-9]{1,5}\Z)|((?:chat|chatcmpl|cmpl|embd)-[0-9a-f]{32}\Z)"
+    r"|(gen-(?:[a-z]+-)?[0-9]{10}-)|(chatcmpl-[A-Za-z0-9]{29}\Z)"
+).match
+_UNSURE = (OPENAI, VLLM)  # what is guessed of hosts that say nothing
+_MAKERS = ("", OLLAMA, VLLM, OPENROUTER, OPENAI)
+"""Forms of response ids, and by the number of each who makes such ids. Sources: recorded answers of each."""
 
 
 def settled(asked: Asked, reading: Reading) -> Reading:
@@ -134,11 +135,10 @@ def settled(asked: Asked, reading: Reading) -> Reading:
         return reading
     if reading.extra.get("system_fingerprint") == "fp_ollama":
         return _of(OLLAMA, reading)
-    if reading.provider in (OPENAI, VLLM) and reading.response_id:
-        form = _ANSWERS.match(reading.response_id)
-        maker = None if form is None else _MAKERS[form.lastgroup or ""]
-        if maker is not None and maker != reading.provider:
-            return _of(maker, reading)
+    provider, response_id = reading.provider, reading.response_id
+    form = _ANSWERS(response_id) if response_id and provider in _UNSURE else None
+    if form is not None and _MAKERS[form.lastindex or 0] != provider:
+        return _of(_MAKERS[form.lastindex or 0], reading)
     return reading
 
 

@@ -20,11 +20,11 @@ from otel_cost.instrument.wire.openai_stream import ChatEvents
 from otel_cost.instrument.wire.openai_usage import Counted, counted
 from otel_cost.instrument.wire.routes import Route
 from otel_cost.instrument.wire.types import Api, Asked, EventReader, Head, Reading, Request, maker
-from otel_cost.instrument.wire.values import NOTHING, at, items, mapping, objects, text
+from otel_cost.instrument.wire.values import MAX_TEXT, NOTHING, at, items, mapping, objects, text
 from otel_cost.normalise.vocabulary import DATABRICKS, VERTEX
 
 
-def _ask(request: Request, provider: str, operation: str) -> Asked:
+def _ask(operation: str, request: Request, provider: str) -> Asked:
     body = json_body(request)
     said = body if type(body) is dict else mapping(body)
     context: Mapping[str, str] = NOTHING
@@ -33,7 +33,9 @@ def _ask(request: Request, provider: str, operation: str) -> Asked:
         context = {"search_context_size": size} if size else NOTHING
     if provider == VERTEX:
         context = {**context, **place_of(request.url).context}
-    model, is_stream = text(said.get("model")) or model_of(request, body), said.get("stream") is True
+    model, is_stream = said.get("model"), said.get("stream") is True
+    if type(model) is not str or not 0 < len(model) <= MAX_TEXT:
+        model = model_of(request, body)
     return _asked((_APIS[operation], provider, operation, request, model, is_stream, body, context, False))
 
 
@@ -146,21 +148,9 @@ def _texts(value: object) -> list[str]:
     ]
 
 
-def _ask_chat(request: Request, provider: str) -> Asked:
-    return _ask(request, provider, "chat")
-
-
-def _ask_completion(request: Request, provider: str) -> Asked:
-    return _ask(request, provider, "text_completion")
-
-
-def _ask_embeddings(request: Request, provider: str) -> Asked:
-    return _ask(request, provider, "embeddings")
-
-
-CHAT = Api("openai.chat", _ask_chat, reading_of, _stream)
-COMPLETION = Api("openai.completion", _ask_completion, reading_of, _stream)
-EMBEDDINGS = Api("openai.embeddings", _ask_embeddings, reading_of, _stream)
+CHAT = Api("openai.chat", partial(_ask, "chat"), reading_of, _stream)
+COMPLETION = Api("openai.completion", partial(_ask, "text_completion"), reading_of, _stream)
+EMBEDDINGS = Api("openai.embeddings", partial(_ask, "embeddings"), reading_of, _stream)
 _APIS: Mapping[str, Api] = {"chat": CHAT, "text_completion": COMPLETION, "embeddings": EMBEDDINGS}
 
 

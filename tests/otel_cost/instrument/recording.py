@@ -27,16 +27,14 @@ class Recorded:
     pieces: list[bytes] = field(default_factory=list)
     outcome: str | None = None
     error: BaseException | None = None
-    is_inside: bool = False
+    is_inside: bool = True
+    _token: Any = None
     _encoding: str | None = None
 
-    def enter(self) -> object:
-        self.is_inside = True
-        return _INSIDE.set(True)
-
-    def leave(self, token: Any) -> None:
-        self.is_inside = False
-        _INSIDE.reset(token)
+    def leave(self) -> None:
+        if self.is_inside:
+            self.is_inside = False
+            _INSIDE.reset(self._token)
 
     def responded(self, status: int, headers: Mapping[str, str], content_encoding: str | None) -> None:
         self.status, self.headers, self._encoding = status, headers, content_encoding
@@ -46,8 +44,8 @@ class Recorded:
         self.chunk(body)
         self._end("whole")
 
-    def answered(self, token: Any, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        self.leave(token)
+    def answered(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.leave()
         self.responded(status, headers, None)
         self.whole(body)
 
@@ -90,7 +88,7 @@ class Recorder:
     def begin(self, request: Request, library: str) -> Recorded | None:
         if _INSIDE.get():
             return None
-        self.exchanges.append(Recorded(request, library, self.replacement_body))
+        self.exchanges.append(Recorded(request, library, self.replacement_body, _token=_INSIDE.set(True)))
         return self.exchanges[-1]
 
     async def begin_async(self, request: Request, library: str) -> Recorded | None:

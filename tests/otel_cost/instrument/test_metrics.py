@@ -91,6 +91,7 @@ def test_only_a_stream_has_a_first_chunk(reader: InMemoryMetricReader, monkeypat
     for content_type, data in (("application/json", body), ("text/event-stream", b"data: " + body + b"\n\n")):
         exchange = begin(asked, "aiohttp")
         assert exchange is not None
+        exchange.leave()
         exchange.responded(200, {"content-type": content_type}, None)
         exchange.chunk(data)
         exchange.ended()

@@ -71,6 +71,7 @@ def test_a_last_piece_is_read_as_one_that_the_end_follows(script: Script, encodi
         with observed() as app:
             exchange = begin(asked, "aiohttp")
             assert exchange is not None
+            exchange.leave()
             exchange.responded(script.status, {"content-type": script.content_type}, encoding)
             for piece in pieces[: len(pieces) - has_last]:
                 exchange.chunk(piece)

@@ -204,6 +204,6 @@ def test_a_forked_child_leaves_what_its_parent_keeps_open() -> None:
             chat(app.client(max_retries=0))
         child = os.fork()
         if not child:
-            os._exit(len(RETRIES._pending))
+            os._exit(len(RETRIES.pending))
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert len(app.spans()) == 1
