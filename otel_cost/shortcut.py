@@ -18,22 +18,18 @@ from otel_cost.normalise.reader import read
 from otel_cost.normalise.rules import Input
 from otel_cost.pricing import RateCard
 from otel_cost.pricing.choice import remembered_choice
-from otel_cost.template import Added, Attributes, Recipe, Template, sources_of
+from otel_cost.template import Added, Attributes, Priced, Recipe, Template, sources_of
 
 MAX_SHAPES = 1024
 MAX_NAMES_PER_SHAPE = 256
 """Bounds of what is learned, for emitters that invent keys or names; beyond them it is learned anew."""
 
-_QUOTE = '"'  # a text in JSON goes the long way
 _COST_KEYS = frozenset({keys.GEN_AI_USAGE_COST_AMOUNT, keys.GEN_AI_USAGE_COST_CURRENCY, keys.GEN_AI_USAGE_COST_SOURCE})
 _OTHER_DECIDING = frozenset({*(key for key, _, _ in VALUE_MARKERS), keys.TELEMETRY_SDK_NAME, keys.ERROR_TYPE})
 _WITHOUT_EFFECT = Flag.CACHE_EXCLUSIVE | Flag.TTL_ASSUMED
 """Flags of a call that change neither its price nor what is written of it."""
 
 Shape = tuple[str, int, int, tuple[str, ...]]
-
-Priced = tuple[str | None, Added]
-"""The response id, and the attributes to add."""
 
 
 class Shortcuts:
@@ -52,15 +48,7 @@ class Shortcuts:
             template = recipe.templates.get((span_name, recipe.names(attributes)))
         except TypeError:  # a value that cannot be hashed is no name
             return None
-        if template is None:
-            return None
-        response_id = None
-        if recipe.response_id is not None:
-            response_id = attributes[recipe.response_id]
-            if type(response_id) is not str or not response_id or response_id[0] == _QUOTE:
-                return None
-        added = template.price(recipe, at_ns, attributes)
-        return None if added is None else (response_id, added)
+        return None if template is None else template(attributes, at_ns)
 
     def learn(
         self,
@@ -109,7 +97,7 @@ class Shortcuts:
         model = choice.model
         if model is not None and (model.minimums or model.bills is not None or model.billed_at_end):
             return None
-        return Template(choice, reading.counting, self._card.digest)
+        return recipe.template(choice, reading.counting, self._card.digest)
 
 
 def _recipe(shape: Shape, span_name: str, attributes: Attributes) -> Recipe | None:

@@ -9,6 +9,10 @@ from collections.abc import Mapping
 import pytest
 
 from otel_cost.enrich import Enricher
+from otel_cost.instrument.span_attributes import asked_attributes, own_attributes
+from otel_cost.instrument.wire.openai_chat import CHAT as API
+from otel_cost.instrument.wire.types import Asked, Reading, Request
+from otel_cost.normalise.dialects.wire import WIRE_SCOPE
 from otel_cost.pricing import default_card
 from otel_cost.recent import Recent
 from otel_cost.shortcut import MAX_NAMES_PER_SHAPE, Shortcuts
@@ -220,6 +224,40 @@ def test_the_ways_agree_however_parts_wholes_and_totals_relate(
         )
         assert _enrich(short, number, scope, 3, START_NS, said) == expected, said
     assert taken > 100
+
+
+USUAL = {"input_tokens": 500_000, "output_tokens": 900, "cache_read_tokens": 300_000, "output_reasoning_tokens": 500}
+UNUSUAL = {
+    **dict.fromkeys(("cache_write_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens"), 3_000),
+    **dict.fromkeys(("input_audio_tokens", "output_audio_tokens", "web_searches"), 2),
+}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_ways_agree_on_our_own_spans(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """What is read on the wire, of every set of units; some values come out as no reader of ours tells them."""
+    chance = random.Random(seed)
+    short, long = Enricher(), Enricher()
+    monkeypatch.setattr(long._shortcuts, "_recipes", _Never())
+    sets = [
+        [unit for unit in (*USUAL, *UNUSUAL) if chance.random() < (0.8 if unit in USUAL else 0.15)] for _ in range(25)
+    ]
+    taken = 0
+    for number in range(2_000):
+        provider, model = chance.choice(MODELS)
+        usage = {unit: chance.choice((0, chance.randrange({**USUAL, **UNUSUAL}[unit]))) for unit in chance.choice(sets)}
+        asked = Asked(API, provider, "chat", Request("POST", "https://api.example.com/v1", {}), model)
+        cost = 5 * 10**9 if chance.random() < 0.05 else None
+        told = Reading("chat", provider, model, model, f"id-{number}", usage=usage, reported_cost_pico_usd=cost)
+        said = {**asked_attributes(asked, "chat"), **own_attributes(asked, told, usage, {})}
+        if chance.random() < 0.05:
+            said[chance.choice(list(said))] = chance.choice(ODD)
+        at_ns = START_NS - chance.choice((0, 0, 10**15, 2 * 10**17))
+        expected = _enrich(long, number, WIRE_SCOPE, 3, at_ns, said)
+        shape = (WIRE_SCOPE, 3, 0, tuple(said))
+        taken += short._shortcuts.price(shape, f"chat {said['gen_ai.request.model']}", at_ns, said) is not None
+        assert _enrich(short, number, WIRE_SCOPE, 3, at_ns, said) == expected, said
+    assert taken > 300
 
 
 class _Never(dict[object, object]):
