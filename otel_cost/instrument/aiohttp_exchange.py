@@ -10,28 +10,27 @@ from aiohttp.client import ClientSession
 from aiohttp.client_reqrep import ClientResponse
 from aiohttp.formdata import FormData
 from aiohttp.payload import BytesPayload
-from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from yarl import URL
 
 from otel_cost.instrument.aiohttp_body import observe_body
 from otel_cost.instrument.guard import guarded
 from otel_cost.instrument.headers import LazyHeaders, header_texts, lazy
 from otel_cost.instrument.observe import Exchange
-from otel_cost.instrument.wire.types import Request
+from otel_cost.instrument.wire.types import Request, maker
 
 _DECODED = frozenset({"gzip", "deflate", "br", "zstd"})
 """Content encodings that aiohttp decodes (`HttpParser.parse_headers`); it hands on the bytes of others as they came."""
 
 
-@guarded
-def with_payload(session: ClientSession, options: dict[str, Any]) -> dict[str, Any] | None:
+def with_payload(session: ClientSession, options: dict[str, Any]) -> dict[str, Any]:
     """The same with `json` written out, as `_request` itself begins with: so that it is written once.
 
     What cannot be written is left to aiohttp, which then raises the error.
     """
     value = options.get("json")
     if value is None or options.get("data") is not None:
-        return None
+        return options
     to_bytes = getattr(session, "_json_serialize_bytes", None)
     try:
         if to_bytes is None:
@@ -39,7 +38,7 @@ def with_payload(session: ClientSession, options: dict[str, Any]) -> dict[str, A
         else:
             data = payload.JsonBytesPayload(value, dumps=to_bytes)
     except Exception:
-        return None
+        return options
     return {**options, "json": None, "data": data}
 
 
@@ -56,26 +55,47 @@ def with_url(options: dict[str, Any], url: str) -> tuple[Any, dict[str, Any]]:
     return URL(url, encoded=True), {**options, "params": None}
 
 
-@guarded
 def request_of(session: ClientSession, method: str, str_or_url: Any, options: dict[str, Any]) -> Request:
     """The request as the readers of provider APIs take it."""
-    url = session._build_url(str_or_url)
-    if options.get("params"):
-        url = url.update_query(options["params"])
-    headers = LazyHeaders(_headers, (session.headers, options.get("headers")))
-    data = options.get("data")
-    body = _body(data)
-    return Request(method.upper(), str(url), headers, body, _form(data) if body is None else None)
-
-
-def _headers(usual_and_own: tuple[Any, Any]) -> dict[str, str]:
-    usual, own = usual_and_own
-    return header_texts(usual) | header_texts(own)
-
-
-def _body(data: Any) -> bytes | None:
+    said = session._base_url, str_or_url
+    url = None if options.get("params") else _texts.get(said)
+    if url is None:
+        url = _text_of(session, said, options.get("params"))
+    body = data = options.get("data")
     if isinstance(data, BytesPayload):
-        data = data._value
+        body = data._value
+    if type(body) is not bytes:
+        body = _bytes(body)
+    headers = LazyHeaders(_headers, (session, options.get("headers")))
+    return _request((method.upper(), url, headers, body, _form(data) if body is None else None))
+
+
+_request = maker(Request)
+
+MAX_URLS = 1024
+"""URLs whose texts are remembered: an app calls some dozens."""
+_texts: dict[tuple[object, object], str] = {}
+
+
+def _text_of(session: ClientSession, said: tuple[object, Any], params: Any) -> str:
+    """What is requested, which takes long to put together: by a session's own base, and what the app says."""
+    url = session._build_url(said[1])
+    if params:
+        return str(url.update_query(params))
+    text = str(url)
+    if "?" not in text and "@" not in text:  # else it may hold a key
+        if len(_texts) >= MAX_URLS:
+            _texts.clear()
+        _texts[said] = text
+    return text
+
+
+def _headers(session_and_own: tuple[ClientSession, Any]) -> dict[str, str]:
+    session, own = session_and_own
+    return header_texts(session.headers) | header_texts(own)
+
+
+def _bytes(data: Any) -> bytes | None:
     if isinstance(data, str):
         return data.encode()
     return bytes(data) if isinstance(data, bytes | bytearray) else None
@@ -93,22 +113,27 @@ def _form(data: Any) -> Mapping[str, str] | None:
     return {name: value for name, value in named if isinstance(name, str) and isinstance(value, str)}
 
 
-@guarded
 def responded(exchange: Exchange, session: ClientSession, response: ClientResponse, options: Mapping[str, Any]) -> bool:
     """The response is there: what is to come of its body is followed. False: its kind is not known."""
-    headers = lazy(response.headers, response.headers.get("content-type"))
-    encoding = response.headers.get("content-encoding")
+    content, encoding = response.content, response.headers.get("content-encoding")
     decodes = options.get("auto_decompress")
     if encoding is not None and (session.auto_decompress if decodes is None else decodes):
         encoding = None if encoding.strip().lower() in _DECODED else encoding
-    exchange.responded(response.status, headers, encoding)
+    if encoding is None and type(content) is StreamReader and content._eof and not content._cursor:
+        held = content._buffer  # all has come, and nothing was taken yet; it stays there for the app
+        body = held[0] if len(held) == 1 else b"".join(held)
+        if content._exception is None and exchange.takes_at_once(body):
+            exchange.answered(response.status, LazyHeaders(header_texts, response.headers), body)
+            return True
+    exchange.leave()
+    exchange.responded(response.status, lazy(response.headers, response.headers.get("content-type")), encoding)
     if response._body is not None:  # a middleware, or a check of the status, has read it
         exchange.last(response._body)
         return True
-    if response.content is EMPTY_PAYLOAD:
+    if content is EMPTY_PAYLOAD:
         exchange.ended()
         return True
-    return observe_body(exchange, response.content)
+    return observe_body(exchange, content)
 
 
 @guarded

@@ -11,8 +11,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from otel_cost.guard.errors import BudgetError
+from otel_cost.instrument import observe
 from otel_cost.instrument.guard import STATS
-from otel_cost.instrument.observe import begin_async
 from otel_cost.instrument.patching import Hook, Patch
 
 if TYPE_CHECKING:
@@ -37,12 +37,14 @@ def _wrap_request(original: _Send) -> _Send:
     async def _request(self: ClientSession, method: str, str_or_url: Any, **options: Any) -> ClientResponse:
         if not _HOOK.is_on:
             return await original(self, method, str_or_url, **options)
-        options = exchanges.with_payload(self, options) or options
-        request = exchanges.request_of(self, method, str_or_url, options)
         exchange = None
         try:
-            if request is not None:
-                exchange = await begin_async(request, "aiohttp")
+            options = exchanges.with_payload(self, options)
+            request = exchanges.request_of(self, method, str_or_url, options)
+            if observe.gate is None:
+                exchange = observe.begin(request, "aiohttp")
+            else:
+                exchange = await observe.begin_async(request, "aiohttp")
         except BudgetError:
             raise
         except Exception as error:
@@ -56,11 +58,16 @@ def _wrap_request(original: _Send) -> _Send:
         try:
             response = await original(self, method, str_or_url, **options)
         except BaseException as error:
+            exchange.leave()
             exchanges.failed(exchange, error)
             raise
-        finally:
+        try:
+            is_followed = exchanges.responded(exchange, self, response, options)
+        except Exception as error:
+            STATS.failed("aiohttp_hook.responded", error)
+            is_followed = False
+        if not is_followed:
             exchange.leave()
-        if not exchanges.responded(exchange, self, response, options):
             exchange.closed()
         return response
 

@@ -114,7 +114,10 @@ class _Library:
             if self.hook.is_on:
                 try:
                     request = _request(args[0] if args else kwargs["request"])
-                    exchange = await observe.begin_async(request, self._name)
+                    if observe.gate is None:
+                        exchange = observe.begin(request, self._name)
+                    else:
+                        exchange = await observe.begin_async(request, self._name)
                 except BudgetError:
                     raise
                 except Exception as error:

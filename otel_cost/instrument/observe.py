@@ -28,6 +28,7 @@ from otel_cost.instrument.retries import RETRIES, is_retryable
 from otel_cost.instrument.settings import Settings
 from otel_cost.instrument.wire.body import BodyReader, is_whole, read_body
 from otel_cost.instrument.wire.detect import asked as ask
+from otel_cost.instrument.wire.failures import type_name
 from otel_cost.instrument.wire.types import Asked, Head, Reading, Request, maker
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ MAX_HELD_CHUNK_BYTES = 2048
 """A longer one is read at once. With `MAX_HELD_CHUNKS` this bounds what a stream holds: 32 KB."""
 
 _settings = Settings()
-_gate: Gate | None = None
+gate: Gate | None = None  # decides on calls; hooks of async clients look whether there is one
 _generation = 0  # of forks: a child must not end what its parent began
 
 
@@ -73,10 +74,10 @@ def settings() -> Settings:
     return _settings
 
 
-def use_gate(gate: Gate | None) -> None:
+def use_gate(to_ask: Gate | None) -> None:
     """From here on, calls are decided on by this gate; None: all are let through."""
-    global _gate
-    _gate = gate
+    global gate
+    gate = to_ask
 
 
 def flush_pending() -> None:
@@ -105,8 +106,8 @@ def begin(request: Request, library: str) -> Exchange | None:
             return None
         _count(_COUNTED.get(library) or f"exchanges.{library}")
         repeated = RETRIES.take(request, context) if RETRIES.pending and asked.operation is not None else None
-        if _gate is not None and repeated is None and asked.operation is not None:
-            passage = _gate.admit(asked, context, library)
+        if gate is not None and repeated is None and asked.operation is not None:
+            passage = gate.admit(asked, context, library)
         return Exchange((asked, context, repeated), passage, _settings)
     except BudgetError:
         raise
@@ -117,7 +118,7 @@ def begin(request: Request, library: str) -> Exchange | None:
 
 async def begin_async(request: Request, library: str) -> Exchange | None:
     """`begin` where an event loop runs: it goes on while a budget is asked for."""
-    if _gate is None:
+    if gate is None:
         return begin(request, library)
     passage = None
     try:
@@ -126,7 +127,7 @@ async def begin_async(request: Request, library: str) -> Exchange | None:
             return None
         asked, context, repeated = start
         if repeated is None and asked.operation is not None:  # a repetition is the same call
-            passage = await _gate.admit_async(asked, context, library)
+            passage = await gate.admit_async(asked, context, library)
         return Exchange(start, passage, _settings)
     except BudgetError:
         raise
@@ -200,8 +201,7 @@ class Exchange:
         elif asked.operation is not None:
             host = host_span.claim(asked, context) if context else None
             self._call = CallSpan(asked, asked.operation, context, host, settings, started_ns, passage)
-        call = self._call
-        own = {_OBSERVED: True} if call is None else {_OBSERVED: True, _SPAN: call.span}
+        own = {_OBSERVED: True} if self._call is None else {_OBSERVED: True, _SPAN: self._call.span}
         self._within = within = Context({**context, **own})
         self._token = attach(within)
 
@@ -229,6 +229,11 @@ class Exchange:
             STATS.failed("Exchange.answered", error)
             self.leave()
             self.closed()
+
+    def takes_at_once(self, body: bytes) -> bool:
+        """Whether a body that has all come can be read before the app does: JSON, where no stream was asked for."""
+        asked = self._asked
+        return body[:1] == b"{" and not (asked.is_stream or asked.api.framing)
 
     @guarded
     def responded(self, status: int, headers: Mapping[str, str], content_encoding: str | None) -> None:
@@ -350,7 +355,7 @@ class Exchange:
     ) -> None:
         error_type = reading.error_type if reading is not None else None
         if error is not None and not isinstance(error, GeneratorExit):
-            error_type = _type_name(error)
+            error_type = type_name(error)
         outcome = Outcome(reading, at_ns or time_ns(), error_type, stream, self._first_chunk_ns)
         call = self._call
         if call is None:
@@ -382,12 +387,6 @@ class Exchange:
             emit(self._asked, reading, bills, self._context, (self._started_ns, outcome.at_ns), reading.operation)
         else:
             CallSpan(self._asked, reading.operation, self._context, None, _settings, self._started_ns).finish(outcome)
-
-
-def _type_name(error: BaseException) -> str:
-    """The exception's full name, as the conventions want it in `error.type`."""
-    kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _forget() -> None:

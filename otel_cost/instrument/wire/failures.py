@@ -35,3 +35,9 @@ def failure(status: int, body: object) -> Failure | None:
     told = code or kind or (str(status) if status >= 400 else "error")
     details = {key: inner[key] for key in ("type", "code", "param") if name(inner.get(key)) is not None}
     return Failure(told, {"error": details} if details else {})
+
+
+def type_name(error: BaseException) -> str:
+    """The exception's full name, as the conventions want it in `error.type`."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

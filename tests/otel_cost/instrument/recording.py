@@ -28,13 +28,17 @@ class Recorded:
     outcome: str | None = None
     error: BaseException | None = None
     is_inside: bool = True
+    takes_json_at_once: bool = False
     _token: Any = None
     _encoding: str | None = None
 
     def leave(self) -> None:
-        if self.is_inside:
+        if self.is_inside and self._token is not None:
             self.is_inside = False
             _INSIDE.reset(self._token)
+
+    def takes_at_once(self, body: bytes) -> bool:
+        return self.takes_json_at_once and body.startswith(b"{")
 
     def responded(self, status: int, headers: Mapping[str, str], content_encoding: str | None) -> None:
         self.status, self.headers, self._encoding = status, headers, content_encoding

@@ -13,7 +13,7 @@ from aiohttp import ClientResponse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from otel_cost.instrument import aiohttp_hook
+from otel_cost.instrument import aiohttp_hook, observe
 from tests.otel_cost.instrument.aiohttp_transcripts import ASK, PATH, PATIENCE, SAME_PIECES, WAYS, joined, transcript
 from tests.otel_cost.instrument.recording import Recorder
 from tests.otel_cost.instrument.scripted_server import Framing, Script, serving
@@ -24,7 +24,8 @@ MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChe
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     recorder = Recorder()
-    monkeypatch.setattr(aiohttp_hook, "begin_async", recorder.begin_async)
+    monkeypatch.setattr(observe, "begin", recorder.begin)
+    monkeypatch.setattr(observe, "begin_async", recorder.begin_async)
     aiohttp_hook.instrument()
     yield recorder
     aiohttp_hook.uninstrument()
