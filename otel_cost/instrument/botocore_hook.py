@@ -11,12 +11,12 @@ from types import ModuleType
 from typing import Any
 
 from otel_cost.guard.errors import BudgetError
-from otel_cost.instrument.guard import STATS, guarded
-from otel_cost.instrument.headers import lazy
+from otel_cost.instrument.guard import STATS
+from otel_cost.instrument.headers import LazyHeaders, header_texts, lazy
 from otel_cost.instrument.observe import Exchange, begin
 from otel_cost.instrument.patching import Hook, Patch
 from otel_cost.instrument.urllib3_body import body_bytes, observe_body
-from otel_cost.instrument.wire.types import Request
+from otel_cost.instrument.wire.types import Request, maker
 
 
 def _patches(httpsession: ModuleType) -> Iterator[Patch]:
@@ -47,7 +47,10 @@ def _wrap_send(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]
             exchange.failed(error)
             exchange.leave()
             raise
-        if _responded(exchange, response) is None:
+        try:
+            _responded(exchange, response)
+        except Exception as error:
+            STATS.failed("botocore_hook.responded", error)
             exchange.leave()
             exchange.closed()
         return response
@@ -57,22 +60,29 @@ def _wrap_send(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]
 
 def _request_of(request: Any) -> Request:
     """Another body would break the request's signature, so `replacement_body` is never sent here."""
-    return Request(request.method, request.url, lazy(request.headers), body_bytes(request.body))
+    body = request.body
+    if type(body) is not bytes:
+        body = body_bytes(body)
+    return _request((request.method, request.url, LazyHeaders(header_texts, request.headers), body, None))
 
 
-@guarded
-def _responded(exchange: Exchange, response: Any) -> bool:
-    headers = lazy(response.headers, response.headers.get("content-type"))
+_request = maker(Request)
+
+
+def _responded(exchange: Exchange, response: Any) -> None:
     body = response._content
+    if body is not None and exchange.takes_at_once(body):  # JSON is not encoded; to look up a header takes long here
+        exchange.answered(response.status_code, LazyHeaders(header_texts, response.headers), body)
+        return
+    headers = lazy(response.headers, response.headers.get("content-type"))
     content_encoding = response.headers.get("content-encoding")  # botocore decodes nothing
     if body is not None and content_encoding is None:
         exchange.answered(response.status_code, headers, body)
-        return True
+        return
     exchange.leave()
     if body is None:
         observe_body(exchange, response.raw, response.status_code, headers)
-        return True
+        return
     exchange.responded(response.status_code, headers, content_encoding)
     exchange.chunk(body)
     exchange.ended()
-    return True

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from otel_cost.guard.errors import BudgetError
 from otel_cost.instrument.guard import STATS, guarded
-from otel_cost.instrument.headers import header_texts, lazy
+from otel_cost.instrument.headers import LazyHeaders, header_texts, lazy
 from otel_cost.instrument.observe import Exchange, begin
 from otel_cost.instrument.patching import Hook, Patch
 from otel_cost.instrument.urllib3_body import body_bytes, observe_body
-from otel_cost.instrument.wire.types import Request
+from otel_cost.instrument.wire.types import Request, maker
 
 if TYPE_CHECKING:
     import requests
@@ -53,7 +53,10 @@ def _wrap_send(original: Callable[..., requests.Response]) -> Callable[..., requ
             _failed(exchange, error)
             exchange.leave()
             raise
-        if _responded(exchange, response) is None:
+        try:
+            _responded(exchange, response)
+        except Exception as error:
+            STATS.failed("requests_hook.responded", error)
             exchange.leave()
             exchange.closed()
         return response
@@ -62,8 +65,13 @@ def _wrap_send(original: Callable[..., requests.Response]) -> Callable[..., requ
 
 
 def _request_of(request: requests.PreparedRequest) -> Request:
-    headers, body = lazy(request.headers), body_bytes(request.body)
-    return Request(request.method or "", request.url or "", headers, body)
+    body = request.body
+    if type(body) is not bytes:
+        body = body_bytes(body)
+    return _request((request.method or "", request.url or "", LazyHeaders(header_texts, request.headers), body, None))
+
+
+_request = maker(Request)
 
 
 @guarded
@@ -78,16 +86,14 @@ def _replaced(request: requests.PreparedRequest, body: bytes | None, url: str | 
     return changed
 
 
-@guarded
-def _responded(exchange: Exchange, response: requests.Response) -> bool:
-    headers = lazy(response.headers, response.headers.get("content-type"))
+def _responded(exchange: Exchange, response: requests.Response) -> None:
     content: Any = response._content
     if content is False:  # nothing was read: the app asked for a stream
         exchange.leave()
+        headers = lazy(response.headers, response.headers.get("content-type"))
         observe_body(exchange, response.raw, response.status_code, headers)
     else:
-        exchange.answered(response.status_code, headers, content or b"")
-    return True
+        exchange.answered(response.status_code, LazyHeaders(header_texts, response.headers), content or b"")
 
 
 @guarded

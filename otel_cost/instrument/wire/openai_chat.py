@@ -15,7 +15,7 @@ from typing import Any
 from otel_cost.instrument.wire.asking import json_body, model_of
 from otel_cost.instrument.wire.failures import Failure, failure
 from otel_cost.instrument.wire.google_url import place_of
-from otel_cost.instrument.wire.openai_plan import planned
+from otel_cost.instrument.wire.openai_plan import usual_reading
 from otel_cost.instrument.wire.openai_stream import ChatEvents
 from otel_cost.instrument.wire.openai_usage import Counted, counted
 from otel_cost.instrument.wire.routes import Route
@@ -42,17 +42,8 @@ def _ask(operation: str, request: Request, provider: str) -> Asked:
 _asked, _reading = maker(Asked), maker(Reading)
 
 
-def reading_of(asked: Asked, head: Head, body: Any, *, is_stream: bool | None = None) -> Reading:
-    """What an answer's JSON says (of a stream: the object that its events add up to)."""
-    if type(body) is dict:
-        reading = planned(asked, head, body, is_stream, _texts_of)
-        if reading is not None:  # nearly always
-            return reading
-    return any_reading(asked, head, body, is_stream)
-
-
 def any_reading(asked: Asked, head: Head, body: Any, is_stream: bool | None = None) -> Reading:
-    """The same, of whatever came."""
+    """What an answer's JSON says, whatever it is."""
     said = body if type(body) is dict else mapping(body)
     model = text(said.get("model"))
     usage, beside = counted(asked, head, said, model)
@@ -147,6 +138,9 @@ def _texts(value: object) -> list[str]:
         part["text"] for part in objects(parts) if isinstance(part.get("text"), str)
     ]
 
+
+reading_of = partial(usual_reading, any_reading, _texts_of)
+"""What an answer's JSON says (of a stream: the object that its events add up to)."""
 
 CHAT = Api("openai.chat", partial(_ask, "chat"), reading_of, _stream)
 COMPLETION = Api("openai.completion", partial(_ask, "text_completion"), reading_of, _stream)

@@ -44,26 +44,34 @@ class _Plan(NamedTuple):
     says_fingerprint: bool
 
 
-def planned(
-    asked: Asked, head: Head, said: dict[str, Any], is_stream: bool | None, texts: Callable[[Asked, Any], _Texts]
-) -> Reading | None:
-    """What the JSON of a chat's answer says; None where it is no usual one. `texts`: of the request and `choices`."""
+def usual_reading(
+    any_reading: Callable[[Asked, Head, Any, bool | None], Reading],
+    texts: Callable[[Asked, Any], _Texts],
+    asked: Asked,
+    head: Head,
+    said: Any,
+    is_stream: bool | None = None,
+) -> Reading:
+    """What the JSON of a chat's answer says; where it is no usual one `any_reading` reads it. `texts`: of the request
+    and of `choices`."""
+    if type(said) is not dict or head[0] != 200:
+        return any_reading(asked, head, said, is_stream)
     usage, choices = said.get("usage"), said.get("choices")
-    if head[0] != 200 or type(usage) is not dict or type(choices) is not list or len(choices) != 1:
-        return None
+    if type(usage) is not dict or type(choices) is not list or len(choices) != 1:
+        return any_reading(asked, head, said, is_stream)
     _, provider, operation, _, request_model, asked_stream, _, context, _ = asked
     prompt = usage.get("prompt_tokens_details") or _NONE
     completion = usage.get("completion_tokens_details") or _NONE
     try:
         plan = _plan(operation, provider, tuple(said), tuple(usage), tuple(prompt), tuple(completion))
         if plan is None:
-            return None
+            return any_reading(asked, head, said, is_stream)
         units, of_usage, of_prompt, of_completion, says_cached, says_tier, says_fingerprint = plan
         values = (*of_usage(usage), *of_prompt(prompt), *of_completion(completion))
         model, response_id, reason = said["model"], said["id"], choices[0]["finish_reason"]
         characters = len("".join((model, response_id, reason)))
     except (TypeError, KeyError):  # of another kind than planned, or not there
-        return None
+        return any_reading(asked, head, said, is_stream)
     counts = dict(zip(units, values))  # noqa: B905  # they are as many; to have it checked takes half as long again
     total = counts[INPUT] + counts[OUTPUT] if set(map(type, values)) == _INTS else None
     if (
@@ -75,7 +83,7 @@ def planned(
         or not (model and response_id and reason)
         or "search" in model
     ):
-        return None
+        return any_reading(asked, head, said, is_stream)
     if not says_cached:
         put(counts, CACHE_READ, head.headers.get("fireworks-cached-prompt-tokens"))
     fingerprint = text(said["system_fingerprint"]) if says_fingerprint else None

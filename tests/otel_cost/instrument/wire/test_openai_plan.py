@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from otel_cost.instrument.wire import asked
 from otel_cost.instrument.wire.exchange import head_of, request_of
 from otel_cost.instrument.wire.openai_chat import any_reading, reading_of
-from otel_cost.instrument.wire.openai_plan import _plan, planned
+from otel_cost.instrument.wire.openai_plan import _plan, usual_reading
 from otel_cost.instrument.wire.types import Asked, Head, Reading
 from otel_cost.instrument.wire.values import MAX_TEXT
 from otel_cost.pricing.units import MAX_QUANTITY
@@ -65,7 +65,15 @@ def no_texts(sent: Asked, choices: Any) -> Any:
 
 
 def by_plan(sent: Asked, head: Head, body: dict[str, Any]) -> Reading | None:
-    return planned(sent, head, body, None, no_texts)
+    """None: it was left to the reader of any answer."""
+    left: list[Any] = []
+
+    def any_other(*what: Any) -> Reading:
+        left.append(what)
+        return any_reading(*what)
+
+    reading = usual_reading(any_other, no_texts, sent, head, body)
+    return None if left else reading
 
 
 def changed(**other: Any) -> dict[str, Any]:
