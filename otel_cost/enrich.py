@@ -8,7 +8,7 @@ ends first). What a process cannot know, such as spans of other services, the co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from contextlib import suppress
 
 from otel_cost import attributes as keys
@@ -29,7 +29,6 @@ DUPLICATE = "duplicate"
 MAX_REMEMBERED = 4096
 """Span ids and response ids remembered (twice as many at most, 2 MB). Beyond it a repeated call may be priced twice."""
 
-_DUPLICATE: dict[str, str | float] = {keys.OTEL_COST_COST_STATUS: DUPLICATE}
 _WIRE, _PARTS = keys.OTEL_COST_WIRE, keys.OTEL_COST_PARTS
 _wire_is_on = False
 _is_carrying: Callable[[int, int], bool] | None = None
@@ -60,6 +59,7 @@ class Enricher:
         self._card = card or default_card()
         self._shortcuts = Shortcuts(self._card)
         self._above_calls: Recent[tuple[int, int], bool] = Recent(MAX_REMEMBERED)
+        self._has_above = False  # nothing is looked up where no call ever had a parent
         self._responses: Recent[int, object] = Recent(MAX_REMEMBERED)
         self._twins = Twins()
 
@@ -82,7 +82,7 @@ class Enricher:
         Raises whatever normalising or pricing raises (nothing, by their contract): the caller owns the promise.
         """
         above_calls = self._above_calls
-        above_call = not above_calls.is_empty and above_calls.pop((trace_id, span_id)) is not None
+        above_call = self._has_above and above_calls.pop((trace_id, span_id)) is not None
         if above_call and parent_id is not None:
             above_calls.put((trace_id, parent_id), True)
         if _STATUS in attributes:
@@ -95,9 +95,12 @@ class Enricher:
         short = self._shortcuts.price(shape, span_name, start_time_ns, attributes)
         if short is not None and (is_wire or not _wire_is_on):
             excused = self._excused(trace_id, parent_id, above_call, short[0])
-            if excused is None and told is not None:
-                excused = self._wire_twin(attributes, scope_name, (start_time_ns, end_time_ns), told)
-            return short[1] if excused is None else excused
+            if excused is not None:
+                return excused
+            is_told = told is not None and self._twins.wire_is_counted(
+                attributes, scope_name, start_time_ns, end_time_ns, told
+            )
+            return {_STATUS: DUPLICATE} if is_told else short[1]
         call = normalise(
             scope_name=scope_name,
             span_name=span_name,
@@ -109,7 +112,7 @@ class Enricher:
             return {}
         if not is_wire and _is_carrying is not None and _is_carrying(trace_id, span_id):
             if parent_id is not None:
-                above_calls.put((trace_id, parent_id), True)
+                self._put_above(trace_id, parent_id)
             return {_STATUS: WRAPPER}
         if call.usage or call.reported_cost_pico_usd is not None:
             period = (start_time_ns, end_time_ns)
@@ -129,6 +132,10 @@ class Enricher:
                 self._shortcuts.learn(shape, span_name, start_time_ns, attributes, call, added)
         return added
 
+    def _put_above(self, trace_id: int, parent_id: int) -> None:
+        self._has_above = True
+        self._above_calls.put((trace_id, parent_id), True)
+
     def _recorded_elsewhere(
         self,
         call: Call,
@@ -138,7 +145,7 @@ class Enricher:
         above_call: bool,
         scope_name: str,
         period_ns: _Period,
-        told: set[str] | None,
+        told: Set[str] | None,
     ) -> dict[str, AttributeValue] | None:
         """What a span gets instead of a cost, if another has it or will. `told`: None, if not from the wire."""
         is_call = call.kind is CallKind.LEAF and bool(call.usage)
@@ -146,30 +153,27 @@ class Enricher:
         if _wire_is_on and told is None and is_call and not above_call:
             seen = seen_elsewhere(call, scope_name, *period_ns)
             if self._twins.other_is_counted(seen):
-                return _DUPLICATE
+                return {_STATUS: DUPLICATE}
         excused = self._excused(trace_id, parent_id, above_call, call.response_id)
         if excused is None and told is not None and is_call:
-            return self._wire_twin(attributes, scope_name, period_ns, told)
+            return (
+                {_STATUS: DUPLICATE} if self._twins.wire_is_counted(attributes, scope_name, *period_ns, told) else None
+            )
         if excused is None and seen is not None:
             self._twins.remember(seen)
         return excused
-
-    def _wire_twin(
-        self, attributes: Mapping[str, object], scope_name: str, period_ns: _Period, told: set[str]
-    ) -> dict[str, AttributeValue] | None:
-        return _DUPLICATE if self._twins.wire_is_counted(attributes, scope_name, *period_ns, told) else None
 
     def _excused(
         self, trace_id: int, parent_id: int | None, above_call: bool, response_id: str | None
     ) -> dict[str, AttributeValue] | None:
         """What a span with usage gets instead of a cost, if its usage was counted already; None: it counts."""
         if above_call:
-            return {keys.OTEL_COST_COST_STATUS: WRAPPER}
+            return {_STATUS: WRAPPER}
         if parent_id is not None:
-            self._above_calls.put((trace_id, parent_id), True)
+            self._put_above(trace_id, parent_id)
         # The hash (64 bits, seeded) takes half the memory and time of what it stands for.
         if response_id and not self._responses.add(hash((trace_id, response_id))):
-            return {keys.OTEL_COST_COST_STATUS: DUPLICATE}
+            return {_STATUS: DUPLICATE}
         return None
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Mapping
+from itertools import repeat, starmap
 
 from otel_cost import attributes as keys
 
 _STATUS = keys.OTEL_COST_COST_STATUS
 _SPANS: dict[object, str] = {"priced": "spans.priced"}
 _logger = logging.getLogger("otel_cost")
+
+MAX_WAITING = 64
+"""Of what is counted with every call, so many wait to be counted together: a lock costs more than all else of it."""
 
 
 class Stats:
@@ -19,12 +24,27 @@ class Stats:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: dict[str, int] = {}
+        self._waiting: deque[str] = deque()
 
     def count(self, what: str, number: int = 1) -> int:
         """Add to a counter and return it."""
         with self._lock:
             counted = self._counts[what] = self._counts.get(what, 0) + number
         return counted
+
+    def tally(self, what: str) -> None:
+        """Add one to a counter, soon: for what every call counts."""
+        waiting = self._waiting
+        waiting.append(what)
+        if len(waiting) >= MAX_WAITING:
+            self._count_waiting()
+
+    def _count_waiting(self) -> None:
+        with self._lock:  # nobody else takes any away
+            waiting, counts = self._waiting, self._counts
+            taken = list(starmap(waiting.popleft, repeat((), len(waiting))))
+            for what in set(taken):
+                counts[what] = counts.get(what, 0) + taken.count(what)
 
     def failed(self, where: str, error: Exception) -> None:
         """An exception that the app must not see. Never raises: this is where all others end."""
@@ -40,9 +60,7 @@ class Stats:
         """A span that got these attributes."""
         status = added.get(_STATUS)
         if status is not None:
-            what = _SPANS.get(status) or f"spans.{status}"
-            with self._lock:
-                self._counts[what] = self._counts.get(what, 0) + 1
+            self.tally(_SPANS.get(status) or f"spans.{status}")
 
     def left_out(self, number: int) -> None:
         """Attributes that the span's own limits had no room for."""
@@ -51,5 +69,6 @@ class Stats:
 
     def snapshot(self) -> dict[str, int]:
         """The counters so far."""
+        self._count_waiting()
         with self._lock:
             return dict(self._counts)

@@ -10,8 +10,8 @@ model, tokens and time that is on no exchange of its own would have to be made b
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence, Set
+from typing import Any, NamedTuple
 
 from otel_cost import attributes as keys
 from otel_cost.call import Call
@@ -31,27 +31,32 @@ MAX_START_DIFFERENCE_NS = 250_000_000
 OUTPUT_TOLERANCE_TOKENS = 4
 
 
-class _Exchange(NamedTuple):
-    model: str
-    start_ns: int
-    scopes: set[str]  # instrumentations whose record of it has been found
+_Identity = tuple[int, int]
+"""Trace id and span id."""
+_Exchange = list[Any]
+"""Model, start, and the set of instrumentations whose record of it has been found; None: of none."""
+
+_open: dict[_Identity, _Exchange] = {}
+_NOBODY: frozenset[str] = frozenset()
 
 
-_open: dict[tuple[int, int], _Exchange] = {}
-
-
-def exchange_begins(model: str | None, start_ns: int, trace_id: int, span_id: int) -> None:
+def exchange_begins(model: str | None, start_ns: int, identity: _Identity) -> None:
     """An exchange is under way, which that span will tell, or one below it."""
     if model:
-        _open[trace_id, span_id] = _Exchange(model, start_ns, set())
+        _open[identity] = [model, start_ns, None]
         if len(_open) > MAX_OPEN:
             _open.pop(next(iter(_open)), None)
 
 
-def exchange_ends(trace_id: int, span_id: int) -> set[str]:
+def exchange_ends(trace_id: int, span_id: int) -> Set[str]:
     """It is told, by a span that has ended. Returns the instrumentations that recorded it, too."""
-    exchange = _open.pop((trace_id, span_id), None) if _open else None
-    return set() if exchange is None else exchange.scopes
+    exchange = _open.pop((trace_id, span_id), None)
+    return exchange[2] or _NOBODY if exchange is not None else _NOBODY
+
+
+def exchange_is_over(identity: _Identity) -> None:
+    """Nothing more will tell it."""
+    _open.pop(identity, None)
 
 
 _Said = tuple[str, int, int, tuple[object, ...]]
@@ -98,16 +103,15 @@ class Twins:
         self._others: deque[_Counted] = deque(maxlen=MAX_REMEMBERED)
 
     def wire_is_counted(
-        self, attributes: Mapping[str, object], scope: str, start_ns: int, end_ns: int | None, scopes: set[str]
+        self, attributes: Mapping[str, object], scope: str, start_ns: int, end_ns: int | None, scopes: Set[str]
     ) -> bool:
         """Whether a call that we read on the wire has been counted as another's span; else it is remembered, with the
         instrumentations whose record of it has been found already."""
-        names = _OWN if keys.OTEL_COST_WIRE in attributes else _CONVENTIONAL
+        names = _OWN if _WIRE in attributes else _CONVENTIONAL
         said = (scope, start_ns, end_ns or start_ns, tuple(map(attributes.get, names)))
         if self._others and _is_known(_seen(*said), self._others):
             return True
-        scopes.add(scope)
-        self._wire.append(_Counted(said, scopes))
+        self._wire.append(_Counted(said, {scope, *scopes}))
         return False
 
     def other_is_counted(self, seen: Seen) -> bool:
@@ -155,6 +159,7 @@ _OWN = (
         )
     ),
 )
+_WIRE = keys.OTEL_COST_WIRE
 _CONVENTIONAL = (
     *(keys.GEN_AI_RESPONSE_ID, keys.GEN_AI_REQUEST_MODEL, keys.GEN_AI_RESPONSE_MODEL),
     *(keys.GEN_AI_USAGE_INPUT_TOKENS, keys.GEN_AI_USAGE_OUTPUT_TOKENS, keys.GEN_AI_USAGE_CACHE_READ),
@@ -175,9 +180,10 @@ def _is_known(seen: Seen, counted: deque[_Counted]) -> bool:
 def _is_under_way(seen: Seen) -> bool:
     """Whether an exchange began inside the span that is not told yet, as where a stream is left early."""
     for exchange in tuple(_open.values()):
-        begins_inside = 0 <= exchange.start_ns - seen.start_ns <= MAX_START_DIFFERENCE_NS
-        if begins_inside and seen.scope not in exchange.scopes and _alike((exchange.model,), seen.models):
-            exchange.scopes.add(seen.scope)
+        model, start_ns, scopes = exchange
+        begins_inside = 0 <= start_ns - seen.start_ns <= MAX_START_DIFFERENCE_NS
+        if begins_inside and seen.scope not in (scopes or ()) and _alike((model,), seen.models):
+            exchange[2] = {seen.scope, *(scopes or ())}
             return True
     return False
 

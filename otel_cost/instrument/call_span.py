@@ -29,7 +29,7 @@ from otel_cost.instrument.span_attributes import asked_attributes, enriched_attr
 from otel_cost.instrument.wire.types import Asked, Reading, maker
 from otel_cost.normalise.dialects.wire import WIRE_SCOPE
 from otel_cost.spans import processors_of, snapshot, starts_unseen, write_clean
-from otel_cost.twins import exchange_begins, exchange_ends
+from otel_cost.twins import exchange_begins, exchange_is_over
 
 if TYPE_CHECKING:
     from otel_cost.guard.gate import Passage
@@ -121,8 +121,8 @@ class CallSpan:
             attributes = asked_attributes(asked, operation) if passage is None else self._asked_attributes()
             self.span = _start(span_name(operation, asked.model), attributes, context, self._started_ns)
             self._address = attributes.get(keys.SERVER_ADDRESS)
-        self._identity = trace_id, span_id = self.span.get_span_context()[:2]
-        exchange_begins(asked.model, self._started_ns, trace_id, span_id)
+        self._identity: tuple[int, int] = self.span.get_span_context()[:2]
+        exchange_begins(asked.model, self._started_ns, self._identity)
         owners = agents.current()
         if owners is not None:
             _name_owners(self.span, owners)
@@ -172,7 +172,7 @@ class CallSpan:
         else:
             self._end(self.span, outcome, facts)
         if host is None or host.is_free or host.is_carrying:  # else it ends with the host
-            exchange_ends(*self._identity)
+            exchange_is_over(self._identity)
         try:
             self._record(outcome, facts)
         except Exception as error:

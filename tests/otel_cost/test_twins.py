@@ -94,7 +94,7 @@ def test_one_response_id_is_one_call_although_numbers_differ() -> None:
 def test_what_ends_while_its_exchange_is_under_way_costs_nothing() -> None:
     """A stream that is left early: the other's span ends first and says a placeholder; ours follows and counts."""
     enricher = Enricher()
-    exchange_begins("gpt-4o", START_NS + SECOND // 10, 17, 4)
+    exchange_begins("gpt-4o", START_NS + SECOND // 10, (17, 4))
     assert _end(enricher, "other", (100, 1)) == "duplicate"
     assert _end(enricher, "other", (100, 1), period=(0.2, 1)) == "priced", "it began after the exchange"
     exchange_ends(17, 4)
@@ -105,7 +105,7 @@ def test_what_ends_while_its_exchange_is_under_way_costs_nothing() -> None:
 def test_two_records_inside_each_other_may_end_in_any_order() -> None:
     """The outer one ends while the inner one, which will tell the exchange, is still open: that one is counted."""
     enricher = Enricher()
-    exchange_begins("gpt-4o", START_NS + SECOND // 10, 18, 5)
+    exchange_begins("gpt-4o", START_NS + SECOND // 10, (18, 5))
     outer = {keys.GEN_AI_RESPONSE_ID: "resp_6866cf89"}
     assert _end(enricher, "outer", trace_id=18, more=outer) == "duplicate"
     told = {
