@@ -80,7 +80,10 @@ _INCURIOUS = {
 
 def processors_of(provider: Any) -> object:
     """The span processors of a provider: another object whenever one is added. None: it is no SDK's that is known."""
-    return getattr(getattr(provider, "_active_span_processor", None), "_span_processors", None)
+    try:
+        return provider._active_span_processor._span_processors
+    except AttributeError:
+        return None
 
 
 def starts_unseen(provider: Any) -> bool:
@@ -151,13 +154,12 @@ def write_clean(span: Any, values: Mapping[str, Any]) -> None:
     try:
         attributes = span._attributes
         own, room = attributes._dict, attributes.maxlen
-        is_free = attributes.max_value_len is None and room is not None and room >= len(own) + len(values)
-    except AttributeError:
-        is_free = False
-    if is_free and type(own) is dict:
-        own.update(values)
-    else:
-        span.set_attributes(values)
+        if attributes.max_value_len is None and type(own) is dict and len(own) + len(values) <= room:
+            own.update(values)
+            return
+    except (AttributeError, TypeError):  # another kind of span; no limit of their number
+        pass
+    span.set_attributes(values)
 
 
 def add_inside(span: Span, added: Mapping[str, AttributeValue]) -> int:

@@ -25,7 +25,7 @@ from otel_cost.instrument.guard import STATS, guarded
 from otel_cost.instrument.host_span import Host
 from otel_cost.instrument.metrics import Metrics
 from otel_cost.instrument.settings import Settings
-from otel_cost.instrument.span_attributes import asked_attributes, enriched_attributes, own_attributes, span_name
+from otel_cost.instrument.span_attributes import asked_attributes, begun, enriched_attributes, own_attributes, span_name
 from otel_cost.instrument.wire.types import Asked, Reading, maker
 from otel_cost.normalise.dialects.wire import WIRE_SCOPE
 from otel_cost.spans import processors_of, snapshot, starts_unseen, write_clean
@@ -68,6 +68,8 @@ class Outcome(NamedTuple):
 
 
 _NOTHING: Mapping[str, int] = {}
+_WHOLE = (None, COMPLETE)
+"""How an answer ended that said all that it had to say."""
 
 
 class _Facts(NamedTuple):
@@ -90,7 +92,9 @@ _facts_made = maker(_Facts)
 class CallSpan:
     """From the first attempt to the last. `started_ns`: of a call that only its answer shows to be one."""
 
-    _address: str | None = None  # the server's, where it has been looked up
+    resends = 0
+    _is_told = False
+    _last: Outcome | None = None
 
     def __init__(
         self,
@@ -105,24 +109,20 @@ class CallSpan:
         self.asked = asked
         self.passage = passage
         self.context = context
-        self.resends = 0
         self._operation = operation
         self._host = host
         self._settings = settings
-        self._started_ns = time_ns() if started_ns is None else started_ns
-        self._is_told = False
-        self._last: Outcome | None = None
+        self._started_ns = at_ns = time_ns() if started_ns is None else started_ns
+        self._begun = name, attributes, _ = begun(operation, asked[1], asked[4], asked[5], asked[3][1])
         if host is not None:
             self.span = host.span
             self.resends = host.attempts - 1
             if passage is not None:
                 self._write(host.span, passage.attributes())
         else:
-            attributes = asked_attributes(asked, operation) if passage is None else self._asked_attributes()
-            self.span = _start(span_name(operation, asked.model), attributes, context, self._started_ns)
-            self._address = attributes.get(keys.SERVER_ADDRESS)
+            self.span = _start(name, attributes if passage is None else self._asked_attributes(), context, at_ns)
         self._identity: tuple[int, int] = self.span.get_span_context()[:2]
-        exchange_begins(asked.model, self._started_ns, self._identity)
+        exchange_begins(asked[4], at_ns, self._identity)
         owners = agents.current()
         if owners is not None:
             _name_owners(self.span, owners)
@@ -133,7 +133,7 @@ class CallSpan:
         return self._host is not None
 
     def _asked_attributes(self) -> Mapping[str, Any]:
-        found = asked_attributes(self.asked, self._operation)
+        found = self._begun[1]
         return found if self.passage is None else {**found, **self.passage.attributes()}
 
     def attempt_failed(self, outcome: Outcome, status: int | None) -> None:
@@ -161,9 +161,9 @@ class CallSpan:
     def finish(self, outcome: Outcome) -> None:
         """Write everything, and end the span if it is ours."""
         reading, host = outcome.reading, self._host
-        is_cut_off = outcome.stream is not None and outcome.stream != COMPLETE
+        is_usual = self.passage is None and outcome.stream in _WHOLE and self._operation != BATCH
         facts: _Facts | None
-        if self.passage is None and reading is not None and not is_cut_off and self._counts_plainly(reading):
+        if is_usual and reading is not None and is_plain(reading):
             facts = _facts_made((reading, reading.usage, _NOTHING, 0))
         else:
             facts = self._settle(reading, outcome)
@@ -177,9 +177,6 @@ class CallSpan:
             self._record(outcome, facts)
         except Exception as error:
             STATS.failed("CallSpan._record", error)
-
-    def _counts_plainly(self, reading: Reading) -> bool:
-        return self._operation != BATCH and is_plain(reading)
 
     def _settle(self, reading: Reading | None, outcome: Outcome) -> _Facts | None:
         """What the span says, where more is to be known than the usage; what else is billed gets spans below it."""
@@ -207,9 +204,8 @@ class CallSpan:
         elif outcome.stream in (ABANDONED, FAILED) or not self._write_on_host(self.span, outcome, facts):
             # It has ended, or may never end. The same response id tells the collector that both are one call.
             STATS.count("hosts.left_early")
-            name = span_name(self._operation, self.asked.model)
-            attributes = self._asked_attributes()
-            late = _start(name, attributes, trace.set_span_in_context(self.span, self.context), self._started_ns)
+            context = trace.set_span_in_context(self.span, self.context)
+            late = _start(self._begun[0], self._asked_attributes(), context, self._started_ns)
             self._end(late, outcome, facts)
 
     def _write_on_host(self, span: Span, outcome: Outcome, facts: _Facts) -> bool:
@@ -234,23 +230,25 @@ class CallSpan:
 
     def _end(self, span: Span, outcome: Outcome, facts: _Facts | None) -> None:
         if span.is_recording():
-            found = {} if facts is None else own_attributes(self.asked, facts.reading, facts.usage, facts.estimates)
+            _, _, error_type, stream, first_ns = outcome
+            found: dict[str, Any] = {}
             if facts is not None:
-                if facts.parts:
-                    found[keys.OTEL_COST_PARTS] = facts.parts
-                if facts.reading.operation is None:
+                reading, usage, estimates, parts = facts
+                found = own_attributes(self.asked, reading, usage, estimates)
+                if parts:
+                    found[keys.OTEL_COST_PARTS] = parts
+                if reading[0] is None:
                     found[keys.GEN_AI_OPERATION_NAME] = FETCH
                 if self._settings.has_content:
-                    found |= self._content(facts.reading)
-            if outcome.stream is not None:
-                found[keys.OTEL_COST_STREAM] = outcome.stream
-                if outcome.first_chunk_ns is not None:
-                    seconds = (outcome.first_chunk_ns - self._started_ns) / 1e9
-                    found[keys.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK] = seconds
+                    found |= self._content(reading)
+            if stream is not None:
+                found[keys.OTEL_COST_STREAM] = stream
+                if first_ns is not None:
+                    found[keys.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK] = (first_ns - self._started_ns) / 1e9
             if self.resends:
                 found[keys.HTTP_REQUEST_RESEND_COUNT] = self.resends
-            if outcome.error_type is not None:
-                found[keys.ERROR_TYPE] = outcome.error_type
+            if error_type is not None:
+                found[keys.ERROR_TYPE] = error_type
                 span.set_status(Status(StatusCode.ERROR))
             write_clean(span, found)
         span.end(outcome.at_ns)
@@ -267,15 +265,14 @@ class CallSpan:
             return
         if not _takes_metrics():
             return
-        first = None if outcome.stream is None else outcome.first_chunk_ns
-        model, usage = (None, _NOTHING) if facts is None else (facts.reading.response_model, facts.usage)
-        asked, operation, started_ns = self.asked, self._operation, self._started_ns
-        address = self._address or asked_attributes(asked, operation).get(keys.SERVER_ADDRESS)
+        _, at_ns, error_type, stream, first_ns = outcome
+        model, usage = (None, _NOTHING) if facts is None else (facts[0].response_model, facts[1])
+        asked, started_ns = self.asked, self._started_ns
         _METRICS.record(
-            (operation, asked.provider, asked.model, model, address),
-            outcome.error_type,
-            (outcome.at_ns - started_ns) / 1e9,
-            None if first is None else (first - started_ns) / 1e9,
+            (self._operation, asked[1], asked[4], model, self._begun[2]),
+            error_type,
+            (at_ns - started_ns) / 1e9,
+            None if stream is None or first_ns is None else (first_ns - started_ns) / 1e9,
             usage,
             self.context,
         )

@@ -36,8 +36,13 @@ CONVENTIONAL: Mapping[str, str] = {
 """Units that the conventions name; every other one is `otel_cost.usage.<unit>`."""
 
 _ESTIMATED = {units.INPUT: keys.OTEL_COST_ESTIMATED_INPUT, units.OUTPUT: keys.OTEL_COST_ESTIMATED_OUTPUT}
+_PROVIDER, _ASKED_MODEL, _MODEL = keys.GEN_AI_PROVIDER_NAME, keys.GEN_AI_REQUEST_MODEL, keys.GEN_AI_RESPONSE_MODEL
+_ID, _REASONS = keys.GEN_AI_RESPONSE_ID, keys.GEN_AI_RESPONSE_FINISH_REASONS
 _TIER = "service_tier"
 _OPENAI = frozenset({OPENAI, AZURE_OPENAI})
+
+Begun = tuple[str, Mapping[str, Any], str | None]
+"""The name of a span, what is known of it when the request leaves (to be read, never changed), and the server."""
 
 
 def span_name(operation: str, model: str | None) -> str:
@@ -47,11 +52,12 @@ def span_name(operation: str, model: str | None) -> str:
 
 def asked_attributes(asked: Asked, operation: str) -> Mapping[str, Any]:
     """What is known when the request leaves, of a span of our own: to be read, never changed."""
-    return _asked(operation, asked.provider, asked.model, asked.is_stream, asked.request.url)
+    return begun(operation, asked.provider, asked.model, asked.is_stream, asked.request.url)[1]
 
 
 @lru_cache(maxsize=256)
-def _asked(operation: str, provider: str, model: str | None, is_stream: bool, url: str) -> Mapping[str, Any]:
+def begun(operation: str, provider: str, model: str | None, is_stream: bool, url: str) -> Begun:
+    """How a span of our own begins."""
     found: dict[str, Any] = {keys.GEN_AI_OPERATION_NAME: operation, keys.GEN_AI_PROVIDER_NAME: provider}
     if model:
         found[keys.GEN_AI_REQUEST_MODEL] = model
@@ -61,34 +67,34 @@ def _asked(operation: str, provider: str, model: str | None, is_stream: bool, ur
     if parts.hostname:
         found[keys.SERVER_ADDRESS] = parts.hostname
         found[keys.SERVER_PORT] = parts.port or (80 if parts.scheme == "http" else 443)
-    return found
+    return span_name(operation, model), found, parts.hostname
 
 
 def own_attributes(
     asked: Asked, reading: Reading, usage: Mapping[str, int], estimates: Mapping[str, int]
 ) -> dict[str, Any]:
     """What the exchange said, for a span of our own; `usage` is what is billed."""
-    found: dict[str, Any] = {keys.GEN_AI_PROVIDER_NAME: reading.provider}
-    if reading.request_model:
-        found[keys.GEN_AI_REQUEST_MODEL] = reading.request_model
-    if reading.response_model:
-        found[keys.GEN_AI_RESPONSE_MODEL] = reading.response_model
-    if reading.response_id:
-        found[keys.GEN_AI_RESPONSE_ID] = reading.response_id
-    if reading.finish_reasons and reading.status not in UNDER_WAY:
-        found[keys.GEN_AI_RESPONSE_FINISH_REASONS] = reading.finish_reasons
+    _, provider, asked_model, model, response_id, _, _, _, reasons, _, tier, context, cost, *_ = reading
+    found: dict[str, Any] = {_PROVIDER: provider}
+    if asked_model:
+        found[_ASKED_MODEL] = asked_model
+    if model:
+        found[_MODEL] = model
+    if response_id:
+        found[_ID] = response_id
+    if reasons and reading.status not in UNDER_WAY:
+        found[_REASONS] = reasons
     conventional = None if estimates else _conventional(tuple(usage))
     if conventional is not None:
-        found.update(zip(conventional, usage.values(), strict=True))
+        found.update(zip(conventional, usage.values()))  # noqa: B905  # they are as many
     else:
         for unit, quantity in usage.items():
             if unit not in estimates:
                 key = CONVENTIONAL.get(unit)
                 found[key or keys.OTEL_COST_USAGE_PREFIX + unit] = quantity if key else _natural(unit, quantity)
-    tier, cost = reading.service_tier, reading.reported_cost_pico_usd
-    if estimates or tier or asked.context or reading.context or cost is not None:
+    if estimates or tier or asked.context or context or cost is not None:
         _share(found, asked, reading, estimates)
-    if tier and reading.provider in _OPENAI:
+    if tier and provider in _OPENAI:
         found[keys.OPENAI_RESPONSE_SERVICE_TIER] = tier
     if cost is not None and reading.is_billable:
         found[keys.GEN_AI_USAGE_COST_AMOUNT] = cost / 1e12  # the convention wants a double; the exact text is beside it
