@@ -176,9 +176,10 @@ class CostSpanProcessor(SpanProcessor):
             added = cost(self._enricher, span, attributes)
             if added:
                 self._stats.priced(added)
-            opened = self._open.pop(span.context.span_id) if self._has_handed else None
-            if opened is not None and _AGENT_NAME in attributes:
-                _name_agent(attributes, opened[1].get(_AGENT), added)
+            if self._has_handed:
+                opened = self._open.pop(span.context.span_id)
+                if opened is not None and _AGENT_NAME in attributes:
+                    _name_agent(attributes, opened[1].get(_AGENT), added)
             if added:
                 left_out = add(span, added)
                 if left_out:

@@ -54,16 +54,17 @@ def cost_attributes_inside(
 ) -> dict[str, AttributeValue]:
     """The same past the SDK's properties, which take a microsecond together."""
     own: Any = span
-    context, parent, scope = own._context, own._parent, own._instrumentation_scope
+    trace_id, span_id, *_ = own._context
+    parent, scope = own._parent, own._instrumentation_scope
     return enricher.enrich(
         attributes,
-        context[0],
-        context[1],
+        trace_id,
+        span_id,
         None if parent is None or parent.is_remote else parent[1],
-        "" if scope is None else scope.name,
+        "" if scope is None else scope._name,
         own._name,
         own._kind._value_ + 1,
-        own._status.status_code._value_,
+        own._status._status_code._value_,
         own._start_time or 0,
         own._end_time,
     )
@@ -169,14 +170,11 @@ def add_inside(span: Span, added: Mapping[str, AttributeValue]) -> int:
     """
     attributes: Any = span._attributes
     before = attributes._dict
-    if (
-        attributes.max_value_len is None
-        and (room := attributes.maxlen) is not None
-        and room >= len(before) + len(added)
-    ):
-        fitting = added
-    else:
-        fitting = _fitting(attributes, added)
+    room = attributes.maxlen
+    if attributes.max_value_len is None and room is not None and room >= len(before) + len(added):
+        attributes._dict = {**before, **added}
+        return 0
+    fitting = _fitting(attributes, added)
     attributes._dict = {**before, **fitting}
     return len(added) - len(fitting)
 

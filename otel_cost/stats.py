@@ -11,7 +11,6 @@ from itertools import repeat, starmap
 from otel_cost import attributes as keys
 
 _STATUS = keys.OTEL_COST_COST_STATUS
-_SPANS: dict[object, str] = {"priced": "spans.priced"}
 _logger = logging.getLogger("otel_cost")
 
 MAX_WAITING = 64
@@ -60,7 +59,7 @@ class Stats:
         """A span that got these attributes."""
         status = added.get(_STATUS)
         if status is not None:
-            self.tally(_SPANS.get(status) or f"spans.{status}")
+            self.tally(f"spans.{status}")
 
     def left_out(self, number: int) -> None:
         """Attributes that the span's own limits had no room for."""

@@ -74,7 +74,8 @@ def own_attributes(
     asked: Asked, reading: Reading, usage: Mapping[str, int], estimates: Mapping[str, int]
 ) -> dict[str, Any]:
     """What the exchange said, for a span of our own; `usage` is what is billed."""
-    _, provider, asked_model, model, response_id, _, _, _, reasons, _, tier, context, cost, *_ = reading
+    _, provider, asked_model, model, response_id = reading[:5]
+    reasons, tier, cost = reading.finish_reasons, reading.service_tier, reading.reported_cost_pico_usd
     found: dict[str, Any] = {_PROVIDER: provider}
     if asked_model:
         found[_ASKED_MODEL] = asked_model
@@ -92,7 +93,7 @@ def own_attributes(
             if unit not in estimates:
                 key = CONVENTIONAL.get(unit)
                 found[key or keys.OTEL_COST_USAGE_PREFIX + unit] = quantity if key else _natural(unit, quantity)
-    if estimates or tier or asked.context or context or cost is not None:
+    if estimates or tier or asked.context or reading.context or cost is not None:
         _share(found, asked, reading, estimates)
     if tier and provider in _OPENAI:
         found[keys.OPENAI_RESPONSE_SERVICE_TIER] = tier
