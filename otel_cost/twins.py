@@ -83,7 +83,7 @@ class _Counted:
 
     __slots__ = ("_call", "scopes")
 
-    def __init__(self, call: Seen | _Said, scopes: set[str]) -> None:
+    def __init__(self, call: Seen | _Said, scopes: tuple[str, ...]) -> None:
         self._call = call
         self.scopes = scopes  # it takes one record of each instrumentation
 
@@ -111,7 +111,7 @@ class Twins:
         said = (scope, start_ns, end_ns or start_ns, tuple(map(attributes.get, names)))
         if self._others and _is_known(_seen(*said), self._others):
             return True
-        self._wire.append(_Counted(said, {scope, *scopes}))
+        self._wire.append(_Counted(said, (scope, *scopes) if scopes else (scope,)))
         return False
 
     def other_is_counted(self, seen: Seen) -> bool:
@@ -120,7 +120,7 @@ class Twins:
 
     def remember(self, seen: Seen) -> None:
         """Another's span is counted."""
-        self._others.append(_Counted(seen, {seen.scope}))
+        self._others.append(_Counted(seen, (seen.scope,)))
 
 
 def _seen(scope: str, start_ns: int, end_ns: int, said: tuple[object, ...]) -> Seen:
@@ -172,7 +172,7 @@ def _is_known(seen: Seen, counted: deque[_Counted]) -> bool:
     """Whether it is a record of one of the counted calls; the last ones are looked at first."""
     for call in reversed(tuple(counted)) if counted else ():
         if seen.scope not in call.scopes and _same(seen, call.seen):
-            call.scopes.add(seen.scope)
+            call.scopes += (seen.scope,)
             return True
     return False
 

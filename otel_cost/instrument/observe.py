@@ -45,7 +45,7 @@ _SPAN = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
 _COUNTED = {library: f"exchanges.{library}" for library in ("httpx", "httpx2", "aiohttp", "requests", "botocore")}
 
 _head, _outcome = maker(Head), maker(Outcome)
-_count = STATS.count
+_count = STATS.tally
 
 MAX_HELD_CHUNKS = 16
 """Chunks of a stream that are read together: one after the other they cost half of what each costs between two that

@@ -9,7 +9,7 @@ import pytest
 
 from otel_cost import attributes as keys
 from otel_cost import enrich
-from otel_cost.enrich import Enricher, expect_wire_spans
+from otel_cost.enrich import AttributeValue, Enricher, expect_wire_spans
 from otel_cost.normalise.dialects.wire import WIRE_SCOPE
 from otel_cost.twins import exchange_begins, exchange_ends
 
@@ -36,6 +36,21 @@ def _end(
     more: Mapping[str, object] | None = None,
 ) -> str:
     """End a root span of a trace of its own, and return its cost status."""
+    added = _added(enricher, scope, tokens, period=period, span_id=span_id, trace_id=trace_id, more=more)
+    return str(added[keys.OTEL_COST_COST_STATUS])
+
+
+def _added(
+    enricher: Enricher,
+    scope: str,
+    tokens: tuple[int, int] = (100, 50),
+    *,
+    period: tuple[float, float] = (0, 1),
+    span_id: int | None = None,
+    trace_id: int | None = None,
+    more: Mapping[str, object] | None = None,
+) -> dict[str, AttributeValue]:
+    """What such a span gets."""
     attributes: dict[str, object] = {
         keys.GEN_AI_OPERATION_NAME: "chat",
         keys.GEN_AI_PROVIDER_NAME: "openai",
@@ -46,10 +61,9 @@ def _end(
         **(more or {}),
     }
     start_ns, end_ns = (START_NS + int(at * SECOND) for at in period)
-    added = enricher.enrich(
+    return enricher.enrich(
         attributes, trace_id or next(_ids), span_id or next(_ids), None, scope, f"chat {MODEL}", 3, 0, start_ns, end_ns
     )
-    return str(added[keys.OTEL_COST_COST_STATUS])
 
 
 def test_a_root_beside_ours_is_a_duplicate_whichever_ends_first() -> None:
@@ -65,6 +79,23 @@ def test_each_instrumentation_records_a_call_once() -> None:
     enricher = Enricher()
     assert _end(enricher, WIRE_SCOPE) == "priced"
     assert [_end(enricher, scope) for scope in ("one", "two", "one")] == ["duplicate", "duplicate", "priced"]
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+@pytest.mark.parametrize("counted", [(WIRE_SCOPE, "other"), ("other", WIRE_SCOPE)])
+def test_what_a_duplicate_gets_is_its_own(counted: tuple[str, str], is_known: bool) -> None:
+    """An owner may be written into it, and reaches no other span. Known: spans of its shape were priced before."""
+    enricher = Enricher()
+    if is_known:
+        for late, scope in enumerate(counted):
+            assert _end(enricher, scope, period=(10 + 10 * late, 11 + 10 * late)) == "priced"
+    first, second = counted
+    for number in range(2):
+        assert _end(enricher, first, (200 + 100 * number, 50)) == "priced"
+    ended = [_added(enricher, second, (200 + 100 * number, 50)) for number in range(2)]
+    assert ended == [{keys.OTEL_COST_COST_STATUS: "duplicate"}] * 2
+    ended[0][keys.OTEL_COST_AGENT] = "writer"
+    assert ended[1] == {keys.OTEL_COST_COST_STATUS: "duplicate"}
 
 
 def test_parallel_identical_calls_stay_as_many() -> None:
