@@ -7,7 +7,7 @@ from hashlib import blake2b
 from time import monotonic
 from typing import NamedTuple
 
-from otel_cost.instrument.wire.types import Part, Reading
+from otel_cost.instrument.wire.types import Part, Reading, taker
 from otel_cost.pricing.units import INPUT, REQUESTS
 from otel_cost.recent import Recent
 
@@ -54,12 +54,15 @@ def is_first(provider: str, response_id: str | None) -> bool:
 def is_plain(reading: Reading) -> bool:
     """Whether its usage is all that is billed, and just as it is reported: of nearly all calls, `bills_of` needs not
     be asked then. From now on its id is counted."""
-    usage = reading.usage
-    if reading.counts_once or reading.parts or not reading.is_billable or SESSIONS in usage or not any(usage.values()):
+    provider, response_id, usage, is_billable, counts_once, parts = _billed(reading)
+    if counts_once or parts or not is_billable or SESSIONS in usage or not any(usage.values()):
         return False
-    if reading.response_id is not None:
-        _counted.add(f"{reading.provider} {reading.response_id}")
+    if response_id is not None:
+        _counted.add(f"{provider} {response_id}")
     return True
+
+
+_billed = taker(Reading, "provider", "response_id", "usage", "is_billable", "counts_once", "parts")
 
 
 def bills_of(reading: Reading) -> list[Bill]:

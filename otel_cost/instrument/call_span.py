@@ -261,12 +261,15 @@ class CallSpan:
             return {}
 
     def _record(self, outcome: Outcome, facts: _Facts | None) -> None:
-        if facts is not None and facts.reading.operation is None:
-            return
-        if not _takes_metrics():
+        if metrics.get_meter_provider() is not _meters and not _takes_metrics():
             return
         _, at_ns, error_type, stream, first_ns = outcome
-        model, usage = (None, _NOTHING) if facts is None else (facts[0].response_model, facts[1])
+        model, usage = None, _NOTHING
+        if facts is not None:
+            reading, usage, _, _ = facts
+            operation, _, _, model = reading[:4]
+            if operation is None:
+                return
         asked, started_ns = self.asked, self._started_ns
         _METRICS.record(
             (self._operation, asked[1], asked[4], model, self._begun[2]),
@@ -286,8 +289,6 @@ def _takes_metrics() -> bool:
     """Whether the app has a meter provider by now."""
     global _meters
     provider = metrics.get_meter_provider()
-    if provider is _meters:
-        return True
     if type(provider).__module__.startswith("opentelemetry.metrics"):
         return False
     _meters = provider

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from otel_cost import attributes as keys
 from otel_cost.instrument.estimates import UNDER_WAY
-from otel_cost.instrument.wire.types import Asked, Reading
+from otel_cost.instrument.wire.types import Asked, Reading, taker
 from otel_cost.normalise.vocabulary import AZURE_OPENAI, OPENAI
 from otel_cost.pricing import units
 from otel_cost.pricing.money import format_usd
@@ -74,8 +74,7 @@ def own_attributes(
     asked: Asked, reading: Reading, usage: Mapping[str, int], estimates: Mapping[str, int]
 ) -> dict[str, Any]:
     """What the exchange said, for a span of our own; `usage` is what is billed."""
-    _, provider, asked_model, model, response_id = reading[:5]
-    reasons, tier, cost = reading.finish_reasons, reading.service_tier, reading.reported_cost_pico_usd
+    provider, asked_model, model, response_id, reasons, tier, context, cost, status = _told(reading)
     found: dict[str, Any] = {_PROVIDER: provider}
     if asked_model:
         found[_ASKED_MODEL] = asked_model
@@ -83,7 +82,7 @@ def own_attributes(
         found[_MODEL] = model
     if response_id:
         found[_ID] = response_id
-    if reasons and reading.status not in UNDER_WAY:
+    if reasons and status not in UNDER_WAY:
         found[_REASONS] = reasons
     conventional = None if estimates else _conventional(tuple(usage))
     if conventional is not None:
@@ -93,7 +92,7 @@ def own_attributes(
             if unit not in estimates:
                 key = CONVENTIONAL.get(unit)
                 found[key or keys.OTEL_COST_USAGE_PREFIX + unit] = quantity if key else _natural(unit, quantity)
-    if estimates or tier or asked.context or reading.context or cost is not None:
+    if estimates or tier or asked.context or context or cost is not None:
         _share(found, asked, reading, estimates)
     if tier and provider in _OPENAI:
         found[keys.OPENAI_RESPONSE_SERVICE_TIER] = tier
@@ -102,6 +101,13 @@ def own_attributes(
         found[keys.GEN_AI_USAGE_COST_CURRENCY] = "USD"
         found[keys.GEN_AI_USAGE_COST_SOURCE] = "provider"
     return found
+
+
+_told = taker(
+    Reading,
+    *("provider", "request_model", "response_model", "response_id", "finish_reasons", "service_tier", "context"),
+    *("reported_cost_pico_usd", "status"),
+)
 
 
 @lru_cache(maxsize=256)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -21,6 +22,12 @@ def maker(kind: type[_T]) -> Callable[[tuple[Any, ...]], _T]:
     For what every call makes; nothing checks how many fields are given.
     """
     return partial(tuple.__new__, kind)
+
+
+def taker(kind: type[_T], *names: str) -> Callable[[_T], tuple[Any, ...]]:
+    """Takes several fields of a NamedTuple at once, by name: each by itself is a search through the class."""
+    fields: Sequence[str] = kind._fields  # type: ignore[attr-defined]
+    return itemgetter(*map(fields.index, names))
 
 
 class Request(NamedTuple):
