@@ -163,18 +163,16 @@ class Exchange:
     `replacement_body` and `replacement_url` are what to send instead of the app's, where the app's user asked us to.
     """
 
-    replacement_body: bytes | None = None
-    replacement_url: str | None = None
-    _is_over = False
-    _room = 1  # for so many chunks that are not read yet; 1 while the reader is still asked how far it is
-    _head: Head | None = None
-    _reader: BodyReader | None = None
-    _decode: Callable[[bytes], bytes] | None = None
-    _first_chunk_ns: int | None = None
-    _call: CallSpan | None = None
+    __slots__ = (
+        *("_asked", "_call", "_context", "_decode", "_first_chunk_ns", "_generation", "_head", "_held", "_is_over"),
+        *("_once", "_reader", "_room", "_started_ns", "_token", "_within", "replacement_body"),
+        "replacement_url",
+    )
 
     def __init__(self, start: _Start, passage: Passage | None, settings: Settings) -> None:
         asked, context, repeated = start
+        self.replacement_body: bytes | None = None
+        self.replacement_url: str | None = None
         if repeated is not None:
             passage = repeated.passage
         if passage is not None and passage.replacement is not None:
@@ -189,7 +187,14 @@ class Exchange:
         self._started_ns = started_ns = time_ns()
         self._generation = _generation
         self._once = iter((True,))  # taken by whoever ends the exchange
+        self._is_over = False
         self._held: list[bytes] = []  # chunks of the body that are not read yet
+        self._room = 1  # for so many; 1 while the reader is still asked how far it is
+        self._head: Head | None = None
+        self._reader: BodyReader | None = None
+        self._decode: Callable[[bytes], bytes] | None = None
+        self._first_chunk_ns: int | None = None
+        self._call: CallSpan | None = None
         if repeated is not None:
             self._call = repeated
             repeated.resends += 1
