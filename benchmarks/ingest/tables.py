@@ -98,18 +98,20 @@ def text(results: Results, table: Table = plain) -> str:
     for load in loads.TITLES:
         out += _load_table(results, load, table)
     out += [*_footprint_table(results, table), ""]
-    return "\n".join([*out, *target_table(targets(results), table)])
+    return "\n".join([*out, *target_table(targets(results), table, is_judged=not results.quick)])
 
 
-def target_table(found: Sequence[Target], table: Table = plain) -> list[str]:
-    """Lines that say which targets are held."""
-    said = {None: "not measured", True: "held", False: "MISSED"}
+def target_table(found: Sequence[Target], table: Table = plain, *, is_judged: bool = True) -> list[str]:
+    """Lines that say which targets are held; of a run in which starting up is most of the cost, none is judged."""
+    said: dict[bool | None, str] = {None: "not measured"}
+    if is_judged:
+        said |= {True: "held", False: "MISSED"}
     rows = [
         [
             one.text,
             "-" if one.value is None else f"{one.value:,.2f}",
             f"{'<=' if one.at_most else '>='} {one.limit:,g}",
-            said[one.held],
+            said.get(one.held, "too short to tell"),
         ]
         for one in found
     ]

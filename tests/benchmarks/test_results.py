@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -51,6 +52,17 @@ def test_one_missing_span_is_a_missed_target_and_no_measurement_is_no_verdict() 
     assert _verdict(_results([10.0], [10.0], missing_spans=1), "not stored").held is False
     assert _verdict(_results([10.0], [10.0]), "not stored").held is True
     assert _verdict(_results([10.0], [10.0]), "Phoenix").held is None
+
+
+def test_what_a_short_or_a_small_run_cannot_tell_is_not_judged() -> None:
+    """A `--quick` run judges nothing; the size of a ledger counts only behind loads that fill one."""
+    results = _results([14.0], [10.0])
+    assert "MISSED" in tables.text(results)
+    assert "MISSED" not in tables.text(replace(results, quick=True))
+    assert "too short to tell" in tables.text(replace(results, quick=True))
+    assert _verdict(results, "disk bytes").held is True
+    small = replace(results, rounds={"otel-cost": [Round({loads.GRPC_1: _cost(9.0)}, Footprint(9, 9, 9_000, 90))]})
+    assert _verdict(small, "disk bytes").held is None
 
 
 def test_tables_and_json_say_what_was_measured() -> None:
