@@ -70,6 +70,7 @@ def look(config: Config) -> dict[str, Any]:
         "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "running": bool(health or metrics),
         "takes_spans": health[0] == http.client.OK if health else bool(metrics),
+        "ledger_held_by": _holder(config),
         "health": _health(config, health),
         "accepted_requests": samples.total("otel_cost_requests_accepted_total"),
         "accepted_spans": samples.total("otel_cost_spans_stored_total"),
@@ -155,6 +156,14 @@ def _disk(config: Config) -> dict[str, int] | None:
         return None
 
 
+def _holder(config: Config) -> str | None:
+    """The process that has the ledger of the config, which may be a collector with other addresses."""
+    from collector.store.layout import Layout
+    from collector.store.lock import InstanceLock
+
+    return InstanceLock(Layout.of(config.store.path).lock).holder()
+
+
 def _published(config: Config) -> dict[str, Any] | None:
     """How fresh the published file is; None where there is none, or it cannot be read."""
     from collector.store.published import freshness
@@ -176,7 +185,7 @@ def _say(found: dict[str, Any], before: dict[str, Any] | None, json_output: bool
 def describe(found: dict[str, Any], before: dict[str, Any] | None = None) -> list[str]:
     """The same for people; with the state `before`, rates too."""
     if not found["running"]:
-        lines = ["no collector answers here; start one with: otel-cost collect   (or name its --config)"]
+        lines = [_silence(found["ledger_held_by"])]
     else:
         lines = [f"collector    {found['health']}", *_running(found, before)]
     if published := found["published"]:
@@ -191,6 +200,13 @@ def describe(found: dict[str, Any], before: dict[str, Any] | None = None) -> lis
             "disk         " + ", ".join(f"{name[:-6]} {value / 2**20:,.1f} MiB" for name, value in disk.items())
         )
     return lines
+
+
+def _silence(holder: str | None) -> str:
+    if holder is None:
+        return "no collector answers here; start one with: otel-cost collect   (or name its --config)"
+    where = "does not answer at the addresses of this config"
+    return f"a collector has this ledger ({holder}) and {where}; name its --config"
 
 
 def _running(found: dict[str, Any], before: dict[str, Any] | None) -> list[str]:

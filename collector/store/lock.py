@@ -25,6 +25,10 @@ def _locked(descriptor: int, kind: int) -> bool:
     return True
 
 
+def _said(descriptor: int) -> str:
+    return os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "an unknown process"
+
+
 class InstanceLock:
     """An exclusive `flock` on `path`; its text says who holds it."""
 
@@ -39,7 +43,7 @@ class InstanceLock:
         deadline = time.monotonic() + wait_seconds
         while not _locked(descriptor, fcntl.LOCK_EX):
             if time.monotonic() >= deadline:
-                holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "an unknown process"
+                holder = _said(descriptor)
                 os.close(descriptor)
                 raise StoreLocked(
                     f"{self._path.parent}: another collector holds this ledger ({holder}). Stop it first, or set "
@@ -52,12 +56,16 @@ class InstanceLock:
 
     def is_held(self) -> bool:
         """Whether some process holds it now."""
+        return self.holder() is not None
+
+    def holder(self) -> str | None:
+        """The process that holds it now, and where that runs; None: nobody does."""
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
         except OSError:
-            return False
+            return None
         try:
-            return not _locked(descriptor, fcntl.LOCK_SH)
+            return None if _locked(descriptor, fcntl.LOCK_SH) else _said(descriptor)
         finally:
             os.close(descriptor)
 

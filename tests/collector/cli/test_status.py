@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from collector import telemetry as metrics
 from collector.cli.prometheus_text import parse, quantile
 from collector.config.parts import Endpoint
 from collector.serve.probes import METRICS_PATH, Page, ProbeServer, health_pages, metrics_pages
+from collector.store.layout import Layout
+from collector.store.lock import InstanceLock
 from collector.telemetry import Telemetry
 from tests.collector.cli import scenario
 from tests.collector.cli.test_docs import section
@@ -112,6 +115,23 @@ def test_no_collector_is_a_clear_answer(pages: Pages) -> None:
     found = json.loads(scenario.run("status", "--config", pages.config, "--json").output)
     assert not found["running"]
     assert found["accepted_spans"] is None
+
+
+def test_a_collector_with_other_addresses_is_not_no_collector(pages: Pages) -> None:
+    """Its lock on the ledger tells of it, and what to do."""
+    pages.stop()
+    lock = InstanceLock(Layout.of(pages.ledger).lock)
+    lock.acquire()
+    try:
+        result = scenario.run("status", "--config", pages.config)
+        assert result.exit_code == 1
+        assert f"a collector has this ledger (process {os.getpid()} on" in result.output
+        assert "name its --config" in result.output
+        found = json.loads(scenario.run("status", "--config", pages.config, "--json").output)
+        assert found["ledger_held_by"].startswith(f"process {os.getpid()} on")
+    finally:
+        lock.release()
+    assert "no collector answers here" in scenario.run("status", "--config", pages.config).output
 
 
 def test_a_collector_that_takes_nothing_is_not_well(pages: Pages) -> None:
