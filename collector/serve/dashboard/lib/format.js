@@ -29,8 +29,12 @@ const missing = (value) => value === null || value === undefined;
 export const count = (value) => (missing(value) ? UNKNOWN : fixed(value, 0));
 /** 1234567 -> "1.23M". */
 export const short = (value) => (missing(value) ? UNKNOWN : value < 10_000 ? fixed(value, 0) : compact(value));
-/** 0.1234 -> "12.3%". */
-export const percent = (value) => (missing(value) ? UNKNOWN : `${fixed(value * 100, 1)}%`);
+const LEAST_SHARE = 0.001;
+/** 0.1234 -> "12.3%", 0.0001 -> "<0.1%": little is not nothing. */
+export function percent(value) {
+  if (missing(value)) return UNKNOWN;
+  return value > 0 && value < LEAST_SHARE ? "<0.1%" : `${fixed(value * 100, 1)}%`;
+}
 /** What is shown as a change: less is rounded to 0%. */
 export const LEAST_CHANGE = 0.005;
 /** 0.123 -> "▲ 12%". */
